@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Makes .venv with every pinned package and mmsearch itself, editable. Asks nothing; says what is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() { echo "mmsearch: $1" >&2; exit 1; }
+
+# As root on Debian the missing Debian packages are installed; otherwise they are named.
+need() { # need COMMAND-THAT-MUST-SUCCEED PACKAGES...
+    local check=$1; shift
+    if bash -c "$check" >/dev/null 2>&1; then return; fi
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "mmsearch: installing $*" >&2
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null 2>&1 ||
+            { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null; }
+    fi
+    bash -c "$check" >/dev/null 2>&1 || fail "expected $* to be installed; repair: sudo apt-get install $*"
+}
+
+# Triton's Python stub is linked against libpython3.X.so.1.0, so a Python without it will not do.
+usable() {
+    "$1" - <<'PY' >/dev/null 2>&1
+import ctypes, ensurepip, sys, sysconfig, pathlib
+assert sys.version_info[:2] in {(3, 11), (3, 12)}
+name = f"libpython3.{sys.version_info[1]}.so.1.0"
+library = pathlib.Path(sysconfig.get_config_var("LIBDIR"), name)
+ctypes.CDLL(str(library) if library.exists() else name)
+PY
+}
+find_python() {
+    local candidate
+    for candidate in "${MMSEARCH_PYTHON:-}" python3.11 python3.12 python3 /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3; do
+        [ -n "$candidate" ] && command -v "$candidate" >/dev/null && usable "$candidate" && { command -v "$candidate"; return; }
+    done
+    return 1
+}
+if ! python=$(find_python); then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        need "false" python3 python3-venv libpython3.11 2>/dev/null || true
+    fi
+    python=$(find_python) || fail "expected Python 3.11 or 3.12 with its shared library and venv; repair: sudo apt-get install python3 python3-venv libpython3.11 (or set MMSEARCH_PYTHON)"
+fi
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+
+if [ "$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" != "$version" ]; then
+    "$python" -m venv --clear .venv
+fi
+uv_pin=$(grep -A99 '^uv==' "requirements/$version/dev.txt" | awk '/^uv==/ || /--hash/ {print; next} {exit}')
+if ! .venv/bin/uv --version 2>/dev/null | grep -q "$(grep -oE '^uv==[0-9.]+' "requirements/$version/dev.txt" | cut -d= -f3)"; then
+    echo "$uv_pin" > .venv/uv.txt
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
+fi
+export UV_LINK_MODE=${UV_LINK_MODE:-hardlink}
+.venv/bin/uv pip sync --quiet --require-hashes "requirements/$version/dev.txt"
+.venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
+touch .venv/.ready
