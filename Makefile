@@ -6,6 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest
 PLUGIN_ZIP := plugin/target/mmsearch-3.5.0.0.zip
 PLUGIN_SOURCES := $(shell find plugin -name target -prune -o -type f \( -name '*.java' -o -name '*.xml' -o -name '*.properties' -o -name '*.policy' \) -print 2>/dev/null)
 PACKAGES := cli evaluate ingest model_repository opensearch stack train
@@ -21,9 +22,40 @@ plugin: $(PLUGIN_ZIP) ## the OpenSearch plugin's zip
 $(PLUGIN_ZIP): $(PLUGIN_SOURCES) | .venv/.ready
 	@stack/maven.sh -q -DskipTests package
 
-typecheck: .venv/.ready ## mypy --strict over every package
+models: .venv/.ready ## the default towers as ONNX (cached)
+	@$(BIN)/mmsearch models build
+
+demo: .venv/.ready $(PLUGIN_ZIP) ## real servers, a real catalogue, four real searches
+	@stack/demo.sh
+
+lint: .venv/.ready ## ruff, over every file
+	@$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: .venv/.ready ## mypy --strict, over every package
 	@mkdir -p build/typecheck/mmsearch
 	for name in $(PACKAGES); do ln -sfn ../../../$$name build/typecheck/mmsearch/$$name; done
 	$(BIN)/mypy -p mmsearch
 
-.PHONY: help setup plugin typecheck
+test-plugin: .venv/.ready ## the plugin's own tests, in OpenSearch's framework; leaves the zip
+	@stack/maven.sh -q verify
+
+test-unit: .venv/.ready ## seconds, no servers
+	@$(PYTEST) -q -m "not integration and not slow"
+
+test-wheel: .venv/.ready ## the unit layer once more, against the built wheel
+	@stack/wheel_tests.sh
+
+test: .venv/.ready lint typecheck test-plugin test-wheel ## everything but the slow layer
+	@$(PYTEST) -m "not slow"
+
+test-all: .venv/.ready lint typecheck test-plugin test-wheel ## everything
+	@$(PYTEST)
+
+pins: .venv/.ready ## resolve requirements/*.in again
+	@PATH="$(CURDIR)/$(BIN):$$PATH" requirements/compile.sh
+
+clean: ## remove what was built here (not the download cache)
+	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
+
+.PHONY: clean demo help lint models pins plugin setup test test-all test-plugin test-unit test-wheel typecheck

@@ -5,16 +5,12 @@ cd "$(dirname "$0")/.."
 
 fail() { echo "mmsearch: $1" >&2; exit 1; }
 
-# As root on Debian the missing Debian packages are installed; otherwise they are named.
-need() { # need COMMAND-THAT-MUST-SUCCEED PACKAGES...
-    local check=$1; shift
-    if bash -c "$check" >/dev/null 2>&1; then return; fi
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        echo "mmsearch: installing $*" >&2
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null 2>&1 ||
-            { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null; }
-    fi
-    bash -c "$check" >/dev/null 2>&1 || fail "expected $* to be installed; repair: sudo apt-get install $*"
+# As root on Debian the missing packages are installed; anyone else is told their names.
+debian() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
+    export DEBIAN_FRONTEND=noninteractive
+    echo "mmsearch: installing $*" >&2
+    apt-get install -y -qq "$@" >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq "$@" >/dev/null; }
 }
 
 # Triton's Python stub is linked against libpython3.X.so.1.0, so a Python without it will not do.
@@ -34,12 +30,9 @@ find_python() {
     done
     return 1
 }
-if ! python=$(find_python); then
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        need "false" python3 python3-venv libpython3.11 2>/dev/null || true
-    fi
-    python=$(find_python) || fail "expected Python 3.11 or 3.12 with its shared library and venv; repair: sudo apt-get install python3 python3-venv libpython3.11 (or set MMSEARCH_PYTHON)"
-fi
+packages="python3 python3-venv libpython3.11"
+python=$(find_python) || { debian $packages; python=$(find_python); } ||
+    fail "expected Python 3.11 or 3.12 with its shared library and venv, found none; repair: sudo apt-get install $packages, or set MMSEARCH_PYTHON"
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 if [ "$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" != "$version" ]; then
