@@ -1,7 +1,7 @@
 """Arms measured in turn (A B C A B C …), so that a ratio holds while the machine's speed drifts.
 
 Each round runs every arm once, in an order shuffled by a fixed seed. The first arm is run twice a round: the
-ratio of its two series is the A-against-A check, and a run whose check leaves 0.95–1.05 is void.
+ratio of its two series is the A-against-A check, and a run whose check leaves 0.95 to 1.05 is void.
 
     table = measure("neural", {"knn": run_knn, "neural": run_neural}, rounds=9, unit="ms")
     table.ratio("neural", "knn")          # median over rounds of the pairwise ratio
@@ -53,7 +53,7 @@ class Table:
         return self.figure(f"{arm} / {other}", self.ratio(arm, other), bound)
 
     def figure(self, what: str, value: float, bound: Mapping[str, float | None]) -> bool:
-        """Record any figure against its bounds, `{"<=": x}` or `{">=": y}`, and return whether it meets them."""
+        """Record a figure against its bounds, `{"<=": x}` or `{">=": y}`, and return whether it meets them."""
         limits = {sign: limit for sign, limit in bound.items() if limit is not None}
         met = all(value <= limit if sign == "<=" else value >= limit for sign, limit in limits.items())
         words = " and ".join(f"{sign} {limit:g}" for sign, limit in limits.items())
