@@ -53,7 +53,7 @@ class Table:
         return self.figure(f"{arm} / {other}", self.ratio(arm, other), bound)
 
     def figure(self, what: str, value: float, bound: Mapping[str, float | None]) -> bool:
-        """Record a figure against its bounds, `{"<=": x}` or `{">=": y}`, and return whether it meets them."""
+        """Record a figure against its bounds, `{"<=": x}` or `{">=": y}`; return whether it meets them."""
         limits = {sign: limit for sign, limit in bound.items() if limit is not None}
         met = all(value <= limit if sign == "<=" else value >= limit for sign, limit in limits.items())
         words = " and ".join(f"{sign} {limit:g}" for sign, limit in limits.items())
