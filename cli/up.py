@@ -1,0 +1,66 @@
+"""`mmsearch up`: the embedded servers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..stack.embedded import READY_WITHIN, Wanted, up
+from ..stack.state import SERVERS, Home, Ports
+
+PORT = click.IntRange(0, 65535)
+
+
+@click.command(name="up")
+@click.option("--http-port", type=PORT, help="OpenSearch's port; 0 takes a free one.  [default: 9200]")
+@click.option("--triton-http-port", type=PORT, help="Triton's HTTP port.  [default: 8000]")
+@click.option("--triton-grpc-port", type=PORT, help="Triton's gRPC port.  [default: 8001]")
+@click.option("--triton-metrics-port", type=PORT, help="Triton's metrics port.  [default: 8002]")
+@click.option("--only", type=click.Choice(SERVERS), help="Start this server alone.")
+@click.option("--heap", help="OpenSearch's heap, as Java writes it.  [default: 1g]")
+@click.option(
+    "--plugin-zip", type=click.Path(path_type=Path), help="Our plugin's zip, instead of the checkout's build."
+)
+@click.option("--ready-within", type=float, default=READY_WITHIN, show_default=True, help="Seconds to wait.")
+@click.option("--home", help="State folder.  [default: $MMSEARCH_HOME or ./.mmsearch]")
+def command(
+    http_port: int | None,
+    triton_http_port: int | None,
+    triton_grpc_port: int | None,
+    triton_metrics_port: int | None,
+    only: str | None,
+    heap: str | None,
+    plugin_zip: Path | None,
+    ready_within: float,
+    home: str | None,
+) -> None:
+    """Start the embedded OpenSearch and Triton, and wait until both really answer.
+
+    A second `up` does nothing. Ports stay as they were last given for the same state folder.
+
+    \b
+    Example:
+      mmsearch up
+      mmsearch up --home /tmp/second --http-port 0 --triton-http-port 0 \\
+          --triton-grpc-port 0 --triton-metrics-port 0
+    """
+    place = Home.at(home)
+    wanted = Wanted(
+        servers=(only,) if only else SERVERS,
+        http_port=http_port,
+        triton_http_port=triton_http_port,
+        triton_grpc_port=triton_grpc_port,
+        triton_metrics_port=triton_metrics_port,
+        heap=heap,
+        plugin_zip=plugin_zip,
+        ready_within=ready_within,
+    )
+    for server in up(place, wanted, lambda line: click.echo(line, err=True)):
+        click.echo(f"{server.name}: {server.versions}" + (" (was up)" if server.was_up else ""))
+    ports = place.ports() or Ports()
+    if (ports.http, ports.triton_grpc) != (Ports().http, Ports().triton_grpc):
+        click.echo(
+            f"export MMSEARCH_OPENSEARCH=http://127.0.0.1:{ports.http} "
+            f"MMSEARCH_TRITON=127.0.0.1:{ports.triton_grpc}"
+        )

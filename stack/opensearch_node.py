@@ -1,0 +1,108 @@
+"""A real OpenSearch node with k-NN and our plugin: how it is started, and when it is ready."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ..ingest.errors import StackError
+from . import opensearch_files as node
+from .account import unprivileged
+from .downloads import archives, sha256_of
+from .java import choose
+from .loopback import ask
+from .ports import HOST, require_free
+from .processes import Process
+from .state import Home, Launch, Ports
+
+NAME = "opensearch"
+
+
+def settings(files: node.NodeFiles, http_port: int, triton_url: str | None) -> str:
+    """The text of opensearch.yml. `triton_url` is None without our plugin: the node refuses settings it
+    does not know."""
+    values: dict[str, Any] = {
+        "cluster.name": "mmsearch",
+        "node.name": "mmsearch",
+        "path.data": str(files.data),
+        "path.logs": str(files.folder / "logs"),
+        "network.host": HOST,
+        "http.port": http_port,
+        # Nobody joins a single node; any free port will do.
+        "transport.port": "9300-9999",
+        "discovery.type": "single-node",
+        # A half-full laptop disk is no reason to refuse writes on a single node: there is nowhere to
+        # move a shard to.
+        "cluster.routing.allocation.disk.threshold_enabled": False,
+    }
+    if triton_url is not None:
+        values["mmsearch.triton.endpoints"] = [triton_url]
+    # JSON values are YAML values, whatever characters a path has.
+    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())
+
+
+def plan(home: Home, ports: Ports, heap: str, plugin_zip: Path | None) -> dict[str, Any]:
+    """What a node would be made from; when it equals a running node's stamp there is nothing to do."""
+    zip_path = node.find_plugin_zip(plugin_zip)
+    return {
+        "http_port": ports.http,
+        "triton_http_port": ports.triton_http,
+        "heap": heap,
+        "archives": {name: archive.sha256 for name, archive in archives().items()},
+        "plugin": sha256_of(zip_path) if zip_path else None,
+        "plugin_zip": str(zip_path) if zip_path else None,
+    }
+
+
+def make(home: Home, stamp: dict[str, Any], while_alive: Process | None) -> Launch:
+    """Install what is missing and say how the node is run. Raises StackError, the port taken included."""
+    require_free(stamp["http_port"], "OpenSearch", "--http-port")
+    account = unprivileged()
+    files = node.NodeFiles(node.node_folder(home.folder, account))
+    zip_path = Path(stamp["plugin_zip"]) if stamp["plugin_zip"] else None
+    java = node.prepare(files, choose(account), account, zip_path)
+    triton_url = f"http://{HOST}:{stamp['triton_http_port']}" if zip_path else None
+    node.write_settings(files, account, settings(files, stamp["http_port"], triton_url))
+    return Launch(
+        name=NAME,
+        command=[str(files.software / "bin" / "opensearch")],
+        environment={
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "LANG": os.environ.get("LANG", "C.UTF-8"),
+            "HOME": str(files.folder / "tmp"),
+            "OPENSEARCH_JAVA_HOME": str(java.home),
+            "OPENSEARCH_JAVA_OPTS": f"-Xms{stamp['heap']} -Xmx{stamp['heap']}",
+            "OPENSEARCH_PATH_CONF": str(files.config),
+            "OPENSEARCH_TMPDIR": str(files.folder / "tmp"),
+        },
+        bare=True,
+        folder=str(files.folder),
+        log=str(home.log(NAME)),
+        stamp=stamp,
+        uid=account.uid if account else None,
+        gid=account.gid if account else None,
+        while_alive=while_alive,
+    )
+
+
+def require_answer(ports: Ports) -> str:
+    """The versions of a node that answers a real search; raises StackError, Answered, OSError or
+    ValueError if none."""
+    url = f"http://{HOST}:{ports.http}"
+    health = ask(f"{url}/_cluster/health")
+    if health["status"] == "red":
+        raise StackError(
+            "expected every index to have its primary shards, got a red cluster; repair: wait or see the log"
+        )
+    found = ask(f"{url}/_search", {"size": 0, "query": {"match_all": {}}})
+    if found["timed_out"] or found["_shards"]["failed"]:
+        raise StackError(
+            "expected a whole answer to a search, got failed shards; repair: wait or see the log"
+        )
+    version = ask(url)["version"]["number"]
+    plugins = ask(f"{url}/_cat/plugins?format=json&h=component,version&s=component")
+    return f"OpenSearch {version} with " + ", ".join(
+        f"{each['component']} {each['version']}" for each in plugins
+    )
