@@ -1,0 +1,70 @@
+package org.mmsearch.encoder;
+
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.Objects;
+
+/**
+ * What is encoded in one call: a text, a picture, or both fused by the encoder.
+ * Two inputs are equal when their text is and their pictures' sha256 are.
+ */
+public final class EncoderInput {
+
+    private static final byte[] ABSENT = new byte[0];
+
+    private final String text;
+    private final byte[] image;
+    private final String imageDigest;
+
+    private EncoderInput(String text, byte[] image) {
+        this.text = text;
+        this.image = image;
+        this.imageDigest = image.length == 0 ? "" : sha256(image);
+    }
+
+    /**
+     * @param text the query's text, or null
+     * @param image the picture's file, undecoded, or null
+     */
+    public static EncoderInput of(String text, byte[] image) {
+        EncoderInput input = new EncoderInput(text == null ? "" : text, image == null ? ABSENT : image);
+        if (input.text.isEmpty() && input.image.length == 0) {
+            throw new IllegalArgumentException("there is nothing to encode: expected a text, a picture or both");
+        }
+        return input;
+    }
+
+    /** The text; empty when absent. */
+    String text() {
+        return text;
+    }
+
+    /** The picture's file; empty when absent. Not to be changed. */
+    byte[] image() {
+        return image;
+    }
+
+    /** The sha256 of the picture in hex; empty when absent. */
+    String imageDigest() {
+        return imageDigest;
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof EncoderInput that && text.equals(that.text) && imageDigest.equals(that.imageDigest);
+    }
+
+    @Override
+    public int hashCode() {
+        return Objects.hash(text, imageDigest);
+    }
+
+    private static String sha256(byte[] bytes) {
+        try {
+            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every Java platform has SHA-256", e);
+        }
+    }
+}

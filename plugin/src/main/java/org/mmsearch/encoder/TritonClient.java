@@ -1,0 +1,264 @@
+package org.mmsearch.encoder;
+
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BiConsumer;
+import java.util.function.Supplier;
+
+import org.mmsearch.stats.EncoderStats;
+
+/**
+ * Calls Triton's infer over HTTP without ever holding a thread: picks the endpoint, repeats a call only where repeating
+ * cannot do harm (lost connection, 429, 503), and tells each cause of failure apart.
+ */
+final class TritonClient {
+
+    // Far more than the largest vector with its header, and little enough to be harmless.
+    private static final int MAX_ANSWER_BYTES = 1 << 20;
+    private static final long FIRST_BACKOFF_MILLIS = 5;
+
+    private final HttpClient http;
+    private final Map<String, String> headers;
+    private final TritonEndpoints endpoints;
+    private final Supplier<TritonOptions> options;
+    private final Timer timer;
+    private final Executor executor;
+    private final EncoderStats stats;
+
+    /**
+     * @param headers sent with every call, for instance the token
+     * @param executor runs what follows an answer
+     */
+    TritonClient(
+        HttpClient http,
+        Map<String, String> headers,
+        TritonEndpoints endpoints,
+        Supplier<TritonOptions> options,
+        Timer timer,
+        Executor executor,
+        EncoderStats stats
+    ) {
+        this.http = http;
+        this.headers = Map.copyOf(headers);
+        this.endpoints = endpoints;
+        this.options = options;
+        this.timer = timer;
+        this.executor = executor;
+        this.stats = stats;
+    }
+
+    /**
+     * Starts a call.
+     *
+     * @param done told once, on the executor: the vector, or the {@link EncoderException}; not told after {@link Call#abort}
+     */
+    Call start(EncoderModel model, EncoderInput input, BiConsumer<float[], EncoderException> done) {
+        Call call = new Call(model, InferRequest.of(model, input), done);
+        call.attempt();
+        return call;
+    }
+
+    /** One call with its repetitions. */
+    final class Call {
+        private final EncoderModel model;
+        private final InferRequest request;
+        private final BiConsumer<float[], EncoderException> done;
+        private final Set<TritonEndpoint> tried = new HashSet<>();
+        private final AtomicBoolean ended = new AtomicBoolean();
+        private volatile boolean timedOut;
+        private volatile CompletableFuture<HttpResponse<byte[]>> exchange;
+        private int retries;
+
+        private Call(EncoderModel model, InferRequest request, BiConsumer<float[], EncoderException> done) {
+            this.model = model;
+            this.request = request;
+            this.done = done;
+        }
+
+        /**
+         * Gives the call up and closes its exchange.
+         *
+         * @param timedOut whether the endpoint had all the time that the settings give; only then its breaker counts it
+         * @return false when the call had already ended
+         */
+        boolean abort(boolean timedOut) {
+            this.timedOut = timedOut;
+            if (ended.compareAndSet(false, true) == false) {
+                return false;
+            }
+            cancel(exchange);
+            return true;
+        }
+
+        private void attempt() {
+            TritonOptions now = options.get();
+            TritonEndpoint endpoint = endpoints.pick(tried, now.breakerPauseMillis());
+            if (endpoint == null) {
+                // On another thread: a queue full of these would otherwise end one inside the other.
+                EncoderException open = breakersOpen(now);
+                executor.execute(() -> end(null, open));
+                return;
+            }
+            tried.add(endpoint);
+            send(endpoint, this::answered);
+            for (TritonEndpoint due : endpoints.probes(endpoint, now.breakerPauseMillis())) {
+                probe(due, now);
+            }
+        }
+
+        private void send(TritonEndpoint endpoint, Answered answered) {
+            endpoint.inFlight.incrementAndGet();
+            stats.called();
+            long begin = System.nanoTime();
+            CompletableFuture<HttpResponse<byte[]>> sent = http.sendAsync(
+                httpRequest(endpoint),
+                info -> new LimitedBody(MAX_ANSWER_BYTES)
+            );
+            exchange = sent;
+            if (ended.get()) {
+                // The abort came before there was an exchange to close.
+                cancel(sent);
+            }
+            sent.whenCompleteAsync((response, error) -> {
+                endpoint.inFlight.decrementAndGet();
+                stats.call.record(System.nanoTime() - begin);
+                answered.accept(endpoint, response, error instanceof CompletionException e ? e.getCause() : error);
+            }, executor);
+        }
+
+        private HttpRequest httpRequest(TritonEndpoint endpoint) {
+            HttpRequest.Builder builder = HttpRequest.newBuilder(endpoint.resolve(model.path()))
+                .header("Content-Type", "application/octet-stream")
+                .header(InferRequest.HEADER_LENGTH, Integer.toString(request.headerLength()))
+                .POST(HttpRequest.BodyPublishers.ofByteArray(request.body()));
+            headers.forEach(builder::header);
+            return builder.build();
+        }
+
+        private void answered(TritonEndpoint endpoint, HttpResponse<byte[]> response, Throwable error) {
+            TritonOptions now = options.get();
+            if (ended.get()) {
+                if (timedOut) {
+                    endpoint.breaker.failed(now.breakerFailures());
+                } else {
+                    endpoint.breaker.undecided();
+                }
+                return;
+            }
+            float[] vector = null;
+            EncoderException failure = null;
+            try {
+                vector = read(endpoint, response, error);
+            } catch (EncoderException e) {
+                failure = e;
+            }
+            verdict(endpoint, failure, now);
+            if (failure != null && repeatable(response, error) && retries < now.retries()) {
+                retries++;
+                stats.retried();
+                repeat(now);
+            } else {
+                end(vector, failure);
+            }
+        }
+
+        private void repeat(TritonOptions now) {
+            boolean another = endpoints.all().stream().anyMatch(e -> tried.contains(e) == false);
+            if (another) {
+                attempt();
+                return;
+            }
+            // Full jitter: those who lost one server together do not come back together.
+            long most = FIRST_BACKOFF_MILLIS << Math.min(retries, 6);
+            timer.schedule(1 + ThreadLocalRandom.current().nextLong(most), () -> executor.execute(() -> {
+                if (ended.get() == false) {
+                    attempt();
+                }
+            }));
+        }
+
+        private void end(float[] vector, EncoderException failure) {
+            if (ended.compareAndSet(false, true)) {
+                done.accept(vector, failure);
+            }
+        }
+
+        /** Tries a server that has been left alone, with a copy of a call that a healthy one answers. */
+        private void probe(TritonEndpoint endpoint, TritonOptions now) {
+            Call copy = new Call(model, request, (vector, failure) -> {});
+            Runnable stop = timer.schedule(now.timeoutMillis(), () -> copy.abort(true));
+            copy.send(endpoint, (there, response, error) -> {
+                stop.run();
+                copy.retries = Integer.MAX_VALUE;
+                copy.answered(there, response, error);
+            });
+        }
+
+        private float[] read(TritonEndpoint endpoint, HttpResponse<byte[]> response, Throwable error) {
+            if (error != null) {
+                throw TritonFailure.of(endpoint.root, error);
+            }
+            if (response.statusCode() != 200) {
+                throw TritonFailure.of(endpoint.root, model, response);
+            }
+            return InferReply.vector(
+                model,
+                response.body(),
+                response.headers().firstValue(InferRequest.HEADER_LENGTH).orElse(null)
+            );
+        }
+    }
+
+    @FunctionalInterface
+    private interface Answered {
+        void accept(TritonEndpoint endpoint, HttpResponse<byte[]> response, Throwable error);
+    }
+
+    private static void verdict(TritonEndpoint endpoint, EncoderException failure, TritonOptions now) {
+        EncoderFailure cause = failure == null ? null : failure.failure();
+        if (cause == EncoderFailure.UNREACHABLE || cause == EncoderFailure.BAD_ANSWER) {
+            endpoint.breaker.failed(now.breakerFailures());
+        } else if (cause == EncoderFailure.OVERLOADED) {
+            endpoint.breaker.undecided();
+        } else {
+            endpoint.breaker.succeeded();
+        }
+    }
+
+    private static boolean repeatable(HttpResponse<byte[]> response, Throwable error) {
+        if (response != null) {
+            return response.statusCode() == 429 || response.statusCode() == 503;
+        }
+        return TritonFailure.lostConnection(error);
+    }
+
+    private EncoderException breakersOpen(TritonOptions now) {
+        StringBuilder list = new StringBuilder();
+        long wait = Long.MAX_VALUE;
+        for (TritonEndpoint endpoint : endpoints.all()) {
+            list.append(list.isEmpty() ? "" : ", ").append(endpoint.root);
+            wait = Math.min(wait, endpoint.breaker.waitMillis(now.breakerPauseMillis()));
+        }
+        return new EncoderException(
+            EncoderFailure.UNREACHABLE,
+            "the encoder cannot be reached: Triton at " + list + " failed " + now.breakerFailures()
+                + " times in a row and is tried again in " + Math.max(0, wait) + " ms; start it, or correct "
+                + EncoderSettings.ENDPOINTS.getKey()
+        );
+    }
+
+    private static void cancel(CompletableFuture<?> exchange) {
+        if (exchange != null) {
+            exchange.cancel(true);
+        }
+    }
+}

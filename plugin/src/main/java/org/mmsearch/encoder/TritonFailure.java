@@ -1,0 +1,71 @@
+package org.mmsearch.encoder;
+
+import java.io.IOException;
+import java.net.ProtocolException;
+import java.net.URI;
+import java.net.http.HttpResponse;
+import java.nio.channels.UnresolvedAddressException;
+
+import javax.net.ssl.SSLException;
+
+/** Turns what the network or Triton said into the cause that the caller is told. */
+final class TritonFailure {
+
+    private TritonFailure() {}
+
+    /** Of an exchange that gave no answer. */
+    static EncoderException of(URI root, Throwable error) {
+        String said = error.getMessage() == null ? error.getClass().getSimpleName() : error.getMessage();
+        if (error instanceof ProtocolException || error instanceof LimitedBody.TooLong) {
+            return new EncoderException(
+                EncoderFailure.BAD_ANSWER,
+                "what listens at " + root + " does not speak as Triton does: " + said + "; correct "
+                    + EncoderSettings.ENDPOINTS.getKey(),
+                error
+            );
+        }
+        String how = error instanceof SSLException ? "TLS failed" : lostConnection(error) ? "no connection" : "failed";
+        return new EncoderException(
+            EncoderFailure.UNREACHABLE,
+            "the encoder cannot be reached: Triton at " + root + ", " + how + " (" + said + "); start it, or correct "
+                + EncoderSettings.ENDPOINTS.getKey(),
+            error
+        );
+    }
+
+    /** Of an answer with another status than 200. */
+    static EncoderException of(URI root, EncoderModel model, HttpResponse<byte[]> response) {
+        int status = response.statusCode();
+        String said = InferReply.error(response.body());
+        return switch (status) {
+            case 400, 413 -> new EncoderException(
+                EncoderFailure.INPUT,
+                "the encoder " + model.label() + " refused the query: " + said
+            );
+            case 404 -> new EncoderException(
+                EncoderFailure.MODEL_MISSING,
+                "Triton at " + root + " does not serve " + model.label() + ": " + said + "; load that model and version"
+            );
+            case 429 -> new EncoderException(
+                EncoderFailure.OVERLOADED,
+                "the encoder at " + root + " has more than it can do: " + said + "; ask again later"
+            );
+            case 503 -> new EncoderException(
+                EncoderFailure.UNREACHABLE,
+                "the encoder at " + root + " is not available: " + said + "; look whether " + model.label() + " is loaded"
+            );
+            default -> new EncoderException(
+                EncoderFailure.BAD_ANSWER,
+                "expected vectors of " + model.label() + " from Triton at " + root + ", got HTTP " + status + ": " + said
+            );
+        };
+    }
+
+    /** Whether the connection could not be made or broke, so that the call may be made again. */
+    static boolean lostConnection(Throwable error) {
+        if (error instanceof ProtocolException || error instanceof LimitedBody.TooLong || error instanceof SSLException) {
+            return false;
+        }
+        return error instanceof UnresolvedAddressException || error instanceof IOException;
+    }
+}

@@ -1,0 +1,97 @@
+package org.mmsearch.neural;
+
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Supplier;
+
+import org.mmsearch.encoder.EncoderModel;
+import org.opensearch.action.IndicesRequest;
+import org.opensearch.cluster.ClusterState;
+import org.opensearch.cluster.metadata.IndexMetadata;
+import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
+import org.opensearch.core.index.Index;
+import org.opensearch.transport.RemoteClusterAware;
+
+/** Finds which encoder a vector field belongs to, from the mappings of all the indices that a request goes to. */
+public final class FieldEncoders {
+
+    private static final int MOST_REMEMBERED = 1000;
+
+    private final Supplier<ClusterState> state;
+    private final IndexNameExpressionResolver resolver;
+    // Reading a mapping means unpacking and parsing it: once per index and version of its mapping.
+    private final Map<String, Remembered> remembered = new ConcurrentHashMap<>();
+
+    private record Remembered(long mappingVersion, VectorFields fields) {}
+
+    /** @param state the newest cluster state that this node has */
+    public FieldEncoders(Supplier<ClusterState> state, IndexNameExpressionResolver resolver) {
+        this.state = state;
+        this.resolver = resolver;
+    }
+
+    /**
+     * The encoder on which all the indices agree.
+     *
+     * @param request the search, with indices, aliases or patterns
+     * @param field the vector field's full name
+     * @param modelId the query's {@code model_id}, or null; it takes the place of the model that the index names
+     * @return the encoder, or null when the request goes to no index at all
+     * @throws IllegalArgumentException when the field is no vector, its encoder is not known, or two indices disagree
+     */
+    EncoderModel encoder(IndicesRequest request, String field, String modelId) {
+        EncoderModel agreed = null;
+        String agreedIndex = null;
+        String without = null;
+        for (Index index : indices(request)) {
+            VectorField found = fields(state.get().metadata().getIndexSafe(index)).get(field);
+            if (found == null) {
+                without = index.getName();
+                continue;
+            }
+            EncoderModel encoder = found.encoder(index.getName(), modelId);
+            if (agreed != null && agreed.equals(encoder) == false) {
+                throw new IllegalArgumentException(
+                    "field [" + field + "] must be encoded alike in all the indices of a request, got " + describe(agreed) + " in ["
+                        + agreedIndex + "] and " + describe(encoder) + " in [" + index.getName() + "]; search them one by one"
+                );
+            }
+            agreed = encoder;
+            agreedIndex = index.getName();
+        }
+        if (agreed == null && without != null) {
+            throw new IllegalArgumentException("field [" + field + "] must be a knn_vector, and [" + without + "] has no such field");
+        }
+        return agreed;
+    }
+
+    /** The indices that a request goes to, aliases resolved. */
+    Index[] indices(IndicesRequest request) {
+        for (String name : request.indices() == null ? new String[0] : request.indices()) {
+            if (name.indexOf(RemoteClusterAware.REMOTE_CLUSTER_INDEX_SEPARATOR) >= 0 && name.startsWith("<") == false) {
+                throw new IllegalArgumentException(
+                    "the encoder of [" + name + "] is not known here: a query is encoded for the indices of its own cluster;"
+                        + " ask the other cluster itself"
+                );
+            }
+        }
+        return resolver.concreteIndices(state.get(), request);
+    }
+
+    private VectorFields fields(IndexMetadata index) {
+        Remembered known = remembered.get(index.getIndexUUID());
+        if (known == null || known.mappingVersion != index.getMappingVersion()) {
+            if (remembered.size() > MOST_REMEMBERED) {
+                remembered.clear();
+            }
+            known = new Remembered(index.getMappingVersion(), VectorFields.of(index.mapping()));
+            remembered.put(index.getIndexUUID(), known);
+        }
+        return known.fields;
+    }
+
+    private static String describe(EncoderModel encoder) {
+        return encoder.label() + "/" + encoder.output() + " (" + encoder.dimension() + " numbers, fingerprint "
+            + encoder.fingerprint() + ")";
+    }
+}

@@ -1,0 +1,24 @@
+package org.mmsearch.neural;
+
+import java.util.AbstractList;
+import java.util.RandomAccess;
+
+/** A vector seen as the list that a parser reads, without a copy. */
+final class FloatList extends AbstractList<Float> implements RandomAccess {
+
+    private final float[] vector;
+
+    FloatList(float[] vector) {
+        this.vector = vector;
+    }
+
+    @Override
+    public Float get(int i) {
+        return vector[i];
+    }
+
+    @Override
+    public int size() {
+        return vector.length;
+    }
+}

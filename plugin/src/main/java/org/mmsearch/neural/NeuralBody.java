@@ -1,0 +1,307 @@
+package org.mmsearch.neural;
+
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.Objects;
+
+import org.opensearch.core.ParseField;
+import org.opensearch.core.common.io.stream.StreamInput;
+import org.opensearch.core.common.io.stream.StreamOutput;
+import org.opensearch.core.common.io.stream.Writeable;
+import org.opensearch.core.xcontent.ObjectParser;
+import org.opensearch.core.xcontent.ToXContentFragment;
+import org.opensearch.core.xcontent.XContentBuilder;
+import org.opensearch.core.xcontent.XContentParser;
+import org.opensearch.index.query.AbstractQueryBuilder;
+import org.opensearch.index.query.QueryBuilder;
+
+/** What stands under the field's name in a {@code neural} clause: its parser is its grammar. */
+public final class NeuralBody implements Writeable, ToXContentFragment {
+
+    static final int DEFAULT_K = 10;
+
+    private static final ParseField QUERY_TEXT = new ParseField("query_text");
+    private static final ParseField QUERY_IMAGE = new ParseField("query_image");
+    private static final ParseField QUERY_IMAGE_WEIGHT = new ParseField("query_image_weight");
+    private static final ParseField NEGATIVE_TEXT = new ParseField("negative_text");
+    private static final ParseField LIKE = new ParseField("like");
+    private static final ParseField MODEL_ID = new ParseField("model_id");
+    private static final ParseField K = new ParseField("k");
+    private static final ParseField MIN_SCORE = new ParseField("min_score");
+    private static final ParseField MAX_DISTANCE = new ParseField("max_distance");
+    private static final ParseField FILTER = new ParseField("filter");
+    private static final ParseField METHOD_PARAMETERS = new ParseField("method_parameters");
+    private static final ParseField RESCORE = new ParseField("rescore");
+    private static final ParseField EXPAND_NESTED_DOCS = new ParseField("expand_nested_docs");
+
+    private String queryText;
+    private String queryImage;
+    private Float queryImageWeight;
+    private NegativeText negativeText;
+    private LikeDocument like;
+    private String modelId;
+    private Integer k;
+    private Float minScore;
+    private Float maxDistance;
+    private QueryBuilder filter;
+    private Map<String, Object> methodParameters;
+    private Object rescore;
+    private Boolean expandNestedDocs;
+    // Of the clause, given under the field as the official clause has them.
+    private float boost = AbstractQueryBuilder.DEFAULT_BOOST;
+    private String queryName;
+
+    private NeuralBody() {}
+
+    /** @param clause the clause's name, for the messages */
+    static ObjectParser<NeuralBody, Void> parser(String clause) {
+        ObjectParser<NeuralBody, Void> parser = new ObjectParser<>(clause, (body, field, value) -> {
+            throw new IllegalArgumentException("[" + clause + "] query does not support [" + field + "]");
+        }, NeuralBody::new);
+        parser.declareString((body, value) -> body.queryText = value, QUERY_TEXT);
+        parser.declareString((body, value) -> body.queryImage = value, QUERY_IMAGE);
+        parser.declareFloat((body, value) -> body.queryImageWeight = value, QUERY_IMAGE_WEIGHT);
+        parser.declareField(
+            (body, value) -> body.negativeText = value,
+            (p, context) -> NegativeText.parse(p),
+            NEGATIVE_TEXT,
+            ObjectParser.ValueType.OBJECT_OR_STRING
+        );
+        parser.declareObject((body, value) -> body.like = value, (p, context) -> LikeDocument.parse(p), LIKE);
+        parser.declareString((body, value) -> body.modelId = value, MODEL_ID);
+        parser.declareInt((body, value) -> body.k = value, K);
+        parser.declareFloat((body, value) -> body.minScore = value, MIN_SCORE);
+        parser.declareFloat((body, value) -> body.maxDistance = value, MAX_DISTANCE);
+        parser.declareObject(
+            (body, value) -> body.filter = value,
+            (p, context) -> AbstractQueryBuilder.parseInnerQueryBuilder(p),
+            FILTER
+        );
+        parser.declareObject((body, value) -> body.methodParameters = value, (p, context) -> p.mapOrdered(), METHOD_PARAMETERS);
+        parser.declareField(
+            (body, value) -> body.rescore = value,
+            (p, context) -> p.currentToken() == XContentParser.Token.VALUE_BOOLEAN ? p.booleanValue() : p.mapOrdered(),
+            RESCORE,
+            ObjectParser.ValueType.OBJECT_OR_BOOLEAN
+        );
+        parser.declareBoolean((body, value) -> body.expandNestedDocs = value, EXPAND_NESTED_DOCS);
+        parser.declareFloat((body, value) -> body.boost = value, AbstractQueryBuilder.BOOST_FIELD);
+        parser.declareString((body, value) -> body.queryName = value, AbstractQueryBuilder.NAME_FIELD);
+        return parser;
+    }
+
+    NeuralBody(StreamInput in) throws IOException {
+        queryText = in.readOptionalString();
+        queryImage = in.readOptionalString();
+        queryImageWeight = in.readOptionalFloat();
+        negativeText = in.readOptionalWriteable(NegativeText::new);
+        like = in.readOptionalWriteable(LikeDocument::new);
+        modelId = in.readOptionalString();
+        k = in.readOptionalInt();
+        minScore = in.readOptionalFloat();
+        maxDistance = in.readOptionalFloat();
+        filter = in.readOptionalNamedWriteable(QueryBuilder.class);
+        methodParameters = in.readBoolean() ? in.readMap() : null;
+        rescore = in.readGenericValue();
+        expandNestedDocs = in.readOptionalBoolean();
+    }
+
+    @Override
+    public void writeTo(StreamOutput out) throws IOException {
+        out.writeOptionalString(queryText);
+        out.writeOptionalString(queryImage);
+        out.writeOptionalFloat(queryImageWeight);
+        out.writeOptionalWriteable(negativeText);
+        out.writeOptionalWriteable(like);
+        out.writeOptionalString(modelId);
+        out.writeOptionalInt(k);
+        out.writeOptionalFloat(minScore);
+        out.writeOptionalFloat(maxDistance);
+        out.writeOptionalNamedWriteable(filter);
+        out.writeBoolean(methodParameters != null);
+        if (methodParameters != null) {
+            out.writeMap(methodParameters);
+        }
+        out.writeGenericValue(rescore);
+        out.writeOptionalBoolean(expandNestedDocs);
+    }
+
+    @Override
+    public XContentBuilder toXContent(XContentBuilder builder, Params params) throws IOException {
+        field(builder, QUERY_TEXT, queryText);
+        field(builder, QUERY_IMAGE, queryImage);
+        field(builder, QUERY_IMAGE_WEIGHT, queryImageWeight);
+        field(builder, NEGATIVE_TEXT, negativeText);
+        field(builder, LIKE, like);
+        field(builder, MODEL_ID, modelId);
+        field(builder, K, k);
+        field(builder, MIN_SCORE, minScore);
+        field(builder, MAX_DISTANCE, maxDistance);
+        field(builder, FILTER, filter);
+        field(builder, METHOD_PARAMETERS, methodParameters);
+        field(builder, RESCORE, rescore);
+        field(builder, EXPAND_NESTED_DOCS, expandNestedDocs);
+        return builder;
+    }
+
+    /**
+     * Checks what the keys must be together, and settles {@code k}.
+     *
+     * @param clause the clause's name, with which a message begins
+     */
+    NeuralBody validated(String clause) {
+        require(clause, queryText != null || queryImage != null || like != null, "requires query_text, query_image or like, none specified");
+        require(clause, queryText == null || queryText.isEmpty() == false, "requires query_text not to be empty");
+        require(clause, queryImage == null || queryImage.isEmpty() == false, "requires query_image not to be empty");
+        require(
+            clause,
+            queryImageWeight == null || queryText != null && queryImage != null,
+            "takes query_image_weight only with both query_text and query_image"
+        );
+        require(
+            clause,
+            queryImageWeight == null || queryImageWeight >= 0 && queryImageWeight <= 1,
+            "requires query_image_weight from 0 to 1, got [" + queryImageWeight + "]"
+        );
+        require(clause, modelId == null || modelId.isEmpty() == false, "requires model_id not to be empty");
+        int bounds = (k == null ? 0 : 1) + (minScore == null ? 0 : 1) + (maxDistance == null ? 0 : 1);
+        require(clause, bounds <= 1, "takes only one of k, min_score and max_distance");
+        require(clause, k == null || k > 0, "requires k to be greater than 0, got [" + k + "]");
+        if (bounds == 0) {
+            k = DEFAULT_K;
+        }
+        return this;
+    }
+
+    String queryText() {
+        return queryText;
+    }
+
+    String queryImage() {
+        return queryImage;
+    }
+
+    Float queryImageWeight() {
+        return queryImageWeight;
+    }
+
+    NegativeText negativeText() {
+        return negativeText;
+    }
+
+    LikeDocument like() {
+        return like;
+    }
+
+    String modelId() {
+        return modelId;
+    }
+
+    Integer k() {
+        return k;
+    }
+
+    Float minScore() {
+        return minScore;
+    }
+
+    Float maxDistance() {
+        return maxDistance;
+    }
+
+    QueryBuilder filter() {
+        return filter;
+    }
+
+    Map<String, Object> methodParameters() {
+        return methodParameters;
+    }
+
+    Object rescore() {
+        return rescore;
+    }
+
+    Boolean expandNestedDocs() {
+        return expandNestedDocs;
+    }
+
+    float boost() {
+        return boost;
+    }
+
+    String queryName() {
+        return queryName;
+    }
+
+    /** A copy that names this model. */
+    NeuralBody withModelId(String modelId) {
+        NeuralBody copy = copy();
+        copy.modelId = modelId;
+        return copy;
+    }
+
+    /** A copy with this filter in place of its own. */
+    NeuralBody withFilter(QueryBuilder filter) {
+        NeuralBody copy = copy();
+        copy.filter = filter;
+        return copy;
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof NeuralBody that && Arrays.equals(values(), that.values());
+    }
+
+    @Override
+    public int hashCode() {
+        return Objects.hash(values());
+    }
+
+    private NeuralBody copy() {
+        NeuralBody copy = new NeuralBody();
+        copy.queryText = queryText;
+        copy.queryImage = queryImage;
+        copy.queryImageWeight = queryImageWeight;
+        copy.negativeText = negativeText;
+        copy.like = like;
+        copy.modelId = modelId;
+        copy.k = k;
+        copy.minScore = minScore;
+        copy.maxDistance = maxDistance;
+        copy.filter = filter;
+        copy.methodParameters = methodParameters;
+        copy.rescore = rescore;
+        copy.expandNestedDocs = expandNestedDocs;
+        return copy;
+    }
+
+    private Object[] values() {
+        return new Object[] {
+            queryText,
+            queryImage,
+            queryImageWeight,
+            negativeText,
+            like,
+            modelId,
+            k,
+            minScore,
+            maxDistance,
+            filter,
+            methodParameters,
+            rescore,
+            expandNestedDocs };
+    }
+
+    private static void require(String clause, boolean holds, String message) {
+        if (holds == false) {
+            throw new IllegalArgumentException("[" + clause + "] " + message);
+        }
+    }
+
+    private static void field(XContentBuilder builder, ParseField name, Object value) throws IOException {
+        if (value != null) {
+            builder.field(name.getPreferredName(), value);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+package org.mmsearch.neural;
+
+import java.io.Closeable;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+
+import org.mmsearch.encoder.EncoderService;
+import org.mmsearch.encoder.EncoderSettings;
+import org.mmsearch.stats.EncoderStats;
+import org.opensearch.action.support.ActionFilter;
+import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
+import org.opensearch.cluster.service.ClusterService;
+import org.opensearch.common.lifecycle.LifecycleComponent;
+import org.opensearch.common.settings.Setting;
+import org.opensearch.common.settings.Settings;
+import org.opensearch.env.Environment;
+import org.opensearch.plugins.SearchPlugin.QuerySpec;
+import org.opensearch.threadpool.ExecutorBuilder;
+import org.opensearch.threadpool.ThreadPool;
+
+/**
+ * All that the plugin class registers for the {@code neural} clause: {@link #queries}, {@link #settings},
+ * {@link #executors}, {@link #components}, {@link #actionFilters} (asked for after the components) and {@link #services}.
+ */
+public final class NeuralFeature implements Closeable {
+
+    private final NeuralClause clause;
+    private final EncoderStats stats = new EncoderStats();
+    private EncoderService encoders;
+    private SearchCancellations cancellations;
+
+    /** @param name the clause's name on this node */
+    public NeuralFeature(String name) {
+        clause = new NeuralClause(name);
+    }
+
+    /** The clause. */
+    public List<QuerySpec<?>> queries() {
+        return List.of(clause.spec());
+    }
+
+    /** The settings of the encoder and of the pictures. */
+    public List<Setting<?>> settings() {
+        List<Setting<?>> all = new ArrayList<>(EncoderSettings.all());
+        all.addAll(ImageLimits.all());
+        return all;
+    }
+
+    /** The thread pool on which searches go on when their vectors have come. */
+    public List<ExecutorBuilder<?>> executors(Settings settings) {
+        return List.of(EncoderService.executor(settings));
+    }
+
+    /** Opens the encoder and gives the clause what it works with. */
+    public Collection<Object> components(
+        ClusterService cluster,
+        ThreadPool threads,
+        Environment environment,
+        IndexNameExpressionResolver resolver
+    ) {
+        cancellations = new SearchCancellations(threads.getThreadContext());
+        encoders = new EncoderService(
+            environment.settings(),
+            cluster.getClusterSettings(),
+            environment.configDir(),
+            threads,
+            stats
+        );
+        clause.open(
+            new NeuralServices(
+                encoders.encoder(),
+                new FieldEncoders(cluster::state, resolver),
+                new ImageLimits(environment.settings(), cluster.getClusterSettings()),
+                cancellations
+            )
+        );
+        return List.of(cancellations);
+    }
+
+    /** Lets a rewrite know its task. */
+    public List<ActionFilter> actionFilters() {
+        return List.of(cancellations);
+    }
+
+    /** Started by the injector. */
+    public Collection<Class<? extends LifecycleComponent>> services() {
+        return List.of(CancellationListener.class);
+    }
+
+    @Override
+    public void close() {
+        if (encoders != null) {
+            encoders.close();
+        }
+    }
+}

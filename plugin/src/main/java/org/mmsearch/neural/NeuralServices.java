@@ -1,0 +1,13 @@
+package org.mmsearch.neural;
+
+import org.mmsearch.encoder.Encoder;
+
+/**
+ * What a clause works with on its node.
+ *
+ * @param encoder makes vectors
+ * @param fields knows which encoder a field belongs to
+ * @param images knows which pictures are taken
+ * @param cancellations tells when the search is given up
+ */
+public record NeuralServices(Encoder encoder, FieldEncoders fields, ImageLimits images, SearchCancellations cancellations) {}

@@ -1,0 +1,91 @@
+package org.mmsearch.neural;
+
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+
+import org.opensearch.action.ActionRequest;
+import org.opensearch.action.support.ActionFilter;
+import org.opensearch.action.support.ActionFilterChain;
+import org.opensearch.action.support.ActionRequestMetadata;
+import org.opensearch.common.util.concurrent.ThreadContext;
+import org.opensearch.core.action.ActionListener;
+import org.opensearch.core.action.ActionResponse;
+import org.opensearch.tasks.CancellableTask;
+import org.opensearch.tasks.Task;
+import org.opensearch.tasks.TaskManager;
+
+/**
+ * Lets a rewrite know that its search was cancelled. A rewrite does not see its task: the filter leaves it in the thread
+ * context, where the rewrite, which follows on the same thread, finds it.
+ */
+public final class SearchCancellations implements ActionFilter, TaskManager.TaskEventListeners {
+
+    private static final String TASK = "mmsearch.task";
+
+    private final ThreadContext context;
+    private final Map<CancellableTask, List<Runnable>> watched = new ConcurrentHashMap<>();
+
+    /** @param context the node's */
+    public SearchCancellations(ThreadContext context) {
+        this.context = context;
+    }
+
+    /**
+     * Watches the search that this thread works for.
+     *
+     * @param action run once if the search is cancelled; at once if it already is
+     * @return ends the watch
+     */
+    Runnable watch(Runnable action) {
+        CancellableTask task = context.getTransient(TASK);
+        if (task == null) {
+            return () -> {};
+        }
+        watched.computeIfAbsent(task, t -> new CopyOnWriteArrayList<>()).add(action);
+        if (task.isCancelled()) {
+            onTaskCancelled(task);
+        }
+        return () -> watched.computeIfPresent(task, (t, actions) -> {
+            actions.remove(action);
+            return actions.isEmpty() ? null : actions;
+        });
+    }
+
+    @Override
+    public void onTaskCancelled(CancellableTask task) {
+        List<Runnable> actions = watched.remove(task);
+        if (actions != null) {
+            actions.forEach(Runnable::run);
+        }
+    }
+
+    @Override
+    public int order() {
+        return 0;
+    }
+
+    @Override
+    public <Request extends ActionRequest, Response extends ActionResponse> void apply(
+        Task task,
+        String action,
+        Request request,
+        ActionRequestMetadata<Request, Response> metadata,
+        ActionListener<Response> listener,
+        ActionFilterChain<Request, Response> chain
+    ) {
+        if (action.startsWith("indices:data/read/") == false || task instanceof CancellableTask == false) {
+            chain.proceed(task, action, request, listener);
+            return;
+        }
+        // A search inside another one, as _msearch and hybrid make them, has its own task.
+        ThreadContext.StoredContext outer = context.newStoredContext(true, List.of(TASK));
+        try {
+            context.putTransient(TASK, task);
+            chain.proceed(task, action, request, listener);
+        } finally {
+            outer.close();
+        }
+    }
+}

@@ -1,0 +1,94 @@
+package org.mmsearch.neural;
+
+import java.util.ArrayList;
+import java.util.List;
+
+import org.opensearch.OpenSearchStatusException;
+import org.opensearch.action.IndicesRequest;
+import org.opensearch.action.get.GetRequest;
+import org.opensearch.action.get.GetResponse;
+import org.opensearch.common.xcontent.support.XContentMapValues;
+import org.opensearch.core.action.ActionListener;
+import org.opensearch.core.index.Index;
+import org.opensearch.core.rest.RestStatus;
+import org.opensearch.search.fetch.subphase.FetchSourceContext;
+import org.opensearch.transport.client.Client;
+
+/** Gets the vector that a document was indexed with, with the caller's permissions. */
+final class StoredVector {
+
+    private StoredVector() {}
+
+    /**
+     * @param request the search, which names the index where {@code like} does not
+     * @param dimension the length that the vector must have
+     * @param listener told once: float32 [dimension], or a 400 that says what is missing
+     */
+    static void get(
+        Client client,
+        IndicesRequest request,
+        FieldEncoders fields,
+        LikeDocument like,
+        String field,
+        int dimension,
+        ActionListener<float[]> listener
+    ) {
+        GetRequest get = new GetRequest(index(request, fields, like), like.id()).routing(like.routing())
+            .fetchSourceContext(new FetchSourceContext(true, new String[] { field }, null));
+        client.get(get, ActionListener.wrap(response -> listener.onResponse(vector(response, like, field, dimension)), listener::onFailure));
+    }
+
+    private static String index(IndicesRequest request, FieldEncoders fields, LikeDocument like) {
+        if (like.index() != null) {
+            return like.index();
+        }
+        Index[] indices = fields.indices(request);
+        if (indices.length != 1) {
+            throw new IllegalArgumentException(
+                "like requires _index where a request goes to several indices, and this one goes to " + indices.length
+            );
+        }
+        return indices[0].getName();
+    }
+
+    private static float[] vector(GetResponse response, LikeDocument like, String field, int dimension) {
+        String document = "[" + response.getIndex() + "/" + like.id() + "]";
+        if (response.isExists() == false || response.isSourceEmpty()) {
+            throw missing("there is no document " + document, "its _id, and its routing where it has one");
+        }
+        Object value = XContentMapValues.extractValue(field, response.getSourceAsMap());
+        if (value instanceof List<?> list && list.isEmpty() == false) {
+            return list.get(0) instanceof List<?> ? mean(list, dimension, document) : floats(list, dimension, document);
+        }
+        throw missing("the document " + document + " has no vector in [" + field + "]", "a document that has one");
+    }
+
+    /** Nested objects each have a vector: the document's is the mean of their unit vectors. */
+    private static float[] mean(List<?> nested, int dimension, String document) {
+        List<QueryVector.Part> parts = new ArrayList<>();
+        List<float[]> vectors = new ArrayList<>();
+        for (Object vector : nested) {
+            parts.add(new QueryVector.Part(1, null, null));
+            vectors.add(floats((List<?>) vector, dimension, document));
+        }
+        return new QueryVector(parts).blend(vectors);
+    }
+
+    private static float[] floats(List<?> list, int dimension, String document) {
+        if (list.size() != dimension) {
+            throw missing("the document " + document + " has a vector of " + list.size() + " numbers", dimension + " numbers");
+        }
+        float[] vector = new float[dimension];
+        for (int i = 0; i < dimension; i++) {
+            if (!(list.get(i) instanceof Number number)) {
+                throw missing("the document " + document + " has [" + list.get(i) + "] in its vector", "numbers");
+            }
+            vector[i] = number.floatValue();
+        }
+        return vector;
+    }
+
+    private static OpenSearchStatusException missing(String got, String expected) {
+        return new OpenSearchStatusException("{}", RestStatus.BAD_REQUEST, "like: " + got + "; expected " + expected);
+    }
+}

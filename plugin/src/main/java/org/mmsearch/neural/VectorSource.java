@@ -1,0 +1,93 @@
+package org.mmsearch.neural;
+
+import java.util.ArrayList;
+import java.util.List;
+
+import org.mmsearch.encoder.EncoderException;
+import org.mmsearch.encoder.EncoderModel;
+import org.mmsearch.encoder.Waiter;
+import org.opensearch.action.IndicesRequest;
+import org.opensearch.action.search.SearchRequest;
+import org.opensearch.action.support.ContextPreservingActionListener;
+import org.opensearch.common.util.concurrent.ThreadContext;
+import org.opensearch.core.action.ActionListener;
+import org.opensearch.transport.client.Client;
+
+/** Brings the parts of a query's vector together: encoded ones from Triton, stored ones from their documents. */
+final class VectorSource {
+
+    private final NeuralServices services;
+    private final IndicesRequest request;
+    private final String clause;
+    private final String field;
+    private final EncoderModel model;
+
+    /**
+     * @param request the search that the clause stands in
+     * @param clause the clause's name, with which a failure begins
+     */
+    VectorSource(NeuralServices services, IndicesRequest request, String clause, String field, EncoderModel model) {
+        this.services = services;
+        this.request = request;
+        this.clause = clause;
+        this.field = field;
+        this.model = model;
+    }
+
+    /** The vector, when all its parts are remembered; else null. */
+    float[] remembered(QueryVector query) {
+        List<float[]> vectors = new ArrayList<>(query.parts().size());
+        for (QueryVector.Part part : query.parts()) {
+            float[] vector = part.input() == null ? null : services.encoder().cached(model, part.input());
+            if (vector == null) {
+                return null;
+            }
+            vectors.add(vector);
+        }
+        return query.blend(vectors);
+    }
+
+    /**
+     * Fetches the parts and blends them.
+     *
+     * @param listener told once, with the thread context of this call
+     */
+    void fetch(QueryVector query, Client client, ActionListener<float[]> listener) {
+        ThreadContext context = client.threadPool().getThreadContext();
+        ActionListener<List<float[]>> blended = ContextPreservingActionListener.wrapPreservingContext(
+            ActionListener.map(listener, query::blend),
+            context
+        );
+        Gathering gathering = new Gathering(query.parts().size(), blended);
+        gathering.whenOver(services.cancellations().watch(() -> gathering.failed(Failures.cancelled(clause))));
+        for (int i = 0; i < query.parts().size(); i++) {
+            int at = i;
+            QueryVector.Part part = query.parts().get(i);
+            if (part.like() != null) {
+                StoredVector.get(client, request, services.fields(), part.like(), field, model.dimension(), ActionListener.wrap(
+                    vector -> gathering.came(at, vector),
+                    failure -> gathering.failed(Failures.prefixed(clause, failure))
+                ));
+            } else {
+                Waiter waiter = services.encoder().encode(model, part.input(), budgetMillis(), (vector, failure) -> {
+                    if (failure == null) {
+                        gathering.came(at, vector);
+                    } else {
+                        gathering.failed(new EncoderException(
+                            failure.failure(), "[" + clause + "] field [" + field + "]: " + failure.getMessage(), failure.getCause()
+                        ));
+                    }
+                });
+                gathering.whenOver(waiter::cancel);
+            }
+        }
+    }
+
+    /** What the search's own time-out leaves; a search without one is bounded by the setting alone. */
+    private long budgetMillis() {
+        if (request instanceof SearchRequest search && search.source() != null && search.source().timeout() != null) {
+            return Math.max(1, search.source().timeout().millis());
+        }
+        return Long.MAX_VALUE;
+    }
+}
