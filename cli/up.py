@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..stack import triton_server
 from ..stack.embedded import READY_WITHIN, Wanted, up
 from ..stack.state import SERVERS, Home, Ports
 
@@ -24,7 +25,9 @@ PORT = click.IntRange(0, 65535)
 )
 @click.option("--ready-within", type=float, default=READY_WITHIN, show_default=True, help="Seconds to wait.")
 @click.option("--home", help="State folder.  [default: $MMSEARCH_HOME or ./.mmsearch]")
+@click.pass_context
 def command(
+    context: click.Context,
     http_port: int | None,
     triton_http_port: int | None,
     triton_grpc_port: int | None,
@@ -37,7 +40,8 @@ def command(
 ) -> None:
     """Start the embedded OpenSearch and Triton, and wait until both really answer.
 
-    A second `up` does nothing. Ports stay as they were last given for the same state folder.
+    Builds the default models first when there are none. A second `up` does nothing. Ports stay as they were
+    last given for the same state folder.
 
     \b
     Example:
@@ -56,6 +60,12 @@ def command(
         plugin_zip=plugin_zip,
         ready_within=ready_within,
     )
+    if triton_server.NAME in wanted.servers and triton_server.missing_models(place):
+        # Imported here: building needs packages that a stack with built models does without.
+        from .models import build
+
+        click.echo("triton: no models yet, building the default ones", err=True)
+        context.invoke(build, repository=place.models)
     for server in up(place, wanted, lambda line: click.echo(line, err=True)):
         click.echo(f"{server.name}: {server.versions}" + (" (was up)" if server.was_up else ""))
     ports = place.ports() or Ports()

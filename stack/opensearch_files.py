@@ -86,6 +86,19 @@ def find_plugin_zip(given: Path | None = None) -> Path | None:
     return None
 
 
+def descriptor(zip_path: Path) -> dict[str, str]:
+    """The properties of a plugin's zip; raises StackError when it is not one."""
+    try:
+        with zipfile.ZipFile(zip_path) as archive:
+            text = archive.read("plugin-descriptor.properties").decode()
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise StackError(
+            f"expected {zip_path} to be a plugin's zip, got no descriptor in it; repair: make plugin"
+        ) from error
+    lines = (line.partition("=") for line in text.splitlines() if not line.startswith("#"))
+    return {key.strip(): value.strip() for key, _, value in lines if key}
+
+
 def prepare(files: NodeFiles, java: Java, account: Account | None, plugin_zip: Path | None) -> Java:
     """Make the node's folders hold the pinned software and exactly the wanted plugins; install only what
     changed.

@@ -108,6 +108,20 @@ def marked(variable: str, value: str) -> list[Process]:
     return found
 
 
+def dead_helpers(parent: int) -> set[int]:
+    """The pids of children that ended and that their parent has not noticed: its zombies."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if fields[0] == "Z" and int(fields[1]) == parent:
+                found.add(int(entry.name))
+    return found
+
+
 def boot_id() -> str:
     """The kernel's name for this boot: start times are counted from it."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

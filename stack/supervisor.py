@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .processes import identify, myself
+from .processes import dead_helpers, identify, myself
 from .state import MARK, Home, Launch, Running
 
 GRACE = 20.0
@@ -23,6 +23,8 @@ GRACE = 20.0
 CALM = 60.0
 """seconds of life after which a death is not held against a server any more"""
 LONGEST_PAUSE = 30.0
+PATIENCE = 5.0
+"""seconds that a server has to notice the end of a process of its own"""
 
 _PR_SET_PDEATHSIG = 1
 _WOKEN_BY = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
@@ -92,8 +94,20 @@ def in_child(parent: int) -> Callable[[], None]:
 
 
 def watch(child: subprocess.Popen[bytes], launch: Launch) -> bool:
-    """Wait for the server's end (False) or for the wish to end it (True)."""
+    """Wait for the server's end (False) or for the wish to end it (True).
+
+    A server whose helper died counts as ended: Triton says that it is ready while a model's process is
+    dead, and
+    answers that model's requests with errors for ever.
+    """
+    suspects: dict[int, float] = {}
     while True:
+        now = time.monotonic()
+        suspects = {pid: suspects.get(pid, now) for pid in dead_helpers(child.pid)}
+        # Of a model that is unloaded in good order, the process is a zombie for a moment only.
+        if any(now - since > PATIENCE for since in suspects.values()):
+            say(f"{launch.name} runs, but its processes {sorted(suspects)} are dead")
+            return False
         # Only looked at, not reaped: that is end_all's, which still needs the number.
         if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
             return False

@@ -1,0 +1,39 @@
+"""`mmsearch doctor`: what is missing or does not fit together."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import click
+
+from ..stack.doctor import Finding, examine
+from ..stack.state import Home
+
+SIGN = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
+
+
+@click.command(name="doctor")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on one line.")
+@click.option("--home", help="State folder.  [default: $MMSEARCH_HOME or ./.mmsearch]")
+def command(as_json: bool, home: str | None) -> None:
+    """Say what is missing or does not fit together, with the repair; exit 1 when something is wrong.
+
+    \b
+    Example:
+      mmsearch doctor
+    """
+    findings = examine(Home.at(home))
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            click.echo(sentence(finding))
+    if any(finding.state == "wrong" for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+def sentence(finding: Finding) -> str:
+    """One line about a finding."""
+    repair = f"; repair: {finding.repair}" if finding.repair else ""
+    return f"{SIGN[finding.state]} {finding.name}: {finding.found}{repair}"
