@@ -1,0 +1,162 @@
+"""Ask a live index: each query through a system's search body, many in one `_msearch`."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from ..ingest import images
+from ..ingest.connect import HttpError, ask
+from ..ingest.errors import MmsearchError, Rejection
+from ..ingest.waiting import AwayError
+from .judgments import Query
+from .runs import Run
+from .templates import Template
+
+BATCH = 20  # searches in one request: enough to keep a node busy, few enough to stay below its queue
+SHOWN = ["title", "image", "category", "brand", "price"]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One product found: what the answer shows of it, and which legs found it (for a hybrid)."""
+
+    id: str
+    score: float
+    source: Mapping[str, Any]
+    legs: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass
+class Answers:
+    """What a system answered: hits by query identifier, best first.
+
+    took      milliseconds by query, as the node counted them
+    problems  query → why there is no answer
+    warnings  query → what was amiss though there is one: shards that failed, time that ran out, a leg skipped
+    """
+
+    system: str
+    hits: dict[str, list[Hit]] = field(default_factory=dict)
+    took: dict[str, float] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    warnings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def run(self) -> Run:
+        """The answers as a run, in the order that the system gave."""
+        scores = {query: {hit.id: hit.score for hit in hits} for query, hits in self.hits.items()}
+        return Run(self.system, scores, problems=self.problems)
+
+
+def query_pictures(queries: Iterable[Query], root: Path) -> dict[str, str]:
+    """Pictures of the queries in base64, by reference, checked as a catalogue's pictures are."""
+    pictures: dict[str, str] = {}
+    for query in queries:
+        if query.image and query.image not in pictures:
+            try:
+                data = images.checked(images.read(query.image, root))
+            except Rejection as error:
+                raise MmsearchError(f"query {query.id!r}: {error}") from None
+            pictures[query.image] = base64.b64encode(data).decode("ascii")
+    return pictures
+
+
+def answers(
+    client: OpenSearch,
+    template: Template,
+    queries: Sequence[Query],
+    *,
+    index: str,
+    depth: int,
+    pictures: Mapping[str, str] | None = None,
+    fields: Sequence[str] = SHOWN,
+) -> Answers:
+    """Ask `template` for the first `depth` products of every query; failures are kept by query, not raised.
+
+    Raises MmsearchError when the node cannot be reached or knows no such index: no measure would mean
+    anything then.
+    """
+    result = Answers(template.name)
+    known = pictures or {}
+    asked: list[tuple[Query, dict[str, Any]]] = []
+    for query in queries:
+        body = template.filled(query.text, known.get(query.image or ""), depth)
+        if body is None:
+            result.problems[query.id] = f"the system does not ask with what this query has ({query.modality})"
+        else:
+            asked.append((query, {"_source": list(fields), **body, "size": depth}))
+    for start in range(0, len(asked), BATCH):
+        batch = asked[start : start + BATCH]
+        responses = _msearch(client, template.index or index, [body for _, body in batch])
+        for (query, _), response in zip(batch, responses, strict=True):
+            _take(result, query, response)
+    return result
+
+
+def _msearch(client: OpenSearch, index: str, bodies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    lines = [line for body in bodies for line in ("{}", json.dumps(body, ensure_ascii=False))]
+    try:
+        reply = ask(
+            client,
+            "POST",
+            f"/{index}/_msearch",
+            body="\n".join(lines) + "\n",
+            headers={"content-type": "application/x-ndjson"},
+        )
+    except AwayError as error:
+        raise MmsearchError(
+            f"expected answers from {error.server}, got {error.why}; start it, or name another by "
+            f"--opensearch"
+        ) from None
+    except HttpError as error:
+        raise MmsearchError(f"expected answers from the index {index!r}, got {error}") from None
+    responses: list[dict[str, Any]] = reply["responses"]
+    for response in responses:
+        kind = response.get("error", {}).get("type") if isinstance(response.get("error"), dict) else None
+        if kind == "index_not_found_exception":
+            raise MmsearchError(
+                f"expected an index {index!r}, got none; ingest a catalogue, or name another by --index"
+            )
+    return responses
+
+
+def _take(result: Answers, query: Query, response: Mapping[str, Any]) -> None:
+    if "error" in response:
+        result.problems[query.id] = _reason(response)
+        return
+    result.took[query.id] = float(response["took"])
+    result.hits[query.id] = [
+        Hit(
+            hit["_id"],
+            float(hit["_score"] or 0.0),
+            hit.get("_source", {}),
+            tuple(hit.get("fields", {}).get("_legs", ())),
+        )
+        for hit in response["hits"]["hits"]
+    ]
+    amiss = []
+    if response.get("timed_out"):
+        amiss.append("the search ran out of time")
+    if failed := response.get("_shards", {}).get("failed"):
+        amiss.append(f"{failed} shards failed")
+    amiss += [
+        f"leg {skipped.get('leg')} was skipped: {skipped.get('reason')}"
+        for skipped in response.get("ext", {}).get("mmsearch", {}).get("degraded", ())
+    ]
+    if amiss:
+        result.warnings[query.id] = "; ".join(amiss)
+
+
+def _reason(response: Mapping[str, Any]) -> str:
+    error = response["error"]
+    if not isinstance(error, dict):
+        return str(error)
+    causes = error.get("root_cause") or [error]
+    return f"{response.get('status', '')} {causes[0].get('reason', error.get('reason', ''))}".strip()
