@@ -1,10 +1,22 @@
 """The exception tree of mmsearch, drawn once.
 
     MmsearchError               every failure that one sentence explains: expected, got, repair
-    └── StackError              an embedded server could not be fetched, started, reached or stopped
+    ├── StackError              an embedded server could not be fetched, started, reached or stopped
+    └── IngestError             a run of ingest cannot go on
+        ├── CatalogueError      the catalogue or the rejects file cannot be read
+        ├── EncoderError        Triton's answer cannot be used: wrong model, shape, count or fingerprint
+        ├── MismatchError       the index belongs to another encoder or to no encoder
+        ├── UnreachableError    a server does not answer, or not any more
+        └── RottenError         more lines were rejected than --max-rejects allows
 
-The command line prints an MmsearchError as one line on stderr and exits 1; anything else is a bug and keeps its
-traceback.
+    Rejection                   one product cannot be taken; the run goes on and the rejects file lists it
+    ├── RecordError             its line is not a record
+    ├── PictureError            its picture cannot be used
+    ├── RefusedError            the encoder refuses it
+    └── DocumentError           OpenSearch refuses it
+
+The command line prints an MmsearchError as one line on stderr and exits 1; anything else is a bug and keeps
+its traceback.
 """
 
 from __future__ import annotations
@@ -16,3 +28,73 @@ class MmsearchError(Exception):
 
 class StackError(MmsearchError):
     """An embedded server could not be fetched, started, reached or stopped."""
+
+
+class IngestError(MmsearchError):
+    """A run of ingest cannot go on."""
+
+
+class CatalogueError(IngestError):
+    """The catalogue or the rejects file cannot be read."""
+
+
+class EncoderError(IngestError):
+    """Triton's answer cannot be used: wrong model, shape, count, fingerprint or numbers."""
+
+
+class MismatchError(IngestError):
+    """The index belongs to another encoder than the one served, or to none."""
+
+
+class UnreachableError(IngestError):
+    """A server does not answer, or does not answer any more."""
+
+
+class RottenError(IngestError):
+    """More lines were rejected than --max-rejects allows."""
+
+
+class Rejection(Exception):  # noqa: N818 - an outcome of one product, not a failure of the program
+    """One product cannot be taken: `reason` is a stable code, `message` one sentence for people."""
+
+    stage = "read"
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+    def __reduce__(self) -> tuple[type[Rejection], tuple[str, str]]:
+        return type(self), (self.reason, self.message)
+
+
+class RecordError(Rejection):
+    """A line is not a record: `field` and `value` say where (both empty when the whole line is broken).
+
+    `identifier` is the record's id where it could be read.
+    """
+
+    def __init__(self, reason: str, message: str, *, line: int = 0, field: str = "", value: str = "") -> None:
+        super().__init__(reason, message)
+        self.line = line
+        self.field = field
+        self.value = value
+        self.identifier = ""
+
+
+class PictureError(Rejection):
+    """A picture cannot be used: missing, outside the root, too large, broken, or of no format we read."""
+
+    stage = "image"
+
+
+class RefusedError(Rejection):
+    """The encoder refuses one product with INVALID_ARGUMENT."""
+
+    stage = "encode"
+
+
+class DocumentError(Rejection):
+    """OpenSearch refuses one document with a 4xx that no retry mends."""
+
+    stage = "index"

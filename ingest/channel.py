@@ -1,0 +1,108 @@
+"""A bounded queue between two stages that knows how full it has been, so that the run can name what holds
+it back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class AbortedError(Exception):
+    """Another stage has failed; whoever waits on a channel lets go."""
+
+
+class Channel(Generic[T]):
+    """Holds at most `count` items and about `weight` bytes; writers wait, and that is the back-pressure."""
+
+    def __init__(self, count: int, weight: int = 1 << 25, weigh: Callable[[T], int] = lambda _: 0) -> None:
+        self._count = count
+        self._weight = weight
+        self._weigh = weigh
+        self._items: deque[tuple[T, int]] = deque()
+        self._held = 0
+        self._writers = 0
+        self._aborted = False
+        self._changed = threading.Condition()
+        self._full_seconds = 0.0
+        self._since = time.monotonic()
+
+    def opened(self, writers: int) -> None:
+        """Expect so many more writers; the channel ends when each has called `close`."""
+        self._writers += writers
+
+    def put(self, item: T) -> None:
+        weight = self._weigh(item)
+        with self._changed:
+            # One item always fits, however heavy it is.
+            while self._items and (len(self._items) >= self._count or self._held + weight > self._weight):
+                self._check()
+                self._changed.wait()
+            self._check()
+            self._clock()
+            self._items.append((item, weight))
+            self._held += weight
+            self._changed.notify_all()
+
+    def put_all(self, items: Iterable[T]) -> None:
+        for item in items:
+            self.put(item)
+
+    def get(self, most: int, linger: float = 0.0, *, wait: bool = True) -> list[T]:
+        """Up to `most` items: waits for the first, then at most `linger` seconds for more.
+
+        Empty means the end, or, without `wait`, that nothing is there now.
+        """
+        with self._changed:
+            while wait and not self._items and self._writers:
+                self._check()
+                self._changed.wait()
+            deadline = time.monotonic() + linger
+            while (
+                wait and len(self._items) < min(most, self._count) and self._writers and not self._crowded()
+            ):
+                self._check()
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(left)
+            self._check()
+            self._clock()
+            taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+            self._held -= sum(weight for _, weight in taken)
+            self._changed.notify_all()
+            return [item for item, _ in taken]
+
+    def close(self) -> None:
+        """One writer is done."""
+        with self._changed:
+            self._writers -= 1
+            self._changed.notify_all()
+
+    def abort(self) -> None:
+        with self._changed:
+            self._aborted = True
+            self._changed.notify_all()
+
+    def full_seconds(self) -> float:
+        """For how long the channel has been at least half full: the stage behind it could not keep up."""
+        with self._changed:
+            self._clock()
+            return self._full_seconds
+
+    def _crowded(self) -> bool:
+        return 2 * len(self._items) >= self._count or 2 * self._held >= self._weight
+
+    def _clock(self) -> None:
+        now = time.monotonic()
+        if self._crowded():
+            self._full_seconds += now - self._since
+        self._since = now
+
+    def _check(self) -> None:
+        if self._aborted:
+            raise AbortedError

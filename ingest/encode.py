@@ -1,0 +1,201 @@
+"""Products become vectors, over Triton's gRPC, by batches of (text, picture) rows."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2 as wire
+from tritonclient.grpc import service_pb2_grpc
+
+from .errors import EncoderError, RefusedError
+from .waiting import AwayError
+
+DEFAULT_TRITON = "127.0.0.1:8001"
+Row = tuple[bytes, bytes]
+Vectors = NDArray[np.float32]
+FIELD_OUTPUTS = {
+    "embedding": "EMBEDDING",
+    "text_embedding": "TEXT_EMBEDDING",
+    "image_embedding": "IMAGE_EMBEDDING",
+}
+_CHANNEL = (
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # gRPC's own pause between connection attempts grows to two minutes; ours is the one that counts.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
+_AWAY = frozenset(
+    (
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.NOT_FOUND,  # a model that is being loaded again
+        grpc.StatusCode.ABORTED,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The encoder that is served: what an index records about it and what a client must keep to."""
+
+    item_model: str
+    query_model: str
+    version: str
+    fingerprint: str
+    architecture: str
+    dimensions: dict[str, int]
+    max_batch: int
+    max_text_bytes: int
+    max_image_bytes: int
+
+
+class FaultError(Exception):
+    """The server failed on this batch (INTERNAL, UNKNOWN): a dead stub, or one item that kills it."""
+
+
+class Encoder:
+    """One Triton server. `url` is HOST:PORT, or grpcs://HOST:PORT for TLS with certificates in PEM files."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        item_model: str = "item_encoder",
+        query_model: str = "query_encoder",
+        timeout: float = 60.0,
+        ca: Path | None = None,
+        certificate: Path | None = None,
+        key: Path | None = None,
+    ) -> None:
+        self.url = url
+        self.item_model = item_model
+        self.query_model = query_model
+        self.timeout = timeout
+        scheme, _, rest = url.rpartition("://")
+        if scheme in ("grpcs", "https"):
+            credentials = grpc.ssl_channel_credentials(
+                *(path.read_bytes() if path else None for path in (ca, key, certificate))
+            )
+            self._channel = grpc.secure_channel(rest, credentials, _CHANNEL)
+        elif scheme in ("", "grpc", "http"):
+            self._channel = grpc.insecure_channel(rest, _CHANNEL)
+        else:
+            raise EncoderError(f"expected HOST:PORT or grpcs://HOST:PORT for Triton, got {url!r}")
+        self._stub: Any = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+
+    @property
+    def name(self) -> str:
+        return f"Triton at {self.url}"
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def describe(self) -> Served:
+        """Ask what is served.
+
+        Raises AwayError when Triton or the model is not there, EncoderError when the two models do not match.
+        """
+        config = self._call("ModelConfig", wire.ModelConfigRequest(name=self.item_model)).config
+        query = self._call("ModelConfig", wire.ModelConfigRequest(name=self.query_model)).config
+        about = self._call("ModelMetadata", wire.ModelMetadataRequest(name=self.query_model))
+        parameters = {key: value.string_value for key, value in config.parameters.items()}
+        fingerprint = parameters.get("fingerprint", "")
+        other = query.parameters["fingerprint"].string_value
+        if not fingerprint or fingerprint != other:
+            raise EncoderError(
+                f"expected {self.item_model} and {self.query_model} of {self.name} to carry one fingerprint, "
+                f"got {fingerprint[:12] or 'none'} and {other[:12] or 'none'}; "
+                "build both again with: mmsearch models build"
+            )
+        return Served(
+            item_model=self.item_model,
+            query_model=self.query_model,
+            version=max(about.versions, key=int, default="1"),
+            fingerprint=fingerprint,
+            architecture=parameters.get("architecture", ""),
+            dimensions={output.name: output.dims[-1] for output in config.output if output.data_type == 11},
+            max_batch=max(1, config.max_batch_size),
+            max_text_bytes=int(parameters.get("max_text_bytes") or 0),
+            max_image_bytes=int(parameters.get("max_image_bytes") or 0),
+        )
+
+    def encode(self, rows: Sequence[Row], served: Served, outputs: Sequence[str]) -> list[Vectors]:
+        """Each output as a float32 array of shape (rows, dimension), every vector finite and of
+        length one or zero.
+
+        Raises RefusedError (INVALID_ARGUMENT), AwayError, FaultError, or EncoderError when the answer is not
+        what `served` promises.
+        """
+        request = wire.ModelInferRequest(model_name=served.item_model)
+        for name, column in (("TEXT", 0), ("IMAGE", 1)):
+            request.inputs.add(name=name, datatype="BYTES", shape=[len(rows), 1])
+            request.raw_input_contents.append(
+                b"".join(struct.pack("<I", len(row[column])) + row[column] for row in rows)
+            )
+        for name in (*outputs, "FINGERPRINT"):
+            request.outputs.add(name=name)
+        reply = self._call("ModelInfer", request)
+        found = {output.name: number for number, output in enumerate(reply.outputs)}
+        missing = [name for name in (*outputs, "FINGERPRINT") if name not in found]
+        if missing or len(reply.raw_output_contents) != len(reply.outputs):
+            raise self._wrong(
+                f"expected the outputs {', '.join((*outputs, 'FINGERPRINT'))}, got {list(found)}"
+            )
+        self._check_fingerprint(reply.raw_output_contents[found["FINGERPRINT"]], served)
+        return [
+            self._matrix(
+                reply.raw_output_contents[found[name]], name, len(rows), served.dimensions.get(name, 0)
+            )
+            for name in outputs
+        ]
+
+    def _check_fingerprint(self, raw: bytes, served: Served) -> None:
+        length = int.from_bytes(raw[:4], "little")
+        got = raw[4 : 4 + length].decode("ascii", "replace")
+        if got != served.fingerprint:
+            raise self._wrong(
+                f"expected vectors by the encoder {served.fingerprint[:12]}, got {got[:12] or 'none'}; "
+                "the model was changed during the run, start ingest again"
+            )
+
+    def _matrix(self, raw: bytes, name: str, rows: int, dimension: int) -> Vectors:
+        if len(raw) != rows * dimension * 4:
+            raise self._wrong(f"expected {rows} x {dimension} floats in {name}, got {len(raw) / 4:g}")
+        vectors = np.frombuffer(raw, "<f4").reshape(rows, dimension)
+        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        good = (np.abs(lengths - 1) < 1e-2) | (lengths == 0)
+        if not good.all():
+            bad = int(np.argmin(good))
+            raise self._wrong(f"expected unit vectors in {name}, got one of length {lengths[bad]:g}")
+        return vectors
+
+    def _wrong(self, what: str) -> EncoderError:
+        return EncoderError(f"{self.item_model} of {self.name}: {what}")
+
+    def _call(self, method: str, request: Any) -> Any:
+        try:
+            return getattr(self._stub, method)(request, timeout=self.timeout)
+        except grpc.RpcError as error:
+            code, why = error.code(), _short(error.details())
+            if code is grpc.StatusCode.INVALID_ARGUMENT:
+                raise RefusedError(
+                    "refused", f"expected an item that {self.item_model} takes, got: {why}"
+                ) from None
+            if code in _AWAY:
+                raise AwayError(self.name, f"{code.name}: {why}") from None
+            raise FaultError(f"{code.name}: {why}") from None
+
+
+def _short(details: str | None) -> str:
+    return " ".join((details or "no reason").split())[:200]

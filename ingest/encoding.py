@@ -1,0 +1,135 @@
+"""The encoding stage: batches of items go to Triton, several at a time, and come back with their vectors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from .channel import Channel
+from .encode import FIELD_OUTPUTS, Encoder, FaultError, Row, Served, Vectors
+from .errors import RefusedError, Rejection
+from .inflight import InFlight
+from .item import Item
+from .tally import Tally
+from .waiting import AwayError, Patience
+
+LINGER = 0.02  # seconds a batch waits to be filled
+PROBE: Row = (b"mmsearch", b"")
+
+
+class Encoding:
+    """One call of `work` is one thread's share; each takes a place in flight before it takes a batch."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        served: Served,
+        fields: Sequence[str],
+        patience: Patience,
+        tally: Tally,
+        reject: Callable[[Item, Rejection], None],
+        in_flight: InFlight,
+        batch: int = 32,
+    ) -> None:
+        self._encoder = encoder
+        self._served = served
+        self._fields = tuple(fields)
+        self._outputs = tuple(FIELD_OUTPUTS[field] for field in fields)
+        self._patience = patience
+        self._tally = tally
+        self._reject = reject
+        self._in_flight = in_flight
+        self._batch = min(batch, served.max_batch)
+
+    def work(self, source: Channel[Item], output: Channel[Item]) -> None:
+        while True:
+            with self._in_flight.slot():
+                items = source.get(self._batch, LINGER)
+                if not items:
+                    return
+                for group in self._groups(items):
+                    self._encode(group)
+            output.put_all(item for item in items if item.vectors)
+
+    def _groups(self, items: list[Item]) -> Iterator[list[Item]]:
+        """The items by as many rows as one request takes; an item has a row for each of its pictures."""
+        group: list[Item] = []
+        rows = 0
+        for item in items:
+            count = max(1, len(item.pictures))
+            if group and rows + count > self._batch:
+                yield group
+                group, rows = [], 0
+            group.append(item)
+            rows += count
+        yield group
+
+    def _encode(self, items: list[Item]) -> None:
+        """Give each item its vectors, or reject it alone."""
+        rows = [row for item in items for row in _rows(item)]
+        try:
+            found = self._patience.call(lambda: self._ask(rows))
+        except (RefusedError, FaultError) as error:
+            if len(items) > 1:
+                middle = len(items) // 2
+                self._encode(items[:middle])
+                self._encode(items[middle:])
+            else:
+                rejection = error if isinstance(error, RefusedError) else _fatal(error)
+                self._reject(items[0], rejection)
+            return
+        at = 0
+        for item in items:
+            count = max(1, len(item.pictures))
+            item.vectors = {
+                field: _mean(vectors[at : at + count])
+                for field, vectors in zip(self._fields, found, strict=True)
+            }
+            at += count
+        self._tally.add(encoded=len(items))
+
+    def _ask(self, rows: list[Row]) -> list[Vectors]:
+        started = time.monotonic()
+        try:
+            self._tally.add(encoder_calls=1)
+            found = self._encoder.encode(rows, self._served, self._outputs)
+        except AwayError:
+            self._in_flight.trouble()
+            raise
+        except FaultError as fault:
+            self._in_flight.trouble()
+            self._blame(fault)
+            raise
+        if len(rows) == self._batch:
+            self._in_flight.learn(time.monotonic() - started)
+        return found
+
+    def _blame(self, fault: FaultError) -> None:
+        """Returns when the server still encodes a plain word, so that the batch is to blame; else
+        it is away."""
+        try:
+            self._encoder.encode([PROBE], self._served, self._outputs)
+        except (FaultError, RefusedError):
+            raise AwayError(self._encoder.name, str(fault)) from None
+
+
+def _rows(item: Item) -> list[Row]:
+    text = item.text.encode()
+    return [(text, picture) for picture in item.pictures] or [(text, b"")]
+
+
+def _mean(vectors: Vectors) -> Vectors:
+    """The mean direction of a product's rows, shape (dimension,), of length one unless all are zero."""
+    if len(vectors) == 1:
+        return vectors[0]
+    mean = np.asarray(vectors.mean(axis=0), np.float32)
+    length = float(np.linalg.norm(mean))
+    if length:
+        np.divide(mean, length, out=mean)
+    return mean
+
+
+def _fatal(fault: FaultError) -> RefusedError:
+    return RefusedError("kills_encoder", f"expected an item that the encoder survives, got: {fault}")

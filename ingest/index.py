@@ -1,0 +1,166 @@
+"""The index behind its alias: created from the mapping, checked against the encoder, asked what it already
+holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from .connect import HttpError, ask
+from .encode import FIELD_OUTPUTS, Served
+from .errors import MismatchError
+from .item import Known
+
+MAPPING = Path(__file__).parents[1] / "opensearch" / "products.mapping.json"
+DEFAULT_FIELDS = ("embedding",)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to write: the alias as given, the index behind it, its vector fields, and whether it is
+    empty and new."""
+
+    name: str
+    index: str
+    fields: tuple[str, ...]
+    created: bool = False
+
+
+def open_index(
+    client: OpenSearch,
+    name: str,
+    served: Served,
+    *,
+    fields: Sequence[str] | None = None,
+    engine: str = "lucene",
+    shards: int | None = None,
+) -> Target:
+    """The index behind `name`, created as NAME-000001 with the alias when there is none.
+
+    Raises MismatchError when it was made for another encoder, AwayError when OpenSearch is away.
+    """
+    found = _existing(client, name)
+    if found is None:
+        body = definition(served, fields or DEFAULT_FIELDS, engine=engine, shards=shards)
+        body["aliases"] = {name: {}}
+        index = f"{name}-000001"
+        try:
+            ask(client, "PUT", f"/{index}", body=body)
+            return Target(name, index, tuple(fields or DEFAULT_FIELDS), created=True)
+        except HttpError as error:
+            found = _existing(client, name) if error.status == 400 else None
+            if found is None:  # not a second ingest that was faster
+                raise MismatchError(
+                    f"expected OpenSearch to create the index {index}, got {error.kind}: {error.reason}"
+                ) from None
+    index, meta = found
+    return Target(name, index, _checked(name, index, meta, served, fields))
+
+
+def definition(
+    served: Served, fields: Sequence[str], *, engine: str = "lucene", shards: int | None = None
+) -> dict[str, Any]:
+    """Settings and mappings of a new index for this encoder."""
+    body: dict[str, Any] = json.loads(MAPPING.read_text(encoding="utf-8"))
+    if shards:
+        body["settings"]["index"]["number_of_shards"] = shards
+    meta: dict[str, Any] = {}
+    for field in fields:
+        output = FIELD_OUTPUTS[field]
+        dimension = served.dimensions.get(output)
+        if not dimension:
+            raise MismatchError(
+                f"expected {served.item_model} to have the output {output} for the field {field}, "
+                f"got {', '.join(sorted(served.dimensions))}"
+            )
+        body["mappings"]["properties"][field] = {
+            "type": "knn_vector",
+            "dimension": dimension,
+            "method": {"name": "hnsw", "engine": engine, "space_type": "cosinesimil"},
+        }
+        meta[field] = {
+            "model": served.query_model,
+            "model_version": served.version,
+            "output": output,
+            "fingerprint": served.fingerprint,
+            "dimension": dimension,
+            "item_model": served.item_model,
+        }
+    body["mappings"]["_meta"] = {"mmsearch": {"version": 1, "fields": meta}}
+    return body
+
+
+def known(client: OpenSearch, target: Target, ids: Sequence[str]) -> dict[str, Known]:
+    """What the index holds of these ids, read by id, so that what was written a moment ago is seen too."""
+    if not ids:
+        return {}
+    found = ask(
+        client,
+        "POST",
+        f"/{target.index}/_mget",
+        body={"ids": list(ids)},
+        params={"_source_includes": "ingest"},
+    )
+    return {
+        document["_id"]: _known(document.get("_source", {}).get("ingest") or {})
+        for document in found["docs"]
+        if document.get("found")
+    }
+
+
+def _known(about: dict[str, Any]) -> Known:
+    return Known(
+        text=about.get("text", ""),
+        image=about.get("image", ""),
+        fields=about.get("fields", ""),
+        modalities=tuple(about.get("modalities", ())),
+        image_error=about.get("image_error", ""),
+    )
+
+
+def _existing(client: OpenSearch, name: str) -> tuple[str, dict[str, Any]] | None:
+    """The one index behind an alias or a name, with its `_meta.mmsearch`."""
+    try:
+        found = ask(client, "GET", f"/{name}/_mapping")
+    except HttpError as error:
+        if error.status == 404:
+            return None
+        raise MismatchError(f"expected an index or alias {name}, got {error.kind}: {error.reason}") from None
+    if len(found) > 1:
+        raise MismatchError(
+            f"expected one index behind {name}, got {', '.join(sorted(found))}; name one by --index"
+        )
+    index, body = next(iter(found.items()))
+    return index, body["mappings"].get("_meta", {}).get("mmsearch", {})
+
+
+def _checked(
+    name: str, index: str, meta: dict[str, Any], served: Served, wanted: Sequence[str] | None
+) -> tuple[str, ...]:
+    """The vector fields of an index that is ours and of this encoder."""
+    fields: dict[str, Any] = meta.get("fields", {})
+    if not fields:
+        raise MismatchError(
+            f"expected {name} to be an index made by mmsearch, got {index} without `_meta.mmsearch`; "
+            "choose another name by --index"
+        )
+    for field, about in fields.items():
+        if field not in FIELD_OUTPUTS:
+            continue
+        if about.get("fingerprint") != served.fingerprint:
+            raise MismatchError(
+                f"expected {name} to be made by the encoder served, {served.fingerprint[:12]}, "
+                f"got {index} made by {str(about.get('fingerprint'))[:12]}; "
+                "serve that one, or build a new index by: mmsearch reindex"
+            )
+    if wanted is not None and set(wanted) != set(fields):
+        raise MismatchError(
+            f"expected {index} to have the vector fields {', '.join(wanted)}, got {', '.join(fields)}; "
+            "leave --vectors out, or choose another name by --index"
+        )
+    return tuple(field for field in fields if field in FIELD_OUTPUTS)

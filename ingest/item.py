@@ -1,0 +1,105 @@
+"""One product on its way from a catalogue line to the index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from .encode import Vectors
+from .records import Line, Product
+from .text import digest, tower_text
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the index says about a product: hashes of what each tower read, and of the stored fields."""
+
+    text: str
+    image: str
+    fields: str
+    modalities: tuple[str, ...] = ()
+    image_error: str = ""
+
+
+@dataclass(slots=True)
+class Item:
+    """A product with what the stages find out about it."""
+
+    line: Line
+    product: Product
+    source: dict[str, Any]
+    text: str
+    text_hash: str
+    fields_hash: str
+    known: Known | None = None
+    pictures: tuple[bytes, ...] = ()
+    image_hash: str = ""
+    image_error: str = ""
+    vectors: dict[str, Vectors] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, line: Line, product: Product, max_text_bytes: int = 0) -> Item:
+        source = stored(product)
+        text = tower_text(product, max_text_bytes)
+        return cls(
+            line=line,
+            product=product,
+            source=source,
+            text=text,
+            text_hash=digest([text.encode()]) if text else "",
+            fields_hash=digest([orjson.dumps(source, option=orjson.OPT_SORT_KEYS)]),
+        )
+
+    @property
+    def same_input(self) -> bool:
+        """Whether the index holds the vectors of exactly this text and these pictures."""
+        known = self.known
+        return known is not None and known.text == self.text_hash and known.image == self.image_hash
+
+    @property
+    def unchanged(self) -> bool:
+        known = self.known
+        return (
+            self.same_input
+            and known is not None
+            and known.fields == self.fields_hash
+            and known.image_error == self.image_error
+        )
+
+    def document(self) -> dict[str, Any]:
+        """What the index stores, without the vectors."""
+        modalities = [name for name, there in (("text", self.text), ("image", self.image_hash)) if there]
+        about: dict[str, Any] = {"modalities": modalities, "fields": self.fields_hash}
+        if self.text_hash:
+            about["text"] = self.text_hash
+        if self.image_hash:
+            about["image"] = self.image_hash
+        if self.image_error:
+            about["image_error"] = self.image_error
+        return {**self.source, "ingest": about}
+
+    def weight(self) -> int:
+        """About how many bytes the item holds on to."""
+        return len(self.line.raw) + sum(map(len, self.pictures)) + 8_000
+
+
+def stored(product: Product) -> dict[str, Any]:
+    """The fields of a product as the index keeps them; a `data:` picture is not repeated there."""
+    source: dict[str, Any] = {}
+    if product.title:
+        source["title"] = product.title
+    if product.description:
+        source["description"] = product.description
+    for name, values in (("category", product.category), ("brand", product.brand)):
+        if values:
+            source[name] = values[0] if len(values) == 1 else list(values)
+    if product.price is not None:
+        source["price"] = product.price
+    paths = [reference for reference in product.pictures if not reference.startswith("data:")]
+    if paths:
+        source["image"] = paths[0] if len(paths) == 1 else paths
+    if product.attributes:
+        source["attributes"] = dict(product.attributes)
+    return source

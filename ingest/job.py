@@ -1,0 +1,36 @@
+"""What one run of ingest is asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`catalogue` is a path or `-`; `image_root` is the folder that pictures may not leave."""
+
+    catalogue: str
+    image_root: Path
+    rejects: Path
+    index: str = "products"
+    fields: tuple[str, ...] | None = None
+    engine: str = "lucene"
+    shards: int | None = None
+    text_only: bool = False
+    renames: Mapping[str, str] = field(default_factory=dict)
+    processes: int = 1
+    batch: int = 32
+    bulk_items: int = 500
+    patience: float = 600.0
+    resume: str = ""
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """How the records were read, as each reject remembers it."""
+        origin: dict[str, Any] = {"catalogue": self.catalogue, "image_root": str(self.image_root)}
+        if self.renames:
+            origin["map"] = dict(self.renames)
+        return origin

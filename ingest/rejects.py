@@ -1,0 +1,81 @@
+"""The rejects file: what was not taken, where it broke, why, and the original record, one JSON object a
+line."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from .errors import CatalogueError, Rejection
+from .records import Line
+
+MAX_RAW = 1 << 16
+
+
+class Rejects:
+    """Writes rejects as they come, safe to call from every stage. The file is made by the first of them."""
+
+    def __init__(self, path: Path, origin: dict[str, Any]) -> None:
+        """`origin` says how the records were read (catalogue, image root, renames), for `mmsearch retry`."""
+        self.path = path
+        self.count = 0
+        self.reasons: dict[str, int] = {}
+        self._origin = origin
+        self._lock = threading.Lock()
+        self._file: BinaryIO | None = None
+        _clear(path)
+
+    def add(self, line: Line, identifier: str, rejection: Rejection) -> None:
+        entry: dict[str, Any] = {
+            "line": line.number,
+            "id": identifier or None,
+            "stage": rejection.stage,
+            "reason": rejection.reason,
+            "message": rejection.message,
+            "from": self._origin,
+        }
+        text = orjson.dumps(entry)[:-1] + b"," + _original(line.raw) + b"}\n"
+        with self._lock:
+            self.count += 1
+            self.reasons[rejection.reason] = self.reasons.get(rejection.reason, 0) + 1
+            if self._file is None:
+                self._file = self.path.open("wb")
+            self._file.write(text)
+            self._file.flush()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _original(raw: bytes) -> bytes:
+    """`"record": {...}` byte for byte where the line is an object, else its text as `"raw"`."""
+    text = raw.strip()
+    field = b'"record":' + text
+    try:
+        # Checked in place: a record at the parser's depth limit could be read alone, but not one level down.
+        if isinstance(orjson.loads(b"{" + field + b"}")["record"], dict):
+            return field
+    except orjson.JSONDecodeError:
+        pass  # told below, as text
+    cut = b',"cut":true' if len(text) > MAX_RAW else b""
+    return b'"raw":' + orjson.dumps(text[:MAX_RAW].decode("utf-8", "backslashreplace")) + cut
+
+
+def _clear(path: Path) -> None:
+    """Remove an earlier run's rejects; refuse to touch a file that is something else."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline(1 << 20)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise CatalogueError(f"expected to write rejects to {path}, got: {error.strerror}") from None
+    if first.strip() and not (first.startswith(b'{"line":') and b'"stage":' in first):
+        raise CatalogueError(
+            f"expected {path} to be an earlier rejects file, got another; choose one by --rejects"
+        )
+    path.unlink()

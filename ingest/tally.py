@@ -1,0 +1,86 @@
+"""What a run has done so far, counted by every stage, and the Report at its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The summary of a run.
+
+    Every product read is either `indexed` (it is in the index now) or `rejected`; of the indexed ones
+    `unchanged` needed nothing and `encoded` were sent to the encoder, in `encoder_calls` requests.
+    """
+
+    read: int
+    encoded: int
+    unchanged: int
+    indexed: int
+    rejected: int
+    seconds: float
+    docs_per_second: float
+    encoder_calls: int
+    bottleneck: str
+
+    @property
+    def exit_code(self) -> int:
+        return 3 if self.rejected else 0
+
+    def sentence(self) -> str:
+        return (
+            f"{self.indexed} indexed, {self.rejected} rejected "
+            f"({self.encoded} encoded, {self.unchanged} unchanged; {self.seconds:.1f} s, "
+            f"{self.docs_per_second:.0f} a second, held back by {self.bottleneck})"
+        )
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counters that threads share."""
+
+    read: int = 0
+    encoded: int = 0
+    unchanged: int = 0
+    indexed: int = 0
+    rejected: int = 0
+    encoder_calls: int = 0
+    started: float = field(default_factory=time.monotonic)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(
+        self,
+        *,
+        read: int = 0,
+        encoded: int = 0,
+        unchanged: int = 0,
+        indexed: int = 0,
+        rejected: int = 0,
+        encoder_calls: int = 0,
+    ) -> None:
+        with self._lock:
+            self.read += read
+            self.encoded += encoded
+            self.unchanged += unchanged
+            self.indexed += indexed
+            self.rejected += rejected
+            self.encoder_calls += encoder_calls
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def report(self, bottleneck: str) -> Report:
+        seconds = self.elapsed()
+        return Report(
+            read=self.read,
+            encoded=self.encoded,
+            unchanged=self.unchanged,
+            indexed=self.indexed,
+            rejected=self.rejected,
+            seconds=round(seconds, 3),
+            docs_per_second=round(self.read / seconds, 1) if seconds else 0.0,
+            encoder_calls=self.encoder_calls,
+            bottleneck=bottleneck,
+        )

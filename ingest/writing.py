@@ -1,0 +1,109 @@
+"""The writing stage: items become bulk requests; what OpenSearch puts off is sent again with the next
+ones."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from opensearchpy import OpenSearch
+
+from .bulk import BULK_BYTES, Outcome, action, send
+from .channel import Channel
+from .errors import Rejection, UnreachableError
+from .index import Target
+from .inflight import InFlight
+from .item import Item
+from .tally import Tally
+from .waiting import AwayError, Patience
+
+BULK_ITEMS = 500
+LINGER = 0.25  # seconds a bulk waits to be filled
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 5.0
+Packed = tuple[Item, bytes]
+
+
+class Writing:
+    """One call of `work` is one thread's share."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        target: Target,
+        patience: Patience,
+        tally: Tally,
+        reject: Callable[[Item, Rejection], None],
+        in_flight: InFlight,
+        stopped: threading.Event,
+        bulk_items: int = BULK_ITEMS,
+    ) -> None:
+        self._client = client
+        self._target = target
+        self._patience = patience
+        self._tally = tally
+        self._reject = reject
+        self._in_flight = in_flight
+        self._stopped = stopped
+        self._bulk_items = bulk_items
+        self._progress = time.monotonic()
+
+    def work(self, source: Channel[Item]) -> None:
+        again: list[Packed] = []
+        pause = 0.0
+        while True:
+            if pause:
+                self._stopped.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+            fresh = source.get(max(1, self._bulk_items - len(again)), LINGER, wait=not again)
+            if not fresh and not again:
+                return
+            bulk, again = _filled(again, [(item, action(item, self._target.fields)) for item in fresh])
+            put_off, overloaded = self._send(bulk)
+            again = put_off + again
+            if not overloaded:
+                pause = 0.0
+            else:
+                self._in_flight.trouble()
+                pause = min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+
+    def _send(self, bulk: list[Packed]) -> tuple[list[Packed], bool]:
+        """Send one bulk; what is to be sent again, and whether OpenSearch is overloaded."""
+        items = [item for item, _ in bulk]
+        lines = [line for _, line in bulk]
+        with self._in_flight.slot():
+            started = time.monotonic()
+            outcome = self._patience.call(lambda: self._attempt(items, lines))
+            if len(bulk) == self._bulk_items and not outcome.again:
+                self._in_flight.learn(time.monotonic() - started)
+        if outcome.done or outcome.refused:
+            self._progress = time.monotonic()
+        self._tally.add(indexed=len(outcome.done))
+        for item, rejection in outcome.refused:
+            self._reject(item, rejection)
+        if outcome.again and time.monotonic() - self._progress > self._patience.limit:
+            raise UnreachableError(
+                f"expected OpenSearch to take documents within {self._patience.limit:.0f} s, got it "
+                f"overloaded all that time{self._patience.go_on}"
+            )
+        waiting = {id(item) for item in outcome.again}
+        return [packed for packed in bulk if id(packed[0]) in waiting], outcome.overloaded
+
+    def _attempt(self, items: list[Item], lines: list[bytes]) -> Outcome:
+        try:
+            return send(self._client, self._target, items, lines)
+        except AwayError:
+            self._in_flight.trouble()
+            raise
+
+
+def _filled(first: list[Packed], then: list[Packed]) -> tuple[list[Packed], list[Packed]]:
+    """As many as one request of BULK_BYTES takes, at least one, and the rest."""
+    size = 0
+    waiting = first + then
+    for number, (_, line) in enumerate(waiting):
+        size += len(line)
+        if size > BULK_BYTES and number:
+            return waiting[:number], waiting[number:]
+    return waiting, []

@@ -1,0 +1,173 @@
+"""An OpenSearch at the wire: the few HTTP answers that ingest needs, kept in a dictionary, with faults on
+demand."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+
+class AnswerError(Exception):
+    """Raised by a fault: answer the whole request with this status, or drop the connection when it is 0."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(str(status))
+        self.status = status
+
+
+class FakeOpenSearch:
+    """One node on a free port of loopback.
+
+    `documents` are the sources by index and id. `request_fault(method, path)` may raise AnswerError before a
+    request is looked at, `item_fault(id)` gives the status of one bulk item or 0, `cut()` says whether to
+    break the connection in the middle of a bulk answer after the bulk was done.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        self.indices: dict[str, dict[str, Any]] = {}
+        self.aliases: dict[str, str] = {}
+        self.documents: dict[str, dict[str, dict[str, Any]]] = {}
+        self.bulks: list[list[str]] = []
+        self.requests: list[tuple[str, str]] = []
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.request_fault: Callable[[str, str], None] = lambda method, path: None
+        self.item_fault: Callable[[str], int] = lambda identifier: 0
+        self.cut: Callable[[], bool] = lambda: False
+        self.lock = threading.Lock()
+        handler = type("Handler", (_Handler,), {"node": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def __enter__(self) -> FakeOpenSearch:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def sources(self, name: str = "products") -> dict[str, dict[str, Any]]:
+        return self.documents[self.aliases.get(name, name)]
+
+    def bulk(self, index: str, body: bytes) -> dict[str, Any]:
+        lines = [line for line in body.split(b"\n") if line]
+        items, ids, at = [], [], 0
+        while at < len(lines):
+            verb, about = next(iter(json.loads(lines[at]).items()))
+            identifier = about["_id"]
+            ids.append(identifier)
+            source = None if verb == "delete" else json.loads(lines[at + 1])
+            at += 1 if verb == "delete" else 2
+            status = self.item_fault(identifier) or self._apply(index, verb, identifier, source)
+            item: dict[str, Any] = {"_id": identifier, "status": status}
+            if status >= 300:
+                item["error"] = {"type": f"fault_{status}", "reason": "told to"}
+            items.append({verb: item})
+        self.bulks.append(ids)
+        return {"errors": any(next(iter(item.values()))["status"] >= 300 for item in items), "items": items}
+
+    def _apply(self, index: str, verb: str, identifier: str, source: Any) -> int:
+        store = self.documents[index]
+        if verb == "index":
+            status = 200 if identifier in store else 201
+            store[identifier] = source
+            return status
+        if identifier not in store:
+            return 404
+        if verb == "delete":
+            del store[identifier]
+            return 200
+        params = source["script"]["params"]
+        kept = {name: store[identifier][name] for name in params["keep"] if name in store[identifier]}
+        store[identifier] = {**params["source"], **kept}
+        return 200
+
+
+class _Handler(BaseHTTPRequestHandler):
+    node: FakeOpenSearch
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Nothing: the test's own output is enough."""
+
+    def do_GET(self) -> None:
+        self._serve("GET")
+
+    def do_PUT(self) -> None:
+        self._serve("PUT")
+
+    def do_POST(self) -> None:
+        self._serve("POST")
+
+    def _serve(self, method: str) -> None:
+        node = self.node
+        path, _, _ = self.path.partition("?")
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        with node.lock:
+            node.requests.append((method, path))
+            node.in_flight += 1
+            node.most_in_flight = max(node.most_in_flight, node.in_flight)
+        try:
+            node.request_fault(method, path)
+            with node.lock:
+                status, answer = self._answer(method, path, body)
+        except AnswerError as told:
+            if not told.status:
+                self.close_connection = True
+                return
+            status, answer = told.status, {"error": {"type": f"fault_{told.status}", "reason": "told to"}}
+        finally:
+            with node.lock:
+                node.in_flight -= 1
+        text = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        if path.endswith("/_bulk") and node.cut():
+            self.wfile.write(text[: len(text) // 2])
+            self.close_connection = True
+            return
+        self.wfile.write(text)
+
+    def _answer(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        node = self.node
+        name, _, verb = path.strip("/").partition("/")
+        index = node.aliases.get(name, name)
+        if method == "PUT" and not verb:
+            if index in node.indices:
+                return 400, {"error": {"type": "resource_already_exists_exception", "reason": index}}
+            node.indices[index] = json.loads(body)
+            node.documents[index] = {}
+            for alias in node.indices[index].get("aliases", {}):
+                node.aliases[alias] = index
+            return 200, {"acknowledged": True}
+        if index not in node.indices:
+            return 404, {"error": {"type": "index_not_found_exception", "reason": index}}
+        if verb == "_mapping":
+            return 200, {index: {"mappings": node.indices[index]["mappings"]}}
+        if verb == "_mget":
+            return 200, {"docs": [self._found(index, each) for each in json.loads(body)["ids"]]}
+        if verb == "_bulk":
+            return 200, node.bulk(index, body)
+        if verb == "_refresh":
+            return 200, {"_shards": {"failed": 0}}
+        return 400, {"error": {"type": "unknown", "reason": path}}
+
+    def _found(self, index: str, identifier: str) -> dict[str, Any]:
+        source = self.node.documents[index].get(identifier)
+        if source is None:
+            return {"_id": identifier, "found": False}
+        return {"_id": identifier, "found": True, "_source": {"ingest": source.get("ingest", {})}}

@@ -1,0 +1,366 @@
+"""The whole run against fakes at the wire: what goes in, what comes back, and what a second run does."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmsearch.ingest.connect import connect
+from mmsearch.ingest.encode import Encoder
+from mmsearch.ingest.errors import EncoderError, MismatchError, UnreachableError
+from mmsearch.ingest.job import Job
+from mmsearch.ingest.run import run
+from mmsearch.ingest.tally import Report
+
+from .fake_opensearch import FakeOpenSearch
+from .fake_triton import FakeTriton, RefuseError, vector
+
+
+@pytest.fixture
+def triton() -> Iterator[FakeTriton]:
+    with FakeTriton() as server:
+        yield server
+
+
+@pytest.fixture
+def node() -> Iterator[FakeOpenSearch]:
+    with FakeOpenSearch() as server:
+        yield server
+
+
+def picture(colour: str = "red", size: tuple[int, int] = (20, 10), kind: str = "PNG") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", size, colour).save(out, kind)
+    return out.getvalue()
+
+
+class Catalogue:
+    """A folder with a catalogue, and the run over it."""
+
+    def __init__(self, folder: Path, triton: FakeTriton, node: FakeOpenSearch) -> None:
+        self.folder = folder
+        self.triton = triton
+        self.node = node
+        self.path = folder / "catalog.jsonl"
+        self.job = Job(
+            str(self.path),
+            folder,
+            folder / "rejects.jsonl",
+            processes=0,
+            patience=5.0,
+            resume="mmsearch ingest x",
+        )
+        self.messages: list[str] = []
+
+    def write(self, *lines: dict[str, Any] | str | bytes) -> None:
+        raw = [
+            line
+            if isinstance(line, bytes)
+            else (line if isinstance(line, str) else json.dumps(line)).encode()
+            for line in lines
+        ]
+        self.path.write_bytes(b"\n".join(raw) + b"\n")
+
+    def ingest(self, **changes: Any) -> Report:
+        encoder, client = Encoder(self.triton.url, timeout=10), connect(self.node.url)
+        try:
+            return run(replace(self.job, **changes), encoder, client, say=self.messages.append)
+        finally:
+            encoder.close()
+            client.close()
+
+    def rejected(self) -> list[dict[str, Any]]:
+        path = self.job.rejects
+        return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path, triton: FakeTriton, node: FakeOpenSearch) -> Catalogue:
+    return Catalogue(tmp_path, triton, node)
+
+
+def test_a_product_comes_out_with_its_fields_and_the_vector_of_its_text_and_picture(
+    catalogue: Catalogue,
+) -> None:
+    (catalogue.folder / "chair.png").write_bytes(picture())
+    catalogue.write(
+        {
+            "id": "c1",
+            "title": "Oak chair",
+            "brand": "Hay",
+            "price": "12.5",
+            "image": "chair.png",
+            "colour": "red",
+        }
+    )
+    report = catalogue.ingest()
+    assert (report.read, report.encoded, report.indexed, report.rejected) == (1, 1, 1, 0)
+    (source,) = catalogue.node.sources().values()
+    assert source["title"] == "Oak chair"
+    assert source["price"] == 12.5
+    assert source["image"] == "chair.png"
+    assert source["attributes"] == {"colour": "red"}
+    assert source["ingest"]["modalities"] == ["text", "image"]
+    np.testing.assert_array_equal(
+        np.float32(source["embedding"]),
+        vector((b"Oak chair\nHay", (catalogue.folder / "chair.png").read_bytes()), 8),
+    )
+
+
+def test_the_index_records_the_encoder_and_stands_behind_its_alias(catalogue: Catalogue) -> None:
+    catalogue.write({"id": "a", "title": "x"})
+    catalogue.ingest()
+    assert catalogue.node.aliases == {"products": "products-000001"}
+    body = catalogue.node.indices["products-000001"]
+    assert body["settings"]["index"]["knn"] is True
+    assert body["mappings"]["properties"]["embedding"]["dimension"] == 8
+    assert body["mappings"]["_meta"] == {
+        "mmsearch": {
+            "version": 1,
+            "fields": {
+                "embedding": {
+                    "model": "query_encoder",
+                    "model_version": "1",
+                    "output": "EMBEDDING",
+                    "fingerprint": "f" * 64,
+                    "dimension": 8,
+                    "item_model": "item_encoder",
+                }
+            },
+        }
+    }
+
+
+def test_a_second_run_encodes_nothing_and_leaves_the_same(catalogue: Catalogue) -> None:
+    (catalogue.folder / "p.png").write_bytes(picture())
+    catalogue.write(*({"id": f"p{n}", "title": f"thing {n}", "image": "p.png"} for n in range(70)))
+    assert catalogue.ingest().encoded == 70
+    before = json.dumps(catalogue.node.sources(), sort_keys=True)
+    calls, bulks = catalogue.triton.count, len(catalogue.node.bulks)
+    report = catalogue.ingest()
+    assert (report.encoded, report.unchanged, report.indexed, report.encoder_calls) == (0, 70, 70, 0)
+    assert (catalogue.triton.count, len(catalogue.node.bulks)) == (calls, bulks)
+    assert json.dumps(catalogue.node.sources(), sort_keys=True) == before
+
+
+def test_a_new_price_costs_no_encoding_and_takes_what_is_gone_away(catalogue: Catalogue) -> None:
+    catalogue.write({"id": "a", "title": "x", "price": 1, "old": "yes"})
+    catalogue.ingest()
+    before = catalogue.node.sources()["a"]["embedding"]
+    catalogue.write({"id": "a", "title": "x", "price": 2, "new": "yes"})
+    report = catalogue.ingest()
+    assert (report.encoded, report.unchanged, report.indexed) == (0, 0, 1)
+    source = catalogue.node.sources()["a"]
+    assert source["price"] == 2
+    assert source["attributes"] == {"new": "yes"}
+    assert source["embedding"] == before
+
+
+@pytest.mark.parametrize("changed", ["title", "picture"])
+def test_a_new_text_or_picture_is_encoded_with_the_other(catalogue: Catalogue, changed: str) -> None:
+    (catalogue.folder / "p.png").write_bytes(picture("red"))
+    catalogue.write({"id": "a", "title": "x", "image": "p.png"}, {"id": "b", "title": "same"})
+    catalogue.ingest()
+    title = "x"
+    if changed == "title":
+        title = "y"
+        catalogue.write({"id": "a", "title": title, "image": "p.png"}, {"id": "b", "title": "same"})
+    else:
+        (catalogue.folder / "p.png").write_bytes(picture("blue"))
+    report = catalogue.ingest()
+    assert (report.encoded, report.unchanged) == (1, 1)
+    expected = vector((title.encode(), (catalogue.folder / "p.png").read_bytes()), 8)
+    np.testing.assert_array_equal(np.float32(catalogue.node.sources()["a"]["embedding"]), expected)
+
+
+def test_bad_lines_go_to_the_rejects_file_and_the_rest_is_in(catalogue: Catalogue) -> None:
+    folder = catalogue.folder
+    (folder / "good.png").write_bytes(picture())
+    (folder / "text.png").write_text("this is no picture")
+    (folder / "huge.png").write_bytes(picture() + bytes(30_000_000))
+    (folder / "cut.jpg").write_bytes(picture("red", (200, 200), "JPEG")[:-200])
+    (folder.parent / "outside.png").write_bytes(picture())
+    (folder / "link.png").symlink_to(folder.parent / "outside.png")
+    catalogue.write(
+        {"id": "good", "title": "x", "image": "good.png"},
+        '{"id": "broken", "title":',
+        {"title": "no id"},
+        {"id": "missing", "title": "x", "image": "nowhere.png"},
+        {"id": "text", "title": "x", "image": "text.png"},
+        {"id": "huge", "title": "x", "image": "huge.png"},
+        {"id": "cut", "title": "x", "image": "cut.jpg"},
+        {"id": "leaves", "title": "x", "image": "../outside.png"},
+        {"id": "link", "title": "x", "image": "link.png"},
+        {"id": "empty", "colour": "red"},
+        {"id": "also good", "title": "y"},
+    )
+    report = catalogue.ingest()
+    assert (report.read, report.indexed, report.rejected, report.exit_code) == (11, 2, 9, 3)
+    assert set(catalogue.node.sources()) == {"good", "also good"}
+    found = {
+        entry["line"]: (entry["id"], entry["stage"], entry["reason"])
+        for entry in sorted(catalogue.rejected(), key=lambda entry: int(entry["line"]))
+    }
+    assert found == {
+        2: (None, "read", "not_json"),
+        3: (None, "read", "missing_id"),
+        4: ("missing", "image", "not_found"),
+        5: ("text", "image", "not_a_picture"),
+        6: ("huge", "image", "too_large"),
+        7: ("cut", "image", "truncated"),
+        8: ("leaves", "image", "outside_root"),
+        9: ("link", "image", "outside_root"),
+        10: ("empty", "read", "nothing_to_encode"),
+    }
+    by_line = {entry["line"]: entry for entry in catalogue.rejected()}
+    assert by_line[4]["record"] == {"id": "missing", "title": "x", "image": "nowhere.png"}
+    assert by_line[2]["raw"] == '{"id": "broken", "title":'
+    assert all(entry["message"].startswith("expected ") for entry in by_line.values())
+
+
+def test_with_text_only_a_bad_picture_is_remembered_and_filled_in_later(catalogue: Catalogue) -> None:
+    catalogue.write({"id": "a", "title": "x", "image": "p.png"})
+    assert catalogue.ingest(text_only=True).rejected == 0
+    about = catalogue.node.sources()["a"]["ingest"]
+    assert (about["modalities"], about["image_error"]) == (["text"], "not_found")
+    assert catalogue.ingest(text_only=True).unchanged == 1
+    (catalogue.folder / "p.png").write_bytes(picture())
+    assert catalogue.ingest(text_only=True).encoded == 1
+    about = catalogue.node.sources()["a"]["ingest"]
+    assert about["modalities"] == ["text", "image"]
+    assert "image_error" not in about
+
+
+def test_an_item_that_the_encoder_refuses_is_rejected_alone(catalogue: Catalogue) -> None:
+    def fault(rows: Any) -> None:
+        if any(text == b"bad" for text, _ in rows):
+            raise RefuseError(grpc.StatusCode.INVALID_ARGUMENT, "no such text")
+
+    catalogue.triton.fault = fault
+    catalogue.write(*({"id": str(n), "title": "bad" if n == 11 else f"good {n}"} for n in range(40)))
+    report = catalogue.ingest()
+    assert (report.indexed, report.rejected) == (39, 1)
+    (entry,) = catalogue.rejected()
+    assert (entry["id"], entry["stage"], entry["reason"]) == ("11", "encode", "refused")
+
+
+def test_an_item_that_breaks_the_server_is_found_and_rejected_alone(catalogue: Catalogue) -> None:
+    def fault(rows: Any) -> None:
+        if any(text == b"poison" for text, _ in rows):
+            raise RefuseError(grpc.StatusCode.INTERNAL, "stub died")
+
+    catalogue.triton.fault = fault
+    catalogue.write(*({"id": str(n), "title": "poison" if n == 5 else f"good {n}"} for n in range(9)))
+    report = catalogue.ingest()
+    assert (report.indexed, report.rejected) == (8, 1)
+    assert catalogue.rejected()[0]["reason"] == "kills_encoder"
+
+
+def test_items_put_off_are_sent_again_and_refused_ones_rejected(catalogue: Catalogue) -> None:
+    first: set[str] = set()
+
+    def fault(identifier: str) -> int:
+        if identifier == "7":
+            return 400
+        if int(identifier) % 3 == 0 and identifier not in first:
+            first.add(identifier)
+            return 429
+        return 0
+
+    catalogue.node.item_fault = fault
+    catalogue.write(*({"id": str(n), "title": f"t{n}"} for n in range(30)))
+    report = catalogue.ingest()
+    assert (report.indexed, report.rejected) == (29, 1)
+    assert len(catalogue.node.sources()) == 29
+    (entry,) = catalogue.rejected()
+    assert (entry["id"], entry["stage"], entry["reason"]) == ("7", "index", "fault_400")
+
+
+def test_a_run_waits_for_a_server_that_is_away_and_says_so(catalogue: Catalogue) -> None:
+    catalogue.write(*({"id": str(n), "title": f"t{n}"} for n in range(5)))
+    failures = iter([True, True])
+
+    def fault(rows: Any) -> None:
+        if next(failures, False):
+            raise RefuseError(grpc.StatusCode.UNAVAILABLE, "loading")
+
+    catalogue.triton.fault = fault
+    assert catalogue.ingest().indexed == 5
+    assert any("is away" in message for message in catalogue.messages)
+    assert any("answers again" in message for message in catalogue.messages)
+
+
+def test_a_run_gives_up_after_its_limit_with_the_command_to_go_on(catalogue: Catalogue) -> None:
+    catalogue.write({"id": "a", "title": "x"})
+
+    def fault(rows: Any) -> None:
+        raise RefuseError(grpc.StatusCode.UNAVAILABLE, "gone")
+
+    catalogue.triton.fault = fault
+    with pytest.raises(UnreachableError, match="go on with: mmsearch ingest x"):
+        catalogue.ingest(patience=0.3)
+
+
+def test_without_a_server_the_run_ends_at_once_with_the_repair(catalogue: Catalogue) -> None:
+    catalogue.write({"id": "a", "title": "x"})
+    catalogue.node.stop()
+    with pytest.raises(UnreachableError, match=r"expected OpenSearch .*mmsearch up"):
+        catalogue.ingest()
+    catalogue.triton.stop()
+    with pytest.raises(UnreachableError, match=r"expected Triton .*mmsearch up"):
+        catalogue.ingest()
+
+
+def test_an_index_of_another_encoder_is_refused(catalogue: Catalogue) -> None:
+    catalogue.write({"id": "a", "title": "x"})
+    catalogue.ingest()
+    catalogue.triton.fingerprint = "e" * 64
+    with pytest.raises(MismatchError, match="mmsearch reindex"):
+        catalogue.ingest()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda arrays: arrays.update(FINGERPRINT=[b"e" * 64]), "eeeeeeeeeeee"),
+        (lambda arrays: arrays.update(EMBEDDING=arrays["EMBEDDING"][:, :5]), "expected 1 x 8 floats"),
+        (lambda arrays: arrays.update(EMBEDDING=arrays["EMBEDDING"] * np.nan), "length nan"),
+        (lambda arrays: arrays.update(EMBEDDING=np.tile(arrays["EMBEDDING"], (2, 1))), "got 16"),
+        (lambda arrays: arrays.update(EMBEDDING=arrays["EMBEDDING"] * 3), "length 3"),
+    ],
+)
+def test_an_answer_that_is_not_what_the_model_promised_ends_the_run(
+    catalogue: Catalogue, spoil: Any, named: str
+) -> None:
+    catalogue.write({"id": "a", "title": "x"})
+    catalogue.triton.spoil = spoil
+    with pytest.raises(EncoderError, match=f"item_encoder.*{named}"):
+        catalogue.ingest()
+    assert catalogue.node.sources() == {}
+
+
+def test_several_pictures_become_the_mean_direction(catalogue: Catalogue) -> None:
+    for name in ("red", "blue"):
+        (catalogue.folder / f"{name}.png").write_bytes(picture(name))
+    catalogue.write({"id": "a", "title": "x", "images": ["red.png", "blue.png"]})
+    catalogue.ingest()
+    mean = sum(vector((b"x", (catalogue.folder / f"{name}.png").read_bytes()), 8) for name in ("red", "blue"))
+    expected = np.asarray(mean) / np.linalg.norm(np.asarray(mean))
+    np.testing.assert_allclose(catalogue.node.sources()["a"]["embedding"], expected, rtol=1e-6)
+
+
+def test_decoding_in_processes_gives_the_same(catalogue: Catalogue) -> None:
+    (catalogue.folder / "a.png").write_bytes(picture())
+    (catalogue.folder / "b.png").write_bytes(b"no")
+    catalogue.write({"id": "a", "title": "x", "image": "a.png"}, {"id": "b", "title": "x", "image": "b.png"})
+    report = catalogue.ingest(processes=1)
+    assert (report.indexed, report.rejected) == (1, 1)
