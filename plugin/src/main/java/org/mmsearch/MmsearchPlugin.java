@@ -5,34 +5,54 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Supplier;
 
+import org.mmsearch.hybrid.HybridFeature;
 import org.mmsearch.neural.NeuralFeature;
+import org.mmsearch.stats.NodeStats;
+import org.mmsearch.stats.RestStatsAction;
+import org.mmsearch.stats.StatsAction;
+import org.mmsearch.stats.TransportStatsAction;
+import org.opensearch.action.ActionRequest;
 import org.opensearch.action.support.ActionFilter;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
+import org.opensearch.cluster.node.DiscoveryNodes;
 import org.opensearch.cluster.service.ClusterService;
 import org.opensearch.common.lifecycle.LifecycleComponent;
+import org.opensearch.common.settings.ClusterSettings;
+import org.opensearch.common.settings.IndexScopedSettings;
 import org.opensearch.common.settings.Setting;
 import org.opensearch.common.settings.Settings;
+import org.opensearch.common.settings.SettingsFilter;
+import org.opensearch.core.action.ActionResponse;
 import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.xcontent.NamedXContentRegistry;
 import org.opensearch.env.Environment;
 import org.opensearch.env.NodeEnvironment;
 import org.opensearch.plugins.ActionPlugin;
 import org.opensearch.plugins.Plugin;
+import org.opensearch.plugins.SearchPipelinePlugin;
 import org.opensearch.plugins.SearchPlugin;
 import org.opensearch.repositories.RepositoriesService;
+import org.opensearch.rest.RestController;
+import org.opensearch.rest.RestHandler;
 import org.opensearch.script.ScriptService;
+import org.opensearch.search.fetch.FetchSubPhase;
+import org.opensearch.search.pipeline.SearchRequestProcessor;
+import org.opensearch.search.pipeline.Processor;
 import org.opensearch.threadpool.ExecutorBuilder;
 import org.opensearch.threadpool.ThreadPool;
 import org.opensearch.transport.client.Client;
 import org.opensearch.watcher.ResourceWatcherService;
 
 /** Registers what mmsearch adds to a node, and does nothing else. */
-public final class MmsearchPlugin extends Plugin implements SearchPlugin, ActionPlugin {
+public final class MmsearchPlugin extends Plugin implements SearchPlugin, ActionPlugin, SearchPipelinePlugin {
 
     private final ClauseNames names;
     private final NeuralFeature neural;
+    private final NodeStats stats = new NodeStats();
+    private final HybridFeature hybrid;
 
     /**
      * @param settings the node's settings
@@ -41,6 +61,7 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     public MmsearchPlugin(Settings settings, Path configPath) {
         names = ClauseNames.of(settings);
         neural = new NeuralFeature(names.neural());
+        hybrid = new HybridFeature(names.hybrid());
     }
 
     /** The names under which this node knows the clauses. */
@@ -50,7 +71,24 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
 
     @Override
     public List<QuerySpec<?>> getQueries() {
-        return new ArrayList<>(neural.queries());
+        List<QuerySpec<?>> queries = new ArrayList<>(neural.queries());
+        queries.addAll(hybrid.queries());
+        return queries;
+    }
+
+    @Override
+    public List<AggregationSpec> getAggregations() {
+        return hybrid.aggregations();
+    }
+
+    @Override
+    public List<FetchSubPhase> getFetchSubPhases(FetchPhaseConstructionContext context) {
+        return hybrid.fetchSubPhases();
+    }
+
+    @Override
+    public List<SearchExtSpec<?>> getSearchExts() {
+        return hybrid.searchExts();
     }
 
     @Override
@@ -77,7 +115,12 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
         IndexNameExpressionResolver indexNameExpressionResolver,
         Supplier<RepositoriesService> repositoriesServiceSupplier
     ) {
-        return new ArrayList<>(neural.components(clusterService, threadPool, environment, indexNameExpressionResolver));
+        hybrid.open(clusterService, threadPool, indexNameExpressionResolver, namedWriteableRegistry);
+        List<Object> components = new ArrayList<>(
+            neural.components(clusterService, threadPool, environment, indexNameExpressionResolver)
+        );
+        components.add(stats.with("encoder", neural::numbers));
+        return components;
     }
 
     @Override
@@ -86,8 +129,33 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     }
 
     @Override
+    public List<ActionHandler<? extends ActionRequest, ? extends ActionResponse>> getActions() {
+        return List.of(new ActionHandler<>(StatsAction.INSTANCE, TransportStatsAction.class));
+    }
+
+    @Override
+    public List<RestHandler> getRestHandlers(
+        Settings settings,
+        RestController restController,
+        ClusterSettings clusterSettings,
+        IndexScopedSettings indexScopedSettings,
+        SettingsFilter settingsFilter,
+        IndexNameExpressionResolver indexNameExpressionResolver,
+        Supplier<DiscoveryNodes> nodesInCluster
+    ) {
+        return List.of(new RestStatsAction());
+    }
+
+    @Override
+    public Map<String, Processor.Factory<SearchRequestProcessor>> getRequestProcessors(Parameters parameters) {
+        return names.official() ? neural.requestProcessors() : Map.of();
+    }
+
+    @Override
     public List<ActionFilter> getActionFilters() {
-        return new ArrayList<>(neural.actionFilters());
+        List<ActionFilter> filters = new ArrayList<>(neural.actionFilters());
+        filters.addAll(hybrid.actionFilters());
+        return filters;
     }
 
     @Override

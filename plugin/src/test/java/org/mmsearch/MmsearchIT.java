@@ -1,9 +1,21 @@
 package org.mmsearch;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.Collection;
 import java.util.List;
 
+import org.opensearch.ExceptionsHelper;
+import org.opensearch.action.search.SearchRequest;
+import org.opensearch.action.search.SearchResponse;
 import org.opensearch.common.settings.Settings;
+import org.opensearch.common.xcontent.XContentType;
+import org.opensearch.core.common.Strings;
+import org.opensearch.core.rest.RestStatus;
+import org.opensearch.core.xcontent.DeprecationHandler;
+import org.opensearch.core.xcontent.NamedXContentRegistry;
+import org.opensearch.core.xcontent.XContentParser;
+import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.plugins.Plugin;
 import org.opensearch.test.OpenSearchIntegTestCase;
 
@@ -40,5 +52,35 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
             """.formatted(dimension);
         assertAcked(client().admin().indices().prepareCreate(name).setSettings(settings).setMapping(mapping));
         ensureGreen(name);
+    }
+
+    /**
+     * Searches by a JSON body, as REST does.
+     *
+     * @param index name or names
+     * @param body the request's body
+     */
+    protected static SearchResponse ask(String index, String body) {
+        return client().search(asked(index, body)).actionGet();
+    }
+
+    /** @return the message of a search that must fail with status 400 */
+    protected static String failure(String index, String body) {
+        Exception e = expectThrows(Exception.class, () -> ask(index, body));
+        assertEquals(e.toString(), RestStatus.BAD_REQUEST, ExceptionsHelper.status(e));
+        return ExceptionsHelper.stackTrace(e);
+    }
+
+    /** @return a search request of a JSON body */
+    protected static SearchRequest asked(String index, String body) {
+        NamedXContentRegistry registry = internalCluster().getInstance(NamedXContentRegistry.class);
+        try (
+            XContentParser parser = XContentType.JSON.xContent()
+                .createParser(registry, DeprecationHandler.THROW_UNSUPPORTED_OPERATION, body)
+        ) {
+            return new SearchRequest(Strings.splitStringByCommaToArray(index)).source(SearchSourceBuilder.fromXContent(parser));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 }

@@ -1,0 +1,84 @@
+package org.mmsearch.fusion;
+
+import java.util.Arrays;
+import java.util.Locale;
+
+/** How the normalized scores of one hit become one score. A leg that did not find the hit has the score 0. */
+public enum Combination {
+    /** Σ wᵢsᵢ / Σ wᵢ over all legs: a leg that did not find the hit lowers it. */
+    ARITHMETIC_MEAN {
+        @Override
+        double combine(double[] scores, float[] weights) {
+            double sum = 0;
+            double weight = 0;
+            for (int i = 0; i < scores.length; i++) {
+                sum += weights[i] * scores[i];
+                weight += weights[i];
+            }
+            return weight == 0 ? 0 : sum / weight;
+        }
+    },
+    /** exp(Σ wᵢ ln sᵢ / Σ wᵢ) over the legs that found the hit. */
+    GEOMETRIC_MEAN {
+        @Override
+        double combine(double[] scores, float[] weights) {
+            double sum = 0;
+            double weight = 0;
+            for (int i = 0; i < scores.length; i++) {
+                if (scores[i] > 0) {
+                    sum += weights[i] * Math.log(scores[i]);
+                    weight += weights[i];
+                }
+            }
+            return weight == 0 ? 0 : Math.exp(sum / weight);
+        }
+    },
+    /** Σ wᵢ / Σ (wᵢ / sᵢ) over the legs that found the hit. */
+    HARMONIC_MEAN {
+        @Override
+        double combine(double[] scores, float[] weights) {
+            double sum = 0;
+            double weight = 0;
+            for (int i = 0; i < scores.length; i++) {
+                if (scores[i] > 0) {
+                    sum += weights[i] / scores[i];
+                    weight += weights[i];
+                }
+            }
+            return sum == 0 ? 0 : weight / sum;
+        }
+    },
+    /** Σ wᵢsᵢ, which reciprocal ranks are combined by. */
+    RRF {
+        @Override
+        double combine(double[] scores, float[] weights) {
+            double sum = 0;
+            for (int i = 0; i < scores.length; i++) {
+                sum += weights[i] * scores[i];
+            }
+            return sum;
+        }
+    };
+
+    abstract double combine(double[] scores, float[] weights);
+
+    /** @return the name in JSON */
+    public String technique() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+
+    static Combination of(String technique) {
+        for (Combination combination : values()) {
+            if (combination.technique().equals(technique)) {
+                return combination;
+            }
+        }
+        throw new IllegalArgumentException(
+            "[fusion] expected a combination technique of "
+                + Arrays.stream(values()).map(Combination::technique).toList()
+                + ", got ["
+                + technique
+                + "]"
+        );
+    }
+}

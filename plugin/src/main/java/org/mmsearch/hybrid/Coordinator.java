@@ -1,0 +1,94 @@
+package org.mmsearch.hybrid;
+
+import java.util.ArrayList;
+import java.util.List;
+
+import org.mmsearch.fusion.Fusion;
+import org.opensearch.action.IndicesRequest;
+import org.opensearch.action.search.SearchRequest;
+import org.opensearch.action.support.IndicesOptions;
+import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
+import org.opensearch.cluster.service.ClusterService;
+import org.opensearch.common.SetOnce;
+import org.opensearch.core.action.ActionListener;
+import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
+import org.opensearch.index.query.MatchNoneQueryBuilder;
+import org.opensearch.index.query.QueryBuilder;
+import org.opensearch.index.query.QueryCoordinatorContext;
+
+/** Turns a hybrid whose legs are rewritten into the query that the shards run: one way or the other. */
+final class Coordinator {
+
+    private final HybridClause clause;
+    private final ClusterService cluster;
+    private final IndexNameExpressionResolver resolver;
+    private final NamedWriteableRegistry registry;
+    private final SearchNotesFilter notes;
+
+    Coordinator(
+        HybridClause clause,
+        ClusterService cluster,
+        IndexNameExpressionResolver resolver,
+        NamedWriteableRegistry registry,
+        SearchNotesFilter notes
+    ) {
+        this.clause = clause;
+        this.cluster = cluster;
+        this.resolver = resolver;
+        this.registry = registry;
+        this.notes = notes;
+    }
+
+    /** Replaces the hybrid. */
+    QueryBuilder fuse(HybridQueryBuilder hybrid, QueryCoordinatorContext context) {
+        SearchRequest request = searchRequest(context.getSearchRequest());
+        Fusion asked = hybrid.options().fusion() == null ? Fusion.DEFAULT : hybrid.options().fusion();
+        Fusion fusion = asked.validate(hybrid.queries().size()).window(hybrid.window(asked));
+        new HybridRequest(clause.name(), request).validate(fusion.window());
+        SearchTarget target = SearchTarget.of(request, cluster.state(), cluster.operationRouting(), resolver, registry);
+        Legs described = hybrid.describe(fusion);
+        List<QueryBuilder> legs = pushed(hybrid.queries(), hybrid.pushedFilter());
+        if (context.validate()) {
+            return new InShardQueryBuilder(clause, legs, described, null);
+        }
+        if (target.indices().length == 0) {
+            return new MatchNoneQueryBuilder();
+        }
+        if (target.only() != null) {
+            return new InShardQueryBuilder(clause, legs, described, target.only());
+        }
+        SetOnce<QueryBuilder> winners = new SetOnce<>();
+        Rounds rounds = new Rounds(clause, notes.current());
+        context.registerAsyncAction((client, listener) -> rounds.run(client, request, legs, described, ActionListener.wrap(query -> {
+            winners.set(query);
+            listener.onResponse(null);
+        }, listener::onFailure)));
+        return new PendingQueryBuilder(winners::get);
+    }
+
+    /** The request as a search: other requests that rewrite queries name indices as a search does. */
+    private static SearchRequest searchRequest(IndicesRequest request) {
+        if (request instanceof SearchRequest search) {
+            return search;
+        }
+        IndicesOptions options = request.indicesOptions();
+        return new SearchRequest(request.indices()).indicesOptions(options);
+    }
+
+    /** The legs with the hybrid's filter in each, before the nearest neighbours are chosen rather than after. */
+    private static List<QueryBuilder> pushed(List<QueryBuilder> queries, QueryBuilder filter) {
+        List<QueryBuilder> legs = new ArrayList<>(queries.size());
+        for (QueryBuilder query : queries) {
+            // A leg's name stands for its window, not for a second run of its query.
+            float boost = query.boost();
+            QueryBuilder leg = filter == null ? query : query.filter(filter);
+            if (leg != query && leg.getClass() == query.getClass()) {
+                // k-NN drops the boost when it takes a filter in.
+                leg.boost(boost);
+            }
+            query.queryName(null);
+            legs.add(leg.queryName(null));
+        }
+        return legs;
+    }
+}

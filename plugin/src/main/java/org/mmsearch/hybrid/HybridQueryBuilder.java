@@ -1,0 +1,179 @@
+package org.mmsearch.hybrid;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+
+import org.apache.lucene.search.BooleanClause.Occur;
+import org.apache.lucene.search.Query;
+import org.mmsearch.fusion.Fusion;
+import org.opensearch.core.common.io.stream.StreamInput;
+import org.opensearch.core.common.io.stream.StreamOutput;
+import org.opensearch.core.xcontent.XContentBuilder;
+import org.opensearch.index.query.AbstractQueryBuilder;
+import org.opensearch.index.query.BoolQueryBuilder;
+import org.opensearch.index.query.QueryBuilder;
+import org.opensearch.index.query.QueryBuilderVisitor;
+import org.opensearch.index.query.QueryCoordinatorContext;
+import org.opensearch.index.query.QueryRewriteContext;
+import org.opensearch.index.query.QueryShardContext;
+
+/**
+ * The {@code hybrid} clause: several queries, each with its own window of best hits, fused into one list.
+ * On the coordinating node it becomes a query over the fused hits, so that everything a query can stand in works with it.
+ */
+public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBuilder> {
+
+    /** The most queries a hybrid takes. */
+    public static final int MAX_QUERIES = 10;
+    /** The window where neither the clause nor its fusion names one. */
+    public static final int DEFAULT_WINDOW = 100;
+    /** The largest window. */
+    public static final int MAX_WINDOW = 10_000;
+
+    private final HybridClause clause;
+    private final List<QueryBuilder> queries;
+    private final QueryBuilder filter;
+    private final HybridOptions options;
+
+    HybridQueryBuilder(HybridClause clause, List<QueryBuilder> queries, QueryBuilder filter, HybridOptions options) {
+        this.clause = clause;
+        this.queries = List.copyOf(queries);
+        this.filter = filter;
+        this.options = options;
+    }
+
+    HybridQueryBuilder(StreamInput in, HybridClause clause) throws IOException {
+        super(in);
+        this.clause = clause;
+        queries = in.readNamedWriteableList(QueryBuilder.class);
+        filter = in.readOptionalNamedWriteable(QueryBuilder.class);
+        options = new HybridOptions(in);
+    }
+
+    @Override
+    protected void doWriteTo(StreamOutput out) throws IOException {
+        out.writeNamedWriteableList(queries);
+        out.writeOptionalNamedWriteable(filter);
+        options.writeTo(out);
+    }
+
+    List<QueryBuilder> queries() {
+        return queries;
+    }
+
+    /** What every query is filtered by, or null. */
+    QueryBuilder pushedFilter() {
+        return filter;
+    }
+
+    HybridOptions options() {
+        return options;
+    }
+
+    /** How deep each query is read and how many hits come out, the fusion being the one that holds. */
+    int window(Fusion fusion) {
+        if (options.paginationDepth() != null) {
+            return options.paginationDepth();
+        }
+        return fusion.window() > 0 ? fusion.window() : DEFAULT_WINDOW;
+    }
+
+    /** What is known of the legs, under a fusion. */
+    Legs describe(Fusion fusion) {
+        List<String> names = new ArrayList<>(queries.size());
+        List<Integer> named = new ArrayList<>();
+        for (int i = 0; i < queries.size(); i++) {
+            String name = queries.get(i).queryName();
+            if (name != null) {
+                named.add(i);
+            }
+            names.add(name == null ? String.valueOf(i) : name);
+        }
+        return new Legs(names, named, fusion, options.cutoff(), options.totals(), options.evidence());
+    }
+
+    @Override
+    public QueryBuilder filter(QueryBuilder more) {
+        if (validateFilterParams(more) == false) {
+            return this;
+        }
+        QueryBuilder both = filter == null ? more : new BoolQueryBuilder().filter(filter).filter(more);
+        return copy(queries, both);
+    }
+
+    private HybridQueryBuilder copy(List<QueryBuilder> otherQueries, QueryBuilder otherFilter) {
+        return new HybridQueryBuilder(clause, otherQueries, otherFilter, options).boost(boost()).queryName(queryName());
+    }
+
+    @Override
+    protected QueryBuilder doRewrite(QueryRewriteContext context) throws IOException {
+        QueryCoordinatorContext coordinator = context.convertToCoordinatorContext();
+        if (coordinator == null) {
+            return this;
+        }
+        List<QueryBuilder> rewritten = new ArrayList<>(queries.size());
+        boolean changed = false;
+        for (QueryBuilder query : queries) {
+            QueryBuilder next = query.rewrite(context);
+            changed |= next != query;
+            rewritten.add(next);
+        }
+        QueryBuilder nextFilter = filter == null ? null : filter.rewrite(context);
+        if (changed || nextFilter != filter) {
+            return copy(rewritten, nextFilter);
+        }
+        return clause.coordinator().fuse(this, coordinator);
+    }
+
+    @Override
+    protected Query doToQuery(QueryShardContext context) {
+        throw new IllegalArgumentException(
+            "[" + clause.name() + "] is fused on the coordinating node and cannot stand where only shards look, such as in an alias's "
+                + "filter or a percolator: put one of its queries there"
+        );
+    }
+
+    @Override
+    public void visit(QueryBuilderVisitor visitor) {
+        visitor.accept(this);
+        QueryBuilderVisitor inner = visitor.getChildVisitor(Occur.SHOULD);
+        queries.forEach(query -> query.visit(inner));
+        if (filter != null) {
+            filter.visit(visitor.getChildVisitor(Occur.FILTER));
+        }
+    }
+
+    @Override
+    protected void doXContent(XContentBuilder builder, Params params) throws IOException {
+        builder.startObject(clause.name());
+        builder.startArray("queries");
+        for (QueryBuilder query : queries) {
+            query.toXContent(builder, params);
+        }
+        builder.endArray();
+        if (filter != null) {
+            builder.field("filter");
+            filter.toXContent(builder, params);
+        }
+        options.toXContent(builder, params);
+        printBoostAndQueryName(builder);
+        builder.endObject();
+    }
+
+    @Override
+    public String getWriteableName() {
+        return clause.name();
+    }
+
+    @Override
+    protected boolean doEquals(HybridQueryBuilder other) {
+        return queries.equals(other.queries) && Objects.equals(filter, other.filter) && options.equals(other.options);
+    }
+
+    @Override
+    protected int doHashCode() {
+        return Objects.hash(queries, filter, options);
+    }
+}

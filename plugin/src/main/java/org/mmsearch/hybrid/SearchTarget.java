@@ -1,0 +1,66 @@
+package org.mmsearch.hybrid;
+
+import java.util.Map;
+import java.util.Set;
+
+import org.opensearch.action.search.SearchContextId;
+import org.opensearch.action.search.SearchRequest;
+import org.opensearch.cluster.ClusterState;
+import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
+import org.opensearch.cluster.routing.GroupShardsIterator;
+import org.opensearch.cluster.routing.OperationRouting;
+import org.opensearch.cluster.routing.ShardIterator;
+import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
+import org.opensearch.core.index.Index;
+import org.opensearch.core.index.shard.ShardId;
+
+/**
+ * Where a search request goes.
+ *
+ * @param indices the concrete indices
+ * @param only the only shard, where there is exactly one and no alias filters it; null otherwise
+ */
+record SearchTarget(Index[] indices, ShardId only) {
+
+    static SearchTarget of(
+        SearchRequest request,
+        ClusterState state,
+        OperationRouting routing,
+        IndexNameExpressionResolver resolver,
+        NamedWriteableRegistry registry
+    ) {
+        if (request.pointInTimeBuilder() != null) {
+            SearchContextId pit = SearchContextId.decode(registry, request.pointInTimeBuilder().getId());
+            Set<ShardId> shards = pit.shards().keySet();
+            boolean filtered = pit.aliasFilter().values().stream().anyMatch(filter -> filter.getQueryBuilder() != null);
+            Index[] indices = shards.stream().map(ShardId::getIndex).distinct().toArray(Index[]::new);
+            return new SearchTarget(indices, shards.size() == 1 && filtered == false ? shards.iterator().next() : null);
+        }
+        Index[] indices = resolver.concreteIndices(state, request);
+        return new SearchTarget(indices, only(request, state, routing, resolver, indices));
+    }
+
+    private static ShardId only(
+        SearchRequest request,
+        ClusterState state,
+        OperationRouting routing,
+        IndexNameExpressionResolver resolver,
+        Index[] indices
+    ) {
+        if (indices.length != 1) {
+            return null;
+        }
+        String index = indices[0].getName();
+        Set<String> expressions = resolver.resolveExpressions(state, request.indices());
+        if (resolver.filteringAliases(state, index, expressions) != null) {
+            return null;
+        }
+        boolean narrowed = request.routing() != null || request.preference() != null || expressions.contains(index) == false;
+        if (state.metadata().index(indices[0]).getNumberOfShards() > 1 && narrowed == false) {
+            return null;
+        }
+        Map<String, Set<String>> routings = resolver.resolveSearchRouting(state, request.routing(), request.indices());
+        GroupShardsIterator<ShardIterator> shards = routing.searchShards(state, new String[] { index }, routings, request.preference());
+        return shards.size() == 1 ? shards.get(0).shardId() : null;
+    }
+}

@@ -1,0 +1,181 @@
+package org.mmsearch.fusion;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+import org.opensearch.common.xcontent.XContentHelper;
+import org.opensearch.common.xcontent.XContentType;
+import org.opensearch.test.OpenSearchTestCase;
+
+/** Fusion against numbers worked out on paper. */
+public class FusionTests extends OpenSearchTestCase {
+
+    /** Hits 1, 2, 3 with 10, 6, 2. */
+    private static final Ranking FIRST = new Ranking(new long[] { 1, 2, 3 }, new float[] { 10, 6, 2 });
+    /** Hits 3, 4 with 0.9, 0.3. */
+    private static final Ranking SECOND = new Ranking(new long[] { 3, 4 }, new float[] { 0.9f, 0.3f });
+
+    private static Fusion fusion(String json) {
+        Map<String, Object> map = XContentHelper.convertToMap(XContentType.JSON.xContent(), json, false);
+        return FusionParser.parse(map).window(10);
+    }
+
+    private static void assertFused(Fusion fusion, Object... keysAndScores) {
+        List<FusedHit> hits = fusion.fuse(List.of(FIRST, SECOND));
+        List<Object> keys = new ArrayList<>();
+        for (int i = 0; i < keysAndScores.length; i += 2) {
+            keys.add(((Number) keysAndScores[i]).longValue());
+            assertEquals("score of " + keysAndScores[i], (Double) keysAndScores[i + 1], hits.get(i / 2).score(), 1e-5);
+        }
+        assertEquals(keys, hits.stream().map(hit -> (Object) hit.key()).toList());
+    }
+
+    public void testMinMaxArithmetic() {
+        // Normalized: 1, 0.5, floor and 1, floor; halved, since each leg counts for a hit it did not find.
+        assertFused(Fusion.DEFAULT.window(10), 3, (0.001 + 1) / 2, 1, 0.5, 2, 0.25, 4, 0.0005);
+    }
+
+    public void testWeights() {
+        assertFused(
+            fusion("{\"combination\": {\"parameters\": {\"weights\": [0.3, 0.7]}}}"),
+            3, 0.3 * 0.001 + 0.7, 1, 0.3, 2, 0.15, 4, 0.0007
+        );
+    }
+
+    public void testL2Geometric() {
+        // √(100 + 36 + 4) = √140 and √(0.81 + 0.09) = √0.9; hit 3 is the geometric mean of both.
+        double three = Math.sqrt(2 / Math.sqrt(140) * (0.9 / Math.sqrt(0.9)));
+        assertFused(
+            fusion("{\"normalization\": {\"technique\": \"l2\"}, \"combination\": {\"technique\": \"geometric_mean\"}}"),
+            1, 10 / Math.sqrt(140), 2, 6 / Math.sqrt(140), 3, three, 4, 0.3 / Math.sqrt(0.9)
+        );
+    }
+
+    public void testMinMaxHarmonic() {
+        // Hit 3: 2 / (1/0.001 + 1/1).
+        assertFused(
+            fusion("{\"combination\": {\"technique\": \"harmonic_mean\"}}"),
+            1, 1.0, 2, 0.5, 3, 2 / 1001.0, 4, 0.001
+        );
+    }
+
+    public void testZScore() {
+        // Means 6 and 0.6, sample deviations 4 and 0.3√2: 1, floor, floor and 0.3/(0.3√2), floor.
+        assertFused(
+            fusion("{\"normalization\": {\"technique\": \"z_score\"}}"),
+            1, 0.5, 3, (0.001 + 1 / Math.sqrt(2)) / 2, 2, 0.0005, 4, 0.0005
+        );
+    }
+
+    public void testReciprocalRank() {
+        assertFused(
+            fusion("{\"combination\": {\"technique\": \"rrf\"}}"),
+            3, 1 / 63.0 + 1 / 61.0, 1, 1 / 61.0, 2, 1 / 62.0, 4, 1 / 62.0
+        );
+    }
+
+    public void testBounds() {
+        String bounds = "{\"normalization\": {\"parameters\": {\"lower_bounds\": [{\"mode\": \"%s\", \"min_score\": 4}, "
+            + "{\"mode\": \"ignore\"}], \"upper_bounds\": [{\"mode\": \"%s\", \"max_score\": 8}, {\"mode\": \"ignore\"}]}}}";
+        // clip: 10 is put on 8 and 2 on 4, 6 lies half way.
+        assertFused(fusion(bounds.formatted("clip", "clip")), 3, (0.001 + 1) / 2, 1, 0.5, 2, 0.25, 4, 0.0005);
+        // apply below: 10 and 6 from 4 on, (10−4)/6 = 1 and (6−4)/6; 2 keeps the leg's own end.
+        assertFused(fusion(bounds.formatted("apply", "ignore")), 3, (0.001 + 1) / 2, 1, 0.5, 2, 1 / 6.0, 4, 0.0005);
+        // apply above: 6 up to 8, (6−2)/6; 10 lies beyond and keeps the leg's own end.
+        assertFused(fusion(bounds.formatted("ignore", "apply")), 3, (0.001 + 1) / 2, 1, 0.5, 2, 2 / 6.0, 4, 0.0005);
+    }
+
+    public void testEqualScoresAndLoneHitsCountFully() {
+        Ranking equal = new Ranking(new long[] { 1, 2 }, new float[] { 3, 3 });
+        Ranking lone = new Ranking(new long[] { 2 }, new float[] { 0.1f });
+        for (String technique : List.of("min_max", "z_score")) {
+            List<FusedHit> hits = fusion("{\"normalization\": {\"technique\": \"" + technique + "\"}}").fuse(List.of(equal, lone));
+            assertEquals(2, hits.get(0).key());
+            assertEquals(1f, hits.get(0).score(), 0f);
+            assertEquals(0.5f, hits.get(1).score(), 0f);
+        }
+    }
+
+    public void testEmptyLegs() {
+        assertEquals(List.of(), Fusion.DEFAULT.window(10).fuse(List.of(Ranking.EMPTY, Ranking.EMPTY)));
+        List<FusedHit> hits = Fusion.DEFAULT.window(10).fuse(List.of(Ranking.EMPTY, SECOND));
+        assertEquals(0.5f, hits.get(0).score(), 0f);
+        assertEquals(1, hits.get(0).onlyLeg());
+    }
+
+    public void testWindowCutsAndEvidenceStays() {
+        List<FusedHit> hits = Fusion.DEFAULT.window(1).fuse(List.of(FIRST, SECOND));
+        assertEquals(1, hits.size());
+        assertEquals(-1, hits.get(0).onlyLeg());
+        assertEquals(new LegScore(3, 2f, 0.001f), hits.get(0).legs()[0]);
+        assertEquals(new LegScore(1, 0.9f, 1f), hits.get(0).legs()[1]);
+    }
+
+    public void testOnlyRenormalizesWeights() {
+        Fusion three = fusion("{\"combination\": {\"parameters\": {\"weights\": [0.5, 0.3, 0.2]}}}");
+        List<Float> rest = three.only(List.of(0, 2)).weights();
+        assertEquals(0.5 / 0.7, rest.get(0), 1e-6);
+        assertEquals(0.2 / 0.7, rest.get(1), 1e-6);
+    }
+
+    public void testCutoff() {
+        // Scores 0.5005, 0.5, 0.25, 0.0005.
+        List<FusedHit> hits = Fusion.DEFAULT.window(10).fuse(List.of(FIRST, SECOND));
+        assertEquals(2, Cutoff.parse(Map.of("relative_max", 0.6)).cut(hits).size());
+        assertEquals(3, Cutoff.parse(Map.of("min_score", 0.2)).cut(hits).size());
+        assertEquals(2, Cutoff.parse(Map.of("gap", 0.3)).cut(hits).size());
+        assertEquals(0, Cutoff.parse(Map.of("min_score", 0.9)).cut(hits).size());
+        assertEquals(4, Cutoff.NONE.cut(hits).size());
+    }
+
+    public void testJsonRoundTrip() {
+        for (String json : List.of(
+            "{}",
+            "{\"combination\": {\"technique\": \"rrf\", \"rank_constant\": 5, \"parameters\": {\"weights\": [0.5, 0.5]}}, \"window_size\": 7}",
+            "{\"normalization\": {\"technique\": \"min_max\", \"parameters\": {\"lower_bounds\": [{\"mode\": \"clip\", \"min_score\": 2}]}}}",
+            "{\"normalization\": {\"technique\": \"l2\"}, \"combination\": {\"technique\": \"harmonic_mean\"}}"
+        )) {
+            Fusion fusion = fusion(json);
+            assertEquals(fusion, FusionParser.parse(fusion.asMap()).window(10));
+        }
+    }
+
+    public void testWireRoundTrip() throws IOException {
+        Fusion fusion = fusion(
+            "{\"normalization\": {\"parameters\": {\"upper_bounds\": [{\"max_score\": 2}, {\"mode\": \"ignore\"}]}},"
+                + "\"combination\": {\"parameters\": {\"weights\": [0.25, 0.75]}}}"
+        );
+        assertEquals(fusion, copyWriteable(fusion, writableRegistry(), Fusion::new));
+        Cutoff cutoff = new Cutoff(0.5f, null, 0.1f);
+        assertEquals(cutoff, copyWriteable(cutoff, writableRegistry(), Cutoff::new));
+    }
+
+    public void testRefusals() {
+        Map<String, String> refused = Map.of(
+            "{\"x\": 1}", "[fusion] does not support [x]",
+            "{\"normalization\": {\"technique\": \"max\"}}", "expected a normalization technique of [min_max, l2, z_score], got [max]",
+            "{\"combination\": {\"technique\": \"mean\"}}", "expected a combination technique of",
+            "{\"combination\": {\"parameters\": {\"weights\": [0.5, 0.6]}}}", "expected weights that sum to 1",
+            "{\"combination\": {\"parameters\": {\"weights\": [-1, 2]}}}", "expected weights between 0 and 1",
+            "{\"normalization\": {\"technique\": \"z_score\"}, \"combination\": {\"technique\": \"harmonic_mean\"}}",
+            "z_score goes with arithmetic_mean only",
+            "{\"normalization\": {\"technique\": \"l2\", \"parameters\": {\"lower_bounds\": []}}}", "bounds go with min_max only",
+            "{\"normalization\": {}, \"combination\": {\"technique\": \"rrf\"}}", "rrf combines ranks",
+            "{\"combination\": {\"rank_constant\": 3}}", "goes with the technique rrf only",
+            "{\"combination\": {\"technique\": \"rrf\", \"rank_constant\": 0}}", "whole number from 1 to 10000"
+        );
+        refused.forEach((json, message) -> {
+            Exception e = expectThrows(IllegalArgumentException.class, () -> fusion(json));
+            assertTrue(e.getMessage(), e.getMessage().contains(message));
+        });
+        Exception weights = expectThrows(
+            IllegalArgumentException.class,
+            () -> fusion("{\"combination\": {\"parameters\": {\"weights\": [0.5, 0.5]}}}").validate(3)
+        );
+        assertTrue(weights.getMessage(), weights.getMessage().contains("as many weights as queries, 3, got 2"));
+        expectThrows(IllegalArgumentException.class, () -> Cutoff.parse(Map.of("gap", 1.5)));
+        expectThrows(IllegalArgumentException.class, () -> Cutoff.parse(Map.of("top", 1)));
+    }
+}
