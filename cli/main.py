@@ -16,8 +16,9 @@ COMMANDS = {
     "doctor": ("doctor", "Say what is missing or does not fit together, with the repair."),
     "models": ("models", "Build the models that Triton serves."),
     "ingest": ("ingest", "Encode a catalogue and index it."),
-    "retry": ("ingest:retry", "Ingest rejected lines again."),
+    "retry": ("retry", "Ingest rejected lines again."),
     "search": ("search", "Search by text, picture or both."),
+    "evaluate": ("evaluate", "Measure systems against judgments, with a report of pictures and plots."),
 }
 """name → (module in mmsearch.cli[:attribute], one line of help); the attribute is `command` when not given"""
 

@@ -29,8 +29,7 @@ TAIL = 15
 
 @dataclass(frozen=True)
 class Wanted:
-    """What `up` was asked for. A port that is None stays as it was (the default at first), 0 takes any
-    free one."""
+    """What `up` was asked for: a port that is None stays as it was (the default at first), 0 is any free one."""
 
     servers: tuple[str, ...] = SERVERS
     http_port: int | None = None
@@ -81,7 +80,8 @@ def up(home: Home, wanted: Wanted, say: Callable[[str], None]) -> list[Up]:
         for name in wanted.servers:
             started[name] = ensure_started(home, name, chosen, wanted, say)
         return [
-            Up(name, not started[name], wait_ready(home, name, chosen, wanted)) for name in wanted.servers
+            Up(name, not started[name], wait_ready(home, name, chosen, wanted, fresh=started[name]))
+            for name in wanted.servers
         ]
 
 
@@ -159,18 +159,20 @@ def start_supervisor(home: Home, name: str) -> None:
     guardian.returncode = 0
 
 
-def wait_ready(home: Home, name: str, chosen: Ports, wanted: Wanted) -> str:
-    """Wait until the server answers for real; its versions. Raises StackError with the log's end
-    otherwise."""
+def wait_ready(home: Home, name: str, chosen: Ports, wanted: Wanted, fresh: bool) -> str:
+    """Wait until the server answers for real; its versions. Raises StackError with the log's end otherwise.
+
+    A fresh server may not die. One that ran before may be on its way back: one more start is allowed it.
+    """
     deadline = time.monotonic() + wanted.ready_within
     first = home.running(name)
-    restarts = first.restarts if first else 0
+    allowed = (first.restarts if first else 0) + (0 if fresh else 1)
     while True:
         versions, reason = answer(name, chosen)
         if versions is not None:
             return versions
         running = home.running(name)
-        if running is None or not running.supervised() or running.restarts > restarts:
+        if running is None or not running.supervised() or running.restarts > allowed:
             # It will not get better by itself; a broken server that is restarted for ever helps nobody.
             last = running.last_exit if running else None
             end(home, name)

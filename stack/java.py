@@ -85,8 +85,8 @@ def candidates(environ: Mapping[str, str], jvm_folder: Path) -> Iterator[tuple[s
 
 
 def number_in(home: Path) -> int:
-    """The largest number up to 99 in the folder's name, so that newer homes are tried first."""
-    return max((int(found) for found in re.findall(r"(?<!\d)\d{1,2}(?!\d)", home.name)), default=0)
+    """The largest number up to 99 in the folder's name (amd64 is none), so that newer homes come first."""
+    return max((int(found) for found in re.findall(r"(?<![A-Za-z0-9])\d{1,2}(?!\d)", home.name)), default=0)
 
 
 def carried_runtime() -> Path | None:

@@ -100,9 +100,9 @@ def descriptor(zip_path: Path) -> dict[str, str]:
 
 
 def prepare(files: NodeFiles, java: Java, account: Account | None, plugin_zip: Path | None) -> Java:
-    """Make the node's folders hold the pinned software and exactly the wanted plugins; install only what
-    changed.
+    """Make the node's folders hold the pinned software and exactly the wanted plugins.
 
+    Installs only what changed.
     Returns the Java to run: `java`, or its copy when the node's account could not have read it.
     Raises StackError when an archive or a plugin cannot be installed.
     """
@@ -116,23 +116,24 @@ def prepare(files: NodeFiles, java: Java, account: Account | None, plugin_zip: P
     for folder in files.written_by_node:
         folder.mkdir(exist_ok=True)
     java = readable_java(files, java, account)
-    # jvm.options must be there before the plugin tool runs, which takes its configuration from the same
-    # folder.
+    # Before the plugin tool runs, which takes its configuration from the same folder.
     write_jvm_options(files, java)
-    sources = {name: (archive.sha256, None) for name, archive in wanted.items()}
-    plugins: dict[str, tuple[str, Path | None]] = {**sources}
+    plugins: dict[str, tuple[str, Path | None]] = {name: (pin.sha256, None) for name, pin in wanted.items()}
     if plugin_zip is not None:
         plugins[PLUGIN] = (sha256_of(plugin_zip), plugin_zip)
-    for name in [name for name in have if name != "opensearch" and name not in plugins]:
-        shutil.rmtree(files.software / "plugins" / name, ignore_errors=True)
-        del have[name]
-    for name, (digest, zip_path) in plugins.items():
-        if have.get(name) != digest:
-            shutil.rmtree(files.software / "plugins" / name, ignore_errors=True)
-            install(files, java, zip_path or fetch(wanted[name]))
-            have[name] = digest
-    have["opensearch"] = distribution.sha256
+    have = {"opensearch": distribution.sha256} | {
+        name: digest for name, (digest, _) in plugins.items() if have.get(name) == digest
+    }
+    # What is about to change is forgotten first, so that a failure half-way is seen by the next try.
     files.installed.write_text(json.dumps(have, indent=1))
+    changed = {name: path or fetch(wanted[name]) for name, (_, path) in plugins.items() if name not in have}
+    for folder in (files.software / "plugins").iterdir():
+        if folder.name not in have:
+            shutil.rmtree(folder)
+    if changed:
+        install(files, java, list(changed.values()))
+        have |= {name: plugins[name][0] for name in changed}
+        files.installed.write_text(json.dumps(have, indent=1))
     make_readable(files.software)
     if account is not None:
         for folder in files.written_by_node:
@@ -171,8 +172,8 @@ def unpack(distribution: Archive, software: Path) -> None:
     scratch.rmdir()
 
 
-def install(files: NodeFiles, java: Java, zip_path: Path) -> None:
-    """Install a plugin by OpenSearch's own tool, which checks its version and its policy."""
+def install(files: NodeFiles, java: Java, zips: list[Path]) -> None:
+    """Install plugins by OpenSearch's own tool, which checks versions and jars; one start of Java for all."""
     environment = {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "OPENSEARCH_JAVA_HOME": str(java.home),
@@ -180,7 +181,8 @@ def install(files: NodeFiles, java: Java, zip_path: Path) -> None:
         "OPENSEARCH_JAVA_OPTS": f"-Djava.io.tmpdir={files.folder / 'tmp'}",
     }
     done = subprocess.run(
-        [str(files.software / "bin" / "opensearch-plugin"), "install", "--batch", zip_path.as_uri()],
+        [str(files.software / "bin" / "opensearch-plugin"), "install", "--batch"]
+        + [zip_path.as_uri() for zip_path in zips],
         env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     if done.returncode != 0:
@@ -189,8 +191,8 @@ def install(files: NodeFiles, java: Java, zip_path: Path) -> None:
             (line for line in said if "Exception" in line or "ERROR" in line), said[-1] if said else "nothing"
         )
         raise StackError(
-            f"expected opensearch-plugin to install {zip_path}, got: {reason.strip()}; repair: build the "
-            "zip anew for 3.5.0"
+            f"expected opensearch-plugin to install {' and '.join(map(str, zips))}, got: {reason.strip()}; "
+            "repair: build the zip anew for 3.5.0"
         )
 
 

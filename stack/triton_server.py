@@ -37,8 +37,7 @@ class Parts:
 
 
 def parts() -> Parts:
-    """Find the parts of the wheel; raises StackError when it is not installed or was not made for this
-    Python."""
+    """Find the parts of the wheel; raises StackError when it is not installed or not made for this Python."""
     found = importlib.util.find_spec("pytriton")
     if found is None or found.origin is None:
         raise StackError(

@@ -56,8 +56,13 @@ class StackUnderTest:
         }
 
 
-def build_default_models(home: Home) -> None:
-    """The default models into the home's served repository, as `mmsearch models build` does it (cached)."""
+@pytest.fixture(scope="session")
+def build_models() -> Callable[[Home], None]:
+    """Put the default models into a home's served repository, as `mmsearch models build` does (cached)."""
+    return _build_models
+
+
+def _build_models(home: Home) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, while it exports
         cli.main(["models", "build", "--repository", str(home.models)], standalone_mode=False)
@@ -75,7 +80,7 @@ def start_servers(
         known = home.ports()
         port = None if known else 0
         if name == "triton":
-            build_default_models(home)
+            _build_models(home)
         wanted = embedded.Wanted(
             servers=(name,),
             http_port=port,
