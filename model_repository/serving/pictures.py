@@ -1,0 +1,140 @@
+"""Encoded pictures to pixels, checked before anything large is decoded."""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+MAX_PIXELS = 50_000_000
+MAX_SIDE = 30_000
+# Larger pictures are decoded one at a time, so that memory holds one of them, not one a thread.
+LARGE_PIXELS = 4_000_000
+WHITE = (255, 255, 255)
+STRIP_ROWS = 16
+# What turns a picture upright, by its EXIF orientation.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Pillow's own guard would warn between its two thresholds; ours is stricter and says what to do.
+Image.MAX_IMAGE_PIXELS = None
+
+_one_large = threading.Lock()
+
+
+class PictureError(ValueError):
+    """A picture that cannot be read; the message says expected, got, repair, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How a picture fills the tower's square of `size` pixels.
+
+    `fit` is "pad" (the whole picture on white), "crop" (the middle, filled) or "squash" (sides stretched).
+    """
+
+    size: int
+    fit: str = "pad"
+
+    def __post_init__(self) -> None:
+        if self.fit not in ("pad", "crop", "squash"):
+            raise ValueError(f"expected fit pad, crop or squash, got {self.fit!r}; correct the data file")
+
+
+def decode(data: bytes, frame: Frame) -> NDArray[np.uint8]:
+    """One encoded picture (JPEG, PNG, WebP, first frame of a GIF) as RGB pixels.
+
+    Turned upright by its EXIF orientation, transparency laid on white, CMYK and grey turned to RGB.
+    Returns uint8 of shape [size, size, 3]; raises PictureError for anything else or anything too large.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged metadata is no reason to refuse the pixels
+            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+                _check_size(picture)
+                if picture.width * picture.height <= LARGE_PIXELS:
+                    return _pixels(picture, frame)
+                with _one_large:
+                    return _pixels(picture, frame)
+    except PictureError:
+        raise
+    except MemoryError:
+        raise
+    except Exception as error:
+        # Pillow's decoders raise whatever they meet: OSError, SyntaxError, struct.error…
+        raise PictureError(
+            f"expected a whole JPEG, PNG, WebP or GIF picture, got {len(data)} bytes that do not decode "
+            f"({type(error).__name__}); send the picture file as it is"
+        ) from error
+
+
+def _check_size(picture: Image.Image) -> None:
+    width, height = picture.size
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise PictureError(
+            f"expected at most {MAX_PIXELS // 1_000_000} megapixels and sides of {MAX_SIDE}, "
+            f"got {width} x {height}; send a smaller picture"
+        )
+
+
+def _pixels(picture: Image.Image, frame: Frame) -> NDArray[np.uint8]:
+    if picture.format == "JPEG" and picture.mode in ("RGB", "L"):
+        # The decoder itself can leave out detail that the tower's square cannot show.
+        picture.draft(None, (2 * frame.size, 2 * frame.size))
+    picture.load()
+    small = _reduced(picture, frame)
+    turn = UPRIGHT.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    if turn is not None:
+        small = small.transpose(turn)
+    square = (frame.size, frame.size)
+    if frame.fit == "pad":
+        small = ImageOps.pad(small, square, Image.Resampling.BICUBIC, color=WHITE)
+    elif frame.fit == "crop":
+        small = ImageOps.fit(small, square, Image.Resampling.BICUBIC)
+    elif small.size != square:
+        small = small.resize(square, Image.Resampling.BICUBIC)
+    return np.asarray(small, dtype=np.uint8)
+
+
+def _reduced(picture: Image.Image, frame: Frame) -> Image.Image:
+    """The picture in RGB on white, shrunk by a whole factor to no less than twice the tower's square.
+
+    Works in strips, so that a picture of 50 megapixels is in memory once and never copied whole.
+    """
+    width, height = picture.size
+    side = max(width, height) if frame.fit == "pad" else min(width, height)
+    factor = max(1, side // (2 * frame.size))
+    if factor == 1:
+        return _on_white(picture)
+    small = Image.new("RGB", (-(-width // factor), -(-height // factor)), WHITE)
+    rows = factor * STRIP_ROWS
+    for top in range(0, height, rows):
+        strip = picture.crop((0, top, width, min(height, top + rows)))
+        small.paste(_on_white(strip).reduce(factor), (0, top // factor))
+    return small
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    """The picture in RGB, what is transparent shown white."""
+    if picture.mode.startswith("I") or picture.mode == "F":
+        # 16-bit grey: Pillow's own conversion clips at 255 instead of scaling.
+        wide = np.asarray(picture, dtype=np.float32)
+        return Image.fromarray(np.clip(wide / 257.0, 0, 255).astype(np.uint8)).convert("RGB")
+    if not picture.has_transparency_data:
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
+    layered = picture.convert("RGBA")
+    flat = Image.new("RGB", layered.size, WHITE)
+    flat.paste(layered, mask=layered.getchannel("A"))
+    return flat

@@ -1,0 +1,41 @@
+"""Texts to token numbers, as a text tower reads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+# One request's few texts gain nothing from more threads, and the machine is shared with the towers.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from tokenizers import Tokenizer
+
+
+class Tokens:
+    """A tokenizer read from a `tokenizer.json`, cut at `max_tokens`.
+
+    Rows are padded to the longest of the call, or to `pad_to` where the tower needs one fixed length.
+    The padding that the file itself asks for is dropped: some files pad every text to their full length,
+    which costs a short query ten times its work.
+    """
+
+    def __init__(self, file: Path, max_tokens: int, pad_to: int | None = None) -> None:
+        self._tokenizer = Tokenizer.from_file(str(file))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_tokens)
+        self._pad_to = pad_to
+
+    def __call__(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """INPUT_IDS and ATTENTION_MASK of n texts, both int64 of shape [n, longest]; padding is 0 in both."""
+        encoded = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        width = self._pad_to or max(len(ids) for ids in encoded)
+        numbers = np.zeros((len(encoded), width), np.int64)
+        mask = np.zeros((len(encoded), width), np.int64)
+        for row, ids in enumerate(encoded):
+            numbers[row, : len(ids)] = ids
+            mask[row, : len(ids)] = 1
+        return numbers, mask

@@ -1,0 +1,81 @@
+"""A tower or a fusion as a Triton model: one ONNX file, pure tensors in, pure tensors out.
+
+The same file is served by Triton's own onnxruntime backend where `configs/gpu.pbtxt` is chosen; this is
+for the servers that come without that backend.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import triton_python_backend_utils as pb_utils
+from numpy.typing import NDArray
+
+# TensorRT is left to Triton's own backend: building its engines inside a stub would block every request.
+PREFERRED_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+class Tower:
+    """Runs `model.onnx` of its version folder on whole dynamic batches."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        config = json.loads(args["model_config"])
+        options = onnxruntime.SessionOptions()
+        # More threads than one make every tower slower as soon as two of them work at once.
+        options.intra_op_num_threads = int(config["parameters"]["intra_op_threads"]["string_value"])
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(
+            str(Path(args["model_repository"], args["model_version"], "model.onnx")),
+            options,
+            providers=providers(onnxruntime.get_available_providers()),
+        )
+        self._inputs = [tensor.name for tensor in self._session.get_inputs()]
+        self._outputs = [tensor.name for tensor in self._session.get_outputs()]
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        arrays = [self._arrays(request) for request in requests]
+        wanted = [name for name in self._outputs if any(name in r.requested_output_names() for r in requests)]
+        try:
+            answers = self._session.run(wanted, joined(arrays))
+        except Exception as error:
+            # The runtime's own text may show file paths; its kind is enough for a caller.
+            message = (
+                f"expected tensors that the model runs on, got {type(error).__name__} from onnxruntime; "
+                "compare the inputs' shapes with the model's config"
+            )
+            failure = pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG)
+            return [pb_utils.InferenceResponse(error=failure) for _ in requests]
+        responses, start = [], 0
+        for request, feed in zip(requests, arrays, strict=True):
+            stop = start + len(feed[self._inputs[0]])
+            responses.append(
+                pb_utils.InferenceResponse(
+                    [
+                        pb_utils.Tensor(name, answer[start:stop])
+                        for name, answer in zip(wanted, answers, strict=True)
+                        if name in request.requested_output_names()
+                    ]
+                )
+            )
+            start = stop
+        return responses
+
+    def _arrays(self, request: Any) -> dict[str, NDArray[Any]]:
+        return {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs}
+
+
+def joined(feeds: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """The requests' inputs one after the other along the batch; a lone request's arrays are not copied."""
+    if len(feeds) == 1:
+        return feeds[0]
+    return {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}
+
+
+def providers(available: list[str]) -> list[str]:
+    """The execution providers to ask for: the GPU's where onnxruntime has it, then the CPU's."""
+    return [name for name in PREFERRED_PROVIDERS if name in available]

@@ -1,0 +1,113 @@
+"""Every config.pbtxt, checked-in and served, against Triton's own schema and the architecture's numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import text_format
+
+from mmsearch.train.architecture import SLOTS, load
+from mmsearch.train.build import ModelSet
+from mmsearch.train.errors import ServedTreeError
+from mmsearch.train.repository import MODELS, SOURCE, assemble, parse_config, serving
+
+CONFIGS = sorted(SOURCE.rglob("*.pbtxt"))
+CHECKED_IN = [model for model in MODELS if (SOURCE / model / "config.pbtxt").exists()]
+DEFAULT = load("4tmm_cat")
+
+
+def shapes(tensors: Any) -> dict[str, tuple[int, list[int]]]:
+    return {tensor.name: (tensor.data_type, list(tensor.dims)) for tensor in tensors}
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> ModelSet:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for name in (
+        "minilm.onnx",
+        "lite0.onnx",
+        "minilm.tokenizer.json",
+        "fusion_query.onnx",
+        "fusion_item.onnx",
+    ):
+        (folder / name).write_bytes(name.encode())
+    return ModelSet(folder, DEFAULT, "f" * 64, "int8")
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: str(file.relative_to(SOURCE)))
+def test_a_config_parses_by_tritons_schema_and_is_named_like_its_folder(file: Path) -> None:
+    config = parse_config(file)
+    assert config.name == file.relative_to(SOURCE).parts[0]
+    assert config.max_batch_size > 1
+    assert config.HasField("dynamic_batching")
+    assert config.version_policy.HasField("all")
+
+
+def test_a_misspelt_config_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.pbtxt").write_text('nam: "x"')
+    with pytest.raises(text_format.ParseError):
+        parse_config(tmp_path / "config.pbtxt")
+
+
+def test_all_eight_models_have_a_config_and_each_tower_one_for_the_gpu() -> None:
+    assert tuple(CHECKED_IN) == MODELS
+    for slot in SLOTS:
+        gpu = parse_config(SOURCE / slot / "configs" / "gpu.pbtxt")
+        cpu = parse_config(SOURCE / slot / "config.pbtxt")
+        assert gpu.backend == "onnxruntime"
+        assert gpu.instance_group[0].kind == gpu.instance_group[0].KIND_GPU
+        assert gpu.optimization.execution_accelerators.gpu_execution_accelerator[0].name == "tensorrt"
+        assert shapes(gpu.input) == shapes(cpu.input)
+        assert shapes(gpu.output) == shapes(cpu.output)
+
+
+def test_the_served_tree_agrees_with_the_architecture(built: ModelSet, tmp_path: Path) -> None:
+    assert assemble(built, tmp_path / "tree")
+    for model in MODELS:
+        served = parse_config(tmp_path / "tree" / model / "config.pbtxt")
+        checked_in = parse_config(SOURCE / model / "config.pbtxt")
+        assert shapes(served.input) == shapes(checked_in.input)
+        assert shapes(served.output) == shapes(checked_in.output)
+    entry = parse_config(tmp_path / "tree" / "item_encoder" / "config.pbtxt")
+    assert shapes(entry.output)["EMBEDDING"][1] == [DEFAULT.fusion.dimension]
+    assert entry.parameters["fingerprint"].string_value == built.fingerprint
+    assert entry.parameters["architecture"].string_value == "4tmm_cat"
+    assert int(entry.parameters["max_image_bytes"].string_value) == 20_000_000
+    assert (tmp_path / "tree" / "clip_text" / "1" / "model.onnx").read_bytes() == b"minilm.onnx"
+    assert (tmp_path / "tree" / "clip_image" / "1" / "model.onnx").read_bytes() == b"lite0.onnx"
+
+
+def test_assembling_twice_changes_nothing_and_another_set_replaces_it(
+    built: ModelSet, tmp_path: Path
+) -> None:
+    tree = tmp_path / "tree"
+    assemble(built, tree)
+    (tree / "mark").touch()
+    assert not assemble(built, tree)
+    assert (tree / "mark").exists()
+    assert assemble(ModelSet(built.folder, DEFAULT, "e" * 64, "fp32"), tree)
+    assert not (tree / "mark").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["set", "tree"]
+
+
+def test_a_folder_of_other_things_is_left_alone(built: ModelSet, tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "photo.jpg").touch()
+    with pytest.raises(ServedTreeError, match="got other files"):
+        assemble(built, tmp_path / "tree")
+    assert [path.name for path in (tmp_path / "tree").iterdir()] == ["photo.jpg"]
+
+
+def test_a_tower_in_two_slots_of_a_query_is_called_once(built: ModelSet) -> None:
+    query, item = serving(built, "query", 3), serving(built, "item", 3)
+    assert [(tower["model"], tower["feeds"]) for tower in query["text_towers"]] == [
+        ("bibert_query", ["TEXT", "CLIP_TEXT"])
+    ]
+    assert [(tower["model"], tower["feeds"]) for tower in item["text_towers"]] == [("bibert_item", ["TEXT"])]
+    versions = [query["fusion"]["version"], query["picture_tower"]["version"]]
+    assert versions + [tower["version"] for tower in query["text_towers"]] == [3, 3, 3]
+    json.dumps(query)
