@@ -123,8 +123,8 @@ def _rows(item: Item) -> list[Row]:
 def _mean(vectors: Vectors) -> Vectors:
     """The mean direction of a product's rows, shape (dimension,), of length one unless all are zero."""
     if len(vectors) == 1:
-        return vectors[0]
-    mean = np.asarray(vectors.mean(axis=0), np.float32)
+        return np.asarray(vectors[0])
+    mean = np.asarray(vectors.mean(axis=0))
     length = float(np.linalg.norm(mean))
     if length:
         np.divide(mean, length, out=mean)

@@ -10,7 +10,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`catalogue` is a path or `-`; `image_root` is the folder that pictures may not leave."""
+    """`catalogue` is a path or `-`; `image_root` is the folder that pictures may not leave.
+
+    With `retry` the catalogue is a rejects file, whose lines keep the numbers that they had, and `named`
+    is the catalogue that they came from.
+    """
 
     catalogue: str
     image_root: Path
@@ -26,11 +30,16 @@ class Job:
     bulk_items: int = 500
     patience: float = 600.0
     resume: str = ""
+    retry: bool = False
+    named: str = ""
 
     @property
     def origin(self) -> dict[str, Any]:
         """How the records were read, as each reject remembers it."""
-        origin: dict[str, Any] = {"catalogue": self.catalogue, "image_root": str(self.image_root)}
+        origin: dict[str, Any] = {
+            "catalogue": self.named or self.catalogue,
+            "image_root": str(self.image_root),
+        }
         if self.renames:
             origin["map"] = dict(self.renames)
         return origin

@@ -4,6 +4,7 @@ line."""
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,6 +14,7 @@ from .errors import CatalogueError, Rejection
 from .records import Line
 
 MAX_RAW = 1 << 16
+_RECORD = b',"record":'
 
 
 class Rejects:
@@ -54,7 +56,7 @@ class Rejects:
 def _original(raw: bytes) -> bytes:
     """`"record": {...}` byte for byte where the line is an object, else its text as `"raw"`."""
     text = raw.strip()
-    field = b'"record":' + text
+    field = _RECORD[1:] + text
     try:
         # Checked in place: a record at the parser's depth limit could be read alone, but not one level down.
         if isinstance(orjson.loads(b"{" + field + b"}")["record"], dict):
@@ -63,6 +65,70 @@ def _original(raw: bytes) -> bytes:
         pass  # told below, as text
     cut = b',"cut":true' if len(text) > MAX_RAW else b""
     return b'"raw":' + orjson.dumps(text[:MAX_RAW].decode("utf-8", "backslashreplace")) + cut
+
+
+class Rejected:
+    """A rejects file read as a catalogue: the records as they were or as they have been mended there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        self.origin = self._origin(path)
+        try:
+            self._size = path.stat().st_size
+            self._file = path.open("rb")
+        except OSError as error:
+            raise CatalogueError(f"expected a rejects file at {path}, got: {error.strerror}") from None
+
+    def share(self) -> float:
+        return self._file.tell() / self._size if self._size else 0.0
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator[Line]:
+        for number, raw in enumerate(self._file, 1):
+            if raw.strip():
+                yield self._line(number, raw)
+
+    def _line(self, number: int, raw: bytes) -> Line:
+        entry = _entry(raw)
+        if entry is None:
+            raise CatalogueError(
+                f"expected an object with `line` and `record` or `raw` on line {number} of {self.path}, "
+                "got something else; mend the record, not what is around it"
+            )
+        if "raw" in entry:
+            return Line(
+                int(entry["line"]), str(entry["raw"]).encode("utf-8", "replace"), not entry.get("cut")
+            )
+        start = raw.find(_RECORD)
+        record = raw[start + len(_RECORD) : raw.rindex(b"}")]
+        try:
+            # As written, so that a key that stands there twice is still seen twice.
+            orjson.loads(record if start >= 0 else b"")
+        except orjson.JSONDecodeError:
+            record = orjson.dumps(entry["record"])
+        return Line(int(entry["line"]), record)
+
+    @staticmethod
+    def _origin(path: Path) -> dict[str, Any]:
+        try:
+            with path.open("rb") as file:
+                entry = _entry(file.readline()) or {}
+        except OSError as error:
+            raise CatalogueError(f"expected a rejects file at {path}, got: {error.strerror}") from None
+        origin = entry.get("from")
+        return origin if isinstance(origin, dict) else {}
+
+
+def _entry(raw: bytes) -> dict[str, Any] | None:
+    try:
+        entry = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(entry, dict) or not isinstance(entry.get("line"), int):
+        return None
+    return entry if "record" in entry or "raw" in entry else None
 
 
 def _clear(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 from opensearchpy import OpenSearch
 
@@ -20,7 +21,7 @@ from .item import Item, Known
 from .job import Job
 from .prepare import Decoders, Prepared, Task, Ticket
 from .records import Line, parse
-from .rejects import Rejects
+from .rejects import Rejected, Rejects
 from .tally import Report, Tally
 from .waiting import AwayError, Patience
 from .writing import Writing
@@ -41,12 +42,14 @@ def run(
     say: Callable[[str], None] = lambda _: None,
     watch: Callable[[Run], None] = lambda _: None,
 ) -> Report:
-    """Ingest one catalogue. `say` gets messages for people, `watch` is called about five times a second.
+    """Ingest one catalogue, or with `job.retry` a rejects file. `say` gets messages for people,
+    `watch` is called about five times a second.
 
     Raises IngestError when the run cannot go on; what has been indexed stays, and the same command goes on.
     """
     with ExitStack() as opened:
-        catalogue = opened.enter_context(closing(Catalogue(job.catalogue)))
+        source = Rejected(Path(job.catalogue)) if job.retry else Catalogue(job.catalogue)
+        catalogue = opened.enter_context(closing(source))
         served, target = prepare_servers(job, encoder, client)
         rejects = opened.enter_context(closing(Rejects(job.rejects, job.origin)))
         decoders = opened.enter_context(closing(Decoders(job.image_root, job.processes)))
@@ -73,7 +76,7 @@ class Run:
     def __init__(
         self,
         job: Job,
-        catalogue: Catalogue,
+        catalogue: Catalogue | Rejected,
         encoder: Encoder,
         served: Served,
         client: OpenSearch,

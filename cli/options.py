@@ -1,0 +1,91 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..ingest.connect import DEFAULT_URL
+from ..ingest.encode import DEFAULT_TRITON
+from ..ingest.records import KNOWN
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def renames(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """OURS=THEIRS, several times, as a dictionary."""
+    found = {}
+    for value in values:
+        ours, _, theirs = value.partition("=")
+        if ours not in KNOWN or not theirs:
+            raise click.BadParameter(
+                f"expected OURS=THEIRS with ours one of {', '.join(KNOWN)}, got {value!r}; "
+                "for example title=product_name"
+            )
+        found[ours] = theirs
+    return found
+
+
+def servers(command: F) -> F:
+    """--index, --opensearch, --triton."""
+    return _all(
+        command,
+        click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True),
+        click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True),
+        click.option("--triton", default=DEFAULT_TRITON, envvar="MMSEARCH_TRITON", show_default=True),
+    )
+
+
+def working(command: F) -> F:
+    """How products are read and how hard the servers are worked."""
+    return _all(
+        command,
+        click.option(
+            "--image-root",
+            type=click.Path(path_type=Path),
+            help="Folder that pictures lie in and may not leave.  [default: the catalogue's]",
+        ),
+        click.option(
+            "--on-bad-image",
+            type=click.Choice(["reject", "text-only"]),
+            default="reject",
+            show_default=True,
+            help="text-only takes the product without the picture; a later run tries it again.",
+        ),
+        click.option(
+            "--map",
+            "renamed",
+            metavar="OURS=THEIRS",
+            multiple=True,
+            callback=renames,
+            help="The catalogue's name for a field of ours, such as title=product_name or title=info.name.",
+        ),
+        click.option(
+            "--processes",
+            type=click.IntRange(0, 64),
+            default=max(1, (os.cpu_count() or 2) // 2),
+            show_default=True,
+            help="Processes that decode pictures; 0 decodes in this one.",
+        ),
+        click.option(
+            "--batch", type=click.IntRange(1, 1024), default=32, show_default=True, help="Rows a request."
+        ),
+        click.option(
+            "--give-up-after",
+            type=click.FloatRange(0),
+            default=600.0,
+            show_default=True,
+            help="Seconds to wait for a server that has gone away.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on one line."),
+    )
+
+
+def _all(command: F, *options: Callable[[F], F]) -> F:
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -1,0 +1,66 @@
+"""`mmsearch retry`: what was rejected, once more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..ingest.job import Job
+from ..ingest.rejects import Rejected
+from . import options
+from .ingest import again, finish, ingest
+
+
+@click.command("retry")
+@click.argument("rejects", type=click.Path(path_type=Path))
+@options.servers
+@options.working
+def command(
+    rejects: Path,
+    index: str,
+    opensearch: str,
+    triton: str,
+    image_root: Path | None,
+    on_bad_image: str,
+    renamed: dict[str, str],
+    processes: int,
+    batch: int,
+    give_up_after: float,
+    as_json: bool,
+) -> None:
+    """Ingest the lines of a rejects file again, mended there or in what they point to.
+
+    Afterwards the file holds only what is still rejected; with nothing left it is gone. Image root and
+    renames are those of the run that wrote it.
+
+    \b
+    Example:
+      mmsearch retry catalog.rejects.jsonl
+      mmsearch retry catalog.rejects.jsonl --on-bad-image text-only
+    """
+    rejected = Rejected(rejects)
+    rejected.close()
+    origin = rejected.origin
+    still = rejects.with_name(f"{rejects.name}.still")
+    job = Job(
+        catalogue=str(rejects),
+        image_root=(image_root or Path(origin.get("image_root", rejects.parent))).resolve(),
+        rejects=still,
+        index=index,
+        text_only=on_bad_image == "text-only",
+        renames=renamed or origin.get("map", {}),
+        processes=processes,
+        batch=batch,
+        patience=give_up_after,
+        resume=again(),
+        retry=True,
+        named=origin.get("catalogue", str(rejects)),
+    )
+    report = ingest(job, opensearch, triton)
+    # Only now, when every line has been dealt with, may the old file go.
+    if still.exists():
+        still.replace(rejects)
+    else:
+        rejects.unlink()
+    finish(report, rejects, as_json=as_json)
