@@ -159,6 +159,11 @@ class Measure:
             return "products of the top k with this judgment (or none, or no product at the rank) / k"
         return FAMILIES[self.family].formula
 
+    @property
+    def citation(self) -> str:
+        """Where the measure was defined; empty for shares, which are counts."""
+        return "" if self.family == "share" else FAMILIES[self.family].citation
+
 
 @dataclass(frozen=True)
 class Scores:
