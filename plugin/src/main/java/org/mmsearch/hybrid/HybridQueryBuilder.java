@@ -3,6 +3,7 @@ package org.mmsearch.hybrid;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 
 import org.apache.lucene.search.BooleanClause.Occur;
@@ -13,6 +14,7 @@ import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.xcontent.XContentBuilder;
 import org.opensearch.index.query.AbstractQueryBuilder;
 import org.opensearch.index.query.BoolQueryBuilder;
+import org.opensearch.index.query.InnerHitContextBuilder;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryBuilderVisitor;
 import org.opensearch.index.query.QueryCoordinatorContext;
@@ -133,6 +135,13 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
             "[" + clause.name() + "] is fused on the coordinating node and cannot stand where only shards look, such as in an alias's "
                 + "filter or a percolator: put one of its queries there"
         );
+    }
+
+    @Override
+    protected void extractInnerHitBuilders(Map<String, InnerHitContextBuilder> innerHits) {
+        for (QueryBuilder query : queries) {
+            InnerHitContextBuilder.extractInnerHits(query, innerHits);
+        }
     }
 
     @Override
