@@ -19,6 +19,8 @@ COMMANDS = {
     "retry": ("retry", "Ingest rejected lines again."),
     "search": ("search", "Search by text, picture or both."),
     "evaluate": ("evaluate", "Measure systems against judgments, with a report of pictures and plots."),
+    "judgments": ("judgments", "Convert judgments: TREC, Search Relevance Workbench, behaviour events."),
+    "tune": ("tune", "Find the technique and the weights of a hybrid."),
 }
 """name → (module in mmsearch.cli[:attribute], one line of help); the attribute is `command` when not given"""
 

@@ -5,7 +5,7 @@ One line is one judged pair, for example
     {"query": "oak chair", "product_id": "p1", "label": "E", "purchases": 2}
 
 `query` and/or `query_image` (a path below the judgments' folder, or a `data:` URI) ask; `label` is one of E,
-S, C, I (exact, substitute, complement, irrelevant), `purchases` a count, `grade` an integer as in TREC qrels;
+S, C, I (exact, substitute, complement, irrelevant), `purchases` a count, `grade` a number as in TREC qrels;
 at least one of the three is there. Any other scalar key, `category` say, describes the query and can be
 sliced by.
 """
@@ -13,6 +13,7 @@ sliced by.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +50,7 @@ class Judgments:
     queries: dict[str, Query] = field(default_factory=dict)
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
     purchases: dict[str, dict[str, int]] = field(default_factory=dict)
-    grades: dict[str, dict[str, int]] = field(default_factory=dict)
+    grades: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def restricted(self, queries: Iterable[str]) -> Judgments:
         """The judgments of some queries only, in this order of theirs."""
@@ -68,7 +69,7 @@ class Judgments:
         *,
         label: str | None = None,
         purchases: int | None = None,
-        grade: int | None = None,
+        grade: float | None = None,
     ) -> None:
         """Add one judged pair; purchases of a pair add up, a second and different label or grade is
         refused."""
@@ -146,7 +147,7 @@ def _add_record(judgments: Judgments, record: Any) -> None:
         product,
         label=_text(record, "label"),
         purchases=_count(record, "purchases"),
-        grade=_count(record, "grade", lowest=None),
+        grade=_number(record, "grade"),
     )
 
 
@@ -157,13 +158,21 @@ def _text(record: Mapping[str, Any], key: str) -> str | None:
     return value
 
 
-def _count(record: Mapping[str, Any], key: str, lowest: int | None = 0) -> int | None:
+def _count(record: Mapping[str, Any], key: str) -> int | None:
     value = record.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or (lowest is not None and value < lowest):
-        bound = "" if lowest is None else f" of at least {lowest}"
-        raise MmsearchError(f"expected an integer{bound} in `{key}`, got {value!r}; write a whole number")
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise MmsearchError(f"expected a whole number from 0 in `{key}`, got {value!r}; write a count")
+    return value
+
+
+def _number(record: Mapping[str, Any], key: str) -> float | None:
+    value = record.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise MmsearchError(f"expected a number in `{key}`, got {value!r}; write it without quotes")
     return value
 
 

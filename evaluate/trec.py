@@ -53,7 +53,7 @@ def write_qrels(judgments: Judgments, path: Path) -> int:
     count = 0
     with path.open("w", encoding="utf-8") as lines:
         for query in judgments.queries:
-            graded = {
+            graded: dict[str, float] = {
                 **{
                     product: int(bought > 0) for product, bought in judgments.purchases.get(query, {}).items()
                 },
@@ -63,7 +63,12 @@ def write_qrels(judgments: Judgments, path: Path) -> int:
                 **judgments.grades.get(query, {}),
             }
             for product, grade in graded.items():
-                lines.write(f"{_column(query)} 0 {_column(product)} {grade}\n")
+                if grade != int(grade):
+                    raise MmsearchError(
+                        f"expected whole grades for qrels, got {grade} for {product!r} of query {query!r}; "
+                        "write JSON Lines instead"
+                    )
+                lines.write(f"{_column(query)} 0 {_column(product)} {int(grade)}\n")
                 count += 1
     return count
 

@@ -68,9 +68,10 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ),
         (
             '{"query": "a", "product_id": "p", "purchases": -1}',
-            "line 2: expected an integer of at least 0 in `purchases`",
+            "line 2: expected a whole number from 0 in `purchases`, got -1",
         ),
         ('{"query": "a", "product_id": "p", "purchases": 1.5}', "got 1.5"),
+        ('{"query": "a", "product_id": "p", "grade": "2"}', "expected a number in `grade`, got '2'"),
         ('{"query": "a", "product_id": 7, "label": "E"}', "expected text in `product_id`, got 7"),
     ],
 )
@@ -103,6 +104,15 @@ def test_qrels_go_out_and_come_back(tmp_path: Path) -> None:
         "oak chair": {"p 1": "E", "50%": "I"},
         "rug": {"p2": "C"},
     }
+
+
+def test_grades_that_qrels_cannot_hold_are_refused(tmp_path: Path) -> None:
+    judgments = Judgments()
+    judgments.add(Query("rug"), "p", grade=1.5)
+    with pytest.raises(
+        MmsearchError, match=r"expected whole grades for qrels, got 1\.5 for 'p' of query 'rug'"
+    ):
+        trec.write_qrels(judgments, tmp_path / "qrels")
 
 
 def test_a_run_is_ordered_by_score_then_by_falling_identifier(tmp_path: Path) -> None:

@@ -1,0 +1,153 @@
+"""`mmsearch judgments`: judgments from other tools' files and back, and from what people did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from opensearchpy import OpenSearch, helpers
+from opensearchpy.exceptions import OpenSearchException
+
+from ..evaluate import trec, ubi, workbench
+from ..evaluate.judgments import Judgments, read_jsonl, write_jsonl
+from ..ingest.connect import DEFAULT_URL, connect
+from ..ingest.errors import MmsearchError
+
+PATH = click.Path(path_type=Path)
+_KINDS = {
+    ".jsonl": "JSON Lines",
+    ".qrels": "TREC qrels",
+    ".json": "a Search Relevance Workbench judgment list",
+}
+
+
+@click.group("judgments")
+def command() -> None:
+    """Convert judgments: JSON Lines, TREC qrels, Search Relevance Workbench, behaviour events.
+
+    Example: mmsearch judgments convert judgments.jsonl judgments.qrels
+    """
+
+
+@command.command("convert")
+@click.argument("source", type=PATH)
+@click.argument("target", type=PATH)
+@click.option("--esci", is_flag=True, help="Read grades or ratings 3 to 0 as E, S, C, I.")
+@click.option("--name", help="The list's name in the workbench.  [default: the file's]")
+def convert(source: Path, target: Path, esci: bool, name: str | None) -> None:
+    """Read judgments and write them in another form; the endings say which.
+
+    .jsonl is JSON Lines, .qrels is TREC, .json is a judgment list of the Search Relevance Workbench: what its
+    API gives, and the body that `PUT _plugins/_search_relevance/judgments` takes.
+
+    \b
+    Example:
+      mmsearch judgments convert judgments.jsonl list.json --name "Spring catalogue"
+      mmsearch judgments convert list.json judgments.jsonl --esci
+    """
+    for path in (source, target):
+        if path.suffix not in _KINDS:
+            raise MmsearchError(f"expected a file that ends in {', '.join(_KINDS)}, got {path}; rename it")
+    judgments = _read(source, esci)
+    if target.suffix == ".json":
+        exported = workbench.export(judgments, name or target.stem)
+        target.write_text(json.dumps(exported.body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        if exported.left_out:
+            click.echo(
+                f"mmsearch: {len(exported.left_out)} queries have no text, which the workbench needs; "
+                f"they were left out, the first is {exported.left_out[0]!r}",
+                err=True,
+            )
+    elif target.suffix == ".qrels":
+        trec.write_qrels(judgments, target)
+    else:
+        write_jsonl(judgments, target)
+    click.echo(
+        f"{len(judgments.queries)} queries: {_KINDS[source.suffix]} to {_KINDS[target.suffix]}, {target}"
+    )
+
+
+@command.command("from-events")
+@click.argument("target", type=PATH)
+@click.option("--events", type=PATH, help="ubi_events as NDJSON.  [default: the index ubi_events]")
+@click.option("--queries", type=PATH, help="ubi_queries as NDJSON.  [default: the index ubi_queries]")
+@click.option(
+    "--action",
+    "actions",
+    multiple=True,
+    default=ubi.ACTIONS,
+    show_default=True,
+    help="What counts as bought.",
+)
+@click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
+def from_events(
+    target: Path, events: Path | None, queries: Path | None, actions: tuple[str, ...], opensearch: str
+) -> None:
+    """Turn the purchases of User Behavior Insights into judgments, from its indexes or from files.
+
+    \b
+    Example:
+      mmsearch judgments from-events judgments.jsonl
+      mmsearch judgments from-events judgments.jsonl --events events.ndjson --queries queries.ndjson
+    """
+    if (events is None) != (queries is None):
+        raise MmsearchError(
+            "expected both --events and --queries, got one of them; name both, or none for the indexes"
+        )
+    if events and queries:
+        imported = ubi.from_events(ubi.read_documents(queries), ubi.read_documents(events), actions)
+    else:
+        client = connect(opensearch)
+        try:
+            imported = ubi.from_events(_scan(client, "ubi_queries"), _scan(client, "ubi_events"), actions)
+        finally:
+            client.close()
+    for reason, count in imported.skipped.items():
+        click.echo(f"mmsearch: {count} events have {reason} and were left out", err=True)
+    if not imported.taken:
+        raise MmsearchError(
+            f"expected events with one of the actions {', '.join(actions)}, got none; name others by --action"
+        )
+    write_jsonl(imported.judgments, target)
+    click.echo(
+        f"{imported.taken} events became judgments of {len(imported.judgments.queries)} queries: {target}"
+    )
+
+
+@command.command("to-events")
+@click.argument("source", type=PATH)
+@click.argument("folder", type=PATH)
+def to_events(source: Path, folder: Path) -> None:
+    """Write purchases as documents for ubi_queries and ubi_events, one a line.
+
+    Example: mmsearch judgments to-events judgments.jsonl events/
+    """
+    queries, events = ubi.to_events(_read(source, esci=False))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, documents in (("ubi_queries", queries), ("ubi_events", events)):
+        lines = "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents)
+        (folder / f"{name}.ndjson").write_text(lines, encoding="utf-8")
+    click.echo(f"{len(queries)} queries and {len(events)} events: {folder}")
+
+
+def _read(path: Path, esci: bool) -> Judgments:
+    try:
+        if path.suffix == ".json":
+            return workbench.read(json.loads(path.read_text(encoding="utf-8")), esci=esci)
+        return trec.read_qrels(path, esci=esci) if path.suffix == ".qrels" else read_jsonl(path)
+    except OSError as error:
+        raise MmsearchError(f"expected judgments in {path}, got: {error.strerror}; name a file") from None
+    except ValueError as error:
+        raise MmsearchError(f"expected JSON in {path}, got: {error}; export it again") from None
+
+
+def _scan(client: OpenSearch, index: str) -> Iterator[dict[str, Any]]:
+    try:
+        yield from helpers.scan(client, index=index)
+    except OpenSearchException as error:
+        raise MmsearchError(
+            f"expected the documents of {index}, got: {error}; name files by --events and --queries"
+        ) from None

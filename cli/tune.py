@@ -1,0 +1,156 @@
+"""`mmsearch tune`: the fusion of a hybrid, found on judged queries and judged on queries held out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..evaluate.fusion import Fusion
+from ..evaluate.measures import parse
+from ..evaluate.runs import Run
+from ..evaluate.systems import read_system
+from ..evaluate.templates import Template
+from ..evaluate.tune import Tuned, tune
+from ..ingest.connect import DEFAULT_URL
+from ..ingest.errors import MmsearchError
+from .evaluate import PATH, gather, known_bodies, read_judgments
+
+WINDOW = 100
+
+
+@click.command("tune")
+@click.option(
+    "--judgments", type=PATH, required=True, help="Judged pairs: JSON Lines, or TREC qrels (.qrels)."
+)
+@click.option(
+    "--leg",
+    "legs",
+    metavar="NAME=SOURCE",
+    multiple=True,
+    help="SOURCE: body.json, {JSON}, file.run, lexical, neural, text or picture.  [default: lexical and neural]",
+)
+@click.option("--measure", default="ndcg@10", show_default=True, help="An nDCG with a depth.")
+@click.option(
+    "--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts of the cross-validation."
+)
+@click.option(
+    "--window", type=click.IntRange(1, 10_000), default=WINDOW, show_default=True, help="Hits a leg."
+)
+@click.option("--esci", is_flag=True, help="Read grades 3 to 0 of qrels as E, S, C, I.")
+@click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
+@click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
+@click.option("--out", type=PATH, help="Also write the clause, as a body that `mmsearch evaluate` takes.")
+@click.option("--json", "as_json", is_flag=True, help="Figures and clause as one JSON object on one line.")
+def command(
+    judgments: Path,
+    legs: tuple[str, ...],
+    measure: str,
+    folds: int,
+    window: int,
+    esci: bool,
+    index: str,
+    opensearch: str,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Find technique and weights that fuse two to ten legs best, and print the clause to paste.
+
+    Each leg is asked once. The figure is of held-out queries: for every fold, the fusion is chosen on the
+    other folds. Fusing is done here, by the plugin's own formulas.
+
+    \b
+    Example:
+      mmsearch tune --judgments judgments.jsonl
+      mmsearch tune --judgments judgments.jsonl --leg lexical --leg text --leg picture --out tuned.json
+    """
+    judged = read_judgments(judgments, esci=esci)
+    systems = [read_system(leg, known_bodies(window)) for leg in legs or ("lexical", "neural")]
+    runs, _ = gather(systems, judged, judgments.parent, opensearch, index, window)
+    found = tune(judged, runs, parse(measure, judged), folds=folds, window=window)
+    clause = hybrid(systems, found.fusion, window)
+    if out:
+        if clause is None:
+            raise MmsearchError(
+                "expected legs with search bodies for --out, got a TREC run; name bodies, or leave it out"
+            )
+        out.write_text(json.dumps({"query": clause}, indent=1) + "\n", encoding="utf-8")
+    pasted = clause or {"fusion": found.fusion.clause()}
+    click.echo(
+        json.dumps(as_object(found, pasted))
+        if as_json
+        else f"{sentences(found)}\n\n{json.dumps(pasted, indent=1)}"
+    )
+
+
+def hybrid(systems: list[Template | Run], fusion: Fusion, window: int) -> dict[str, Any] | None:
+    """The `hybrid` clause over the legs' queries, with their placeholders; None when a leg is a finished
+    run."""
+    queries = []
+    for system in systems:
+        if isinstance(system, Run):
+            return None
+        queries.append(_unwrapped(dict(system.body["query"]), system.name))
+    return {"hybrid": {"queries": queries, "fusion": fusion.clause(), "pagination_depth": window}}
+
+
+def _unwrapped(query: dict[str, Any], name: str) -> dict[str, Any]:
+    """A leg's query without a `bool` that does nothing but hold it, named so that the evidence tells it."""
+    inner = query.get("bool")
+    if isinstance(inner, dict) and not inner.get("filter") and len(inner.get("must") or ()) == 1:
+        rest = set(inner) - {"must", "filter"}
+        query = dict(inner["must"][0]) if not rest else query
+    ((kind, body),) = query.items()
+    if isinstance(body, dict) and kind == "neural":
+        ((field, asked),) = body.items()
+        return {kind: {field: {**asked, "_name": name}}}
+    return (
+        {kind: {**body, "_name": name}}
+        if isinstance(body, dict) and kind in ("bool", "multi_match")
+        else query
+    )
+
+
+def sentences(found: Tuned) -> str:
+    """What was found, for a terminal."""
+    held = found.held_out
+    width = max(len(name) for name in [*found.legs, "equal weights", "tuned, held out"]) + 6
+    lines = [f"{found.measure.title}, {held.queries} queries, {len(found.folds)} folds"]
+    lines += [f"  {f'{name} alone':{width}} {mean:.4f}" for name, mean in found.legs.items()]
+    lines.append(f"  {'equal weights':{width}} {found.equal:.4f}")
+    lines.append(
+        f"  {'tuned, held out':{width}} {held.system:.4f}  {held.ratio:.3f} x {found.best_leg}, "
+        f"difference {held.difference:+.4f} [{held.low:+.4f}, {held.high:+.4f}], p {_p(held.p)}"
+    )
+    lines += [f"  fold {number} chose {fusion}" for number, fusion in enumerate(found.folds, 1)]
+    lines.append(f"  all queries: {found.fusion}")
+    if held.low <= 0:
+        lines.append(f"This is not clearly better than {found.best_leg} alone; more judged queries may tell.")
+    return "\n".join(lines)
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
+def as_object(found: Tuned, clause: dict[str, Any]) -> dict[str, Any]:
+    """The same as one JSON object."""
+    held = found.held_out
+    return {
+        "measure": found.measure.name,
+        "queries": held.queries,
+        "legs": dict(found.legs),
+        "equal": found.equal,
+        "held_out": held.system,
+        "best_leg": found.best_leg,
+        "ratio": held.ratio if held.baseline else None,
+        "difference": held.difference,
+        "low": held.low,
+        "high": held.high,
+        "p": held.p,
+        "fusion": found.fusion.clause(),
+        "folds": [fusion.clause() for fusion in found.folds],
+        "clause": clause,
+    }
