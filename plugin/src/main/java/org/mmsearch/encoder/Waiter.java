@@ -33,23 +33,27 @@ public final class Waiter {
     }
 
     void leave(EncoderException why, boolean timedOut) {
-        if (tell(null, why)) {
+        if (told.compareAndSet(false, true)) {
+            // Off the flight before the search hears of it: its next try shall find no call that is being given up.
             Flight boarded = flight;
             if (boarded != null) {
                 boarded.left(this, timedOut);
             }
+            say(null, why);
         }
     }
 
-    boolean tell(float[] vector, EncoderException failure) {
-        if (told.compareAndSet(false, true) == false) {
-            return false;
+    void tell(float[] vector, EncoderException failure) {
+        if (told.compareAndSet(false, true)) {
+            say(vector, failure);
         }
+    }
+
+    private void say(float[] vector, EncoderException failure) {
         Runnable stop = stopTimer;
         if (stop != null) {
             stop.run();
         }
         listener.accept(vector, failure);
-        return true;
     }
 }

@@ -6,10 +6,14 @@ import java.util.function.Supplier;
 
 import org.mmsearch.encoder.EncoderModel;
 import org.opensearch.action.IndicesRequest;
+import org.opensearch.action.search.SearchContextId;
+import org.opensearch.action.search.SearchRequest;
 import org.opensearch.cluster.ClusterState;
 import org.opensearch.cluster.metadata.IndexMetadata;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
+import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.index.Index;
+import org.opensearch.core.index.shard.ShardId;
 import org.opensearch.transport.RemoteClusterAware;
 
 /** Finds which encoder a vector field belongs to, from the mappings of all the indices that a request goes to. */
@@ -34,16 +38,17 @@ public final class FieldEncoders {
      * The encoder on which all the indices agree.
      *
      * @param request the search, with indices, aliases or patterns
+     * @param registry reads the point in time of a search that has one
      * @param field the vector field's full name
      * @param modelId the query's {@code model_id}, or null; it takes the place of the model that the index names
      * @return the encoder, or null when the request goes to no index at all
      * @throws IllegalArgumentException when the field is no vector, its encoder is not known, or two indices disagree
      */
-    EncoderModel encoder(IndicesRequest request, String field, String modelId) {
+    EncoderModel encoder(IndicesRequest request, NamedWriteableRegistry registry, String field, String modelId) {
         EncoderModel agreed = null;
         String agreedIndex = null;
         String without = null;
-        for (Index index : indices(request)) {
+        for (Index index : indices(request, registry)) {
             VectorField found = fields(state.get().metadata().getIndexSafe(index)).get(field);
             if (found == null) {
                 without = index.getName();
@@ -66,7 +71,11 @@ public final class FieldEncoders {
     }
 
     /** The indices that a request goes to, aliases resolved. */
-    Index[] indices(IndicesRequest request) {
+    Index[] indices(IndicesRequest request, NamedWriteableRegistry registry) {
+        if (request instanceof SearchRequest search && search.pointInTimeBuilder() != null) {
+            SearchContextId pit = SearchContextId.decode(registry, search.pointInTimeBuilder().getId());
+            return pit.shards().keySet().stream().map(ShardId::getIndex).distinct().toArray(Index[]::new);
+        }
         for (String name : request.indices() == null ? new String[0] : request.indices()) {
             if (name.indexOf(RemoteClusterAware.REMOTE_CLUSTER_INDEX_SEPARATOR) >= 0 && name.startsWith("<") == false) {
                 throw new IllegalArgumentException(

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.Map;
 import java.util.Objects;
 
+import org.mmsearch.fusion.Cutoff;
 import org.opensearch.core.ParseField;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
@@ -34,6 +35,7 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
     private static final ParseField METHOD_PARAMETERS = new ParseField("method_parameters");
     private static final ParseField RESCORE = new ParseField("rescore");
     private static final ParseField EXPAND_NESTED_DOCS = new ParseField("expand_nested_docs");
+    private static final ParseField CUTOFF = new ParseField("cutoff");
 
     private String queryText;
     private String queryImage;
@@ -48,16 +50,26 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
     private Map<String, Object> methodParameters;
     private Object rescore;
     private Boolean expandNestedDocs;
+    private Cutoff cutoff = Cutoff.NONE;
     // Of the clause, given under the field as the official clause has them.
     private float boost = AbstractQueryBuilder.DEFAULT_BOOST;
     private String queryName;
+
+    /** A key that the grammar does not know; the one who holds the parser adds the place. */
+    static final class UnsupportedKey extends IllegalArgumentException {
+        private static final long serialVersionUID = 1L;
+
+        UnsupportedKey(String message) {
+            super(message);
+        }
+    }
 
     private NeuralBody() {}
 
     /** @param clause the clause's name, for the messages */
     static ObjectParser<NeuralBody, Void> parser(String clause) {
         ObjectParser<NeuralBody, Void> parser = new ObjectParser<>(clause, (body, field, value) -> {
-            throw new IllegalArgumentException("[" + clause + "] query does not support [" + field + "]");
+            throw new UnsupportedKey("[" + clause + "] query does not support [" + field + "]");
         }, NeuralBody::new);
         parser.declareString((body, value) -> body.queryText = value, QUERY_TEXT);
         parser.declareString((body, value) -> body.queryImage = value, QUERY_IMAGE);
@@ -86,6 +98,7 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
             ObjectParser.ValueType.OBJECT_OR_BOOLEAN
         );
         parser.declareBoolean((body, value) -> body.expandNestedDocs = value, EXPAND_NESTED_DOCS);
+        parser.declareObject((body, value) -> body.cutoff = value, (p, context) -> Cutoff.parse(p.mapOrdered()), CUTOFF);
         parser.declareFloat((body, value) -> body.boost = value, AbstractQueryBuilder.BOOST_FIELD);
         parser.declareString((body, value) -> body.queryName = value, AbstractQueryBuilder.NAME_FIELD);
         return parser;
@@ -105,6 +118,7 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
         methodParameters = in.readBoolean() ? in.readMap() : null;
         rescore = in.readGenericValue();
         expandNestedDocs = in.readOptionalBoolean();
+        cutoff = new Cutoff(in);
     }
 
     @Override
@@ -125,6 +139,7 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
         }
         out.writeGenericValue(rescore);
         out.writeOptionalBoolean(expandNestedDocs);
+        cutoff.writeTo(out);
     }
 
     @Override
@@ -142,6 +157,7 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
         field(builder, METHOD_PARAMETERS, methodParameters);
         field(builder, RESCORE, rescore);
         field(builder, EXPAND_NESTED_DOCS, expandNestedDocs);
+        field(builder, CUTOFF, cutoff.isNone() ? null : cutoff.asMap());
         return builder;
     }
 
@@ -226,6 +242,10 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
         return expandNestedDocs;
     }
 
+    Cutoff cutoff() {
+        return cutoff;
+    }
+
     float boost() {
         return boost;
     }
@@ -234,11 +254,11 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
         return queryName;
     }
 
-    /** A copy that names this model. */
-    NeuralBody withModelId(String modelId) {
-        NeuralBody copy = copy();
-        copy.modelId = modelId;
-        return copy;
+    /** Names the model where the query names none. */
+    void defaultModelId(String modelId) {
+        if (this.modelId == null) {
+            this.modelId = modelId;
+        }
     }
 
     /** A copy with this filter in place of its own. */
@@ -273,6 +293,7 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
         copy.methodParameters = methodParameters;
         copy.rescore = rescore;
         copy.expandNestedDocs = expandNestedDocs;
+        copy.cutoff = cutoff;
         return copy;
     }
 
@@ -290,7 +311,8 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
             filter,
             methodParameters,
             rescore,
-            expandNestedDocs };
+            expandNestedDocs,
+            cutoff };
     }
 
     private static void require(String clause, boolean holds, String message) {

@@ -4,9 +4,11 @@ import java.io.Closeable;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 
 import org.mmsearch.encoder.EncoderService;
 import org.mmsearch.encoder.EncoderSettings;
+import org.mmsearch.stats.EncoderNumbers;
 import org.mmsearch.stats.EncoderStats;
 import org.opensearch.action.support.ActionFilter;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
@@ -16,12 +18,15 @@ import org.opensearch.common.settings.Setting;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.env.Environment;
 import org.opensearch.plugins.SearchPlugin.QuerySpec;
+import org.opensearch.search.pipeline.Processor;
+import org.opensearch.search.pipeline.SearchRequestProcessor;
 import org.opensearch.threadpool.ExecutorBuilder;
 import org.opensearch.threadpool.ThreadPool;
 
 /**
  * All that the plugin class registers for the {@code neural} clause: {@link #queries}, {@link #settings},
- * {@link #executors}, {@link #components}, {@link #actionFilters} (asked for after the components) and {@link #services}.
+ * {@link #executors}, {@link #components}, {@link #actionFilters} (asked for after the components), {@link #services}
+ * and {@link #numbers}.
  */
 public final class NeuralFeature implements Closeable {
 
@@ -59,7 +64,7 @@ public final class NeuralFeature implements Closeable {
         Environment environment,
         IndexNameExpressionResolver resolver
     ) {
-        cancellations = new SearchCancellations(threads.getThreadContext());
+        cancellations = new SearchCancellations(threads.getThreadContext(), () -> cluster.localNode().getId());
         encoders = new EncoderService(
             environment.settings(),
             cluster.getClusterSettings(),
@@ -78,6 +83,11 @@ public final class NeuralFeature implements Closeable {
         return List.of(cancellations);
     }
 
+    /** The search-pipeline processors, where their names are ours. */
+    public Map<String, Processor.Factory<SearchRequestProcessor>> requestProcessors() {
+        return Map.of(NeuralQueryEnricher.TYPE, NeuralQueryEnricher.factory());
+    }
+
     /** Lets a rewrite know its task. */
     public List<ActionFilter> actionFilters() {
         return List.of(cancellations);
@@ -86,6 +96,11 @@ public final class NeuralFeature implements Closeable {
     /** Started by the injector. */
     public Collection<Class<? extends LifecycleComponent>> services() {
         return List.of(CancellationListener.class);
+    }
+
+    /** The encoder's part of the stats. */
+    public Map<String, Object> numbers() {
+        return EncoderNumbers.asMap(stats, encoders.encoder().state());
     }
 
     @Override

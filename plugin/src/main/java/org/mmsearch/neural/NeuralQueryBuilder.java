@@ -25,6 +25,7 @@ import org.opensearch.index.query.QueryCoordinatorContext;
 import org.opensearch.index.query.QueryRewriteContext;
 import org.opensearch.index.query.QueryShardContext;
 import org.opensearch.index.query.WithFieldName;
+import org.opensearch.index.query.functionscore.FunctionScoreQueryBuilder;
 
 /**
  * The {@code neural} clause: a text, a picture or a document in, k-NN's {@code knn} query out. The coordinating node
@@ -35,14 +36,14 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
     private final NeuralClause clause;
     private final String field;
     private final NeuralBody body;
-    /** Filled by the asynchronous action of this builder's rewrite; null before that began. */
-    private final SetOnce<float[]> vector;
+    /** Filled with the rewritten query by the asynchronous action of this builder's rewrite; null before that began. */
+    private final SetOnce<QueryBuilder> coming;
 
-    private NeuralQueryBuilder(NeuralClause clause, String field, NeuralBody body, SetOnce<float[]> vector) {
+    private NeuralQueryBuilder(NeuralClause clause, String field, NeuralBody body, SetOnce<QueryBuilder> coming) {
         this.clause = clause;
         this.field = field;
         this.body = body;
-        this.vector = vector;
+        this.coming = coming;
     }
 
     NeuralQueryBuilder(NeuralClause clause, StreamInput in) throws IOException {
@@ -50,7 +51,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         this.clause = clause;
         this.field = in.readString();
         this.body = new NeuralBody(in);
-        this.vector = null;
+        this.coming = null;
     }
 
     static NeuralQueryBuilder parse(NeuralClause clause, XContentParser parser) throws IOException {
@@ -60,7 +61,11 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             if (parser.currentToken() == XContentParser.Token.START_OBJECT) {
                 throwParsingExceptionOnMultipleFields(clause.name(), parser.getTokenLocation(), field, parser.currentName());
                 field = parser.currentName();
-                body = clause.parser().parse(parser, null);
+                try {
+                    body = clause.parser().parse(parser, null);
+                } catch (NeuralBody.UnsupportedKey e) {
+                    throw new ParsingException(parser.getTokenLocation(), e.getMessage(), e);
+                }
             } else if (parser.currentToken() != XContentParser.Token.FIELD_NAME) {
                 throw new ParsingException(
                     parser.getTokenLocation(),
@@ -83,42 +88,78 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
 
     @Override
     protected QueryBuilder doRewrite(QueryRewriteContext context) throws IOException {
-        if (vector != null) {
-            float[] come = vector.get();
-            return come == null ? this : knn(context, come);
+        if (coming != null) {
+            QueryBuilder come = coming.get();
+            return come == null ? this : come;
         }
         IndicesRequest request = coordinator(context).getSearchRequest();
-        NeuralServices services = clause.services();
-        EncoderModel model;
-        QueryVector query;
         try {
-            model = services.fields().encoder(request, field, body.modelId());
-            if (model == null) {
-                return new MatchNoneQueryBuilder();
-            }
-            query = QueryVector.of(body, body.queryImage() == null ? null : services.images().decode(body.queryImage()));
-            if (context.validate()) {
-                return knn(context, placeholder(model.dimension()));
-            }
-            VectorSource source = new VectorSource(services, request, clause.name(), field, model);
-            float[] remembered = source.remembered(query);
-            if (remembered != null) {
-                return knn(context, remembered);
-            }
-            SetOnce<float[]> coming = new SetOnce<>();
-            context.registerAsyncAction((client, listener) -> source.fetch(query, client, ActionListener.wrap(come -> {
-                coming.set(come);
-                listener.onResponse(null);
-            }, listener::onFailure)));
-            return new NeuralQueryBuilder(clause, field, body, coming).boost(boost).queryName(queryName);
+            EncoderModel model = clause.services()
+                .fields()
+                .encoder(request, context.getWriteableRegistry(), field, body.modelId());
+            return model == null ? new MatchNoneQueryBuilder() : encoded(context, request, model);
         } catch (IllegalArgumentException e) {
             throw Failures.prefixed(clause.name(), e);
         }
     }
 
+    private QueryBuilder encoded(QueryRewriteContext context, IndicesRequest request, EncoderModel model) throws IOException {
+        NeuralServices services = clause.services();
+        QueryVector query = QueryVector.of(body, body.queryImage() == null ? null : services.images().decode(body.queryImage()));
+        if (context.validate()) {
+            return knn(context, placeholder(model.dimension()));
+        }
+        VectorSource source = new VectorSource(services, request, context.getWriteableRegistry(), clause.name(), field, model);
+        boolean twoRounds = body.cutoff().relativeMax() != null || body.cutoff().gap() != null;
+        float[] remembered = source.remembered(query);
+        if (remembered != null && twoRounds == false) {
+            return cut(knn(context, remembered), body.cutoff().minScore());
+        }
+        SetOnce<QueryBuilder> set = new SetOnce<>();
+        context.registerAsyncAction((client, listener) -> {
+            ActionListener<QueryBuilder> found = ActionListener.wrap(come -> {
+                set.set(come);
+                listener.onResponse(null);
+            }, listener::onFailure);
+            ActionListener<float[]> encoded = ActionListener.wrap(come -> {
+                QueryBuilder knn = knn(context, come);
+                if (twoRounds) {
+                    CutoffRound.leastScore(
+                        client,
+                        request,
+                        services.cancellations().task(),
+                        knn,
+                        body,
+                        ActionListener.map(found, least -> cut(knn, least))
+                    );
+                } else {
+                    found.onResponse(cut(knn, body.cutoff().minScore()));
+                }
+            }, found::onFailure);
+            if (remembered == null) {
+                source.fetch(query, client, encoded);
+            } else {
+                encoded.onResponse(remembered);
+            }
+        });
+        return new NeuralQueryBuilder(clause, field, body, set).boost(boost).queryName(queryName);
+    }
+
     private QueryBuilder knn(QueryRewriteContext context, float[] come) throws IOException {
         NeuralBody knn = body.like() == null ? body : body.withFilter(LeaveOut.document(body.like(), body.filter()));
         return KnnClause.of(context.getXContentRegistry(), field, knn, come).boost(boost).queryName(queryName);
+    }
+
+    /** @param least the least score that is kept, or null where all are */
+    private QueryBuilder cut(QueryBuilder knn, Float least) {
+        if (least == null) {
+            return knn;
+        }
+        if (least.isInfinite()) {
+            return new MatchNoneQueryBuilder().queryName(queryName);
+        }
+        // The limit is one of k-NN's own scores: the boost comes after it.
+        return new FunctionScoreQueryBuilder(knn.boost(DEFAULT_BOOST)).setMinScore(least).boost(boost);
     }
 
     private QueryCoordinatorContext coordinator(QueryRewriteContext context) {
@@ -145,11 +186,9 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         return unit;
     }
 
-    /** A copy that names this model, where the query names none. */
-    NeuralQueryBuilder withDefaultModelId(String modelId) {
-        return body.modelId() != null || modelId == null
-            ? this
-            : new NeuralQueryBuilder(clause, field, body.withModelId(modelId), vector).boost(boost).queryName(queryName);
+    /** Names the model where the query names none; only before the first rewrite. */
+    void defaultModelId(String modelId) {
+        body.defaultModelId(modelId);
     }
 
     @Override
@@ -163,7 +202,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             return this;
         }
         QueryBuilder both = body.filter() == null ? filter : body.filter().filter(filter);
-        return new NeuralQueryBuilder(clause, field, body.withFilter(both), vector).boost(boost).queryName(queryName);
+        return new NeuralQueryBuilder(clause, field, body.withFilter(both), coming).boost(boost).queryName(queryName);
     }
 
     @Override
@@ -176,7 +215,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
 
     @Override
     protected void doWriteTo(StreamOutput out) throws IOException {
-        if (vector != null) {
+        if (coming != null) {
             throw new IllegalStateException("a [" + clause.name() + "] clause is not sent while it is encoded");
         }
         out.writeString(field);

@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Supplier;
 
 import org.opensearch.action.ActionRequest;
 import org.opensearch.action.support.ActionFilter;
@@ -12,6 +13,7 @@ import org.opensearch.action.support.ActionRequestMetadata;
 import org.opensearch.common.util.concurrent.ThreadContext;
 import org.opensearch.core.action.ActionListener;
 import org.opensearch.core.action.ActionResponse;
+import org.opensearch.core.tasks.TaskId;
 import org.opensearch.tasks.CancellableTask;
 import org.opensearch.tasks.Task;
 import org.opensearch.tasks.TaskManager;
@@ -25,11 +27,16 @@ public final class SearchCancellations implements ActionFilter, TaskManager.Task
     private static final String TASK = "mmsearch.task";
 
     private final ThreadContext context;
+    private final Supplier<String> node;
     private final Map<CancellableTask, List<Runnable>> watched = new ConcurrentHashMap<>();
 
-    /** @param context the node's */
-    public SearchCancellations(ThreadContext context) {
+    /**
+     * @param context the node's
+     * @param node the node's id, known once it has started
+     */
+    public SearchCancellations(ThreadContext context, Supplier<String> node) {
         this.context = context;
+        this.node = node;
     }
 
     /**
@@ -51,6 +58,12 @@ public final class SearchCancellations implements ActionFilter, TaskManager.Task
             actions.remove(action);
             return actions.isEmpty() ? null : actions;
         });
+    }
+
+    /** The task of the search that this thread works for, or null. */
+    TaskId task() {
+        CancellableTask task = context.getTransient(TASK);
+        return task == null ? null : new TaskId(node.get(), task.getId());
     }
 
     @Override

@@ -4,12 +4,10 @@ import java.util.ArrayList;
 import java.util.List;
 
 import org.opensearch.OpenSearchStatusException;
-import org.opensearch.action.IndicesRequest;
 import org.opensearch.action.get.GetRequest;
 import org.opensearch.action.get.GetResponse;
 import org.opensearch.common.xcontent.support.XContentMapValues;
 import org.opensearch.core.action.ActionListener;
-import org.opensearch.core.index.Index;
 import org.opensearch.core.rest.RestStatus;
 import org.opensearch.search.fetch.subphase.FetchSourceContext;
 import org.opensearch.transport.client.Client;
@@ -20,35 +18,21 @@ final class StoredVector {
     private StoredVector() {}
 
     /**
-     * @param request the search, which names the index where {@code like} does not
+     * @param index where the document is
      * @param dimension the length that the vector must have
      * @param listener told once: float32 [dimension], or a 400 that says what is missing
      */
     static void get(
         Client client,
-        IndicesRequest request,
-        FieldEncoders fields,
+        String index,
         LikeDocument like,
         String field,
         int dimension,
         ActionListener<float[]> listener
     ) {
-        GetRequest get = new GetRequest(index(request, fields, like), like.id()).routing(like.routing())
+        GetRequest get = new GetRequest(index, like.id()).routing(like.routing())
             .fetchSourceContext(new FetchSourceContext(true, new String[] { field }, null));
         client.get(get, ActionListener.wrap(response -> listener.onResponse(vector(response, like, field, dimension)), listener::onFailure));
-    }
-
-    private static String index(IndicesRequest request, FieldEncoders fields, LikeDocument like) {
-        if (like.index() != null) {
-            return like.index();
-        }
-        Index[] indices = fields.indices(request);
-        if (indices.length != 1) {
-            throw new IllegalArgumentException(
-                "like requires _index where a request goes to several indices, and this one goes to " + indices.length
-            );
-        }
-        return indices[0].getName();
     }
 
     private static float[] vector(GetResponse response, LikeDocument like, String field, int dimension) {

@@ -11,6 +11,8 @@ import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.support.ContextPreservingActionListener;
 import org.opensearch.common.util.concurrent.ThreadContext;
 import org.opensearch.core.action.ActionListener;
+import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
+import org.opensearch.core.index.Index;
 import org.opensearch.transport.client.Client;
 
 /** Brings the parts of a query's vector together: encoded ones from Triton, stored ones from their documents. */
@@ -18,17 +20,27 @@ final class VectorSource {
 
     private final NeuralServices services;
     private final IndicesRequest request;
+    private final NamedWriteableRegistry registry;
     private final String clause;
     private final String field;
     private final EncoderModel model;
 
     /**
      * @param request the search that the clause stands in
+     * @param registry reads the point in time of a search that has one
      * @param clause the clause's name, with which a failure begins
      */
-    VectorSource(NeuralServices services, IndicesRequest request, String clause, String field, EncoderModel model) {
+    VectorSource(
+        NeuralServices services,
+        IndicesRequest request,
+        NamedWriteableRegistry registry,
+        String clause,
+        String field,
+        EncoderModel model
+    ) {
         this.services = services;
         this.request = request;
+        this.registry = registry;
         this.clause = clause;
         this.field = field;
         this.model = model;
@@ -63,24 +75,52 @@ final class VectorSource {
         for (int i = 0; i < query.parts().size(); i++) {
             int at = i;
             QueryVector.Part part = query.parts().get(i);
-            if (part.like() != null) {
-                StoredVector.get(client, request, services.fields(), part.like(), field, model.dimension(), ActionListener.wrap(
+            if (part.like() == null) {
+                encode(part, at, gathering);
+            } else {
+                stored(part.like(), client, ActionListener.wrap(
                     vector -> gathering.came(at, vector),
                     failure -> gathering.failed(Failures.prefixed(clause, failure))
                 ));
-            } else {
-                Waiter waiter = services.encoder().encode(model, part.input(), budgetMillis(), (vector, failure) -> {
-                    if (failure == null) {
-                        gathering.came(at, vector);
-                    } else {
-                        gathering.failed(new EncoderException(
-                            failure.failure(), "[" + clause + "] field [" + field + "]: " + failure.getMessage(), failure.getCause()
-                        ));
-                    }
-                });
-                gathering.whenOver(waiter::cancel);
             }
         }
+    }
+
+    private void encode(QueryVector.Part part, int at, Gathering gathering) {
+        Waiter waiter = services.encoder().encode(model, part.input(), budgetMillis(), (vector, failure) -> {
+            if (failure == null) {
+                gathering.came(at, vector);
+            } else {
+                gathering.failed(new EncoderException(
+                    failure.failure(), "[" + clause + "] field [" + field + "]: " + failure.getMessage(), failure.getCause()
+                ));
+            }
+        });
+        gathering.whenOver(waiter::cancel);
+    }
+
+    private void stored(LikeDocument like, Client client, ActionListener<float[]> listener) {
+        String index;
+        try {
+            index = likeIndex(like);
+        } catch (IllegalArgumentException e) {
+            listener.onFailure(e);
+            return;
+        }
+        StoredVector.get(client, index, like, field, model.dimension(), listener);
+    }
+
+    private String likeIndex(LikeDocument like) {
+        if (like.index() != null) {
+            return like.index();
+        }
+        Index[] indices = services.fields().indices(request, registry);
+        if (indices.length != 1) {
+            throw new IllegalArgumentException(
+                "like requires _index where a request goes to several indices, and this one goes to " + indices.length
+            );
+        }
+        return indices[0].getName();
     }
 
     /** What the search's own time-out leaves; a search without one is bounded by the setting alone. */

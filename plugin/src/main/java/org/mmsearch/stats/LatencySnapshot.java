@@ -1,5 +1,8 @@
 package org.mmsearch.stats;
 
+import java.util.LinkedHashMap;
+import java.util.Map;
+
 /**
  * A histogram at one moment.
  *
@@ -33,5 +36,22 @@ record LatencySnapshot(long[] buckets, long sumMicros) {
             below += buckets[i];
         }
         return count() == 0 ? 0 : Latency.BOUNDS_MILLIS[Latency.BOUNDS_MILLIS.length - 1];
+    }
+
+    /** @return {@code count}, {@code sum_ms}, {@code p50_ms}, {@code p99_ms}, and the cumulative {@code buckets} by their upper bound */
+    Map<String, Object> asMap() {
+        Map<String, Object> map = new LinkedHashMap<>();
+        map.put("count", count());
+        map.put("sum_ms", sumMicros / 1000.0);
+        map.put("p50_ms", quantileMillis(0.5));
+        map.put("p99_ms", quantileMillis(0.99));
+        Map<String, Object> cumulative = new LinkedHashMap<>();
+        long below = 0;
+        for (int i = 0; i < Latency.BOUNDS_MILLIS.length; i++) {
+            below += buckets[i];
+            cumulative.put(Double.toString(Latency.BOUNDS_MILLIS[i]), below);
+        }
+        map.put("buckets", cumulative);
+        return map;
     }
 }

@@ -54,6 +54,7 @@ public final class StubTriton implements Closeable {
 
     private final ServerSocket server;
     private final Set<Socket> sockets = ConcurrentHashMap.newKeySet();
+    private final Set<Thread> threads = ConcurrentHashMap.newKeySet();
     private final AtomicInteger open = new AtomicInteger();
     /** All calls so far, in the order of their coming. */
     public final List<Asked> calls = new CopyOnWriteArrayList<>();
@@ -114,6 +115,7 @@ public final class StubTriton implements Closeable {
         for (Socket socket : sockets) {
             socket.close();
         }
+        threads.forEach(Thread::interrupt);
     }
 
     private void accept() {
@@ -122,7 +124,9 @@ public final class StubTriton implements Closeable {
                 Socket socket = server.accept();
                 socket.setTcpNoDelay(true);
                 sockets.add(socket);
-                Thread.ofPlatform().daemon().name("stub-triton-connection").start(() -> serve(socket));
+                Thread thread = Thread.ofPlatform().daemon().name("stub-triton-connection").unstarted(() -> serve(socket));
+                threads.add(thread);
+                thread.start();
             } catch (IOException e) {
                 // The server socket was closed: so is the stub.
                 return;
@@ -149,6 +153,7 @@ public final class StubTriton implements Closeable {
         } finally {
             open.decrementAndGet();
             sockets.remove(socket);
+            threads.remove(Thread.currentThread());
         }
     }
 
@@ -233,7 +238,11 @@ public final class StubTriton implements Closeable {
             int colon = line.indexOf(':');
             headers.put(line.substring(0, colon).toLowerCase(Locale.ROOT), line.substring(colon + 1).strip());
         }
-        byte[] body = in.readNBytes(Integer.parseInt(headers.get("content-length")));
+        int length = Integer.parseInt(headers.get("content-length"));
+        byte[] body = in.readNBytes(length);
+        if (body.length < length) {
+            throw new IOException("the client gave up in the middle of its request");
+        }
         int header = Integer.parseInt(headers.get("inference-header-content-length"));
         ByteBuffer tensors = ByteBuffer.wrap(body, header, body.length - header).order(ByteOrder.LITTLE_ENDIAN);
         byte[] text = new byte[tensors.getInt()];

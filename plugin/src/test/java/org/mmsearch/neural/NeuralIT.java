@@ -25,7 +25,9 @@ abstract class NeuralIT extends MmsearchIT {
     public void setUp() throws Exception {
         triton = new StubTriton();
         super.setUp();
-        set(Settings.builder().putList("mmsearch.triton.endpoints", triton.url()));
+        // The nodes of a suite are shared: no test finds another one's vectors.
+        set(Settings.builder().put("mmsearch.cache.size", "0b"));
+        set(Settings.builder().putNull("mmsearch.cache.size").putList("mmsearch.triton.endpoints", triton.url()));
     }
 
     @Override
@@ -86,7 +88,7 @@ abstract class NeuralIT extends MmsearchIT {
         client().admin().indices().prepareRefresh(index).get();
     }
 
-    protected static SearchRequest search(String index, String query) {
+    protected static SearchRequest request(String index, String query) {
         return new SearchRequest(index).source(new SearchSourceBuilder().query(new WrapperQueryBuilder(query)));
     }
 
@@ -95,7 +97,7 @@ abstract class NeuralIT extends MmsearchIT {
     }
 
     protected static List<String> ids(String index, String query) {
-        return ids(client().search(search(index, query)).actionGet());
+        return ids(client().search(request(index, query)).actionGet());
     }
 
     protected static WriteRequest.RefreshPolicy now() {

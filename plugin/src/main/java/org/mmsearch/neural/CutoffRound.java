@@ -1,0 +1,93 @@
+package org.mmsearch.neural;
+
+import java.util.ArrayList;
+import java.util.List;
+
+import org.mmsearch.fusion.Cutoff;
+import org.mmsearch.fusion.FusedHit;
+import org.mmsearch.fusion.LegScore;
+import org.opensearch.action.IndicesRequest;
+import org.opensearch.action.search.SearchAction;
+import org.opensearch.action.search.SearchRequest;
+import org.opensearch.action.search.SearchResponse;
+import org.opensearch.core.action.ActionListener;
+import org.opensearch.core.tasks.TaskId;
+import org.opensearch.index.query.QueryBuilder;
+import org.opensearch.search.SearchHit;
+import org.opensearch.search.Scroll;
+import org.opensearch.search.builder.SearchSourceBuilder;
+import org.opensearch.transport.client.Client;
+
+/**
+ * Finds the score at which a relative cut-off falls: the best hits of all shards are needed for that, which a light
+ * search brings, scores alone.
+ */
+final class CutoffRound {
+
+    /** The deepest that a gap is looked for where {@code k} does not say how many hits there are. */
+    private static final int MOST_HITS = 1000;
+
+    private CutoffRound() {}
+
+    /**
+     * @param request the search that the clause stands in
+     * @param parent its task, or null
+     * @param knn the query whose hits are cut
+     * @param listener told once: the least score that is kept; positive infinity when nothing is
+     */
+    static void leastScore(
+        Client client,
+        IndicesRequest request,
+        TaskId parent,
+        QueryBuilder knn,
+        NeuralBody body,
+        ActionListener<Float> listener
+    ) {
+        // The best hit decides a share of it; a gap can lie behind any hit.
+        int size = body.cutoff().gap() == null ? 1 : Math.min(MOST_HITS, body.k() == null ? MOST_HITS : body.k());
+        client.execute(
+            SearchAction.INSTANCE,
+            round(request, parent, knn, size),
+            ActionListener.wrap(response -> listener.onResponse(least(response, body.cutoff())), listener::onFailure)
+        );
+    }
+
+    private static SearchRequest round(IndicesRequest request, TaskId parent, QueryBuilder knn, int size) {
+        SearchSourceBuilder source = new SearchSourceBuilder().query(knn)
+            .size(size)
+            .fetchSource(false)
+            .storedField("_none_")
+            .trackTotalHits(false);
+        SearchRequest round;
+        if (request instanceof SearchRequest search) {
+            round = new SearchRequest(search).scroll((Scroll) null);
+            if (search.source() != null) {
+                source.timeout(search.source().timeout()).pointInTimeBuilder(search.source().pointInTimeBuilder());
+            }
+        } else {
+            round = new SearchRequest(request.indices()).indicesOptions(request.indicesOptions());
+        }
+        round.source(source).pipeline("_none");
+        if (parent != null) {
+            round.setParentTask(parent);
+        }
+        return round;
+    }
+
+    private static float least(SearchResponse response, Cutoff cutoff) {
+        List<FusedHit> hits = new ArrayList<>();
+        for (SearchHit hit : response.getHits().getHits()) {
+            hits.add(new FusedHit(hits.size(), hit.getScore(), new LegScore[0]));
+        }
+        List<FusedHit> kept = cutoff.cut(hits);
+        if (kept.isEmpty()) {
+            return Float.POSITIVE_INFINITY;
+        }
+        float best = hits.get(0).score();
+        float relative = cutoff.relativeMax() == null ? 0 : cutoff.relativeMax() * best;
+        float absolute = cutoff.minScore() == null ? 0 : cutoff.minScore();
+        // Where a gap was met, what lies below it falls short; else only the two shares do.
+        float gap = cutoff.gap() != null && kept.size() < hits.size() ? kept.get(kept.size() - 1).score() : 0;
+        return Math.max(gap, Math.max(relative, absolute));
+    }
+}

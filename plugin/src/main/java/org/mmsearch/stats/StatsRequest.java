@@ -1,0 +1,36 @@
+package org.mmsearch.stats;
+
+import java.io.IOException;
+
+import org.opensearch.action.support.nodes.BaseNodesRequest;
+import org.opensearch.core.common.io.stream.StreamInput;
+import org.opensearch.core.common.io.stream.StreamOutput;
+import org.opensearch.transport.TransportRequest;
+
+/** Which nodes are asked. */
+public final class StatsRequest extends BaseNodesRequest<StatsRequest> {
+
+    /** @param nodes ids or names; none means all */
+    public StatsRequest(String... nodes) {
+        super(nodes);
+    }
+
+    StatsRequest(StreamInput in) throws IOException {
+        super(in);
+    }
+
+    /** What one node is asked: everything. */
+    public static final class Node extends TransportRequest {
+
+        Node() {}
+
+        Node(StreamInput in) throws IOException {
+            super(in);
+        }
+
+        @Override
+        public void writeTo(StreamOutput out) throws IOException {
+            super.writeTo(out);
+        }
+    }
+}
