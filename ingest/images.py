@@ -30,7 +30,8 @@ from .probe import Header, probe
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 50_000_000
 MAX_MEMORY = 240_000_000  # bytes that decoding one picture may take
-MAX_SCANS = 200  # passes of a progressive JPEG; cameras and encoders write about ten
+MAX_SCANS = 200  # passes of a progressive JPEG; encoders write about ten
+MAX_SCANNED = 600_000_000  # pixels times passes
 AS_IT_IS_BYTES = 400_000
 AS_IT_IS_PIXELS = 1_100_000
 SHORT_SIDE = 448  # twice the 224 pixels of the usual towers
@@ -165,12 +166,17 @@ def _within_limits(header: Header) -> None:
             "too_many_pixels",
             f"expected at most {MAX_PIXELS / 1e6:.0f} megapixels, got {header.width} x {header.height}",
         )
-    if header.memory > MAX_MEMORY or header.scans > MAX_SCANS:
+    if header.memory > MAX_MEMORY:
         raise PictureError(
             "too_many_pixels",
-            f"expected a picture that decodes in {MAX_MEMORY / 1e6:.0f} MB and {MAX_SCANS} scans, "
-            f"got a {header.format} of {header.width} x {header.height} that takes "
-            f"{header.memory / 1e6:.0f} MB and {header.scans}; shrink it",
+            f"expected a picture that decodes in {MAX_MEMORY / 1e6:.0f} MB, got a {header.format} of "
+            f"{header.width} x {header.height} that takes {header.memory / 1e6:.0f} MB; shrink it",
+        )
+    if header.scans > MAX_SCANS or header.scans * header.width * header.height > MAX_SCANNED:
+        raise PictureError(
+            "too_many_scans",
+            f"expected at most {MAX_SCANS} passes over a JPEG and {MAX_SCANNED / 1e6:.0f} megapixels in them "
+            f"all, got {header.scans} over {header.width} x {header.height}; save it again",
         )
 
 
@@ -184,8 +190,7 @@ def _decoded(data: bytes, header: Header) -> bytes:
         plain = turn is None and not getattr(image, "is_animated", False) and image.mode in _PLAIN
         if plain and len(data) <= AS_IT_IS_BYTES and header.width * header.height <= AS_IT_IS_PIXELS:
             return data
-        # Palettes cannot be averaged, so only they are converted at full size.
-        small = _shrunk(_rgb(image if image.mode in ("P", "1") else _shrunk(image)))
+        small = _shrunk(_rgb(_thinned(image) if image.mode in ("P", "1") else _shrunk(image)))
         out = io.BytesIO()
         (small if turn is None else small.transpose(turn)).save(out, "JPEG", quality=95, subsampling=0)
         return out.getvalue()
@@ -210,6 +215,15 @@ def _shrunk(image: Image.Image) -> Image.Image:
         return image
     # reducing_gap first takes whole steps by averaging, which needs little memory.
     return image.resize(target, Image.Resampling.BICUBIC, reducing_gap=3.0)
+
+
+def _thinned(image: Image.Image) -> Image.Image:
+    """Fewer pixels of a palette, whose numbers cannot be averaged: at least twice what is kept in the end."""
+    target = _target(image.size)
+    factor = min(image.width // (2 * target[0]), image.height // (2 * target[1]))
+    if factor < 2:
+        return image
+    return image.resize((image.width // factor, image.height // factor), Image.Resampling.NEAREST)
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -19,7 +19,7 @@ from PIL import Image
 from .errors import PictureError
 from .images import MAX_PIXELS, checked, read, sha256
 
-CPU_SECONDS = 2.0
+CPU_SECONDS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def prepare(task: Task, root: Path, limit: Callable[[], None] | None = None) -> 
         return error
     except _SlowError:
         return PictureError(
-            "too_slow", f"expected a picture that decodes in {CPU_SECONDS:.0f} s, got a slower one"
+            "too_slow", f"expected a picture that decodes in {CPU_SECONDS:.1f} s, got a slower one"
         )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from .errors import PictureError
 
+MAX_SEGMENTS = 10_000  # parts of a header; pictures have some dozens
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _JPEG_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
@@ -56,6 +57,10 @@ def probe(data: bytes) -> Header:
     return found
 
 
+def _endless(kind: str) -> PictureError:
+    return PictureError("not_a_picture", f"expected a {kind} with pixels after its header, got a header only")
+
+
 def _guess(data: bytes) -> str:
     if not data:
         return "an empty file"
@@ -81,11 +86,15 @@ def _png(data: bytes) -> Header:
 def _gif(data: bytes) -> Header:
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     at = 13 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
-    while data[at] == 0x21:
+    for _ in range(MAX_SEGMENTS):
+        if data[at] != 0x21:
+            break
         at += 2
         while data[at]:
             at += data[at] + 1
         at += 1
+    else:
+        raise _endless("GIF")
     if data[at] != 0x2C:
         raise PictureError("not_a_picture", "expected a GIF with a frame, got none")
     left, top, frame_width, frame_height = struct.unpack_from("<HHHH", data, at + 1)
@@ -115,7 +124,7 @@ def _webp(data: bytes) -> Header:
 
 def _jpeg(data: bytes) -> Header:
     at = 2
-    while True:
+    for _ in range(MAX_SEGMENTS):
         if data[at] != 0xFF:
             raise PictureError("not_a_picture", "expected a JPEG marker, got other bytes in the header")
         marker = data[at + 1]
@@ -130,6 +139,7 @@ def _jpeg(data: bytes) -> Header:
         else:
             (length,) = struct.unpack_from(">H", data, at + 2)
             at += 2 + max(length, 2)
+    raise _endless("JPEG")
 
 
 def _jpeg_frame(data: bytes, at: int, marker: int) -> Header:
