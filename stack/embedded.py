@@ -29,7 +29,7 @@ TAIL = 15
 
 @dataclass(frozen=True)
 class Wanted:
-    """What `up` was asked for: a port that is None stays as it was (the default at first), 0 is any free one."""
+    """What `up` was asked for: a port of None stays as it was (the default at first), 0 is any free one."""
 
     servers: tuple[str, ...] = SERVERS
     http_port: int | None = None

@@ -63,6 +63,8 @@ def make(home: Home, stamp: dict[str, Any], while_alive: Process | None) -> Laun
     files = node.NodeFiles(node.node_folder(home.folder, account))
     zip_path = Path(stamp["plugin_zip"]) if stamp["plugin_zip"] else None
     java = node.prepare(files, choose(account), account, zip_path)
+    # Says whose it is to who finds it in /var/tmp.
+    (files.folder / "home").write_text(f"{home.folder}\n")
     triton_url = f"http://{HOST}:{stamp['triton_http_port']}" if zip_path else None
     node.write_settings(files, account, settings(files, stamp["http_port"], triton_url))
     return Launch(

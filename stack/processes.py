@@ -3,6 +3,7 @@ signalled."""
 
 from __future__ import annotations
 
+import functools
 import os
 import select
 import signal
@@ -122,6 +123,7 @@ def dead_helpers(parent: int) -> set[int]:
     return found
 
 
+@functools.cache
 def boot_id() -> str:
     """The kernel's name for this boot: start times are counted from it."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

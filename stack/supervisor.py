@@ -101,9 +101,12 @@ def watch(child: subprocess.Popen[bytes], launch: Launch) -> bool:
     answers that model's requests with errors for ever.
     """
     suspects: dict[int, float] = {}
+    looked = time.monotonic()
     while True:
         now = time.monotonic()
-        suspects = {pid: suspects.get(pid, now) for pid in dead_helpers(child.pid)}
+        if now - looked > PATIENCE / 2:
+            looked = now
+            suspects = {pid: suspects.get(pid, now) for pid in dead_helpers(child.pid)}
         # Of a model that is unloaded in good order, the process is a zombie for a moment only.
         if any(now - since > PATIENCE for since in suspects.values()):
             say(f"{launch.name} runs, but its processes {sorted(suspects)} are dead")
