@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "Measure systems against judgments, with a report of pictures and plots."),
     "judgments": ("judgments", "Convert judgments: TREC, Search Relevance Workbench, behaviour events."),
     "tune": ("tune", "Find the technique and the weights of a hybrid."),
+    "ui": ("ui", "A local page to search with pictures, two systems side by side."),
 }
 """name → (module in mmsearch.cli[:attribute], one line of help); the attribute is `command` when not given"""
 

@@ -30,7 +30,7 @@ WINDOW = 100
     "legs",
     metavar="NAME=SOURCE",
     multiple=True,
-    help="SOURCE: body.json, {JSON}, file.run, lexical, neural, text or picture.  [default: lexical and neural]",
+    help="SOURCE: body.json, {JSON}, file.run, lexical, neural, text, picture.  [default: lexical, neural]",
 )
 @click.option("--measure", default="ndcg@10", show_default=True, help="An nDCG with a depth.")
 @click.option(

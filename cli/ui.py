@@ -1,0 +1,101 @@
+"""`mmsearch ui`: a local page to search with pictures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from opensearchpy import OpenSearch
+from werkzeug.serving import make_server
+
+from ..evaluate import querylog
+from ..evaluate.app import Asked, create
+from ..ingest.connect import DEFAULT_URL, HttpError, ask, connect
+from ..ingest.errors import MmsearchError, UnreachableError
+from ..ingest.waiting import AwayError
+from .search import question
+
+HOST = "127.0.0.1"
+
+
+@click.command("ui")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0 takes a free one."
+)
+@click.option(
+    "--image-root",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path(),
+    help="Where product pictures lie.  [default: this folder]",
+)
+@click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
+@click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
+@click.option("--log", is_flag=True, help=f"Write what is asked to the index {querylog.INDEX}.")
+def command(port: int, image_root: Path, index: str, opensearch: str, log: bool) -> None:
+    """Serve a page on this machine: words, pictures, modes and weights, two systems side by side.
+
+    It listens on 127.0.0.1 only, and ends with Ctrl-C.
+
+    \b
+    Example:
+      mmsearch ui --image-root pictures/
+    """
+    client = connect(opensearch)
+    app = create(
+        question,
+        lambda body: search(client, index, body),
+        image_root.resolve(),
+        index=index,
+        log=(lambda asked, answer: record(client, index, asked, answer)) if log else None,
+    )
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    try:
+        server = make_server(HOST, port, app, threaded=True)
+    except (OSError, SystemExit):
+        raise MmsearchError(
+            f"expected port {port} to be free, got one in use; choose another by --port"
+        ) from None
+    click.echo(f"http://{HOST}:{server.server_port}/ (Ctrl-C ends it)")
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        click.echo("ended")
+    finally:
+        server.server_close()
+        client.close()
+
+
+def search(client: OpenSearch, index: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """One search; what stands in its way is an MmsearchError of one sentence."""
+    try:
+        answer: Mapping[str, Any] = ask(client, "POST", f"/{index}/_search", body=body)
+    except AwayError as away:
+        raise UnreachableError(
+            f"expected {away.server} to answer, got {away.why}; start the servers, for example by: mmsearch "
+            f"up"
+        ) from None
+    except HttpError as error:
+        raise MmsearchError(
+            f"expected hits from {index}, got {error.status} {error.kind}: {error.reason}"
+        ) from None
+    return answer
+
+
+def record(client: OpenSearch, index: str, asked: Asked, answer: Mapping[str, Any]) -> None:
+    """Log one search."""
+    modality = (
+        "both"
+        if asked.text and asked.picture
+        else "picture"
+        if asked.picture
+        else "text"
+        if asked.text
+        else "like"
+    )
+    words = asked.text or asked.like
+    querylog.write(
+        client, querylog.of_search(answer, query=words, modality=modality, mode=asked.mode, index=index)
+    )
