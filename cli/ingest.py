@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
 import sys
@@ -11,6 +10,7 @@ from typing import NoReturn
 
 import click
 
+from ..ingest.catalogue import FORMATS
 from ..ingest.connect import connect
 from ..ingest.display import Display
 from ..ingest.encode import FIELD_OUTPUTS, Encoder
@@ -19,6 +19,34 @@ from ..ingest.job import Job
 from ..ingest.run import run
 from ..ingest.tally import Report
 from . import options
+
+
+def _slice(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int]:
+    number, _, count = (value or "1/1").partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise click.BadParameter(f"expected I/N with I from 1 to N, such as 2/4, got {value!r}")
+    return int(number), int(count)
+
+
+def _share(context: click.Context, parameter: click.Parameter, value: str) -> float:
+    try:
+        share = float(value.removesuffix("%")) / 100
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1 or not value.endswith("%"):
+        raise click.BadParameter(f"expected a share such as 10%, got {value!r}")
+    return share
+
+
+def _limit(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, float] | None:
+    """A count, or a share of the lines."""
+    if value is None:
+        return None
+    if value.isdecimal():
+        return int(value), 1.0
+    if not value.endswith("%"):
+        raise click.BadParameter(f"expected a number such as 100 or a share such as 5%, got {value!r}")
+    return sys.maxsize, _share(context, parameter, value)
 
 
 @click.command("ingest")
@@ -36,6 +64,35 @@ from . import options
 )
 @click.option("--shards", type=click.IntRange(1), help="Shards of a new index.  [default: 1]")
 @click.option("--knn-engine", type=click.Choice(["lucene", "faiss"]), default="lucene", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="What the catalogue is.  [default: Parquet by its content, CSV and TSV by its name, else jsonl]",
+)
+@click.option("--limit", type=click.IntRange(1), help="Take so many lines only.")
+@click.option(
+    "--slice",
+    "part",
+    metavar="I/N",
+    callback=_slice,
+    help="Take the I-th of N parts, by a hash of the id; N processes then share the work.",
+)
+@click.option(
+    "--max-rejects", metavar="N|P%", callback=_limit, help="Give up when more lines than these are rejected."
+)
+@click.option("--sync", is_flag=True, help="Delete products that are no longer in the catalogue.")
+@click.option(
+    "--sync-at-most",
+    metavar="P%",
+    default="10%",
+    show_default=True,
+    callback=_share,
+    help="Delete nothing when it would be more than this share of the index.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Check every line and picture; encode, store and delete nothing."
+)
 def command(
     catalogue: str,
     index: str,
@@ -52,8 +109,17 @@ def command(
     vectors: str | None,
     shards: int | None,
     knn_engine: str,
+    form: str | None,
+    limit: int | None,
+    part: tuple[int, int],
+    max_rejects: tuple[int, float] | None,
+    sync: bool,
+    sync_at_most: float,
+    dry_run: bool,
 ) -> None:
-    """Encode a catalogue (JSON Lines) by Triton and index it in OpenSearch.
+    """Encode a catalogue by Triton and index it in OpenSearch.
+
+    CATALOGUE is JSON Lines, CSV, TSV or Parquet, compressed or not, or - for what is piped in.
 
     Run again, it encodes only what has changed. Exits with 0 when all is in, 3 when some lines were rejected,
     and 1 when it failed; the same command then goes on where it stopped.
@@ -61,8 +127,12 @@ def command(
     \b
     Example:
       mmsearch ingest catalog.jsonl
-      mmsearch ingest catalog.jsonl --map title=product_name --on-bad-image text-only --json
+      mmsearch ingest shop.csv.gz --map title=product_name --on-bad-image text-only --json
+      zcat all.jsonl.gz | mmsearch ingest - --image-root pictures --slice 1/4
+      mmsearch ingest catalog.jsonl --dry-run
     """
+    if sync and limit is not None:
+        raise click.UsageError("expected the whole catalogue for --sync, got --limit; leave one of them out")
     folder = Path() if catalogue == "-" else Path(catalogue).parent
     stem = "stdin" if catalogue == "-" else Path(catalogue).name.split(".", maxsplit=1)[0]
     job = Job(
@@ -79,8 +149,17 @@ def command(
         batch=batch,
         patience=give_up_after,
         resume=again(),
+        format=form,
+        limit=limit,
+        slice=part,
+        max_rejects=max_rejects,
+        sync=sync_at_most if sync else None,
+        dry_run=dry_run,
     )
-    finish(ingest(job, opensearch, triton), job.rejects, as_json=as_json)
+    report = ingest(job, opensearch, triton)
+    if dry_run:
+        click.echo(would(report))
+    finish(report, job.rejects, as_json=as_json)
 
 
 def ingest(job: Job, opensearch: str, triton: str) -> Report:
@@ -97,6 +176,17 @@ def ingest(job: Job, opensearch: str, triton: str) -> Report:
         encoder.close()
 
 
+def would(report: Report) -> str:
+    """What a run would do, and how many are rejected for what."""
+    changed = report.indexed - report.unchanged - report.encoded
+    lines = [
+        f"nothing was stored; a run would encode {report.encoded}, update {changed} and leave "
+        f"{report.unchanged} as they are"
+    ]
+    lines += [f"{count:8} rejected: {reason}" for reason, count in sorted(report.reasons.items())]
+    return "\n".join(lines)
+
+
 def again() -> str:
     """The command that was given, to be given again."""
     return shlex.join(["mmsearch", *sys.argv[1:]])
@@ -110,7 +200,7 @@ def finish(report: Report, rejects: Path, *, as_json: bool) -> NoReturn:
             f"mmsearch retry {shlex.quote(str(rejects))}",
             err=True,
         )
-    click.echo(json.dumps(dataclasses.asdict(report)) if as_json else report.sentence())
+    click.echo(json.dumps(report.summary()) if as_json else report.sentence())
     raise SystemExit(report.exit_code)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from .channel import Channel
 from .encode import FIELD_OUTPUTS, Encoder, FaultError, Row, Served, Vectors
-from .errors import RefusedError, Rejection
+from .errors import RefusedError
 from .inflight import InFlight
 from .item import Item
+from .rejects import Rejects
 from .tally import Tally
 from .waiting import AwayError, Patience
 
@@ -29,7 +30,7 @@ class Encoding:
         fields: Sequence[str],
         patience: Patience,
         tally: Tally,
-        reject: Callable[[Item, Rejection], None],
+        rejects: Rejects,
         in_flight: InFlight,
         batch: int = 32,
     ) -> None:
@@ -39,7 +40,7 @@ class Encoding:
         self._outputs = tuple(FIELD_OUTPUTS[field] for field in fields)
         self._patience = patience
         self._tally = tally
-        self._reject = reject
+        self._rejects = rejects
         self._in_flight = in_flight
         self._batch = min(batch, served.max_batch)
 
@@ -78,7 +79,7 @@ class Encoding:
                 self._encode(items[middle:])
             else:
                 rejection = error if isinstance(error, RefusedError) else _fatal(error)
-                self._reject(items[0], rejection)
+                self._rejects.add(items[0].line, items[0].product.id, rejection)
             return
         at = 0
         for item in items:

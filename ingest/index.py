@@ -44,8 +44,8 @@ def open_index(
 
     Raises MismatchError when it was made for another encoder, AwayError when OpenSearch is away.
     """
-    found = _existing(client, name)
-    if found is None:
+    target = existing_target(client, name, served, fields)
+    if target is None:
         body = definition(served, fields or DEFAULT_FIELDS, engine=engine, shards=shards)
         body["aliases"] = {name: {}}
         index = f"{name}-000001"
@@ -53,11 +53,22 @@ def open_index(
             ask(client, "PUT", f"/{index}", body=body)
             return Target(name, index, tuple(fields or DEFAULT_FIELDS), created=True)
         except HttpError as error:
-            found = _existing(client, name) if error.status == 400 else None
-            if found is None:  # not a second ingest that was faster
+            # A second ingest may have been faster.
+            target = existing_target(client, name, served, fields) if error.status == 400 else None
+            if target is None:
                 raise MismatchError(
                     f"expected OpenSearch to create the index {index}, got {error.kind}: {error.reason}"
                 ) from None
+    return target
+
+
+def existing_target(
+    client: OpenSearch, name: str, served: Served, fields: Sequence[str] | None = None
+) -> Target | None:
+    """The index behind `name` when there is one. Raises as `open_index` does."""
+    found = _existing(client, name)
+    if found is None:
+        return None
     index, meta = found
     return Target(name, index, _checked(name, index, meta, served, fields))
 

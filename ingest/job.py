@@ -12,8 +12,10 @@ from typing import Any
 class Job:
     """`catalogue` is a path or `-`; `image_root` is the folder that pictures may not leave.
 
-    With `retry` the catalogue is a rejects file, whose lines keep the numbers that they had, and `named`
-    is the catalogue that they came from.
+    With `retry` the catalogue is a rejects file, whose lines keep the numbers that they had, and `named` is
+    the catalogue that they came from. `slice` is (i, n), i from 1. `max_rejects` is a count and a share of
+    the lines. `sync` is the share of the index that may be deleted because the catalogue does not hold it; None
+    deletes nothing.
     """
 
     catalogue: str
@@ -32,6 +34,12 @@ class Job:
     resume: str = ""
     retry: bool = False
     named: str = ""
+    format: str | None = None
+    limit: int | None = None
+    slice: tuple[int, int] = (1, 1)
+    max_rejects: tuple[int, float] | None = None
+    sync: float | None = None
+    dry_run: bool = False
 
     @property
     def origin(self) -> dict[str, Any]:

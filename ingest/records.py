@@ -26,12 +26,14 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What the catalogue held: its number, counted from 1, and its bytes; `whole` is false where it
-    was cut."""
+    """What the catalogue held: its number, counted from 1, and its bytes.
+
+    `trouble` is the reason and the sentence where the reader already knows that it is no record.
+    """
 
     number: int
     raw: bytes
-    whole: bool = True
+    trouble: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,8 @@ def parse(line: Line, renames: Mapping[str, str] | None = None) -> Product:
     `renames` maps a field of ours to the record's name for it, dots reaching into objects.
     Raises RecordError; nothing else, whatever the bytes are.
     """
-    if not line.whole:
-        raise RecordError(
-            "line_too_long",
-            f"expected lines of at most {MAX_LINE_BYTES} bytes, got a longer line {line.number}",
-            line=line.number,
-        )
+    if line.trouble is not None:
+        raise RecordError(*line.trouble, line=line.number)
     return product(load(line.raw, line.number), line.number, renames, size=len(line.raw))
 
 

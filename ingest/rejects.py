@@ -10,27 +10,35 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from .errors import CatalogueError, Rejection
+from .errors import CatalogueError, Rejection, RottenError
 from .records import Line
+from .tally import Tally
 
 MAX_RAW = 1 << 16
+ENOUGH = 200
 _RECORD = b',"record":'
 
 
 class Rejects:
     """Writes rejects as they come, safe to call from every stage. The file is made by the first of them."""
 
-    def __init__(self, path: Path, origin: dict[str, Any]) -> None:
-        """`origin` says how the records were read (catalogue, image root, renames), for `mmsearch retry`."""
+    def __init__(
+        self, path: Path, origin: dict[str, Any], tally: Tally, limit: tuple[int, float] | None = None
+    ) -> None:
+        """`origin` says how the records were read (catalogue, image root, renames), for `mmsearch retry`.
+
+        `limit` is a count and a share of the lines read; beyond either the catalogue is rotten.
+        """
         self.path = path
-        self.count = 0
-        self.reasons: dict[str, int] = {}
+        self._tally = tally
+        self._limit = limit
         self._origin = origin
         self._lock = threading.Lock()
         self._file: BinaryIO | None = None
         _clear(path)
 
     def add(self, line: Line, identifier: str, rejection: Rejection) -> None:
+        """Count and write one reject. Raises RottenError when that is one too many."""
         entry: dict[str, Any] = {
             "line": line.number,
             "id": identifier or None,
@@ -41,12 +49,27 @@ class Rejects:
         }
         text = orjson.dumps(entry)[:-1] + b"," + _original(line.raw) + b"}\n"
         with self._lock:
-            self.count += 1
-            self.reasons[rejection.reason] = self.reasons.get(rejection.reason, 0) + 1
             if self._file is None:
                 self._file = self.path.open("wb")
             self._file.write(text)
             self._file.flush()
+        self._tally.add(rejected=1, reason=rejection.reason)
+        # The share of the first lines says little: one bad line of three is a third.
+        self.check(share=self._tally.read >= ENOUGH)
+
+    def check(self, *, share: bool = True) -> None:
+        """Raise RottenError when more were rejected than the limit allows, by count or also by share."""
+        if self._limit is None:
+            return
+        count, most = self._limit
+        rejected, read = self._tally.rejected, max(1, self._tally.read)
+        if rejected > count or (share and rejected > most * read):
+            allowed = str(count) if rejected > count else f"{most:.1%}"
+            reason, times = max(self._tally.reasons.items(), key=lambda pair: pair[1])
+            raise RottenError(
+                f"expected at most {allowed} rejects, got {rejected} of {read} lines, {times} for {reason}; "
+                f"see {self.path}, or raise --max-rejects"
+            )
 
     def close(self) -> None:
         if self._file is not None:
@@ -98,9 +121,12 @@ class Rejected:
                 "got something else; mend the record, not what is around it"
             )
         if "raw" in entry:
-            return Line(
-                int(entry["line"]), str(entry["raw"]).encode("utf-8", "replace"), not entry.get("cut")
+            raw = str(entry["raw"]).encode("utf-8", "replace")
+            cut = (
+                "line_too_long",
+                f"expected line {entry['line']} whole, got it cut; take it from the catalogue",
             )
+            return Line(int(entry["line"]), raw, cut if entry.get("cut") else None)
         start = raw.find(_RECORD)
         record = raw[start + len(_RECORD) : raw.rindex(b"}")]
         try:

@@ -24,17 +24,29 @@ class Report:
     docs_per_second: float
     encoder_calls: int
     bottleneck: str
+    deleted: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
         return 3 if self.rejected else 0
 
     def sentence(self) -> str:
+        deleted = f", {self.deleted} deleted" if self.deleted else ""
         return (
-            f"{self.indexed} indexed, {self.rejected} rejected "
+            f"{self.indexed} indexed, {self.rejected} rejected{deleted} "
             f"({self.encoded} encoded, {self.unchanged} unchanged; {self.seconds:.1f} s, "
             f"{self.docs_per_second:.0f} a second, held back by {self.bottleneck})"
         )
+
+    def summary(self) -> dict[str, object]:
+        """The keys of `--json`."""
+        keys = (
+            *("read", "encoded", "unchanged", "indexed", "rejected", "seconds", "docs_per_second"),
+            *("encoder_calls", "bottleneck"),
+        )
+        found = {key: getattr(self, key) for key in keys}
+        return {**found, "deleted": self.deleted} if self.deleted else found
 
 
 @dataclass(slots=True)
@@ -47,6 +59,8 @@ class Tally:
     indexed: int = 0
     rejected: int = 0
     encoder_calls: int = 0
+    deleted: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -59,8 +73,13 @@ class Tally:
         indexed: int = 0,
         rejected: int = 0,
         encoder_calls: int = 0,
+        deleted: int = 0,
+        reason: str = "",
     ) -> None:
         with self._lock:
+            if reason:
+                self.reasons[reason] = self.reasons.get(reason, 0) + 1
+            self.deleted += deleted
             self.read += read
             self.encoded += encoded
             self.unchanged += unchanged
@@ -83,4 +102,6 @@ class Tally:
             docs_per_second=round(self.read / seconds, 1) if seconds else 0.0,
             encoder_calls=self.encoder_calls,
             bottleneck=bottleneck,
+            deleted=self.deleted,
+            reasons=dict(self.reasons),
         )

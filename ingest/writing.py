@@ -6,16 +6,16 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
 
 from opensearchpy import OpenSearch
 
 from .bulk import BULK_BYTES, Outcome, action, send
 from .channel import Channel
-from .errors import Rejection, UnreachableError
+from .errors import UnreachableError
 from .index import Target
 from .inflight import InFlight
 from .item import Item
+from .rejects import Rejects
 from .tally import Tally
 from .waiting import AwayError, Patience
 
@@ -35,7 +35,7 @@ class Writing:
         target: Target,
         patience: Patience,
         tally: Tally,
-        reject: Callable[[Item, Rejection], None],
+        rejects: Rejects,
         in_flight: InFlight,
         stopped: threading.Event,
         bulk_items: int = BULK_ITEMS,
@@ -44,7 +44,7 @@ class Writing:
         self._target = target
         self._patience = patience
         self._tally = tally
-        self._reject = reject
+        self._rejects = rejects
         self._in_flight = in_flight
         self._stopped = stopped
         self._bulk_items = bulk_items
@@ -81,7 +81,7 @@ class Writing:
             self._progress = time.monotonic()
         self._tally.add(indexed=len(outcome.done))
         for item, rejection in outcome.refused:
-            self._reject(item, rejection)
+            self._rejects.add(item.line, item.product.id, rejection)
         if outcome.again and time.monotonic() - self._progress > self._patience.limit:
             raise UnreachableError(
                 f"expected OpenSearch to take documents within {self._patience.limit:.0f} s, got it "

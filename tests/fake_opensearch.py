@@ -105,6 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve("GET")
 
+    def do_DELETE(self) -> None:
+        self._serve("DELETE")
+
     def do_PUT(self) -> None:
         self._serve("PUT")
 
@@ -154,6 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
             for alias in node.indices[index].get("aliases", {}):
                 node.aliases[alias] = index
             return 200, {"acknowledged": True}
+        if name == "_search":
+            return 200, {"_scroll_id": "s", "hits": {"hits": []}}
         if index not in node.indices:
             return 404, {"error": {"type": "index_not_found_exception", "reason": index}}
         if verb == "_mapping":
@@ -162,6 +167,9 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {"docs": [self._found(index, each) for each in json.loads(body)["ids"]]}
         if verb == "_bulk":
             return 200, node.bulk(index, body)
+        if verb == "_search":
+            hits = [{"_id": each, "_seq_no": 0, "_primary_term": 1} for each in node.documents[index]]
+            return 200, {"_scroll_id": "s", "hits": {"hits": hits}}
         if verb == "_refresh":
             return 200, {"_shards": {"failed": 0}}
         return 400, {"error": {"type": "unknown", "reason": path}}

@@ -16,7 +16,7 @@ from PIL import Image
 
 from mmsearch.ingest.connect import connect
 from mmsearch.ingest.encode import Encoder
-from mmsearch.ingest.errors import EncoderError, MismatchError, UnreachableError
+from mmsearch.ingest.errors import EncoderError, MismatchError, RottenError, UnreachableError
 from mmsearch.ingest.job import Job
 from mmsearch.ingest.run import run
 from mmsearch.ingest.tally import Report
@@ -364,3 +364,87 @@ def test_decoding_in_processes_gives_the_same(catalogue: Catalogue) -> None:
     catalogue.write({"id": "a", "title": "x", "image": "a.png"}, {"id": "b", "title": "x", "image": "b.png"})
     report = catalogue.ingest(processes=1)
     assert (report.indexed, report.rejected) == (1, 1)
+
+
+def test_slices_together_take_every_line_once(catalogue: Catalogue) -> None:
+    catalogue.write(*({"id": str(n), "title": f"t{n}"} for n in range(50)), '{"broken', "[]")
+    reports = [catalogue.ingest(slice=(part, 3)) for part in (1, 2, 3)]
+    assert sum(report.read for report in reports) == 52
+    assert sum(report.rejected for report in reports) == 2
+    assert sum(report.encoded for report in reports) == 50
+    assert set(catalogue.node.sources()) == {str(n) for n in range(50)}
+
+
+def test_a_limit_takes_the_first_lines(catalogue: Catalogue) -> None:
+    catalogue.write(*({"id": str(n), "title": f"t{n}"} for n in range(50)))
+    assert catalogue.ingest(limit=7).read == 7
+    assert set(catalogue.node.sources()) == {str(n) for n in range(7)}
+
+
+def test_of_two_lines_with_one_id_the_first_is_taken_and_the_second_told(catalogue: Catalogue) -> None:
+    catalogue.write({"id": "a", "title": "first"}, {"id": "b", "title": "x"}, {"id": "a", "title": "second"})
+    for _ in range(2):
+        report = catalogue.ingest()
+        assert (report.indexed, report.rejected) == (2, 1)
+        assert catalogue.node.sources()["a"]["title"] == "first"
+        (entry,) = catalogue.rejected()
+        assert (entry["line"], entry["reason"]) == (3, "duplicate_id")
+    assert report.encoder_calls == 0
+
+
+def test_a_dry_run_says_what_would_happen_and_does_nothing(catalogue: Catalogue) -> None:
+    catalogue.write({"id": "a", "title": "x"}, {"id": "b", "title": "y"})
+    report = catalogue.ingest(dry_run=True)
+    assert (report.indexed, report.encoded) == (2, 2)
+    assert catalogue.node.indices == {}
+    catalogue.ingest()
+    calls, bulks = catalogue.triton.count, len(catalogue.node.bulks)
+    catalogue.write(
+        {"id": "a", "title": "x"},
+        {"id": "b", "title": "y", "price": 3},
+        {"id": "c", "title": "z"},
+        {"id": "d"},
+        "[",
+    )
+    report = catalogue.ingest(dry_run=True)
+    assert (report.unchanged, report.encoded, report.indexed, report.rejected) == (1, 1, 3, 2)
+    assert report.reasons == {"nothing_to_encode": 1, "not_json": 1}
+    assert (catalogue.triton.count, len(catalogue.node.bulks)) == (calls, bulks)
+
+
+def test_a_rotten_catalogue_ends_the_run_early(catalogue: Catalogue) -> None:
+    catalogue.write(*({"id": str(n), "title": "x"} for n in range(20)), *["["] * 20)
+    with pytest.raises(RottenError, match=r"expected at most 5 rejects.*not_json"):
+        catalogue.ingest(max_rejects=(5, 1.0))
+    with pytest.raises(RottenError, match=r"expected at most 40.0% rejects, got 20 of 40"):
+        catalogue.ingest(max_rejects=(10**9, 0.4))
+    assert catalogue.ingest(max_rejects=(20, 0.5)).indexed == 20
+
+
+def test_products_that_are_gone_are_deleted_when_asked(catalogue: Catalogue) -> None:
+    catalogue.write(*({"id": str(n), "title": f"t{n}"} for n in range(20)))
+    catalogue.ingest()
+    catalogue.write(*({"id": str(n), "title": f"t{n}"} for n in range(19)))
+    assert catalogue.ingest().deleted == 0
+    assert len(catalogue.node.sources()) == 20
+    assert catalogue.ingest(sync=0.1).deleted == 1
+    assert set(catalogue.node.sources()) == {str(n) for n in range(19)}
+
+
+@pytest.mark.parametrize(
+    ("kept", "extra", "told"),
+    [
+        (0, [], "expected to delete at most 10%"),
+        (10, [], "got 10 that are not"),
+        (19, ["{broken"], "1 without"),
+    ],
+)
+def test_a_catalogue_that_looks_cut_deletes_nothing(
+    catalogue: Catalogue, kept: int, extra: list[str], told: str
+) -> None:
+    catalogue.write(*({"id": str(n), "title": f"t{n}"} for n in range(20)))
+    catalogue.ingest()
+    catalogue.write(*({"id": str(n), "title": f"t{n}"} for n in range(kept)), *extra)
+    with pytest.raises(MismatchError, match=told):
+        catalogue.ingest(sync=0.1)
+    assert len(catalogue.node.sources()) == 20

@@ -10,10 +10,11 @@ import pytest
 from mmsearch.ingest.errors import CatalogueError, PictureError
 from mmsearch.ingest.records import Line
 from mmsearch.ingest.rejects import Rejected, Rejects
+from mmsearch.ingest.tally import Tally
 
 
 def written(path: Path, *lines: bytes) -> None:
-    rejects = Rejects(path, {"catalogue": "c.jsonl", "image_root": "/pictures"})
+    rejects = Rejects(path, {"catalogue": "c.jsonl", "image_root": "/pictures"}, Tally())
     for number, line in enumerate(lines, 5):
         rejects.add(
             Line(number, line), "an id", PictureError("not_found", "expected a picture, found no file")
@@ -77,5 +78,5 @@ def test_a_file_that_is_no_rejects_file_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("my notes\n")
     with pytest.raises(CatalogueError, match="choose one by --rejects"):
-        Rejects(path, {})
+        Rejects(path, {}, Tally())
     assert path.read_text() == "my notes\n"

@@ -129,7 +129,7 @@ def test_bad_lines_are_told_by_line_field_and_value(kind: str) -> None:
 
 def test_a_line_that_was_cut_is_told_to_be_too_long() -> None:
     with pytest.raises(RecordError, match="longer line 7"):
-        parse(Line(7, b'{"id":', whole=False))
+        parse(Line(7, b'{"id":', ("line_too_long", "expected a shorter one, got a longer line 7")))
 
 
 def test_an_error_after_the_id_knows_the_id() -> None:

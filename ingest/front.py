@@ -1,0 +1,142 @@
+"""The front half of a run: read, look up, prepare pictures, and hand each product on, sorted by what it
+needs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+from .catalogue import Catalogue
+from .channel import Channel
+from .errors import PictureError, RecordError
+from .flow import Flow
+from .item import Item, Known
+from .job import Job
+from .prepare import Decoders, Prepared, Task, Ticket
+from .records import Line, parse
+from .rejects import Rejected, Rejects
+from .seen import Seen, slice_of
+from .tally import Tally
+
+CHUNK = 128
+LOOK_LINGER = 0.1
+Asked = tuple[list[Item], Ticket]
+
+
+class Front:
+    """`lookup` says what the index knows of some ids; `send` gets each product that is to be encoded
+    or stored."""
+
+    def __init__(
+        self,
+        job: Job,
+        catalogue: Catalogue | Rejected,
+        decoders: Decoders,
+        rejects: Rejects,
+        tally: Tally,
+        lookup: Callable[[Sequence[str]], dict[str, Known]],
+        send: Callable[[Item], None],
+        max_text_bytes: int = 0,
+    ) -> None:
+        self.seen = Seen()
+        self.nameless = 0
+        self.lines: Channel[Line] = Channel(4 * CHUNK, 64 << 20, lambda line: len(line.raw))
+        self.asked: Channel[Asked] = Channel(2 * max(1, job.processes))
+        self._job = job
+        self._catalogue = catalogue
+        self._decoders = decoders
+        self._rejects = rejects
+        self._tally = tally
+        self._lookup = lookup
+        self._send = send
+        self._max_text_bytes = max_text_bytes
+
+    def start(self, flow: Flow, *outputs: Channel[Item]) -> None:
+        """Add the stages to a flow; `outputs` are what `send` writes to."""
+        flow.stage("read", self._read, self.lines)
+        flow.stage("look", self._look, self.asked)
+        flow.stage("pictures", self._collect, *outputs)
+
+    def _read(self) -> None:
+        for line in itertools.islice(self._catalogue, self._job.limit):
+            self.lines.put(line)
+
+    def _look(self) -> None:
+        while lines := self.lines.get(CHUNK, LOOK_LINGER):
+            items = self._once(list(self._parsed(lines)))
+            found = self._lookup([item.product.id for item in items])
+            for item in items:
+                item.known = found.get(item.product.id)
+            self.asked.put(
+                (items, self._decoders.submit([_task(item) for item in items if item.product.pictures]))
+            )
+
+    def _parsed(self, lines: Sequence[Line]) -> Iterator[Item]:
+        for line in lines:
+            try:
+                product = parse(line, self._job.renames)
+            except RecordError as error:
+                if self._mine(error.identifier.encode() or line.raw):
+                    self._tally.add(read=1)
+                    if error.identifier:
+                        self.seen.add([error.identifier])
+                    else:
+                        self.nameless += 1
+                    self._rejects.add(line, error.identifier, error)
+            else:
+                if self._mine(product.id.encode()):
+                    self._tally.add(read=1)
+                    yield Item.of(line, product, self._max_text_bytes)
+
+    def _mine(self, key: bytes) -> bool:
+        """Whether the slice of this process has the key; every process decides alike."""
+        number, count = self._job.slice
+        return count == 1 or slice_of(key, count) == number
+
+    def _once(self, items: list[Item]) -> list[Item]:
+        """The items whose ids are new; running twice could not end in the same index if both were taken."""
+        new = self.seen.add([item.product.id for item in items])
+        for item, first in zip(items, new, strict=True):
+            if not first:
+                error = RecordError(
+                    "duplicate_id",
+                    f"expected each id once, got {item.product.id!a} on line {item.line.number} again",
+                )
+                self._rejects.add(item.line, item.product.id, error)
+        return list(itertools.compress(items, new))
+
+    def _collect(self) -> None:
+        while taken := self.asked.get(1):
+            for items, ticket in taken:
+                results = iter(self._decoders.result(ticket))
+                for item in items:
+                    if not item.product.pictures or self._pictured(item, next(results)):
+                        self._sort(item)
+
+    def _pictured(self, item: Item, result: Prepared | PictureError) -> bool:
+        if isinstance(result, Prepared):
+            item.image_hash, item.pictures = result.digest, result.pictures
+        elif self._job.text_only and item.text:
+            # Remembered with the product, so that a later run tries the picture again.
+            item.image_error = result.reason
+        else:
+            self._rejects.add(item.line, item.product.id, result)
+            return False
+        return True
+
+    def _sort(self, item: Item) -> None:
+        if item.unchanged:
+            self._tally.add(unchanged=1, indexed=1)
+        elif item.text or item.image_hash:
+            self._send(item)
+        else:
+            error = RecordError(
+                "nothing_to_encode", "expected a title, description or picture, got none of them"
+            )
+            self._rejects.add(item.line, item.product.id, error)
+
+
+def _task(item: Item) -> Task:
+    """The item's pictures; one that is known need not be decoded unless the text beside it has changed."""
+    known = item.known
+    return Task(item.product.pictures, known.image if known and known.text == item.text_hash else "")
