@@ -79,10 +79,18 @@ drop.addEventListener("drop", (event) => take(event.dataTransfer.files));
 for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
 addEventListener("paste", (event) => { if (event.clipboardData.files.length) take(event.clipboardData.files); });
 
+function weights() { // only a hybrid has legs to weigh
+  for (const mode of form.querySelectorAll("select[name$=_mode]")) {
+    mode.closest("fieldset").querySelector("label.weight").hidden = mode.value !== "hybrid";
+  }
+}
+weights();
+
 for (const slider of form.querySelectorAll("input[type=range]")) {
   slider.addEventListener("input", () => { slider.closest("label").querySelector("output").textContent = slider.value; });
 }
 form.addEventListener("change", (event) => {
+  if (event.target.name.endsWith("_mode")) weights();
   if (event.target.id === "compare") document.getElementById("system-b").hidden = !event.target.checked;
   if (event.target !== picture && event.target.id !== "text") search();
 });
@@ -90,6 +98,7 @@ document.getElementById("clear").addEventListener("click", () => {
   form.reset();
   for (const output of form.querySelectorAll("output")) output.textContent = "50";
   document.getElementById("system-b").hidden = true;
+  weights();
   like("", "");
   filter("category", "");
   filter("brand", "");

@@ -106,7 +106,7 @@ def test_the_report_asks_for_nothing(study: Study, tmp_path: Path) -> None:
     html = render(study, product_pictures=Thumbnails(tmp_path))
     references = re.findall(r"""(?:src|href|action|poster|data)=["']([^"']+)""", html)
     assert references
-    assert all(reference.startswith(("data:image/webp;base64,", "#")) for reference in references)
+    assert all(reference.startswith(("data:", "#")) for reference in references)
     assert "url(" not in html
     assert "@import" not in html
     assert "default-src 'none'" in html
