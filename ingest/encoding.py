@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 
@@ -12,11 +13,13 @@ from .encode import FIELD_OUTPUTS, Encoder, FaultError, Row, Served, Vectors
 from .errors import RefusedError
 from .inflight import InFlight
 from .item import Item
+from .progress import Progress
 from .rejects import Rejects
 from .tally import Tally
 from .waiting import AwayError, Patience
 
 LINGER = 0.02  # seconds a batch waits to be filled
+DEATHS = 3  # times that the same batch may end the encoder before it is split
 PROBE: Row = (b"mmsearch", b"")
 
 
@@ -31,6 +34,7 @@ class Encoding:
         patience: Patience,
         tally: Tally,
         rejects: Rejects,
+        progress: Progress,
         in_flight: InFlight,
         batch: int = 32,
     ) -> None:
@@ -41,6 +45,7 @@ class Encoding:
         self._patience = patience
         self._tally = tally
         self._rejects = rejects
+        self._progress = progress
         self._in_flight = in_flight
         self._batch = min(batch, served.max_batch)
 
@@ -50,9 +55,18 @@ class Encoding:
                 items = source.get(self._batch, LINGER)
                 if not items:
                     return
-                for group in self._groups(items):
-                    self._encode(group)
+                self._give_vectors(items)
             output.put_all(item for item in items if item.vectors)
+
+    def _give_vectors(self, items: list[Item]) -> None:
+        """Each item its vectors: known ones first, then one of each content, then what equals it."""
+        for among in (_distinct(items), items):
+            self._progress.recall([item for item in among if not item.vectors])
+            missing = [item for item in among if not (item.vectors or item.failed)]
+            for group in self._groups(missing):
+                self._encode(group)
+        for item in items:
+            item.pictures = ()
 
     def _groups(self, items: list[Item]) -> Iterator[list[Item]]:
         """The items by as many rows as one request takes; an item has a row for each of its pictures."""
@@ -65,19 +79,22 @@ class Encoding:
                 group, rows = [], 0
             group.append(item)
             rows += count
-        yield group
+        if group:
+            yield group
 
     def _encode(self, items: list[Item]) -> None:
         """Give each item its vectors, or reject it alone."""
         rows = [row for item in items for row in _rows(item)]
+        deaths = itertools.count(1)
         try:
-            found = self._patience.call(lambda: self._ask(rows))
+            found = self._patience.call(lambda: self._ask(rows, deaths))
         except (RefusedError, FaultError) as error:
             if len(items) > 1:
                 middle = len(items) // 2
                 self._encode(items[:middle])
                 self._encode(items[middle:])
             else:
+                items[0].failed = True
                 rejection = error if isinstance(error, RefusedError) else _fatal(error)
                 self._rejects.add(items[0].line, items[0].product.id, rejection)
             return
@@ -89,9 +106,10 @@ class Encoding:
                 for field, vectors in zip(self._fields, found, strict=True)
             }
             at += count
+        self._progress.keep(items)
         self._tally.add(encoded=len(items))
 
-    def _ask(self, rows: list[Row]) -> list[Vectors]:
+    def _ask(self, rows: list[Row], deaths: Iterator[int]) -> list[Vectors]:
         started = time.monotonic()
         try:
             self._tally.add(encoder_calls=1)
@@ -101,19 +119,29 @@ class Encoding:
             raise
         except FaultError as fault:
             self._in_flight.trouble()
-            self._blame(fault)
+            self._blame(fault, next(deaths))
             raise
         if len(rows) == self._batch:
             self._in_flight.learn(time.monotonic() - started)
         return found
 
-    def _blame(self, fault: FaultError) -> None:
-        """Returns when the server still encodes a plain word, so that the batch is to blame; else
-        it is away."""
+    def _blame(self, fault: FaultError, death: int) -> None:
+        """Return when the batch is to blame: the server still encodes a plain word, or died of it
+        again and again.
+
+        Else the server is away.
+        """
+        if death >= DEATHS:
+            return
         try:
             self._encoder.encode([PROBE], self._served, self._outputs)
         except (FaultError, RefusedError):
             raise AwayError(self._encoder.name, str(fault)) from None
+
+
+def _distinct(items: list[Item]) -> list[Item]:
+    """The first item of each content."""
+    return list({(item.text_hash, item.image_hash): item for item in reversed(items)}.values())
 
 
 def _rows(item: Item) -> list[Row]:

@@ -38,6 +38,7 @@ class Item:
     image_hash: str = ""
     image_error: str = ""
     vectors: dict[str, Vectors] = field(default_factory=dict)
+    failed: bool = False
 
     @classmethod
     def of(cls, line: Line, product: Product, max_text_bytes: int = 0) -> Item:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .progress import journal_folder
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -14,8 +16,8 @@ class Job:
 
     With `retry` the catalogue is a rejects file, whose lines keep the numbers that they had, and `named` is
     the catalogue that they came from. `slice` is (i, n), i from 1. `max_rejects` is a count and a share of
-    the lines. `sync` is the share of the index that may be deleted because the catalogue does not hold it; None
-    deletes nothing.
+    the lines. `sync` is the share of the index that may be deleted because the catalogue does not hold
+    it; None deletes nothing.
     """
 
     catalogue: str
@@ -32,6 +34,7 @@ class Job:
     bulk_items: int = 500
     patience: float = 600.0
     resume: str = ""
+    journal: Path = field(default_factory=journal_folder)
     retry: bool = False
     named: str = ""
     format: str | None = None

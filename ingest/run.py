@@ -21,6 +21,7 @@ from .inflight import InFlight
 from .item import Item, Known
 from .job import Job
 from .prepare import Decoders
+from .progress import Progress
 from .rejects import Rejected, Rejects
 from .sync import sync
 from .tally import Report, Tally
@@ -110,15 +111,19 @@ class Run:
         )
 
     def report(self, watch: Callable[[Run], None]) -> Report:
-        if self._target is None or self._job.dry_run:
+        target = self._target
+        if target is None or self._job.dry_run:
             self._front.start(self._flow)
+            self._flow.run(watch=lambda: watch(self))
+            self._rejects.check()
         else:
-            self._front.start(self._flow, self._ready, self._encoded)
-            self._start_back(self._target)
-        self._flow.run(watch=lambda: watch(self))
-        self._rejects.check()
-        if self._target is not None and not self._job.dry_run:
-            self._finish(self._target)
+            progress = Progress(self._job.journal, target.index, self._served, target.fields)
+            with closing(progress):
+                self._front.start(self._flow, self._ready, self._encoded)
+                self._start_back(target, progress)
+                self._flow.run(watch=lambda: watch(self))
+            self._rejects.check()
+            self._finish(target)
         return self.tally.report(self.bottleneck())
 
     def bottleneck(self) -> str:
@@ -133,7 +138,7 @@ class Run:
                 return name
         return "reading"
 
-    def _start_back(self, target: Target) -> None:
+    def _start_back(self, target: Target, progress: Progress) -> None:
         encoding = Encoding(
             self._encoder,
             self._served,
@@ -141,6 +146,7 @@ class Run:
             self._patience,
             self.tally,
             self._rejects,
+            progress,
             InFlight(2, MOST_ENCODING),
             self._job.batch,
         )
@@ -150,6 +156,7 @@ class Run:
             self._patience,
             self.tally,
             self._rejects,
+            progress,
             InFlight(1, MOST_WRITING),
             self._flow.stopped,
             self._job.bulk_items,

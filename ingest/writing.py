@@ -15,6 +15,7 @@ from .errors import UnreachableError
 from .index import Target
 from .inflight import InFlight
 from .item import Item
+from .progress import Progress
 from .rejects import Rejects
 from .tally import Tally
 from .waiting import AwayError, Patience
@@ -36,6 +37,7 @@ class Writing:
         patience: Patience,
         tally: Tally,
         rejects: Rejects,
+        progress: Progress,
         in_flight: InFlight,
         stopped: threading.Event,
         bulk_items: int = BULK_ITEMS,
@@ -45,10 +47,11 @@ class Writing:
         self._patience = patience
         self._tally = tally
         self._rejects = rejects
+        self._progress = progress
         self._in_flight = in_flight
         self._stopped = stopped
         self._bulk_items = bulk_items
-        self._progress = time.monotonic()
+        self._last = time.monotonic()
 
     def work(self, source: Channel[Item]) -> None:
         again: list[Packed] = []
@@ -78,11 +81,12 @@ class Writing:
             if len(bulk) == self._bulk_items and not outcome.again:
                 self._in_flight.learn(time.monotonic() - started)
         if outcome.done or outcome.refused:
-            self._progress = time.monotonic()
+            self._last = time.monotonic()
+            self._progress.confirm([*outcome.done, *(item for item, _ in outcome.refused)])
         self._tally.add(indexed=len(outcome.done))
         for item, rejection in outcome.refused:
             self._rejects.add(item.line, item.product.id, rejection)
-        if outcome.again and time.monotonic() - self._progress > self._patience.limit:
+        if outcome.again and time.monotonic() - self._last > self._patience.limit:
             raise UnreachableError(
                 f"expected OpenSearch to take documents within {self._patience.limit:.0f} s, got it "
                 f"overloaded all that time{self._patience.go_on}"

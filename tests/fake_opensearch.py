@@ -4,6 +4,7 @@ demand."""
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -179,3 +180,15 @@ class _Handler(BaseHTTPRequestHandler):
         if source is None:
             return {"_id": identifier, "found": False}
         return {"_id": identifier, "found": True, "_source": {"ingest": source.get("ingest", {})}}
+
+
+def main() -> None:
+    """As a program: serve until stdin ends, keeping no documents; for measuring what the client costs."""
+    with FakeOpenSearch() as node:
+        node.bulk = lambda index, body: {"errors": False}  # type: ignore[method-assign]
+        print(node.url, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

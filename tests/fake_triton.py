@@ -3,11 +3,14 @@ alone."""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -140,9 +143,9 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
 
 def vector(row: Row, dimension: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     """The unit vector of a (text, picture) row: the same row, the same vector, whoever asks."""
-    seed = hashlib.sha256(row[0] + b"\0" + row[1]).digest()
-    found = np.random.default_rng(int.from_bytes(seed[:8], "little")).standard_normal(dimension)
-    return (found / np.linalg.norm(found)).astype(np.float32)
+    raw = hashlib.shake_128(row[0] + b"\0" + row[1]).digest(dimension)
+    found = np.frombuffer(raw, np.int8).astype(np.float32) + np.float32(0.5)
+    return found / np.float32(np.linalg.norm(found))
 
 
 def _strings(raw: bytes) -> list[bytes]:
@@ -152,3 +155,27 @@ def _strings(raw: bytes) -> list[bytes]:
         found.append(raw[at + 4 : at + 4 + length])
         at += 4 + length
     return found
+
+
+def main() -> None:
+    """As a program: serve until stdin ends; `--port`, `--seconds` a request, `--dimension` of EMBEDDING."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=0.0)
+    parser.add_argument("--dimension", type=int, default=768)
+    parser.add_argument("--log", help="file that gets the number of rows of each request, a line each")
+    chosen = parser.parse_args()
+    log = Path(chosen.log).open("a", buffering=1) if chosen.log else None  # noqa: SIM115 - open to the end
+    with FakeTriton(
+        port=chosen.port,
+        seconds=chosen.seconds,
+        dimensions={"EMBEDDING": chosen.dimension},
+        keep=False,
+        fault=lambda rows: print(len(rows), file=log) if log else None,
+    ) as server:
+        print(server.url, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -21,7 +21,7 @@ from mmsearch.ingest.job import Job
 from mmsearch.ingest.run import run
 from mmsearch.ingest.tally import Report
 
-from .fake_opensearch import FakeOpenSearch
+from .fake_opensearch import AnswerError, FakeOpenSearch
 from .fake_triton import FakeTriton, RefuseError, vector
 
 
@@ -58,6 +58,7 @@ class Catalogue:
             processes=0,
             patience=5.0,
             resume="mmsearch ingest x",
+            journal=folder / "journal",
         )
         self.messages: list[str] = []
 
@@ -448,3 +449,68 @@ def test_a_catalogue_that_looks_cut_deletes_nothing(
     with pytest.raises(MismatchError, match=told):
         catalogue.ingest(sync=0.1)
     assert len(catalogue.node.sources()) == 20
+
+
+def test_equal_contents_are_encoded_once(catalogue: Catalogue) -> None:
+    (catalogue.folder / "p.png").write_bytes(picture())
+    (catalogue.folder / "q.png").write_bytes(picture())
+    catalogue.write(
+        *({"id": f"a{n}", "title": "same", "image": "pq"[n % 2] + ".png"} for n in range(100)),
+        *({"id": f"b{n}", "title": f"other {n}"} for n in range(5)),
+    )
+    report = catalogue.ingest()
+    assert report.indexed == 105
+    assert report.encoded == catalogue.triton.rows <= 8  # 6, and what two batches asked at the same time
+    assert len({str(source["embedding"]) for source in catalogue.node.sources().values()}) == 6
+
+
+def test_a_refused_item_is_refused_with_all_its_equals(catalogue: Catalogue) -> None:
+    def fault(rows: Any) -> None:
+        if any(text == b"bad" for text, _ in rows):
+            raise RefuseError(grpc.StatusCode.INVALID_ARGUMENT, "no such text")
+
+    catalogue.triton.fault = fault
+    catalogue.write(*({"id": str(n), "title": "bad" if n % 2 else "good"} for n in range(10)))
+    report = catalogue.ingest()
+    assert (report.indexed, report.rejected) == (5, 5)
+
+
+def test_an_item_that_ends_the_server_each_time_is_rejected_in_the_end(catalogue: Catalogue) -> None:
+    down = iter(())
+
+    def fault(rows: Any) -> None:
+        nonlocal down
+        if next(down, False):
+            raise RefuseError(grpc.StatusCode.INTERNAL, "stub is starting")
+        if any(text == b"poison" for text, _ in rows):
+            down = iter([True, True])  # the supervisor needs a moment to start it again
+            raise RefuseError(grpc.StatusCode.INTERNAL, "stub died")
+
+    catalogue.triton.fault = fault
+    catalogue.write(*({"id": str(n), "title": "poison" if n == 1 else f"t{n}"} for n in range(4)))
+    report = catalogue.ingest(patience=60.0)
+    assert (report.indexed, report.rejected) == (3, 1)
+    assert catalogue.rejected()[0]["reason"] == "kills_encoder"
+
+
+def test_vectors_that_a_failed_run_left_are_not_encoded_again(catalogue: Catalogue) -> None:
+    catalogue.write(*({"id": str(n), "title": f"t{n}"} for n in range(40)))
+
+    def fault(method: str, path: str) -> None:
+        if path.endswith("/_bulk"):
+            raise AnswerError(503)
+
+    catalogue.node.request_fault = fault
+    with pytest.raises(UnreachableError):
+        catalogue.ingest(patience=0.5)
+    encoded = catalogue.triton.rows
+    assert 0 < encoded <= 40
+    catalogue.node.request_fault = lambda method, path: None
+    report = catalogue.ingest()
+    assert report.indexed == 40
+    assert catalogue.triton.rows == 40
+    assert report.encoded == 40 - encoded
+    assert list((catalogue.folder / "journal").iterdir()) == []
+    plain = {n: vector((f"t{n}".encode(), b""), 8) for n in range(40)}
+    for n, expected in plain.items():
+        np.testing.assert_array_equal(np.float32(catalogue.node.sources()[str(n)]["embedding"]), expected)
