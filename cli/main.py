@@ -22,6 +22,7 @@ COMMANDS = {
     "judgments": ("judgments", "Convert judgments: TREC, Search Relevance Workbench, behaviour events."),
     "tune": ("tune", "Find the technique and the weights of a hybrid."),
     "ui": ("ui", "A local page to search with pictures, two systems side by side."),
+    "dashboards": ("dashboards", "Saved objects for OpenSearch Dashboards, and the index that feeds them."),
 }
 """name → (module in mmsearch.cli[:attribute], one line of help); the attribute is `command` when not given"""
 

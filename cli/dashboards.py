@@ -1,0 +1,123 @@
+"""`mmsearch dashboards`: saved objects for OpenSearch Dashboards, and the index that feeds them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..evaluate import dashboards, querylog
+from ..ingest.connect import DEFAULT_URL, HttpError, ask, connect
+from ..ingest.errors import MmsearchError
+from ..ingest.waiting import AwayError
+
+PATH = click.Path(path_type=Path)
+PICTURES = click.option(
+    "--pictures", metavar="URL", help=f"Address of a product's picture.  [default: {dashboards.PICTURES}]"
+)
+PRODUCTS = click.option("--products", metavar="PATTERN", help="Indexes with products.  [default: products*]")
+
+
+@click.group("dashboards")
+def command() -> None:
+    """Saved objects for OpenSearch Dashboards, and the index that feeds them.
+
+    Example: mmsearch dashboards export inspection.ndjson
+    """
+
+
+@command.command("export")
+@click.argument("target", type=PATH, required=False)
+@PICTURES
+@PRODUCTS
+def export(target: Path | None, pictures: str | None, products: str | None) -> None:
+    """Write the objects for the import under Dashboards Management, Saved objects.
+
+    \b
+    Example:
+      mmsearch dashboards export inspection.ndjson --pictures "https://shop.example/{{value}}"
+    """
+    text = dashboards.ndjson(dashboards.objects(pictures=pictures, products=products))
+    if target:
+        target.write_text(text, encoding="utf-8")
+        click.echo(f"{len(text.splitlines())} objects: {target}")
+    else:
+        click.echo(text, nl=False)
+
+
+@command.command("import")
+@click.option(
+    "--dashboards", "url", default="http://127.0.0.1:5601", envvar="MMSEARCH_DASHBOARDS", show_default=True
+)
+@click.option(
+    "--user",
+    default="",
+    envvar="MMSEARCH_DASHBOARDS_USER",
+    help="The password: MMSEARCH_DASHBOARDS_PASSWORD.",
+)
+@click.option("--tenant", default="", help="A tenant of the security plugin.")
+@PICTURES
+@PRODUCTS
+def import_(url: str, user: str, tenant: str, pictures: str | None, products: str | None) -> None:
+    """Send the objects to a Dashboards server, over those of an earlier import.
+
+    Example: mmsearch dashboards import --dashboards http://127.0.0.1:5601
+    """
+    saved = dashboards.objects(pictures=pictures, products=products)
+    password = os.environ.get("MMSEARCH_DASHBOARDS_PASSWORD", "")
+    count = dashboards.send(saved, url, user=user, password=password, tenant=tenant)
+    click.echo(f"{count} objects imported; open {url.rstrip('/')}/app/dashboards#/view/mmsearch-inspection")
+
+
+@command.command("log")
+@click.option(
+    "--summary", type=click.File("r"), help="The summary of `mmsearch ingest --json`; - reads a pipe."
+)
+@click.option("--rejects", type=PATH, help="The rejects file of an ingest.")
+@click.option("--encoder", is_flag=True, help="The plugin's encoder statistics as they stand.")
+@click.option(
+    "--index", default="products", envvar="MMSEARCH_INDEX", show_default=True, help="What was ingested."
+)
+@click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
+def log(summary: Any, rejects: Path | None, encoder: bool, index: str, opensearch: str) -> None:
+    """Append to the index mmsearch-log what the dashboard shows of ingest and encoder.
+
+    Searches are logged by `mmsearch ui --log`.
+
+    \b
+    Example:
+      mmsearch ingest catalog.jsonl --json | mmsearch dashboards log --summary - --encoder
+    """
+    documents: list[dict[str, Any]] = []
+    if summary:
+        try:
+            documents.append(querylog.of_ingest(json.loads(summary.read()), index=index))
+        except (ValueError, AttributeError):
+            raise MmsearchError(
+                "expected the one line of `mmsearch ingest --json` as --summary, got other text"
+            ) from None
+    if rejects:
+        try:
+            with rejects.open("rb") as lines:
+                documents += querylog.of_rejects(lines, index=index)
+        except OSError as error:
+            raise MmsearchError(f"expected a rejects file at {rejects}, got: {error.strerror}") from None
+    client = connect(opensearch)
+    try:
+        if encoder:
+            try:
+                documents += querylog.of_stats(ask(client, "GET", "/_plugins/_mmsearch/stats"))
+            except (AwayError, HttpError) as error:
+                raise MmsearchError(
+                    f"expected the plugin's statistics from {opensearch}, got: {error}; install the plugin "
+                    f"there"
+                ) from None
+        if not documents:
+            raise MmsearchError("expected something to log, got none; give --summary, --rejects or --encoder")
+        count = querylog.write(client, documents)
+    finally:
+        client.close()
+    click.echo(f"{count} documents in {querylog.INDEX}")
