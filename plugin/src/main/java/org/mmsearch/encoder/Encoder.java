@@ -214,16 +214,21 @@ public final class Encoder {
 
     /** A call has ended: its place goes to the next in the queue. */
     void finished() {
-        Flight next;
+        Flight next = next();
+        if (next != null) {
+            // Not from here: calls that fail at once would otherwise end one inside the other, as many as queue.
+            executor.execute(() -> start(next));
+        }
+    }
+
+    private Flight next() {
         synchronized (queue) {
             inFlight--;
-            next = inFlight < options.maxInFlight() ? queue.poll() : null;
+            Flight next = inFlight < options.maxInFlight() ? queue.poll() : null;
             if (next != null) {
                 inFlight++;
             }
-        }
-        if (next != null) {
-            start(next);
+            return next;
         }
     }
 

@@ -17,6 +17,9 @@ public final class Waiter {
 
     /** The search was cancelled: it waits no longer, and the exchange is closed when no other search waits for it. */
     public void cancel() {
+        if (told.get()) {
+            return;
+        }
         leave(new EncoderException(EncoderFailure.CANCELLED, "the search was cancelled while its query was encoded"), false);
     }
 

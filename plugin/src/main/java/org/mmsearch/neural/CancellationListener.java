@@ -4,22 +4,22 @@ import org.opensearch.common.inject.Inject;
 import org.opensearch.common.lifecycle.AbstractLifecycleComponent;
 import org.opensearch.transport.TransportService;
 
-/** Connects {@link SearchCancellations} to the node's task manager, which only the injector gives out. */
+/** Connects {@link SearchScope} to the node's task manager, which only the injector gives out. */
 public final class CancellationListener extends AbstractLifecycleComponent {
 
     private final TransportService transport;
-    private final SearchCancellations cancellations;
+    private final SearchScope scope;
 
     /** Called by the injector. */
     @Inject
-    public CancellationListener(TransportService transport, SearchCancellations cancellations) {
+    public CancellationListener(TransportService transport, SearchScope scope) {
         this.transport = transport;
-        this.cancellations = cancellations;
+        this.scope = scope;
     }
 
     @Override
     protected void doStart() {
-        transport.getTaskManager().addTaskEventListeners(cancellations);
+        transport.getTaskManager().addTaskEventListeners(scope);
     }
 
     @Override

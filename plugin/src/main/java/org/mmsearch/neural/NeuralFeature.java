@@ -33,7 +33,7 @@ public final class NeuralFeature implements Closeable {
     private final NeuralClause clause;
     private final EncoderStats stats = new EncoderStats();
     private EncoderService encoders;
-    private SearchCancellations cancellations;
+    private SearchScope scope;
 
     /** @param name the clause's name on this node */
     public NeuralFeature(String name) {
@@ -64,7 +64,7 @@ public final class NeuralFeature implements Closeable {
         Environment environment,
         IndexNameExpressionResolver resolver
     ) {
-        cancellations = new SearchCancellations(threads.getThreadContext(), () -> cluster.localNode().getId());
+        scope = new SearchScope(threads.getThreadContext(), () -> cluster.localNode().getId());
         encoders = new EncoderService(
             environment.settings(),
             cluster.getClusterSettings(),
@@ -77,10 +77,10 @@ public final class NeuralFeature implements Closeable {
                 encoders.encoder(),
                 new FieldEncoders(cluster::state, resolver),
                 new ImageLimits(environment.settings(), cluster.getClusterSettings()),
-                cancellations
+                scope
             )
         );
-        return List.of(cancellations);
+        return List.of(scope);
     }
 
     /** The search-pipeline processors, where their names are ours. */
@@ -90,7 +90,7 @@ public final class NeuralFeature implements Closeable {
 
     /** Lets a rewrite know its task. */
     public List<ActionFilter> actionFilters() {
-        return List.of(cancellations);
+        return List.of(scope);
     }
 
     /** Started by the injector. */

@@ -99,7 +99,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
                 .encoder(request, context.getWriteableRegistry(), field, body.modelId());
             return model == null ? new MatchNoneQueryBuilder() : encoded(context, request, model);
         } catch (IllegalArgumentException e) {
-            throw Failures.prefixed(clause.name(), e);
+            throw new IllegalArgumentException("[" + clause.name() + "] " + e.getMessage(), e);
         }
     }
 
@@ -127,7 +127,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
                     CutoffRound.leastScore(
                         client,
                         request,
-                        services.cancellations().task(),
+                        services.scope().task(),
                         knn,
                         body,
                         ActionListener.map(found, least -> cut(knn, least))

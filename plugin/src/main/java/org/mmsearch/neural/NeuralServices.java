@@ -8,6 +8,6 @@ import org.mmsearch.encoder.Encoder;
  * @param encoder makes vectors
  * @param fields knows which encoder a field belongs to
  * @param images knows which pictures are taken
- * @param cancellations tells when the search is given up
+ * @param scope tells when the search is given up
  */
-public record NeuralServices(Encoder encoder, FieldEncoders fields, ImageLimits images, SearchCancellations cancellations) {}
+public record NeuralServices(Encoder encoder, FieldEncoders fields, ImageLimits images, SearchScope scope) {}

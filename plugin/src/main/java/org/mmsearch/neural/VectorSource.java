@@ -2,8 +2,10 @@ package org.mmsearch.neural;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 
 import org.mmsearch.encoder.EncoderException;
+import org.mmsearch.encoder.EncoderInput;
 import org.mmsearch.encoder.EncoderModel;
 import org.mmsearch.encoder.Waiter;
 import org.opensearch.action.IndicesRequest;
@@ -50,13 +52,18 @@ final class VectorSource {
     float[] remembered(QueryVector query) {
         List<float[]> vectors = new ArrayList<>(query.parts().size());
         for (QueryVector.Part part : query.parts()) {
-            float[] vector = part.input() == null ? null : services.encoder().cached(model, part.input());
+            float[] vector = part.input() == null ? null : remembered(part.input());
             if (vector == null) {
                 return null;
             }
             vectors.add(vector);
         }
         return query.blend(vectors);
+    }
+
+    private float[] remembered(EncoderInput input) {
+        float[] vector = services.scope().vectors().get(new SearchScope.Wanted(model, input));
+        return vector == null ? services.encoder().cached(model, input) : vector;
     }
 
     /**
@@ -71,7 +78,7 @@ final class VectorSource {
             context
         );
         Gathering gathering = new Gathering(query.parts().size(), blended);
-        gathering.whenOver(services.cancellations().watch(() -> gathering.failed(Failures.cancelled(clause))));
+        gathering.whenOver(services.scope().watch(() -> gathering.failed(Failures.cancelled(clause))));
         for (int i = 0; i < query.parts().size(); i++) {
             int at = i;
             QueryVector.Part part = query.parts().get(i);
@@ -87,8 +94,16 @@ final class VectorSource {
     }
 
     private void encode(QueryVector.Part part, int at, Gathering gathering) {
+        Map<SearchScope.Wanted, float[]> asked = services.scope().vectors();
+        SearchScope.Wanted wanted = new SearchScope.Wanted(model, part.input());
+        float[] known = asked.get(wanted);
+        if (known != null) {
+            gathering.came(at, known);
+            return;
+        }
         Waiter waiter = services.encoder().encode(model, part.input(), budgetMillis(), (vector, failure) -> {
             if (failure == null) {
+                asked.put(wanted, vector);
                 gathering.came(at, vector);
             } else {
                 gathering.failed(new EncoderException(

@@ -32,7 +32,7 @@ import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
 /** A node whose encoder misbehaves: each cause told apart, nobody kept waiting, other searches unharmed. */
-@ClusterScope(scope = Scope.SUITE, numDataNodes = 1, supportsDedicatedMasters = false)
+@ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class NeuralFaultsIT extends NeuralIT {
 
     private static final String NEURAL = "{\"query\": {\"neural\": {\"v\": {\"query_text\": \"a chair\", \"k\": 3}}}}";
@@ -70,14 +70,19 @@ public class NeuralFaultsIT extends NeuralIT {
         ids(ask("products", """
             {"query": {"bool": {"should": [{"neural": {"v": {"query_text": "a"}}}, {"neural": {"v": {"query_text": "a", "k": 3}}}]}}}"""));
         assertEquals(1, triton.calls.size());
-        MultiSearchRequest twenty = new MultiSearchRequest();
+    }
+
+    public void testOneCallForAMultiSearchThatSaysTheSameTwentyTimesWithTheCacheOff_wish4() {
+        set(Settings.builder().put("mmsearch.cache.size", "0b"));
+        // One after the other, so that no two of them can share a call.
+        MultiSearchRequest twenty = new MultiSearchRequest().maxConcurrentSearchRequests(1);
         for (int i = 0; i < 20; i++) {
             twenty.add(asked("products", NEURAL));
         }
         for (MultiSearchResponse.Item item : client().multiSearch(twenty).actionGet()) {
             assertEquals("p7", ids(item.getResponse()).get(0));
         }
-        assertEquals(2, triton.calls.size());
+        assertEquals(1, triton.calls.size());
     }
 
     public void testKilledEncoder() throws Exception {

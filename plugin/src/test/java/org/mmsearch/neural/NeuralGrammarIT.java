@@ -16,7 +16,7 @@ import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
 /** Every key of the neural clause on a real node. Product {@code pN} lies at the angle N/10, a text of N letters too. */
-@ClusterScope(scope = Scope.SUITE, numDataNodes = 1, supportsDedicatedMasters = false)
+@ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class NeuralGrammarIT extends NeuralIT {
 
     private static final String GIF = Base64.getEncoder().encodeToString(new byte[] { 'G', 'I', 'F', '8', '9', 'a', 2, 0, 3, 0 });

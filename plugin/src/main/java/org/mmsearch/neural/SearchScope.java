@@ -6,6 +6,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Supplier;
 
+import org.mmsearch.encoder.EncoderInput;
+import org.mmsearch.encoder.EncoderModel;
 import org.opensearch.action.ActionRequest;
 import org.opensearch.action.support.ActionFilter;
 import org.opensearch.action.support.ActionFilterChain;
@@ -19,22 +21,25 @@ import org.opensearch.tasks.Task;
 import org.opensearch.tasks.TaskManager;
 
 /**
- * Lets a rewrite know that its search was cancelled. A rewrite does not see its task: the filter leaves it in the thread
- * context, where the rewrite, which follows on the same thread, finds it.
+ * What a rewrite knows of the search that it works for: whether it is cancelled, and the vectors that the same request has
+ * already asked for. A rewrite sees neither by itself: the filter leaves them in the thread context, where the rewrite,
+ * which follows on the same thread, finds them.
  */
-public final class SearchCancellations implements ActionFilter, TaskManager.TaskEventListeners {
+public final class SearchScope implements ActionFilter, TaskManager.TaskEventListeners {
 
     private static final String TASK = "mmsearch.task";
+    private static final String VECTORS = "mmsearch.vectors";
 
     private final ThreadContext context;
     private final Supplier<String> node;
+    private final Map<Long, Map<Wanted, float[]>> requests = new ConcurrentHashMap<>();
     private final Map<CancellableTask, List<Runnable>> watched = new ConcurrentHashMap<>();
 
     /**
      * @param context the node's
      * @param node the node's id, known once it has started
      */
-    public SearchCancellations(ThreadContext context, Supplier<String> node) {
+    public SearchScope(ThreadContext context, Supplier<String> node) {
         this.context = context;
         this.node = node;
     }
@@ -59,6 +64,15 @@ public final class SearchCancellations implements ActionFilter, TaskManager.Task
             return actions.isEmpty() ? null : actions;
         });
     }
+
+    /** The vectors of this request, the searches of a {@code _msearch} and the legs of a hybrid included. */
+    Map<Wanted, float[]> vectors() {
+        Map<Wanted, float[]> vectors = context.getTransient(VECTORS);
+        return vectors == null ? new ConcurrentHashMap<>() : vectors;
+    }
+
+    /** What a vector is remembered by in its request. */
+    record Wanted(EncoderModel model, EncoderInput input) {}
 
     /** The task of the search that this thread works for, or null. */
     TaskId task() {
@@ -92,13 +106,22 @@ public final class SearchCancellations implements ActionFilter, TaskManager.Task
             chain.proceed(task, action, request, listener);
             return;
         }
+        Map<Wanted, float[]> vectors = vectorsOf(request.getParentTask());
+        requests.put(task.getId(), vectors);
         // A search inside another one, as _msearch and hybrid make them, has its own task.
-        ThreadContext.StoredContext outer = context.newStoredContext(true, List.of(TASK));
+        ThreadContext.StoredContext outer = context.newStoredContext(true, List.of(TASK, VECTORS));
         try {
             context.putTransient(TASK, task);
-            chain.proceed(task, action, request, listener);
+            context.putTransient(VECTORS, vectors);
+            chain.proceed(task, action, request, ActionListener.runAfter(listener, () -> requests.remove(task.getId())));
         } finally {
             outer.close();
         }
+    }
+
+    /** The vectors of the request that the task belongs to; new ones where it begins one. */
+    private Map<Wanted, float[]> vectorsOf(TaskId parent) {
+        Map<Wanted, float[]> vectors = parent.isSet() && parent.getNodeId().equals(node.get()) ? requests.get(parent.getId()) : null;
+        return vectors == null ? new ConcurrentHashMap<>() : vectors;
     }
 }

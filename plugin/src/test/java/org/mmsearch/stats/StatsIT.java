@@ -1,0 +1,83 @@
+package org.mmsearch.stats;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+
+import org.mmsearch.MmsearchIT;
+import org.opensearch.client.Request;
+import org.opensearch.client.ResponseException;
+import org.opensearch.common.xcontent.XContentHelper;
+import org.opensearch.common.xcontent.XContentType;
+import org.opensearch.plugins.Plugin;
+import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
+import org.opensearch.test.OpenSearchIntegTestCase.Scope;
+import org.opensearch.transport.Netty4ModulePlugin;
+
+/** {@code GET _plugins/_mmsearch/stats} over HTTP, of two nodes. */
+@ClusterScope(scope = Scope.SUITE, numDataNodes = 2, numClientNodes = 0, supportsDedicatedMasters = false)
+public class StatsIT extends MmsearchIT {
+
+    @Override
+    protected Collection<Class<? extends Plugin>> nodePlugins() {
+        List<Class<? extends Plugin>> plugins = new ArrayList<>(super.nodePlugins());
+        plugins.add(Netty4ModulePlugin.class);
+        return plugins;
+    }
+
+    @Override
+    protected boolean addMockHttpTransport() {
+        return false;
+    }
+
+    public void testJson() throws IOException {
+        String json = get("/_plugins/_mmsearch/stats");
+        Map<String, Object> all = XContentHelper.convertToMap(XContentType.JSON.xContent(), json, true);
+        assertEquals(Map.of("total", 2, "successful", 2, "failed", 0), all.get("_nodes"));
+        Map<?, ?> nodes = (Map<?, ?>) all.get("nodes");
+        assertEquals(2, nodes.size());
+        nodes.values().forEach(node -> {
+            Map<?, ?> encoder = (Map<?, ?>) ((Map<?, ?>) node).get("encoder");
+            for (String key : List.of("calls", "retries", "coalesced", "in_flight", "queued", "cache", "failures", "endpoints", "latency")) {
+                assertTrue(key, encoder.containsKey(key));
+            }
+            assertEquals("closed", ((Map<?, ?>) ((List<?>) encoder.get("endpoints")).get(0)).get("breaker"));
+            assertTrue(((Map<?, ?>) ((Map<?, ?>) node).get("hybrid")).containsKey("legs"));
+        });
+    }
+
+    public void testOneNode() throws IOException {
+        String name = internalCluster().getNodeNames()[0];
+        assertTrue(get("/_plugins/_mmsearch/stats/" + name).contains("\"total\":1"));
+    }
+
+    public void testPrometheus() throws IOException {
+        String text = get("/_plugins/_mmsearch/stats?format=prometheus");
+        for (String name : internalCluster().getNodeNames()) {
+            String node = "node=\"" + name + "\"";
+            assertTrue(text, text.contains("mmsearch_encoder_calls{" + node + "} 0\n"));
+            assertTrue(text, text.contains("mmsearch_encoder_failures{" + node + ",cause=\"deadline\"} 0\n"));
+            assertTrue(text, text.contains("mmsearch_encoder_latency_encode_ms_bucket{" + node + ",le=\"+Inf\"} 0\n"));
+            assertTrue(text, text.contains("mmsearch_encoder_endpoint_breaker{" + node + ",url=\"http://127.0.0.1:8000\"} 0\n"));
+        }
+        assertEquals("each type is told once", 1, text.split("# TYPE mmsearch_encoder_calls gauge\n", -1).length - 1);
+        for (String line : text.split("\n")) {
+            assertTrue(line, line.startsWith("# TYPE ") || line.matches("[a-z0-9_]+\\{[^}]*\\} [0-9.eE+-]+"));
+        }
+    }
+
+    public void testAnotherFormat() {
+        ResponseException e = expectThrows(ResponseException.class, () -> get("/_plugins/_mmsearch/stats?format=xml"));
+        assertEquals(400, e.getResponse().getStatusLine().getStatusCode());
+    }
+
+    private static String get(String path) throws IOException {
+        return new String(
+            getRestClient().performRequest(new Request("GET", path)).getEntity().getContent().readAllBytes(),
+            StandardCharsets.UTF_8
+        );
+    }
+}
