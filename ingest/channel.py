@@ -55,16 +55,14 @@ class Channel(Generic[T]):
     def get(self, most: int, linger: float = 0.0, *, wait: bool = True) -> list[T]:
         """Up to `most` items: waits for the first, then at most `linger` seconds for more.
 
-        Empty means the end, or, without `wait`, that nothing is there now.
+        Empty means the end, or, without `wait`, that nothing came within `linger`.
         """
         with self._changed:
             while wait and not self._items and self._writers:
                 self._check()
                 self._changed.wait()
             deadline = time.monotonic() + linger
-            while (
-                wait and len(self._items) < min(most, self._count) and self._writers and not self._crowded()
-            ):
+            while len(self._items) < min(most, self._count) and self._writers and not self._crowded():
                 self._check()
                 left = deadline - time.monotonic()
                 if left <= 0:

@@ -47,7 +47,7 @@ class Rejects:
             "message": rejection.message,
             "from": self._origin,
         }
-        text = orjson.dumps(entry)[:-1] + b"," + _original(line.raw) + b"}\n"
+        text = orjson.dumps(entry)[:-1] + b"," + _original(line.raw, rejection) + b"}\n"
         with self._lock:
             if self._file is None:
                 self._file = self.path.open("wb")
@@ -76,13 +76,13 @@ class Rejects:
             self._file.close()
 
 
-def _original(raw: bytes) -> bytes:
+def _original(raw: bytes, rejection: Rejection) -> bytes:
     """`"record": {...}` byte for byte where the line is an object, else its text as `"raw"`."""
     text = raw.strip()
     field = _RECORD[1:] + text
     try:
-        # Checked in place: a record at the parser's depth limit could be read alone, but not one level down.
-        if isinstance(orjson.loads(b"{" + field + b"}")["record"], dict):
+        # What is nested too deep for us would be too deep for whoever reads the file.
+        if rejection.reason != "too_deep" and isinstance(orjson.loads(text), dict):
             return field
     except orjson.JSONDecodeError:
         pass  # told below, as text

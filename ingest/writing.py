@@ -67,9 +67,11 @@ class Writing:
             again = put_off + again
             if not overloaded:
                 pause = 0.0
-            else:
-                self._in_flight.trouble()
-                pause = min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+                continue
+            self._in_flight.trouble()
+            # A node that takes some documents needs a breath, one that takes none a rest.
+            taken = len(put_off) < len(bulk)
+            pause = FIRST_PAUSE if taken else min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
 
     def _send(self, bulk: list[Packed]) -> tuple[list[Packed], bool]:
         """Send one bulk; what is to be sent again, and whether OpenSearch is overloaded."""

@@ -3,7 +3,9 @@ demand."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -40,12 +42,10 @@ class FakeOpenSearch:
         self.item_fault: Callable[[str], int] = lambda identifier: 0
         self.cut: Callable[[], bool] = lambda: False
         self.lock = threading.Lock()
-        handler = type("Handler", (_Handler,), {"node": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
+        self.connections: set[socket.socket] = set()
+        self.port = port
+        self.start()
         self.url = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def __enter__(self) -> FakeOpenSearch:
         return self
@@ -55,9 +55,20 @@ class FakeOpenSearch:
     ) -> None:
         self.stop()
 
+    def start(self) -> None:
+        handler = type("Handler", (_Handler,), {"node": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
     def stop(self) -> None:
+        """Stop listening and cut every connection, as a node that is killed does; documents stay."""
         self._server.shutdown()
         self._server.server_close()
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def sources(self, name: str = "products") -> dict[str, dict[str, Any]]:
         return self.documents[self.aliases.get(name, name)]
@@ -99,6 +110,19 @@ class FakeOpenSearch:
 class _Handler(BaseHTTPRequestHandler):
     node: FakeOpenSearch
     protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        super().setup()
+        self.node.connections.add(self.request)
+
+    def finish(self) -> None:
+        self.node.connections.discard(self.request)
+        with contextlib.suppress(OSError):  # the connection was cut
+            super().finish()
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            super().handle()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Nothing: the test's own output is enough."""
