@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 
+import org.mmsearch.answers.DefaultAnswers;
 import org.mmsearch.hybrid.HybridFeature;
 import org.mmsearch.neural.NeuralFeature;
 import org.mmsearch.stats.NodeStats;
@@ -35,11 +36,14 @@ import org.opensearch.plugins.Plugin;
 import org.opensearch.plugins.SearchPipelinePlugin;
 import org.opensearch.plugins.SearchPlugin;
 import org.opensearch.repositories.RepositoriesService;
+import org.opensearch.rest.RestHeaderDefinition;
 import org.opensearch.rest.RestController;
 import org.opensearch.rest.RestHandler;
 import org.opensearch.script.ScriptService;
 import org.opensearch.search.fetch.FetchSubPhase;
+import org.opensearch.search.pipeline.SearchPhaseResultsProcessor;
 import org.opensearch.search.pipeline.SearchRequestProcessor;
+import org.opensearch.search.pipeline.SearchResponseProcessor;
 import org.opensearch.search.pipeline.Processor;
 import org.opensearch.threadpool.ExecutorBuilder;
 import org.opensearch.threadpool.ThreadPool;
@@ -53,6 +57,7 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     private final NeuralFeature neural;
     private final NodeStats stats = new NodeStats();
     private final HybridFeature hybrid;
+    private DefaultAnswers answers;
 
     /**
      * @param settings the node's settings
@@ -115,11 +120,17 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
         IndexNameExpressionResolver indexNameExpressionResolver,
         Supplier<RepositoriesService> repositoriesServiceSupplier
     ) {
+        answers = new DefaultAnswers(
+            threadPool.getThreadContext(),
+            clusterService,
+            indexNameExpressionResolver,
+            namedWriteableRegistry
+        );
         hybrid.open(clusterService, threadPool, indexNameExpressionResolver, namedWriteableRegistry);
         List<Object> components = new ArrayList<>(
             neural.components(clusterService, threadPool, environment, indexNameExpressionResolver)
         );
-        components.add(stats.with("encoder", neural::numbers));
+        components.add(stats.with("encoder", neural::numbers).with("hybrid", hybrid.stats()::asMap));
         return components;
     }
 
@@ -152,10 +163,26 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     }
 
     @Override
+    public Map<String, Processor.Factory<SearchPhaseResultsProcessor>> getSearchPhaseResultsProcessors(Parameters parameters) {
+        return names.official() ? hybrid.phaseResultsProcessors() : Map.of();
+    }
+
+    @Override
+    public Map<String, Processor.Factory<SearchResponseProcessor>> getResponseProcessors(Parameters parameters) {
+        return names.official() ? hybrid.responseProcessors() : Map.of();
+    }
+
+    @Override
     public List<ActionFilter> getActionFilters() {
         List<ActionFilter> filters = new ArrayList<>(neural.actionFilters());
         filters.addAll(hybrid.actionFilters());
+        filters.add(answers);
         return filters;
+    }
+
+    @Override
+    public Collection<RestHeaderDefinition> getRestHeaders() {
+        return List.of(DefaultAnswers.restHeader());
     }
 
     @Override

@@ -18,6 +18,7 @@ import org.opensearch.core.xcontent.XContentParser;
 import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.plugins.Plugin;
 import org.opensearch.test.OpenSearchIntegTestCase;
+import org.opensearch.transport.client.Client;
 
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
@@ -47,11 +48,21 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
                "title": {"type": "text"},
                "color": {"type": "keyword"},
                "price": {"type": "float"},
-               "v": {"type": "knn_vector", "dimension": %d, "space_type": "l2",
+               "v": {"type": "knn_vector", "dimension": %s, "space_type": "l2",
                      "method": {"name": "hnsw", "engine": "lucene"}}}}
             """.formatted(dimension);
         assertAcked(client().admin().indices().prepareCreate(name).setSettings(settings).setMapping(mapping));
         ensureGreen(name);
+    }
+
+    /** The node that parses and coordinates, as one and the same does for REST. */
+    private static String node() {
+        return internalCluster().getNodeNames()[0];
+    }
+
+    /** @return a client of the node that {@link #asked} parses on */
+    protected static Client asker() {
+        return internalCluster().client(node());
     }
 
     /**
@@ -61,7 +72,7 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
      * @param body the request's body
      */
     protected static SearchResponse ask(String index, String body) {
-        return client().search(asked(index, body)).actionGet();
+        return asker().search(asked(index, body)).actionGet();
     }
 
     /** @return the message of a search that must fail with status 400 */
@@ -73,7 +84,7 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
 
     /** @return a search request of a JSON body */
     protected static SearchRequest asked(String index, String body) {
-        NamedXContentRegistry registry = internalCluster().getInstance(NamedXContentRegistry.class);
+        NamedXContentRegistry registry = internalCluster().getInstance(NamedXContentRegistry.class, node());
         try (
             XContentParser parser = XContentType.JSON.xContent()
                 .createParser(registry, DeprecationHandler.THROW_UNSUPPORTED_OPERATION, body)

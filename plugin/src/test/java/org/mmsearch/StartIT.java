@@ -14,7 +14,7 @@ public class StartIT extends MmsearchIT {
         for (int i = 0; i < 3; i++) {
             client().prepareIndex("products")
                 .setId("p" + i)
-                .setSource("{\"title\": \"chair\", \"v\": [%d, 0]}".formatted(i), XContentType.JSON)
+                .setSource("{\"title\": \"chair\", \"v\": [%s, 0]}".formatted(i), XContentType.JSON)
                 .setRefreshPolicy(WriteRequest.RefreshPolicy.IMMEDIATE)
                 .get();
         }

@@ -7,6 +7,7 @@ import org.mmsearch.fusion.Fusion;
 import org.opensearch.action.IndicesRequest;
 import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.support.IndicesOptions;
+import org.opensearch.cluster.ClusterState;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
 import org.opensearch.cluster.service.ClusterService;
 import org.opensearch.common.SetOnce;
@@ -42,10 +43,12 @@ final class Coordinator {
     /** Replaces the hybrid. */
     QueryBuilder fuse(HybridQueryBuilder hybrid, QueryCoordinatorContext context) {
         SearchRequest request = searchRequest(context.getSearchRequest());
-        Fusion asked = hybrid.options().fusion() == null ? Fusion.DEFAULT : hybrid.options().fusion();
-        Fusion fusion = asked.validate(hybrid.queries().size()).window(hybrid.window(asked));
-        new HybridRequest(clause.name(), request).validate(fusion.window());
-        SearchTarget target = SearchTarget.of(request, cluster.state(), cluster.operationRouting(), resolver, registry);
+        ClusterState state = cluster.state();
+        HybridRequest checked = new HybridRequest(clause.name(), request).validate();
+        SearchTarget target = SearchTarget.of(request, state, cluster.operationRouting(), resolver, registry);
+        Fusion asked = asked(hybrid, request, target, state);
+        Fusion fusion = hybrid.narrowed(asked).window(hybrid.window(asked));
+        checked.validate(fusion.window());
         Legs described = hybrid.describe(fusion);
         List<QueryBuilder> legs = pushed(hybrid.queries(), hybrid.pushedFilter());
         if (context.validate()) {
@@ -64,6 +67,37 @@ final class Coordinator {
             listener.onResponse(null);
         }, listener::onFailure)));
         return new PendingQueryBuilder(winners::get);
+    }
+
+    private Fusion asked(HybridQueryBuilder hybrid, SearchRequest request, SearchTarget target, ClusterState state) {
+        if (hybrid.options().fusion() != null) {
+            return hybrid.options().fusion();
+        }
+        Fusion pipeline = new PipelineFusion(clause.name(), state).of(request, notes.current(), target.indices());
+        return pipeline == null ? Fusion.DEFAULT : pipeline;
+    }
+
+    /** Rewrites each query by itself and leaves out those whose encoder fails. */
+    QueryBuilder rewriteEach(HybridQueryBuilder hybrid, QueryCoordinatorContext context) {
+        SetOnce<QueryBuilder> rest = new SetOnce<>();
+        SearchNotes search = notes.current();
+        context.registerAsyncAction(
+            (client, listener) -> new LegRewrites(context).run(client, hybrid.queries(), ActionListener.wrap(outcome -> {
+                List<String> names = hybrid.describe(Fusion.DEFAULT).names();
+                for (int i = 0; i < outcome.failures().size(); i++) {
+                    Exception failure = outcome.failures().get(i);
+                    if (failure != null) {
+                        clause.stats().legSkipped();
+                        if (search != null) {
+                            search.degraded(new DegradedLeg(names.get(i), failure.getMessage()));
+                        }
+                    }
+                }
+                rest.set(hybrid.keep(outcome.kept(), outcome.legs()));
+                listener.onResponse(null);
+            }, listener::onFailure))
+        );
+        return new PendingQueryBuilder(rest::get);
     }
 
     /** The request as a search: other requests that rewrite queries name indices as a search does. */

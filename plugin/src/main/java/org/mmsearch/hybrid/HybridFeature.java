@@ -1,7 +1,10 @@
 package org.mmsearch.hybrid;
 
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
+import org.mmsearch.fusion.Fusion;
 import org.opensearch.action.support.ActionFilter;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
 import org.opensearch.cluster.service.ClusterService;
@@ -10,6 +13,9 @@ import org.opensearch.plugins.SearchPlugin.AggregationSpec;
 import org.opensearch.plugins.SearchPlugin.QuerySpec;
 import org.opensearch.plugins.SearchPlugin.SearchExtSpec;
 import org.opensearch.search.fetch.FetchSubPhase;
+import org.opensearch.search.pipeline.Processor;
+import org.opensearch.search.pipeline.SearchPhaseResultsProcessor;
+import org.opensearch.search.pipeline.SearchResponseProcessor;
 import org.opensearch.threadpool.ThreadPool;
 
 /** All that the plugin class registers for the {@code hybrid} clause. */
@@ -62,6 +68,27 @@ public final class HybridFeature {
     /** What an answer says of legs that are missing from it. */
     public List<SearchExtSpec<?>> searchExts() {
         return List.of(new SearchExtSpec<>(MmsearchExt.NAME, MmsearchExt::new, MmsearchExt::parse));
+    }
+
+    /** The classic processors that name a fusion. */
+    public Map<String, Processor.Factory<SearchPhaseResultsProcessor>> phaseResultsProcessors() {
+        Map<String, Processor.Factory<SearchPhaseResultsProcessor>> processors = new HashMap<>();
+        for (String type : FusionProcessor.TYPES) {
+            processors.put(type, FusionProcessor.factory(type, this::inline));
+        }
+        return processors;
+    }
+
+    /** The classic processor that explained hybrids. */
+    public Map<String, Processor.Factory<SearchResponseProcessor>> responseProcessors() {
+        return Map.of(ExplanationProcessor.TYPE, ExplanationProcessor.factory());
+    }
+
+    private void inline(Fusion fusion) {
+        SearchNotes search = notes.current();
+        if (search != null) {
+            search.inlineFusion(fusion);
+        }
     }
 
     /** Gives the clause what it works with. */

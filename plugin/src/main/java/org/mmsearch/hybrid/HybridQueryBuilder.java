@@ -38,9 +38,22 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
     private final List<QueryBuilder> queries;
     private final QueryBuilder filter;
     private final HybridOptions options;
+    /** Where encoders may fail: the positions of the legs that did not, once that is known. It never leaves the coordinating node. */
+    private final List<Integer> kept;
 
     HybridQueryBuilder(HybridClause clause, List<QueryBuilder> queries, QueryBuilder filter, HybridOptions options) {
+        this(clause, queries, filter, options, null);
+    }
+
+    private HybridQueryBuilder(
+        HybridClause clause,
+        List<QueryBuilder> queries,
+        QueryBuilder filter,
+        HybridOptions options,
+        List<Integer> kept
+    ) {
         this.clause = clause;
+        this.kept = kept;
         this.queries = List.copyOf(queries);
         this.filter = filter;
         this.options = options;
@@ -52,6 +65,7 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
         queries = in.readNamedWriteableList(QueryBuilder.class);
         filter = in.readOptionalNamedWriteable(QueryBuilder.class);
         options = new HybridOptions(in);
+        kept = null;
     }
 
     @Override
@@ -82,6 +96,19 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
         return fusion.window() > 0 ? fusion.window() : DEFAULT_WINDOW;
     }
 
+    /** A fusion of all the queries, checked against them and narrowed to those that are left. */
+    Fusion narrowed(Fusion fusion) {
+        if (kept == null) {
+            return fusion.validate(queries.size());
+        }
+        return fusion.only(kept);
+    }
+
+    /** This with some of its queries, rewritten. */
+    HybridQueryBuilder keep(List<Integer> positions, List<QueryBuilder> rewritten) {
+        return new HybridQueryBuilder(clause, rewritten, filter, options, positions).boost(boost()).queryName(queryName());
+    }
+
     /** What is known of the legs, under a fusion. */
     Legs describe(Fusion fusion) {
         List<String> names = new ArrayList<>(queries.size());
@@ -91,7 +118,7 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
             if (name != null) {
                 named.add(i);
             }
-            names.add(name == null ? String.valueOf(i) : name);
+            names.add(name == null ? String.valueOf(kept == null ? i : kept.get(i)) : name);
         }
         return new Legs(names, named, fusion, options.cutoff(), options.totals(), options.evidence());
     }
@@ -106,7 +133,7 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
     }
 
     private HybridQueryBuilder copy(List<QueryBuilder> otherQueries, QueryBuilder otherFilter) {
-        return new HybridQueryBuilder(clause, otherQueries, otherFilter, options).boost(boost()).queryName(queryName());
+        return new HybridQueryBuilder(clause, otherQueries, otherFilter, options, kept).boost(boost()).queryName(queryName());
     }
 
     @Override
@@ -114,6 +141,9 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
         QueryCoordinatorContext coordinator = context.convertToCoordinatorContext();
         if (coordinator == null) {
             return this;
+        }
+        if (options.onEncoderFailure() == OnEncoderFailure.SKIP && kept == null && context.validate() == false) {
+            return clause.coordinator().rewriteEach(this, coordinator);
         }
         List<QueryBuilder> rewritten = new ArrayList<>(queries.size());
         boolean changed = false;

@@ -13,12 +13,8 @@ import org.opensearch.transport.RemoteClusterAware;
  */
 record HybridRequest(String clause, SearchRequest request) {
 
-    /**
-     * Refuses what a fused window cannot answer.
-     *
-     * @param window of the hybrid
-     */
-    void validate(int window) {
+    /** Refuses what a fused window cannot answer. */
+    HybridRequest validate() {
         if (request.scroll() != null) {
             refuse("does not go with scroll, whose pages would each be fused anew: use a point in time with from, size or search_after");
         }
@@ -27,12 +23,21 @@ record HybridRequest(String clause, SearchRequest request) {
                 refuse("does not reach remote clusters, got [" + index + "]: search each cluster by itself");
             }
         }
+        if (request.source() != null && request.source().slice() != null) {
+            refuse("does not go with [slice], whose parts would each be fused by themselves");
+        }
+        return this;
+    }
+
+    /**
+     * Refuses pages that the fused window does not reach.
+     *
+     * @param window of the hybrid
+     */
+    void validate(int window) {
         SearchSourceBuilder source = request.source();
         if (source == null) {
             return;
-        }
-        if (source.slice() != null) {
-            refuse("does not go with [slice], whose parts would each be fused by themselves");
         }
         if (source.query() instanceof HybridQueryBuilder) {
             int from = source.from() == -1 ? SearchService.DEFAULT_FROM : source.from();

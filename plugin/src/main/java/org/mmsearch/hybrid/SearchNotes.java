@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
+import org.mmsearch.fusion.Fusion;
 import org.opensearch.action.search.ShardSearchFailure;
 import org.opensearch.core.tasks.TaskId;
 import org.opensearch.search.profile.ProfileShardResult;
@@ -13,21 +14,41 @@ import org.opensearch.search.profile.ProfileShardResult;
 final class SearchNotes {
 
     private final TaskId task;
+    private final String pipeline;
     private final List<ShardSearchFailure> failures = new ArrayList<>();
     private final List<DegradedLeg> degraded = new ArrayList<>();
     private final Map<String, ProfileShardResult> profiles = new LinkedHashMap<>();
     private boolean timedOut;
+    private Fusion inlineFusion;
 
-    SearchNotes(TaskId task) {
+    /**
+     * @param task of the search
+     * @param pipeline the search pipeline that its request names, or null; the request that a rewrite sees has lost it
+     */
+    SearchNotes(TaskId task, String pipeline) {
         this.task = task;
+        this.pipeline = pipeline;
     }
 
     TaskId task() {
         return task;
     }
 
+    String pipeline() {
+        return pipeline;
+    }
+
     synchronized void failed(List<ShardSearchFailure> more) {
         failures.addAll(more);
+    }
+
+    synchronized void inlineFusion(Fusion fusion) {
+        inlineFusion = fusion;
+    }
+
+    /** The fusion of a search pipeline that stands in the request itself, or null. */
+    synchronized Fusion inlineFusion() {
+        return inlineFusion;
     }
 
     synchronized void timedOut() {

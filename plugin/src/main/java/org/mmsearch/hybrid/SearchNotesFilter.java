@@ -1,15 +1,16 @@
 package org.mmsearch.hybrid;
 
-import java.util.LinkedHashMap;
 import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.HashSet;
 import java.util.function.Supplier;
 
 import org.opensearch.action.ActionRequest;
 import org.opensearch.action.search.SearchAction;
+import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.search.SearchResponse;
 import org.opensearch.action.search.SearchResponseSections;
 import org.opensearch.action.search.ShardSearchFailure;
@@ -21,6 +22,7 @@ import org.opensearch.core.action.ActionListener;
 import org.opensearch.core.action.ActionResponse;
 import org.opensearch.core.tasks.TaskId;
 import org.opensearch.search.SearchExtBuilder;
+import org.opensearch.search.aggregations.InternalAggregations;
 import org.opensearch.search.internal.InternalSearchResponse;
 import org.opensearch.search.profile.ProfileShardResult;
 import org.opensearch.search.profile.SearchProfileShardResults;
@@ -66,7 +68,7 @@ final class SearchNotesFilter implements ActionFilter {
             chain.proceed(task, action, request, listener);
             return;
         }
-        SearchNotes notes = new SearchNotes(new TaskId(localNode.get(), task.getId()));
+        SearchNotes notes = new SearchNotes(new TaskId(localNode.get(), task.getId()), ((SearchRequest) request).pipeline());
         ActionListener<Response> noted = ActionListener.wrap(
             response -> listener.onResponse((Response) add(notes, (SearchResponse) response)),
             listener::onFailure
@@ -105,7 +107,7 @@ final class SearchNotesFilter implements ActionFilter {
         }
         SearchResponseSections sections = new InternalSearchResponse(
             response.getHits(),
-            (org.opensearch.search.aggregations.InternalAggregations) response.getAggregations(),
+            (InternalAggregations) response.getAggregations(),
             response.getSuggest(),
             profiles.isEmpty() ? null : new SearchProfileShardResults(profiles),
             response.isTimedOut() || notes.isTimedOut(),

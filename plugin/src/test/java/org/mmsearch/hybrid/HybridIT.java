@@ -41,7 +41,7 @@ public class HybridIT extends MmsearchIT {
 
     private void index(String id, String title, String color, Float price, int x) {
         String body = """
-            {"title": "%s", "color": "%s", %s "v": [%d, 0]}""".formatted(
+            {"title": "%s", "color": "%s", %s "v": [%s, 0]}""".formatted(
             title,
             color,
             price == null ? "" : "\"price\": " + price + ",",
@@ -212,7 +212,7 @@ public class HybridIT extends MmsearchIT {
                 """;
             assertAcked(client().admin().indices().prepareCreate(name).setSettings(settings).setMapping(mapping));
             for (int i = 1; i <= 4; i++) {
-                String body = "{\"title\": \"chair\", \"images\": [{\"v\": [%d, 0]}, {\"v\": [%d, 9]}]}".formatted(i, i);
+                String body = "{\"title\": \"chair\", \"images\": [{\"v\": [%s, 0]}, {\"v\": [%s, 9]}]}".formatted(i, i);
                 client().prepareIndex(name).setId("n" + i).setSource(body, XContentType.JSON).get();
             }
             refresh(name);
