@@ -1,0 +1,216 @@
+package org.mmsearch.hybrid;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+
+import org.mmsearch.MmsearchIT;
+import org.opensearch.action.bulk.BulkRequestBuilder;
+import org.opensearch.action.search.SearchResponse;
+import org.opensearch.common.xcontent.XContentType;
+import org.opensearch.search.SearchHit;
+
+/**
+ * Random hybrids against a slow reference that knows nothing of shards: it sorts all products by each leg's score, cuts at the window,
+ * and fuses by the formulas as they stand in the README. {@code -Dtests.hybrids=N} runs more of them; a failure prints its seed.
+ *
+ * <p>A leg scores by a field that holds small whole numbers, so that ties are common. Equal scores at a window's edge may be either of
+ * the tied products, so the reference is asked about the hits that came back: their legs, as their evidence has them.
+ */
+public class RandomHybridsIT extends MmsearchIT {
+
+    private static final int PRODUCTS = 60;
+    private static final int FIELDS = 4;
+
+    /** One value a field, 0 meaning that the leg does not find the product. */
+    private final Map<String, int[]> values = new TreeMap<>();
+
+    public void testEqualToTheSlowReference() {
+        int hybrids = Integer.getInteger("tests.hybrids", 150);
+        for (int shards = 1; shards <= 5; shards++) {
+            String index = "random" + shards;
+            fill(index, shards);
+            for (int i = 0; i < hybrids / 5; i++) {
+                one(index);
+            }
+        }
+    }
+
+    private void fill(String index, int shards) {
+        createProducts(index, shards, 2);
+        values.clear();
+        BulkRequestBuilder bulk = client().prepareBulk();
+        for (int i = 0; i < PRODUCTS; i++) {
+            int[] of = new int[FIELDS];
+            StringBuilder body = new StringBuilder("{\"title\": \"chair\"");
+            for (int field = 0; field < FIELDS; field++) {
+                of[field] = randomIntBetween(0, field == 0 ? 3 : 50);
+                body.append(", \"f").append(field).append("\": ").append(of[field]);
+            }
+            values.put("p" + i, of);
+            bulk.add(client().prepareIndex(index).setId("p" + i).setSource(body.append("}").toString(), XContentType.JSON));
+        }
+        assertFalse(bulk.get().hasFailures());
+        refresh(index);
+    }
+
+    /** Which fields a hybrid's legs score by, how, and how deep. */
+    private record Hybrid(int[] fields, int[] least, String normalization, String combination, double[] weights, int window) {}
+
+    private void one(String index) {
+        int legs = randomIntBetween(1, 5);
+        int[] fields = new int[legs];
+        int[] least = new int[legs];
+        for (int leg = 0; leg < legs; leg++) {
+            fields[leg] = randomIntBetween(0, FIELDS - 1);
+            least[leg] = randomFrom(1, 1, 2, 30, 1000);
+        }
+        String combination = randomFrom("arithmetic_mean", "geometric_mean", "harmonic_mean", "rrf");
+        String normalization = combination.equals("arithmetic_mean") ? randomFrom("min_max", "l2", "z_score") : randomFrom("min_max", "l2");
+        double[] weights = null;
+        if (randomBoolean()) {
+            weights = new double[legs];
+            int rest = 100;
+            for (int leg = 0; leg < legs; leg++) {
+                int share = leg == legs - 1 ? rest : randomIntBetween(0, rest);
+                weights[leg] = share / 100.0;
+                rest -= share;
+            }
+        }
+        check(index, new Hybrid(fields, least, normalization, combination, weights, randomFrom(1, 3, 10, 25, 100)));
+    }
+
+    private static String json(Hybrid hybrid) {
+        List<String> queries = new ArrayList<>();
+        for (int leg = 0; leg < hybrid.fields.length; leg++) {
+            String field = "f" + hybrid.fields[leg];
+            queries.add(
+                "{\"function_score\": {\"query\": {\"range\": {\"" + field + "\": {\"gte\": " + hybrid.least[leg]
+                    + "}}}, \"boost_mode\": \"replace\", \"field_value_factor\": {\"field\": \"" + field + "\"}}}"
+            );
+        }
+        String parameters = hybrid.weights == null ? "" : ", \"parameters\": {\"weights\": " + Arrays.toString(hybrid.weights) + "}";
+        String combination = "\"combination\": {\"technique\": \"" + hybrid.combination + "\"" + parameters + "}";
+        String normalization = hybrid.combination.equals("rrf")
+            ? ""
+            : "\"normalization\": {\"technique\": \"" + hybrid.normalization + "\"}, ";
+        return "{\"size\": " + hybrid.window + ", \"query\": {\"hybrid\": {\"pagination_depth\": " + hybrid.window + ", \"queries\": "
+            + queries + ", \"fusion\": {" + normalization + combination + "}}}}";
+    }
+
+    private void check(String index, Hybrid hybrid) {
+        String body = json(hybrid);
+        SearchResponse response = ask(index, body);
+        assertEquals(body, 0, response.getFailedShards());
+        Map<String, int[]> ranks = new HashMap<>();
+        for (SearchHit hit : response.getHits()) {
+            int[] of = new int[hybrid.fields.length];
+            for (Object line : hit.field("_legs").getValues()) {
+                Map<?, ?> leg = (Map<?, ?>) line;
+                of[Integer.parseInt((String) leg.get("name"))] = (int) leg.get("rank");
+            }
+            ranks.put(hit.getId(), of);
+        }
+        List<double[]> windows = new ArrayList<>();
+        for (int leg = 0; leg < hybrid.fields.length; leg++) {
+            windows.add(window(hybrid, leg));
+        }
+        // Every hit's legs are where the leg's own list has its score, and its score is the formula's.
+        List<Double> scores = new ArrayList<>();
+        for (SearchHit hit : response.getHits()) {
+            double[] normalized = new double[hybrid.fields.length];
+            for (int leg = 0; leg < normalized.length; leg++) {
+                int rank = ranks.get(hit.getId())[leg];
+                int value = values.get(hit.getId())[hybrid.fields[leg]];
+                double[] window = windows.get(leg);
+                if (rank > 0) {
+                    assertEquals(body + " leg " + leg + " of " + hit.getId(), window[rank - 1], value, 0);
+                    normalized[leg] = normalize(hybrid, window, rank - 1);
+                } else if (value >= hybrid.least[leg] && window.length > 0) {
+                    assertTrue(body + " leg " + leg + " misses " + hit.getId(), value <= window[window.length - 1]);
+                }
+            }
+            scores.add(combine(hybrid, normalized));
+            assertEquals(body + " " + hit.getId(), scores.get(scores.size() - 1), hit.getScore(), 1e-4 * Math.max(1, hit.getScore()));
+        }
+        for (int i = 1; i < scores.size(); i++) {
+            assertTrue(body, response.getHits().getAt(i - 1).getScore() >= response.getHits().getAt(i).getScore());
+        }
+        // Nothing is missing: each rank of each leg is on one hit, unless the window cut the union.
+        long found = response.getHits().getTotalHits().value();
+        assertEquals(body, response.getHits().getHits().length, found);
+        long least = windows.stream().mapToLong(window -> window.length).max().orElse(0);
+        assertTrue(body + " found " + found, found >= least && found <= hybrid.window);
+        if (found < hybrid.window) {
+            for (int leg = 0; leg < windows.size(); leg++) {
+                int position = leg;
+                long ranked = ranks.values().stream().filter(of -> of[position] > 0).count();
+                assertEquals(body + " leg " + leg, windows.get(leg).length, ranked);
+            }
+        }
+    }
+
+    /** The leg's best scores, of all products whatever their shard. */
+    private double[] window(Hybrid hybrid, int leg) {
+        return values.values()
+            .stream()
+            .map(of -> (double) of[hybrid.fields[leg]])
+            .filter(value -> value >= hybrid.least[leg])
+            .sorted(Comparator.reverseOrder())
+            .limit(hybrid.window)
+            .mapToDouble(Double::doubleValue)
+            .toArray();
+    }
+
+    private static double normalize(Hybrid hybrid, double[] window, int position) {
+        double score = window[position];
+        double max = window[0];
+        double min = window[window.length - 1];
+        if (hybrid.combination.equals("rrf")) {
+            return 1.0 / (60 + position + 1);
+        }
+        return switch (hybrid.normalization) {
+            case "min_max" -> max == min ? 1 : score == min ? 0.001 : (score - min) / (max - min);
+            case "l2" -> score / Math.sqrt(Arrays.stream(window).map(s -> s * s).sum());
+            case "z_score" -> {
+                double mean = Arrays.stream(window).average().orElseThrow();
+                double variance = Arrays.stream(window).map(s -> (s - mean) * (s - mean)).sum() / (window.length - 1);
+                yield max == min ? 1 : Math.max(0.001, (score - mean) / Math.sqrt(variance));
+            }
+            default -> throw new AssertionError(hybrid.normalization);
+        };
+    }
+
+    private static double combine(Hybrid hybrid, double[] normalized) {
+        double sum = 0;
+        double weights = 0;
+        for (int leg = 0; leg < normalized.length; leg++) {
+            double weight = hybrid.weights == null ? 1 : hybrid.weights[leg];
+            double score = normalized[leg];
+            boolean counts = score > 0 || hybrid.combination.equals("arithmetic_mean");
+            if (counts) {
+                weights += weight;
+                sum += weight * switch (hybrid.combination) {
+                    case "arithmetic_mean", "rrf" -> score;
+                    case "geometric_mean" -> Math.log(score);
+                    case "harmonic_mean" -> 1 / score;
+                    default -> throw new AssertionError(String.format(Locale.ROOT, "%s", hybrid.combination));
+                };
+            }
+        }
+        if (weights == 0) {
+            return 0;
+        }
+        return switch (hybrid.combination) {
+            case "arithmetic_mean" -> sum / weights;
+            case "rrf" -> sum;
+            case "geometric_mean" -> Math.exp(sum / weights);
+            default -> weights / sum;
+        };
+    }
+}
