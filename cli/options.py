@@ -57,6 +57,11 @@ def working(command: F) -> F:
             help="text-only takes the product without the picture; a later run tries it again.",
         ),
         click.option(
+            "--fetch-images",
+            is_flag=True,
+            help="Fetch pictures that are http and https URLs, from public addresses only.",
+        ),
+        click.option(
             "--map",
             "renamed",
             metavar="OURS=THEIRS",

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from .catalogue import Catalogue
 from .channel import Channel
 from .errors import PictureError, RecordError
+from .fetching import Fetched, Fetching, is_url
 from .flow import Flow
 from .item import Item, Known
 from .job import Job
@@ -37,10 +39,12 @@ class Front:
         lookup: Callable[[Sequence[str]], dict[str, Known]],
         send: Callable[[Item], None],
         max_text_bytes: int = 0,
+        fetch: Fetching | None = None,
     ) -> None:
         self.seen = Seen()
         self.nameless = 0
         self.lines: Channel[Line] = Channel(4 * CHUNK, 64 << 20, lambda line: len(line.raw))
+        self.fetching: Channel[list[tuple[Item, list[Fetched]]]] = Channel(8 if fetch else 1)
         self.asked: Channel[Asked] = Channel(2 * max(1, job.processes))
         self._job = job
         self._catalogue = catalogue
@@ -50,11 +54,13 @@ class Front:
         self._lookup = lookup
         self._send = send
         self._max_text_bytes = max_text_bytes
+        self._fetch = fetch
 
     def start(self, flow: Flow, *outputs: Channel[Item]) -> None:
         """Add the stages to a flow; `outputs` are what `send` writes to."""
         flow.stage("read", self._read, self.lines)
-        flow.stage("look", self._look, self.asked)
+        flow.stage("look", self._look, self.fetching)
+        flow.stage("fetch", self._arrive, self.asked)
         flow.stage("pictures", self._collect, *outputs)
 
     def _read(self) -> None:
@@ -67,9 +73,28 @@ class Front:
             found = self._lookup([item.product.id for item in items])
             for item in items:
                 item.known = found.get(item.product.id)
-            self.asked.put(
-                (items, self._decoders.submit([_task(item) for item in items if item.product.pictures]))
-            )
+            self.fetching.put([(item, self._fetches(item)) for item in items])
+
+    def _fetches(self, item: Item) -> list[Fetched]:
+        """Fetches of those pictures of an item that are URLs, started but not waited for."""
+        if self._fetch is None:
+            return []
+        return self._fetch.start([reference for reference in item.product.pictures if is_url(reference)])
+
+    def _arrive(self) -> None:
+        """Wait for what is fetched, and give all pictures to the decoders."""
+        while taken := self.fetching.get(1):
+            for chunk in taken:
+                tasks = []
+                for item, fetched in chunk:
+                    try:
+                        paths = iter([future.result() for future in fetched])
+                    except PictureError as error:
+                        item.trouble = error
+                    else:
+                        if item.product.pictures:
+                            tasks.append(_task(item, paths))
+                self.asked.put(([item for item, _ in chunk], self._decoders.submit(tasks)))
 
     def _parsed(self, lines: Sequence[Line]) -> Iterator[Item]:
         for line in lines:
@@ -110,7 +135,7 @@ class Front:
             for items, ticket in taken:
                 results = iter(self._decoders.result(ticket))
                 for item in items:
-                    if not item.product.pictures or self._pictured(item, next(results)):
+                    if not item.product.pictures or self._pictured(item, item.trouble or next(results)):
                         self._sort(item)
 
     def _pictured(self, item: Item, result: Prepared | PictureError) -> bool:
@@ -136,7 +161,14 @@ class Front:
             self._rejects.add(item.line, item.product.id, error)
 
 
-def _task(item: Item) -> Task:
+def _task(item: Item, fetched: Iterator[Path]) -> Task:
     """The item's pictures; one that is known need not be decoded unless the text beside it has changed."""
     known = item.known
-    return Task(item.product.pictures, known.image if known and known.text == item.text_hash else "")
+    unless = known.image if known and known.text == item.text_hash else ""
+    return Task(
+        tuple(
+            next(fetched, reference) if is_url(reference) else reference
+            for reference in item.product.pictures
+        ),
+        unless,
+    )

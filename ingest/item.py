@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from .encode import Vectors
+from .errors import PictureError
 from .records import Line, Product
 from .text import digest, tower_text
 
@@ -39,6 +40,7 @@ class Item:
     image_error: str = ""
     vectors: dict[str, Vectors] = field(default_factory=dict)
     failed: bool = False
+    trouble: PictureError | None = None
 
     @classmethod
     def of(cls, line: Line, product: Product, max_text_bytes: int = 0) -> Item:

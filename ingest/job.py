@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .fetch import picture_folder
 from .progress import journal_folder
 
 
@@ -34,6 +35,8 @@ class Job:
     bulk_items: int = 500
     patience: float = 600.0
     resume: str = ""
+    fetch: bool = False
+    pictures: Path = field(default_factory=picture_folder)
     journal: Path = field(default_factory=journal_folder)
     retry: bool = False
     named: str = ""

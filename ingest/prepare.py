@@ -27,7 +27,7 @@ class Task:
     """The pictures of one product: where they are, and the joint digest that needs no decoding because
     it is known."""
 
-    references: tuple[str, ...]
+    references: tuple[str | Path, ...]
     known: str
 
 
@@ -47,7 +47,10 @@ class _SlowError(Exception):
 def prepare(task: Task, root: Path, limit: Callable[[], None] | None = None) -> Prepared | PictureError:
     """Read and check the pictures of one product; the first that cannot be used decides."""
     try:
-        found = [read(reference, root) for reference in task.references]
+        found = [
+            reference.read_bytes() if isinstance(reference, Path) else read(reference, root)
+            for reference in task.references
+        ]
         digest = joint(sha256(data) for data in found)
         if digest == task.known:
             return Prepared(digest, ())

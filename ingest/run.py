@@ -14,6 +14,8 @@ from .connect import ask
 from .encode import Encoder, Served
 from .encoding import Encoding
 from .errors import UnreachableError
+from .fetch import Fetch
+from .fetching import Fetching
 from .flow import Flow
 from .front import Front
 from .index import Target, existing_target, known, open_index
@@ -54,9 +56,9 @@ def run(
         tally = Tally()
         rejects = opened.enter_context(closing(Rejects(job.rejects, job.origin, tally, job.max_rejects)))
         decoders = opened.enter_context(closing(Decoders(job.image_root, job.processes)))
-        return Run(job, catalogue, encoder, served, client, target, rejects, decoders, tally, say).report(
-            watch
-        )
+        fetch = opened.enter_context(closing(Fetching(Fetch(job.pictures)))) if job.fetch else None
+        this = Run(job, catalogue, encoder, served, client, target, rejects, decoders, fetch, tally, say)
+        return this.report(watch)
 
 
 def prepare_servers(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Served, Target | None]:
@@ -90,6 +92,7 @@ class Run:
         target: Target | None,
         rejects: Rejects,
         decoders: Decoders,
+        fetch: Fetching | None,
         tally: Tally,
         say: Say,
     ) -> None:
@@ -107,7 +110,7 @@ class Run:
         self._ready: Channel[Item] = Channel(4 * job.batch, HELD, Item.weight)
         self._encoded: Channel[Item] = Channel(2 * job.bulk_items, HELD, Item.weight)
         self._front = Front(
-            job, catalogue, decoders, rejects, tally, self._known, self._send, served.max_text_bytes
+            job, catalogue, decoders, rejects, tally, self._known, self._send, served.max_text_bytes, fetch
         )
 
     def report(self, watch: Callable[[Run], None]) -> Report:
@@ -133,6 +136,7 @@ class Run:
             ("indexing", self._encoded),
             ("encoding", self._ready),
             ("pictures", self._front.asked),
+            ("fetching", self._front.fetching),
         ):
             if channel.full_seconds() > elapsed / 3:
                 return name

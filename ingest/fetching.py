@@ -1,0 +1,108 @@
+"""Many pictures at once: so many in all, fewer from one host, and none from a host that does not answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+import urllib.parse
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from .errors import PictureError
+
+AT_ONCE = 32
+A_HOST = 6
+FAILURES = 5  # in a row, after which a host rests
+REST_SECONDS = 60.0
+Fetched = Future[Path]
+
+
+def is_url(reference: str) -> bool:
+    return reference[:8].lower().startswith(("http://", "https://"))
+
+
+class _Host:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.running = 0
+        self.waiting: deque[tuple[str, Fetched]] = deque()
+        self.failures = 0
+        self.rests_until = 0.0
+
+
+class Fetching:
+    """Starts fetches at once and gives a future for each; a URL that is under way is not fetched twice."""
+
+    def __init__(self, fetch: Callable[[str], Path], at_once: int = AT_ONCE, a_host: int = A_HOST) -> None:
+        self._fetch = fetch
+        self._a_host = a_host
+        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="fetch")
+        self._hosts: dict[str, _Host] = {}
+        self._running: dict[str, Fetched] = {}
+        self._lock = threading.Lock()
+
+    def start(self, urls: Sequence[str]) -> list[Fetched]:
+        return [self._start(url) for url in urls]
+
+    def close(self) -> None:
+        with self._lock:
+            waiting = [future for host in self._hosts.values() for _, future in host.waiting]
+            for host in self._hosts.values():
+                host.waiting.clear()
+        for future in waiting:
+            future.cancel()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _start(self, url: str) -> Fetched:
+        with self._lock:
+            under_way = self._running.get(url)
+            if under_way is not None:
+                return under_way
+            future: Fetched = Future()
+            self._running[url] = future
+            host = self._hosts.setdefault(_host(url), _Host(ascii(_host(url))))
+            host.waiting.append((url, future))
+            self._next(host)
+        return future
+
+    def _next(self, host: _Host) -> None:
+        """Give the pool as many of a host's URLs as it may have; the lock is held."""
+        while host.waiting and host.running < self._a_host:
+            url, future = host.waiting.popleft()
+            host.running += 1
+            self._pool.submit(self._run, host, url, future)
+
+    def _run(self, host: _Host, url: str, future: Fetched) -> None:
+        try:
+            if time.monotonic() < host.rests_until:
+                raise PictureError(
+                    "host_away",
+                    f"expected {host.name} to answer, got {FAILURES} failures in a row; run again later",
+                )
+            path = self._fetch(url)
+        except BaseException as error:
+            away = isinstance(error, PictureError) and error.reason in ("host_away", "host_unknown")
+            self._ended(host, url, away=away)
+            future.set_exception(error)
+        else:
+            self._ended(host, url, away=False)
+            future.set_result(path)
+
+    def _ended(self, host: _Host, url: str, *, away: bool) -> None:
+        with self._lock:
+            host.running -= 1
+            self._running.pop(url, None)
+            host.failures = host.failures + 1 if away else 0
+            if host.failures >= FAILURES:
+                host.failures = 0
+                host.rests_until = max(host.rests_until, time.monotonic() + REST_SECONDS)
+            self._next(host)
+
+
+def _host(url: str) -> str:
+    try:
+        return urllib.parse.urlsplit(url).netloc.lower()
+    except ValueError:  # brackets that do not match; the fetch will say so
+        return ""
