@@ -62,12 +62,12 @@ public class HybridIT extends MmsearchIT {
         return (Map<?, ?>) hit.field("_legs").getValues().get(position);
     }
 
-    public void testMinMaxAndArithmeticMeanOnOneShard() {
+    public void testLegScoresOnHits_wish2_OnOneShard() {
         products(1);
         minMaxAndArithmeticMean();
     }
 
-    public void testMinMaxAndArithmeticMeanOnThreeShards() {
+    public void testLegScoresOnHits_wish2_OnThreeShards() {
         products(3);
         minMaxAndArithmeticMean();
     }
@@ -91,12 +91,12 @@ public class HybridIT extends MmsearchIT {
         assertEquals(List.of("price"), List.of(b.getMatchedQueries()));
     }
 
-    public void testRrfWithWeightsOnOneShard() {
+    public void testWeightsPerQuery_wish5_OnOneShard() {
         products(1);
         rrfWithWeights();
     }
 
-    public void testRrfWithWeightsOnThreeShards() {
+    public void testWeightsPerQuery_wish5_OnThreeShards() {
         products(3);
         rrfWithWeights();
     }
@@ -117,12 +117,12 @@ public class HybridIT extends MmsearchIT {
         assertEquals(Map.of("name", "1", "rank", 6, "score", 1f / 26, "normalized", 0.125f), leg(response.getHits().getAt(0), 1));
     }
 
-    public void testAggregationsAndPagesAgreeOnOneShard() {
+    public void testTotalsMatchThePages_wish7_OnOneShard() {
         products(1);
         aggregationsAndPagesAgree();
     }
 
-    public void testAggregationsAndPagesAgreeOnThreeShards() {
+    public void testTotalsMatchThePages_wish7_OnThreeShards() {
         products(3);
         aggregationsAndPagesAgree();
     }

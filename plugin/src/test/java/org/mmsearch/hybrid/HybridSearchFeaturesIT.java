@@ -135,7 +135,7 @@ public class HybridSearchFeaturesIT extends MmsearchIT {
         }
     }
 
-    public void testBusinessBoosts() {
+    public void testBusinessBoosts_wish3() {
         for (int shards : SHARDS) {
             String boosted = "{\"function_score\": {\"query\": " + hybrid("", PRICE)
                 + ", \"functions\": [{\"filter\": {\"term\": {\"color\": \"blue\"}}, \"weight\": 3}]}}";
@@ -164,7 +164,7 @@ public class HybridSearchFeaturesIT extends MmsearchIT {
         }
     }
 
-    public void testTotalsAndFacetsOverTheWindowOrOverAllMatches() {
+    public void testTotalsAndFacetsOverTheWindowOrOverAllMatches_wish13() {
         for (int shards : SHARDS) {
             String index = products(shards);
             String body = "{\"aggs\": {\"c\": {\"terms\": {\"field\": \"color\"}}}, \"query\": %s}";
@@ -190,7 +190,7 @@ public class HybridSearchFeaturesIT extends MmsearchIT {
         }
     }
 
-    public void testNothingRelevantNothingReturned() {
+    public void testNothingRelevantNothingReturned_wish6() {
         for (int shards : SHARDS) {
             String index = products(shards);
             String none = "{\"match\": {\"title\": \"zebra\"}}";
