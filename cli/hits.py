@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html as markup
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,27 +40,19 @@ def title(hit: Hit) -> str:
 
 
 def html(asked: str, hits: Sequence[Hit], image_root: Path) -> str:
-    """One page that needs nothing else but the pictures below `image_root`."""
-    cards = []
-    for number, hit in enumerate(hits, 1):
-        images = hit.get("_source", {}).get("image") or []
-        first = images if isinstance(images, str) else next(iter(images), "")
-        picture = f'<img src="{markup.escape(_address(first, image_root))}" alt="">' if first else ""
-        shown = "" if hit.get("_score") is None else f"{hit['_score']:.4f}"
-        cards.append(
-            f"<li>{picture}<b>{markup.escape(title(hit))}</b>"
-            f"<small>{number}. {shown} {markup.escape(legs(hit))}</small></li>"
+    """One page that stands alone: the hits as cards, their pictures (below `image_root`) inside it."""
+    # Imported here: a search without --html needs neither pictures nor templates.
+    from ..evaluate import cards, live
+
+    picture = cards.Thumbnails(image_root, side=320)
+    found = [
+        live.Hit(
+            hit["_id"],
+            float(hit.get("_score") or 0.0),
+            hit.get("_source", {}),
+            tuple(hit.get("fields", {}).get("_legs", ())),
         )
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{markup.escape(asked)}</title>'
-        "<style>body{font:16px sans-serif;margin:2em}ul{display:flex;flex-wrap:wrap;gap:1em;padding:0}"
-        "li{list-style:none;width:12em}img{width:12em;height:12em;object-fit:contain;display:block}"
-        "small{display:block;color:#555}</style>"
-        f"<h1>{markup.escape(asked)}</h1><ul>{''.join(cards)}</ul></html>\n"
-    )
-
-
-def _address(reference: str, image_root: Path) -> str:
-    if reference.startswith(("http://", "https://")):
-        return reference
-    return (image_root / reference).resolve().as_uri()
+        for hit in hits
+    ]
+    shown = [cards.card(rank, hit, picture) for rank, hit in enumerate(found, 1)]
+    return cards.page(asked, f"{len(shown)} hits", [("Results", shown)])
