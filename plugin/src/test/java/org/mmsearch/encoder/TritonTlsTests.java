@@ -29,6 +29,8 @@ import com.sun.net.httpserver.HttpsConfigurator;
 import com.sun.net.httpserver.HttpsExchange;
 import com.sun.net.httpserver.HttpsParameters;
 import com.sun.net.httpserver.HttpsServer;
+import org.junit.AfterClass;
+import org.junit.BeforeClass;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.test.OpenSearchTestCase;
 
@@ -37,19 +39,32 @@ public class TritonTlsTests extends OpenSearchTestCase {
 
     private static final char[] PASSWORD = "changeit".toCharArray();
 
-    private Path config;
+    private static Path config;
+    private static KeyStore serverKeys;
+    private static KeyStore nodeKeys;
     private HttpsServer server;
     private final AtomicReference<String> shown = new AtomicReference<>();
+
+    @BeforeClass
+    public static void makeKeys() throws Exception {
+        config = createTempDir();
+        serverKeys = keys("server");
+        nodeKeys = keys("node");
+        pem("server.pem", "CERTIFICATE", serverKeys.getCertificate("server").getEncoded());
+        pem("node.pem", "CERTIFICATE", nodeKeys.getCertificate("node").getEncoded());
+        pem("node.key", "PRIVATE KEY", nodeKeys.getKey("node", PASSWORD).getEncoded());
+    }
+
+    @AfterClass
+    public static void forgetKeys() {
+        config = null;
+        serverKeys = null;
+        nodeKeys = null;
+    }
 
     @Override
     public void setUp() throws Exception {
         super.setUp();
-        config = createTempDir();
-        KeyStore serverKeys = keys("server");
-        KeyStore nodeKeys = keys("node");
-        pem("server.pem", "CERTIFICATE", serverKeys.getCertificate("server").getEncoded());
-        pem("node.pem", "CERTIFICATE", nodeKeys.getCertificate("node").getEncoded());
-        pem("node.key", "PRIVATE KEY", nodeKeys.getKey("node", PASSWORD).getEncoded());
         start(serverKeys, nodeKeys);
     }
 
@@ -144,7 +159,7 @@ public class TritonTlsTests extends OpenSearchTestCase {
         server.start();
     }
 
-    private KeyStore keys(String name) throws Exception {
+    private static KeyStore keys(String name) throws Exception {
         Path store = config.resolve(name + ".p12");
         String keytool = Path.of(System.getProperty("java.home"), "bin", "keytool").toString();
         Process process = new ProcessBuilder(
@@ -165,7 +180,7 @@ public class TritonTlsTests extends OpenSearchTestCase {
         return keys;
     }
 
-    private void pem(String file, String what, byte[] der) throws IOException {
+    private static void pem(String file, String what, byte[] der) throws IOException {
         String base64 = Base64.getMimeEncoder(64, new byte[] { '\n' }).encodeToString(der);
         Files.writeString(config.resolve(file), "-----BEGIN " + what + "-----\n" + base64 + "\n-----END " + what + "-----\n");
     }
