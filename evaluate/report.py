@@ -28,7 +28,8 @@ _LABELS = {
     "unjudged": "unjudged",
     "empty": "empty",
 }
-_BAD_SHARES = ("I", "unjudged", "empty")
+_BAD_SHARES = ("I", "empty")
+_NEUTRAL_SHARES = ("S", "C", "unjudged")  # neither good nor bad by themselves
 
 
 @dataclass(frozen=True)
@@ -176,9 +177,16 @@ def _troubles(study: Study) -> list[tuple[str, list[tuple[str, str]], list[tuple
     return troubles
 
 
-def _best(study: Study, measure: Measure) -> str:
+def _best(study: Study, measure: Measure) -> str | None:
+    """The system that does best; None where more is neither better nor worse."""
+    if _neutral(measure):
+        return None
     means = {name: scores.mean for name, scores in study.scores[measure.name].items()}
     return (min if _less_is_better(measure) else max)(means, key=lambda name: means[name])
+
+
+def _neutral(measure: Measure) -> bool:
+    return measure.family == "share" and measure.view in _NEUTRAL_SHARES
 
 
 def _less_is_better(measure: Measure) -> bool:
@@ -187,7 +195,7 @@ def _less_is_better(measure: Measure) -> bool:
 
 def _tone(measure: Measure, comparison: Comparison) -> str:
     """`better` or `worse` where the interval leaves out zero; nothing for shares that are neither."""
-    if comparison.low <= 0 <= comparison.high or (measure.family == "share" and measure.view in ("S", "C")):
+    if comparison.low <= 0 <= comparison.high or _neutral(measure):
         return ""
     return "better" if (comparison.difference > 0) != _less_is_better(measure) else "worse"
 

@@ -336,6 +336,10 @@ def test_the_report_opens_without_asking_for_anything(browser: Browser, report: 
     assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     images = browser.find_elements(By.CSS_SELECTOR, "details[open] .card img")
     assert len(images) == 16
+    for column in browser.find_elements(By.CSS_SELECTOR, "details[open] .columns > section"):
+        right = column.rect["x"] + column.rect["width"]
+        cards = column.find_elements(By.CSS_SELECTOR, ".card")
+        assert all(each.rect["x"] + each.rect["width"] <= right + 1 for each in cards)
     browser.execute_script("arguments[0].scrollIntoView()", images[0])
     until(browser, lambda b: b.execute_script("return arguments[0].naturalWidth", images[0]) > 0)
     screenshot(browser, "report")
