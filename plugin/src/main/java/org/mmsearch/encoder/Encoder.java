@@ -31,7 +31,7 @@ public final class Encoder {
     private volatile TritonOptions options;
 
     /**
-     * @param http the client; its executor should be {@code executor}
+     * @param http the client; its own executor may run its steps where they are asked for
      * @param headers sent with every call, for instance the token
      * @param cacheBytes the most heap that remembered vectors take; 0 remembers none
      * @param timer ends the waits

@@ -33,7 +33,9 @@ public final class EncoderService implements AutoCloseable {
             .version(HttpClient.Version.HTTP_1_1)
             .followRedirects(HttpClient.Redirect.NEVER)
             .connectTimeout(Duration.ofMillis(EncoderSettings.CONNECT_TIMEOUT.get(settings).millis()))
-            .executor(threads.executor(POOL));
+            // Its own steps neither block nor take long, and each hop between threads costs more than they do: they run where
+            // they are asked for, on the caller's thread and the client's selector. Answers go on in the pool.
+            .executor(Runnable::run);
         SSLContext tls = TritonTls.context(settings, config);
         http = (tls == null ? builder : builder.sslContext(tls)).build();
         encoder = new Encoder(

@@ -128,12 +128,12 @@ final class TritonClient {
                 // The abort came before there was an exchange to close.
                 cancel(sent);
             }
-            // The client completes on our executor already: another hop would only cost time.
-            sent.whenComplete((response, error) -> {
+            // The one hop: off the client's selector, which must go on reading other answers.
+            sent.whenCompleteAsync((response, error) -> {
                 endpoint.inFlight.decrementAndGet();
                 stats.call.record(System.nanoTime() - begin);
                 answered.accept(endpoint, response, error instanceof CompletionException e ? e.getCause() : error);
-            });
+            }, executor);
         }
 
         private HttpRequest httpRequest(TritonEndpoint endpoint) {

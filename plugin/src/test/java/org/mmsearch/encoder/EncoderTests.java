@@ -39,7 +39,7 @@ public class EncoderTests extends OpenSearchTestCase {
         super.setUp();
         executor = Executors.newFixedThreadPool(4);
         scheduler = Executors.newSingleThreadScheduledExecutor();
-        http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).executor(executor).connectTimeout(Duration.ofMillis(500)).build();
+        http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).executor(Runnable::run).connectTimeout(Duration.ofMillis(500)).build();
         triton = new StubTriton();
     }
 
