@@ -41,4 +41,7 @@ command -v mvn >/dev/null || install maven ||
     fail "expected Maven's mvn on PATH, got none; repair: sudo apt-get install maven"
 
 export JAVA_HOME=$jdk
+# Maven's own libraries are older than this JDK and are warned about at every start.
+[ "$(version_of "$jdk")" -ge 24 ] && MAVEN_OPTS="--enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow ${MAVEN_OPTS:-}"
+export MAVEN_OPTS=${MAVEN_OPTS:-}
 exec mvn -f plugin/pom.xml "$@"
