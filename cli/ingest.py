@@ -16,6 +16,7 @@ from ..ingest.display import Display
 from ..ingest.encode import FIELD_OUTPUTS, Encoder
 from ..ingest.errors import IngestError
 from ..ingest.job import Job
+from ..ingest.on_ray import run_on_ray
 from ..ingest.run import run
 from ..ingest.tally import Report
 from . import options
@@ -91,6 +92,14 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     help="Delete nothing when it would be more than this share of the index.",
 )
 @click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="ray spreads the work over a Ray cluster, or over processes where there is none.",
+)
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Workers on Ray.")
+@click.option(
     "--dry-run", is_flag=True, help="Check every line and picture; encode, store and delete nothing."
 )
 def command(
@@ -116,6 +125,8 @@ def command(
     max_rejects: tuple[int, float] | None,
     sync: bool,
     sync_at_most: float,
+    engine: str,
+    workers: int,
     dry_run: bool,
 ) -> None:
     """Encode a catalogue by Triton and index it in OpenSearch.
@@ -158,7 +169,16 @@ def command(
         sync=sync_at_most if sync else None,
         dry_run=dry_run,
     )
-    report = ingest(job, opensearch, triton)
+    if engine == "ray":
+        report = run_on_ray(
+            job,
+            opensearch,
+            triton,
+            workers=workers,
+            say=lambda line: click.echo(f"mmsearch: {line}", err=True),
+        )
+    else:
+        report = ingest(job, opensearch, triton)
     if dry_run:
         click.echo(would(report))
     finish(report, job.rejects, as_json=as_json)

@@ -62,6 +62,11 @@ class Catalogue:
             encoder.close()
             client.close()
 
+    def rejected_beside(self) -> list[dict[str, Any]]:
+        """The rejects of the command line, where they are by default, in the order of the lines."""
+        raw = (self.folder / "catalog.rejects.jsonl").read_bytes()
+        return sorted(map(json.loads, raw.splitlines()), key=lambda entry: int(entry["line"]))
+
     def rejected(self) -> list[dict[str, Any]]:
         path = self.job.rejects
         return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []

@@ -1,0 +1,136 @@
+"""The same run on many machines: Ray Data gives each worker a slice of the catalogue, and adds the reports
+up.
+
+Each worker is a whole local run, with its own journal, over the lines whose ids hash into its slice; so the
+index, the hashes and the idempotence are those of a single run, and a worker that dies is started again by
+Ray and goes on. Catalogue and pictures must lie where every worker can read them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from .connect import connect
+from .encode import Encoder
+from .errors import CatalogueError, IngestError
+from .job import Job
+from .rejects import Rejects
+from .run import prepare_servers, run
+from .tally import Report, Tally
+
+ADDED = ("read", "encoded", "unchanged", "indexed", "rejected", "encoder_calls", "deleted")
+
+
+def run_on_ray(
+    job: Job,
+    opensearch: str,
+    triton: str,
+    *,
+    workers: int,
+    say: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Ingest one catalogue with so many workers, on the Ray cluster there is or on a local one.
+
+    Raises IngestError as `run` does, and CatalogueError when the catalogue is a pipe or Ray is not installed.
+    """
+    try:
+        import ray
+        import ray.data
+    except ModuleNotFoundError:
+        raise CatalogueError(
+            "expected ray for --engine ray, got none; install it by: pip install 'mmsearch[ray]'"
+        ) from None
+    if job.catalogue == "-" or job.limit is not None or job.retry:
+        raise CatalogueError(
+            "expected a whole catalogue in a file for --engine ray, got a part of one or a pipe"
+        )
+    started = time.monotonic()
+    # The index is made before the workers start, so that no two of them race for it; servers that are
+    # away are told.
+    encoder, client = Encoder(triton), connect(opensearch)
+    try:
+        prepare_servers(job, encoder, client)
+    finally:
+        encoder.close()
+        client.close()
+    rejects = Rejects(job.rejects, job.origin, Tally())
+    rejects.close()
+    if not ray.is_initialized():
+        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    say(f"{workers} workers on Ray")
+    job = replace(job, catalogue=str(Path(job.catalogue).resolve()))
+    rows = (
+        ray.data.from_items([{"worker": worker} for worker in range(workers)], override_num_blocks=workers)
+        .map(
+            partial(_worker, job=job, workers=workers, opensearch=opensearch, triton=triton),
+            num_cpus=1,
+            concurrency=workers,
+        )
+        .take_all()
+    )
+    failures = [str(row["failure"]) for row in rows if row["failure"]]
+    _gather(job.rejects, [bytes(row["rejects"]) for row in rows])
+    if failures:
+        raise IngestError(failures[0])
+    return _added(rows, time.monotonic() - started)
+
+
+def _worker(row: dict[str, Any], job: Job, workers: int, opensearch: str, triton: str) -> dict[str, Any]:
+    """One slice, in a Ray worker; an error travels back as its sentence."""
+    # Slices of a slice: part i of n is made of the parts i, i + n, i + 2n, ... of n times as many.
+    number, count = job.slice
+    part = (number + count * int(row["worker"]), count * workers)
+    with tempfile.TemporaryDirectory() as folder:
+        job = replace(job, slice=part, rejects=Path(folder) / "rejects.jsonl")
+        encoder, client = Encoder(triton), connect(opensearch)
+        found: dict[str, Any] = {"failure": "", "rejects": b"", "report": {}}
+        try:
+            report = run(job, encoder, client)
+            found["report"] = {name: getattr(report, name) for name in (*ADDED, "bottleneck")}
+        except IngestError as error:
+            found["failure"] = str(error)
+        finally:
+            encoder.close()
+            client.close()
+        if job.rejects.exists():
+            found["rejects"] = job.rejects.read_bytes()
+        return found
+
+
+def _gather(path: Path, parts: list[bytes]) -> None:
+    """The workers' rejects in one file, in the order of the catalogue's lines."""
+    lines: list[bytes] = [line for part in parts for line in part.splitlines(keepends=True)]
+    if lines:
+        lines.sort(key=_number)
+        path.write_bytes(b"".join(lines))
+
+
+def _number(line: bytes) -> int:
+    return int(line[len(b'{"line":') : line.index(b",")])
+
+
+def _added(rows: list[dict[str, Any]], seconds: float) -> Report:
+    total: Counter[str] = Counter()
+    held: Counter[str] = Counter()
+    for row in rows:
+        held[str(row["report"]["bottleneck"])] += 1
+        total.update({name: int(row["report"][name]) for name in ADDED})
+    return Report(
+        read=total["read"],
+        encoded=total["encoded"],
+        unchanged=total["unchanged"],
+        indexed=total["indexed"],
+        rejected=total["rejected"],
+        seconds=round(seconds, 3),
+        docs_per_second=round(total["read"] / seconds, 1),
+        encoder_calls=total["encoder_calls"],
+        bottleneck=held.most_common(1)[0][0],
+        deleted=total["deleted"],
+    )
