@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
 export MMSEARCH_HOME=${MMSEARCH_HOME:-$PWD/.mmsearch}
 
-run() { printf '\n\033[1m$ %s\033[0m\n' "$*"; "$@"; }
+run() { printf '\n\033[1m$ %s\033[0m\n' "$*" >&2; "$@"; }
 
 mkdir -p build/evaluate
 run mmsearch models build
