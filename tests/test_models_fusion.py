@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from mmsearch.train.architecture import load
-from mmsearch.train.fusion import build, unit
+from mmsearch.train.fusion import unit
+from mmsearch.train.fusions import build
 
 CAT = build(load("4tmm_cat"))
 
@@ -20,6 +21,17 @@ def test_the_cosine_of_cat_is_the_mean_of_the_two_cosines() -> None:
     item = CAT.item(item_text, item_image)[0]
     expected = ((text * item_text).sum(1) + (words * item_image).sum(1)) / 2
     torch.testing.assert_close((query * item).sum(1), expected, atol=1e-6, rtol=0)
+
+
+def test_alpha_enters_the_cosine_squared() -> None:
+    architecture = load("4tmm_alpha_cat")
+    alpha = architecture.fusion.numbers["alpha"]
+    text, words, item_text, item_image = rows(1), rows(2), rows(3), rows(4)
+    query = build(architecture).query(text, words, torch.zeros(6, 384))[0]
+    item = build(architecture).item(item_text, item_image)[0]
+    weights = alpha**2, (1 - alpha) ** 2
+    expected = weights[0] * (text * item_text).sum(1) + weights[1] * (words * item_image).sum(1)
+    torch.testing.assert_close((query * item).sum(1), expected / sum(weights), atol=1e-6, rtol=0)
 
 
 def test_an_absent_modality_leaves_a_zero_half_and_a_vector_of_length_one() -> None:

@@ -66,6 +66,17 @@ def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return (left * right).sum(1) / (np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1))
 
 
+def onnx_file(built: ModelSet, name: str) -> Path:
+    if name in built.towers:
+        return built.towers[name].onnx(built.precision)
+    return built.folder / f"{name}.onnx"
+
+
+def golden_of(built: ModelSet) -> dict[str, np.ndarray]:
+    with np.load(built.folder / "golden.npz") as opened:
+        return dict(opened)
+
+
 @pytest.fixture(scope="module")
 def served() -> ModelSet:
     """The set that the shared server serves."""
@@ -91,16 +102,16 @@ def test_the_fingerprint_is_answered_and_stands_in_the_config(
 def test_the_served_vectors_are_those_of_the_same_files_run_directly(
     client: grpcclient.InferenceServerClient, served: ModelSet
 ) -> None:
-    golden = np.load(served.folder / "golden.npz")
+    golden = golden_of(served)
     texts = golden["TEXTS"].tolist()
     answer = encode(client, "item_encoder", texts, [png(pixels) for pixels in golden["PIXELS"]])
 
     def run(name: str, **feeds: np.ndarray) -> np.ndarray:
-        session = onnxruntime.InferenceSession(served.folder / f"{name}.onnx")
+        session = onnxruntime.InferenceSession(onnx_file(served, name))
         found: np.ndarray = session.run(None, feeds)[0]
         return found
 
-    ids, mask = Tokens(served.folder / "minilm.tokenizer.json", 128)(texts)
+    ids, mask = Tokens(served.towers["minilm"].tokenizer, 128)(texts)
     by_hand = {
         "TEXT_EMBEDDING": run("minilm", INPUT_IDS=ids, ATTENTION_MASK=mask),
         "IMAGE_EMBEDDING": run("lite0", PIXELS=golden["PIXELS"]),
@@ -116,14 +127,14 @@ def test_the_served_vectors_are_those_of_the_same_files_run_directly(
 
 def test_fp32_files_answer_what_torch_answers() -> None:
     exported = build(load("4tmm_cat"), "fp32", print)
-    golden = np.load(exported.folder / "golden.npz")
+    golden = golden_of(exported)
 
     def run(name: str, **feeds: np.ndarray) -> np.ndarray:
-        session = onnxruntime.InferenceSession(exported.folder / f"{name}.onnx")
+        session = onnxruntime.InferenceSession(onnx_file(exported, name))
         found: np.ndarray = session.run(None, feeds)[0]
         return found
 
-    ids, mask = Tokens(exported.folder / "minilm.tokenizer.json", 128)(golden["TEXTS"].tolist())
+    ids, mask = Tokens(exported.towers["minilm"].tokenizer, 128)(golden["TEXTS"].tolist())
     text = run("minilm", INPUT_IDS=ids, ATTENTION_MASK=mask)
     image = run("lite0", PIXELS=golden["PIXELS"])
     query = run("fusion_query", TEXT=text, CLIP_TEXT=text, IMAGE=np.zeros_like(text))

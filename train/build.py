@@ -1,66 +1,68 @@
-"""A model set out of an architecture: ONNX files, tokenizers, golden vectors, in a folder that is cached."""
+"""A model set: an architecture's exported towers and its fusion, untrained or by a training's weights."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from . import sources
 from .architecture import Architecture
 from .errors import ModelError, WeightsError
+from .exports import Exported, cache_folder, exported, weights_hashes
 
 PRECISIONS = ("int8", "fp32")
-BUILD_SOURCES = ("build.py", "export.py", "fusion.py", "materialize.py", "towers.py")
+CODE = ("build.py", "export.py", "fusing.py", "fusion.py", "fusions.py", "learned.py")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSet:
-    """A built set in `folder`: `<tower>.onnx`, `<tower>.tokenizer.json`, `fusion_query.onnx`,
-    `fusion_item.onnx`, `golden.npz` and `set.json`."""
+    """A built set: the towers' exports by name, and `folder` with `fusion_query.onnx`, `fusion_item.onnx`,
+    `golden.npz` (TEXTS, PIXELS, QUERY, ITEM: what torch answers) and `set.json`."""
 
     folder: Path
     architecture: Architecture
     fingerprint: str
     precision: str
+    towers: Mapping[str, Exported]
 
 
-def cache_folder() -> Path:
-    """Where built sets are kept: `$MMSEARCH_CACHE/models`, by default `~/.cache/mmsearch/models`."""
-    return Path(os.environ.get("MMSEARCH_CACHE", Path.home() / ".cache" / "mmsearch")) / "models"
+def build(
+    architecture: Architecture, precision: str, say: Callable[[str], None], weights: Path | None = None
+) -> ModelSet:
+    """The architecture's set, with the fusion of the safetensors file `weights` or untrained.
 
-
-def build(architecture: Architecture, precision: str, say: Callable[[str], None]) -> ModelSet:
-    """The architecture's untrained model set, taken from the cache or built into it (needs torch).
-
-    `say` hears one line for each step that takes a while. Raises ModelError.
+    Taken from the cache, or built into it with torch. `say` hears one line for each step that takes a
+    while. Raises ModelError.
     """
     if precision not in PRECISIONS:
         raise ModelError(f"expected a precision out of {', '.join(PRECISIONS)}, got {precision!r}; name one")
-    weights = {tower.weights: sources.weights_hash(tower.weights) for tower in architecture.towers.values()}
-    fingerprint = architecture.fingerprint(weights, precision)
-    target = cache_folder() / f"{architecture.name}-{_key(fingerprint)}"
-    found = ModelSet(target, architecture, fingerprint, precision)
-    if (target / "set.json").exists():
+    hashes = weights_hashes(architecture)
+    if weights is not None:
+        hashes["fusion"] = sources.file_hash(weights)
+    fingerprint = architecture.fingerprint(hashes, precision)
+    towers = {name: exported(architecture, tower, say) for name, tower in architecture.towers.items()}
+    target = cache_folder() / f"set-{architecture.name}-{_key(fingerprint)}"
+    found = ModelSet(target, architecture, fingerprint, precision, towers)
+    if target.exists():
         return found
     try:
-        from .materialize import materialize
+        from .fusing import export_fusion_folder
     except ImportError as error:
         raise WeightsError(
-            f"expected torch and its companions to build {architecture.name}, got no {error.name}; "
+            f"expected torch to build {architecture.name}, got no {error.name}; "
             "repair: pip install 'mmsearch[train]'"
         ) from error
-    target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
     try:
-        materialize(architecture, precision, draft, say)
-        write_description(draft, found)
+        export_fusion_folder(architecture, towers, weights, draft)
+        described = {"fingerprint": fingerprint, "precision": precision, "architecture": architecture.data}
+        (draft / "set.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+        draft.chmod(0o755)
         if not target.exists():
             draft.rename(target)
     finally:
@@ -68,19 +70,9 @@ def build(architecture: Architecture, precision: str, say: Callable[[str], None]
     return found
 
 
-def write_description(folder: Path, built: ModelSet) -> None:
-    """Writes `set.json`, the last file of a set: where it is, the set is whole."""
-    content: dict[str, Any] = {
-        "fingerprint": built.fingerprint,
-        "precision": built.precision,
-        "architecture": built.architecture.data,
-    }
-    (folder / "set.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
 def _key(fingerprint: str) -> str:
     """The cache's key: what is built, and by which code."""
     digest = hashlib.sha256(fingerprint.encode())
-    for name in BUILD_SOURCES:
+    for name in CODE:
         digest.update((Path(__file__).parent / name).read_bytes())
     return digest.hexdigest()[:16]

@@ -3,6 +3,7 @@
 ModelError                a sentence for the user: expected, got, repair
 ├── ArchitectureError     the data file of an architecture does not hold together
 ├── WeightsError          weights are missing or are not the pinned ones
+├── TrainingError         training data or numbers that cannot be trained with
 └── ServedTreeError       the served model repository is not in the state that was expected
 """
 
@@ -25,3 +26,7 @@ class WeightsError(ModelError):
 
 class ServedTreeError(ModelError):
     """The served model repository cannot be written or is not what a command needs."""
+
+
+class TrainingError(ModelError):
+    """Training data or numbers cannot be trained with."""

@@ -1,12 +1,11 @@
-"""Features of the towers to the vectors that are indexed and searched."""
+"""Features of the towers to the vectors that are indexed and searched: what every fusion shares, and cat."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from .architecture import Architecture
-from .errors import ArchitectureError
+from .architecture import FusionNumbers
 
 Vectors = tuple[Tensor, Tensor, Tensor]
 
@@ -37,25 +36,46 @@ class Fusion(nn.Module):
 
 
 class Cat(Fusion):
-    """4tMM by concatenation: unit text half and unit picture half.
+    """4tMM by concatenation: unit text half and unit picture half, weighted alpha to 1 - alpha.
 
-    With both halves present on both sides the cosine is exactly (s_text + s_image) / 2. An absent half is
+    At alpha = 1/2, with both halves present on both sides, the cosine is exactly (s_text + s_image) / 2; at
+    any alpha it is (alpha² s_text + (1 - alpha)² s_image) / (alpha² + (1 - alpha)²). An absent half is
     zero; the other one then carries the whole length. A query's text fills both halves, its picture the
     picture half, and a query of both meets in the middle of the picture half.
     """
 
+    def __init__(self, numbers: FusionNumbers) -> None:
+        super().__init__()
+        self.alpha = float(numbers.numbers.get("alpha", 0.5))
+        self.place = numbers.image_dimension
+
     def query(self, text: Tensor, clip_text: Tensor, image: Tensor) -> Vectors:
-        return self.item(text, unit(clip_text) + unit(image))
+        return self._halves(unit(text), unit(unit(clip_text) + unit(image[:, : self.place])))
 
     def item(self, text: Tensor, image: Tensor) -> Vectors:
-        text, image = unit(text), unit(image)
-        return unit(torch.cat([text, image], dim=1)), text, image
+        return self._halves(unit(text), unit(image[:, : self.place]))
+
+    def _halves(self, text: Tensor, image: Tensor) -> Vectors:
+        fused = torch.cat([self.alpha * text, (1 - self.alpha) * image], dim=1)
+        return unit(fused), text, image
 
 
-def build(architecture: Architecture) -> Fusion:
-    """The fusion that the architecture names, untrained; raises ArchitectureError."""
-    if architecture.fusion.kind == "cat":
-        return Cat().eval()
-    raise ArchitectureError(
-        f"expected a fusion of kind cat, got {architecture.fusion.kind!r}; correct the data file"
-    )
+class TextOnly(Fusion):
+    """BiBERT alone: the query's text against the product's, the towers as they are."""
+
+    def query(self, text: Tensor, clip_text: Tensor, image: Tensor) -> Vectors:
+        return unit(text), unit(text), torch.zeros_like(image)
+
+    def item(self, text: Tensor, image: Tensor) -> Vectors:
+        return unit(text), unit(text), torch.zeros_like(image)
+
+
+class ImageOnly(Fusion):
+    """CLIP alone: the query's words, its picture or the middle of both, against the product's picture."""
+
+    def query(self, text: Tensor, clip_text: Tensor, image: Tensor) -> Vectors:
+        seen = unit(unit(clip_text) + unit(image))
+        return seen, torch.zeros_like(text), seen
+
+    def item(self, text: Tensor, image: Tensor) -> Vectors:
+        return unit(image), torch.zeros_like(text), unit(image)

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tritonclient.grpc import model_config_pb2
 from .architecture import SLOTS, TEXT_SLOTS, Tower, fusion_inputs
 from .build import ModelSet
 from .errors import ServedTreeError
+from .sources import file_hash
 
 SOURCE = Path(__file__).parents[1] / "model_repository"
 ENTRIES = {"query": "query_encoder", "item": "item_encoder"}
@@ -30,27 +32,23 @@ FEEDS = {"query": {"bibert_query": "TEXT", "clip_text": "CLIP_TEXT"}, "item": {"
 Config = Any  # tritonclient's generated message has no types of its own
 
 
-def assemble(built: ModelSet, tree: Path, version: int = 1) -> bool:
-    """Makes `tree` serve the set as `version` of every model; False where it does so already.
+def assemble(built: ModelSet, tree: Path) -> bool:
+    """Makes `tree` serve the set as version 1 of every model; False where it does so already.
 
-    A tree that serves anything else is replaced whole, by renaming, so that a server never sees half of one.
+    A tree whose version 1 is anything else is replaced whole, by renaming, so that a server never sees half
+    of one; versions deployed beside the same version 1 stay.
     """
-    stamp = {"fingerprint": built.fingerprint, "sources": _sources_hash(), "version": version}
-    if (tree / STAMP).exists() and json.loads((tree / STAMP).read_text(encoding="utf-8")) == stamp:
+    stamp = _read_stamp(tree)
+    if (
+        stamp == {**stamp, "sources": _sources_hash()}
+        and stamp.get("versions", {}).get("1") == built.fingerprint
+    ):
         return False
-    if tree.exists() and not (tree / STAMP).exists() and any(tree.iterdir()):
-        raise ServedTreeError(
-            f"expected {tree} to be empty or a served model repository, got other files; name another folder"
-        )
     tree.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".models-", dir=tree.parent))
     try:
         draft.chmod(0o755)
-        for model in MODELS:
-            if model in SLOTS and model not in built.architecture.slots:
-                continue
-            write_version(built, model, draft, version)
-        (draft / STAMP).write_text(json.dumps(stamp) + "\n", encoding="utf-8")
+        add(built, draft, 1)
         if tree.exists():
             old = Path(tempfile.mkdtemp(prefix=".old-", dir=tree.parent))
             tree.rename(old / "tree")
@@ -63,30 +61,103 @@ def assemble(built: ModelSet, tree: Path, version: int = 1) -> bool:
     return True
 
 
-def write_version(built: ModelSet, model: str, tree: Path, version: int) -> None:
-    """Writes one model's configs and its folder `version` under `tree`."""
-    target = tree / model / str(version)
-    target.mkdir(parents=True)
-    shutil.copyfile(SOURCE / model / "1" / "model.py", target / "model.py")
-    shared = SHARED["entry" if model in ENTRIES.values() else "tower"]
-    for name in shared:
-        shutil.copyfile(SOURCE / "serving" / name, target / name)
-    if model in ENTRIES.values():
-        side = model.removesuffix("_encoder")
-        description = serving(built, side, version)
+def next_version(built: ModelSet, tree: Path) -> tuple[int, bool]:
+    """The version that serves the set in `tree`: the one it has already, or the next one and True."""
+    versions = _read_stamp(tree).get("versions", {})
+    for version, fingerprint in versions.items():
+        if fingerprint == built.fingerprint:
+            return int(version), False
+    return max((int(version) for version in versions), default=0) + 1, True
+
+
+def add(built: ModelSet, tree: Path, version: int) -> list[str]:
+    """Puts the set into `tree` as `version` beside what is there; returns the models that changed.
+
+    A tower whose file an earlier version serves already is not served twice: the entry models pin that one.
+    The models come in the order to load them: towers, fusions, entries.
+    """
+    pins: dict[str, int] = {}
+    changed = []
+    for model in (*SLOTS, "fusion_query", "fusion_item"):
+        if model in SLOTS and model not in built.architecture.slots:
+            continue
+        slot = built.architecture.slots.get(model)
+        file = built.towers[slot].onnx(built.precision) if slot else built.folder / f"{model}.onnx"
+        pins[model] = _served_as(file, tree / model) or version
+        if pins[model] == version:
+            _write_code(model, tree, version)
+            _link(file, tree / model / str(version) / "model.onnx")
+            changed.append(model)
+    for side, model in ENTRIES.items():
+        target = _write_code(model, tree, version)
+        description = serving(built, side, pins)
         for tower in description["text_towers"]:
-            _link(built.folder / tower["tokenizer"], target / tower["tokenizer"])
+            name = tower["tokenizer"].removesuffix(".tokenizer.json")
+            _link(built.towers[name].tokenizer, target / tower["tokenizer"])
         text = json.dumps(description, indent=2) + "\n"
         (target / "serving.json").write_text(text, encoding="utf-8")
-    else:
-        tower = built.architecture.slots.get(model, model)
-        _link(built.folder / f"{tower}.onnx", target / "model.onnx")
+        changed.append(model)
+    for model in changed:
+        _write_configs(built, model, tree)
+    versions = _read_stamp(tree).get("versions", {}) | {str(version): built.fingerprint}
+    stamp = {"sources": _sources_hash(), "versions": versions}
+    draft = tree / f".{STAMP}"
+    draft.write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
+    draft.replace(tree / STAMP)
+    return changed
+
+
+def _write_code(model: str, tree: Path, version: int) -> Path:
+    """The folder of a model's version with its code; an unfinished one of an earlier try is replaced."""
+    target = tree / model / str(version)
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    shutil.copyfile(SOURCE / model / "1" / "model.py", target / "model.py")
+    for name in SHARED["entry" if model in ENTRIES.values() else "tower"]:
+        shutil.copyfile(SOURCE / "serving" / name, target / name)
+    return target
+
+
+def _write_configs(built: ModelSet, model: str, tree: Path) -> None:
+    """Writes a model's configs: the set's dims, and -1 where an older version's differ from them."""
     for name in ("config.pbtxt", "configs/gpu.pbtxt"):
-        if (SOURCE / model / name).exists():
-            config = parse_config(SOURCE / model / name)
-            fill(config, built, model)
-            (tree / model / name).parent.mkdir(exist_ok=True)
-            (tree / model / name).write_text(text_format.MessageToString(config), encoding="utf-8")
+        if not (SOURCE / model / name).exists():
+            continue
+        config = parse_config(SOURCE / model / name)
+        fill(config, built, model)
+        target = tree / model / name
+        if target.exists():
+            older = parse_config(target)
+            before = {tensor.name: list(tensor.dims) for tensor in (*older.input, *older.output)}
+            for tensor in (*config.input, *config.output):
+                if tensor.name in before and before[tensor.name] != list(tensor.dims):
+                    tensor.dims[:] = [-1] * len(tensor.dims)
+        target.parent.mkdir(exist_ok=True)
+        draft = target.with_name(f".{target.name}")
+        draft.write_text(text_format.MessageToString(config), encoding="utf-8")
+        draft.replace(target)
+
+
+def _served_as(file: Path, model: Path) -> int | None:
+    """The version of a served model that is this very ONNX file, or None."""
+    for served in sorted(model.glob("*/model.onnx")):
+        if served.samefile(file) or (
+            served.stat().st_size == file.stat().st_size and file_hash(served) == file_hash(file)
+        ):
+            return int(served.parent.name)
+    return None
+
+
+def _read_stamp(tree: Path) -> dict[str, Any]:
+    """What a served tree says of itself, {} for none; raises ServedTreeError for other things' folder."""
+    if (tree / STAMP).exists():
+        stamp: dict[str, Any] = json.loads((tree / STAMP).read_text(encoding="utf-8"))
+        return stamp
+    if tree.exists() and any(tree.iterdir()) and not (tree / ENTRIES["query"]).exists():
+        raise ServedTreeError(
+            f"expected {tree} to be empty or a served model repository, got other files; name another folder"
+        )
+    return {}
 
 
 def parse_config(file: Path) -> Config:
@@ -125,8 +196,8 @@ def fill(config: Config, built: ModelSet, model: str) -> None:
             tensor.dims[:] = dims[tensor.name]
 
 
-def serving(built: ModelSet, side: str, version: int) -> dict[str, Any]:
-    """What an entry model reads at its start: limits, towers with their versions, and what each one feeds.
+def serving(built: ModelSet, side: str, pins: Mapping[str, int]) -> dict[str, Any]:
+    """What an entry model reads at its start: limits, towers with their pinned versions, what each one feeds.
 
     A tower that fills two slots of one side is called once and feeds both.
     """
@@ -140,7 +211,7 @@ def serving(built: ModelSet, side: str, version: int) -> dict[str, Any]:
         if tower.name not in texts:
             texts[tower.name] = {
                 "model": slot,
-                "version": version,
+                "version": pins[slot],
                 "tokenizer": f"{tower.name}.tokenizer.json",
                 "max_tokens": tower.numbers["max_tokens"],
                 "pad_to": tower.numbers.get("pad_to"),
@@ -154,21 +225,21 @@ def serving(built: ModelSet, side: str, version: int) -> dict[str, Any]:
         "max_text_bytes": MAX_TEXT_BYTES,
         "max_image_bytes": MAX_IMAGE_BYTES,
         "text_towers": list(texts.values()),
-        "picture_tower": _picture_tower(architecture.tower("clip_image"), version),
+        "picture_tower": _picture_tower(architecture.tower("clip_image"), pins),
         "fusion": {
             "model": f"fusion_{side}",
-            "version": version,
+            "version": pins[f"fusion_{side}"],
             "inputs": fusion_inputs(architecture, side),
         },
     }
 
 
-def _picture_tower(tower: Tower | None, version: int) -> dict[str, Any] | None:
+def _picture_tower(tower: Tower | None, pins: Mapping[str, int]) -> dict[str, Any] | None:
     if tower is None:
         return None
     return {
         "model": "clip_image",
-        "version": version,
+        "version": pins["clip_image"],
         "size": tower.numbers["size"],
         "fit": tower.numbers["fit"],
         "feeds": ["IMAGE"],

@@ -12,9 +12,7 @@ from ..model_repository.serving.tokens import Tokens
 from . import sources
 from .architecture import Architecture, Tower
 from .errors import ArchitectureError
-
-# EfficientNet-Lite reads (x - 127) / 128 for pixels x of 0…255.
-LITE_MEAN, LITE_SCALE = 127.0, 128.0
+from .picture_layers import LITE_MEAN, LITE_SCALE, PictureLayers
 
 
 class BertTower(nn.Module):
@@ -54,11 +52,17 @@ class ClassNamesTower(nn.Module):
         return functional.normalize(chances @ self.names, dim=1)
 
 
+PICTURE_KINDS: dict[str, type[ClassNamesTower] | type[PictureLayers]] = {
+    "class_names": ClassNamesTower,
+    "picture_layers": PictureLayers,
+}
+
+
 def build(architecture: Architecture, tower: Tower) -> nn.Module:
     """The tower with its weights loaded, in evaluation mode, on the CPU; raises ArchitectureError."""
     if tower.kind == "bert":
         built: nn.Module = BertTower(minilm(tower))
-    elif tower.kind == "class_names":
+    elif tower.kind in PICTURE_KINDS:
         names_by = architecture.towers[str(tower.numbers["names_by"])]
         names = class_name_vectors(
             BertTower(minilm(names_by)).eval(),
@@ -68,10 +72,11 @@ def build(architecture: Architecture, tower: Tower) -> nn.Module:
         if tower.numbers["centred"]:
             # What all names share says nothing about a picture and would drown what tells them apart.
             names = names - names.mean(0)
-        built = ClassNamesTower(lite0(tower), names, float(tower.numbers["temperature"]))
+        built = PICTURE_KINDS[tower.kind](lite0(tower), names, float(tower.numbers["temperature"]))
     else:
         raise ArchitectureError(
-            f"expected tower {tower.name} to be a bert or class_names, got {tower.kind!r}; correct its kind"
+            f"expected tower {tower.name} to be bert, class_names or picture_layers, got {tower.kind!r}; "
+            "correct its kind"
         )
     return built.eval()
 

@@ -1,0 +1,151 @@
+"""The served encoders against onnxruntime called directly with the same inputs.
+
+    .venv/bin/python bench/encoders.py --triton 127.0.0.1:8001 [--rounds 9]
+
+Needs the default models served (`mmsearch up`). Latency is one caller with batches of one, the time added by
+Triton in milliseconds; throughput is two callers with batches of 32 against one onnxruntime thread, which is
+what a tower has. One onnxruntime thread everywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import onnxruntime
+import tritonclient.grpc as grpcclient
+from interleaved import measure
+from PIL import Image
+
+from mmsearch.model_repository.serving.pictures import Frame, decode
+from mmsearch.model_repository.serving.tokens import Tokens
+from mmsearch.train.architecture import load
+from mmsearch.train.build import build
+
+TEXT = "a comfortable armchair with wooden legs"
+CALLS = 40
+BATCH = 32
+
+
+def session(file: object) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(file, options)
+
+
+def median_ms(call: Callable[[], object]) -> float:
+    times = []
+    for _ in range(CALLS):
+        started = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - started) * 1e3)
+    return float(np.median(times))
+
+
+def per_second(call: Callable[[], object], callers: int) -> float:
+    """Rows a second of `callers` threads that each make four calls of a batch."""
+    with ThreadPoolExecutor(callers) as pool:
+        started = time.perf_counter()
+        list(pool.map(lambda _: call(), range(4 * callers)))
+        return 4 * callers * BATCH / (time.perf_counter() - started)
+
+
+def given(name: str, array: np.ndarray, kind: str) -> grpcclient.InferInput:
+    tensor = grpcclient.InferInput(name, list(array.shape), kind)
+    tensor.set_data_from_numpy(array)
+    return tensor
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--triton", default="127.0.0.1:8001")
+    parser.add_argument("--rounds", type=int, default=9)
+    chosen = parser.parse_args()
+    built = build(load("4tmm_cat"), "int8", print)
+    minilm, lite0 = built.towers["minilm"], built.towers["lite0"]
+    text_tower, picture_tower = session(minilm.onnx("int8")), session(lite0.onnx("int8"))
+    tokens, frame = Tokens(minilm.tokenizer, 128), Frame(224)
+    client = grpcclient.InferenceServerClient(chosen.triton)
+    stream = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)).save(stream, "JPEG")
+    picture = stream.getvalue()
+
+    def bare_text(rows: int) -> Callable[[], object]:
+        ids, mask = tokens([TEXT] * rows)
+        return lambda: text_tower.run(None, {"INPUT_IDS": ids, "ATTENTION_MASK": mask})
+
+    def served_text(rows: int) -> Callable[[], object]:
+        ids, mask = tokens([TEXT] * rows)
+        inputs = [given("INPUT_IDS", ids, "INT64"), given("ATTENTION_MASK", mask, "INT64")]
+        return lambda: client.infer("bibert_query", inputs)
+
+    pixels = decode(picture, frame)
+
+    def bare_picture(rows: int) -> Callable[[], object]:
+        many = np.stack([pixels] * rows)
+        return lambda: picture_tower.run(None, {"PIXELS": many})
+
+    def served_picture(rows: int) -> Callable[[], object]:
+        inputs = [given("PIXELS", np.stack([pixels] * rows), "UINT8")]
+        return lambda: client.infer("clip_image", inputs)
+
+    def entry(model: str, text: str, image: bytes, rows: int) -> Callable[[], object]:
+        def column(name: str, value: bytes) -> grpcclient.InferInput:
+            return given(name, np.array([[value]] * rows, dtype=object), "BYTES")
+
+        inputs = [column("TEXT", text.encode()), column("IMAGE", image)]
+        wanted = [grpcclient.InferRequestedOutput(name) for name in ("EMBEDDING", "FINGERPRINT")]
+        return lambda: client.infer(model, inputs, outputs=wanted)
+
+    def whole_text() -> object:
+        ids, mask = tokens([TEXT])
+        return text_tower.run(None, {"INPUT_IDS": ids, "ATTENTION_MASK": mask})
+
+    def whole_picture() -> object:
+        return picture_tower.run(None, {"PIXELS": decode(picture, frame)[None]})
+
+    single = {
+        "text, onnxruntime": bare_text(1),
+        "text, tower": served_text(1),
+        "text, tokenised + onnxruntime": whole_text,
+        "text, query_encoder": entry("query_encoder", TEXT, b"", 1),
+        "picture, onnxruntime": bare_picture(1),
+        "picture, tower": served_picture(1),
+        "picture, decoded + onnxruntime": whole_picture,
+        "picture, item_encoder": entry("item_encoder", "", picture, 1),
+    }
+    arms = {name: (lambda call=call: median_ms(call)) for name, call in single.items()}
+    latency = measure("encoders-latency", arms, rounds=chosen.rounds, unit="ms")
+    for kind, bare, served, added in (
+        ("text tower", "text, onnxruntime", "text, tower", 1.5),
+        ("picture tower", "picture, onnxruntime", "picture, tower", 1.5),
+        ("query_encoder", "text, tokenised + onnxruntime", "text, query_encoder", 3.0),
+        ("item_encoder", "picture, decoded + onnxruntime", "picture, item_encoder", 3.0),
+    ):
+        pairs = zip(latency.figures[served], latency.figures[bare], strict=True)
+        latency.figure(f"{kind}: added ms", float(np.median([a - b for a, b in pairs])), {"<=": added})
+    batches = {
+        "text, onnxruntime": (bare_text(BATCH), 1),
+        "text, tower": (served_text(BATCH), 2),
+        "text, query_encoder": (entry("query_encoder", TEXT, b"", BATCH), 2),
+        "picture, onnxruntime": (bare_picture(BATCH), 1),
+        "picture, tower": (served_picture(BATCH), 2),
+    }
+    rates = {
+        name: (lambda call=call, callers=callers: per_second(call, callers))
+        for name, (call, callers) in batches.items()
+    }
+    throughput = measure("encoders-throughput", rates, rounds=chosen.rounds, unit="rows a second")
+    throughput.target("text, tower", "text, onnxruntime", at_least=0.90)
+    throughput.target("text, query_encoder", "text, onnxruntime", at_least=0.90)
+    throughput.target("picture, tower", "picture, onnxruntime", at_least=0.90)
+    return 0 if all([latency.finish(), throughput.finish()]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""`mmsearch train`: a fusion out of pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("train")
+@click.argument("config")
+@click.option(
+    "--pairs",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON Lines of query, product_id and count.",
+)
+@click.option(
+    "--catalog",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON Lines of id, title, description, image; products with one `group` are held out together.",
+)
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The training's folder."
+)
+@click.option(
+    "--image-root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where pictures lie; the catalogue's folder by default.",
+)
+@click.option("--steps", type=click.IntRange(1), help="At most so many steps, instead of the architecture's.")
+@click.option("--seed", type=int, help="Another seed than the architecture's.")
+def command(
+    config: str,
+    pairs: Path,
+    catalog: Path,
+    out: Path,
+    image_root: Path | None,
+    steps: int | None,
+    seed: int | None,
+) -> None:
+    """Train the fusion of the architecture CONFIG (a name or a .json file) with NT-Xent.
+
+    The towers stay as they are and what they say is computed once and kept. A training that was cut off
+    goes on where it was when the same command runs again.
+
+    Example: mmsearch train 4tmm_gated --pairs pairs.jsonl --catalog catalog.jsonl --out runs/4tmm_gated
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from ..train import architecture as architectures
+    from ..train.training import run
+
+    architecture = architectures.load(config)
+    changes = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"training {architecture.name}", total=None)
+
+        def evaluated(line: dict[str, float], total: int) -> None:
+            progress.update(
+                task,
+                completed=line["step"],
+                total=total,
+                description=f"loss {line['loss']:.3f}  held out {line['recall']:.3f}",
+            )
+
+        trained = run(
+            architecture,
+            pairs,
+            catalog,
+            out,
+            image_root=image_root,
+            changes=changes,
+            say=lambda line: click.echo(f"  {line}", err=True),
+            evaluated=evaluated,
+        )
+    click.echo(
+        f"{architecture.name}: best at step {trained.best_step} of {trained.steps}, "
+        f"held-out (recall@10 + nDCG@10) / 2 = {trained.best_recall:.3f}, {trained.seconds:.0f} s; "
+        f"mmsearch models deploy {out}"
+    )

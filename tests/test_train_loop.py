@@ -1,0 +1,160 @@
+"""Every learned architecture trains, the same seed gives the same file, and a cut leaves no trace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save
+
+from mmsearch.train import fusions
+from mmsearch.train.architecture import Architecture, load, names, parse
+from mmsearch.train.errors import TrainingError
+from mmsearch.train.fusion import Fusion, unit
+from mmsearch.train.learned import Learned
+from mmsearch.train.loop import Run, Trained, train
+from mmsearch.train.objective import Features, Training, batch_loss
+
+LEARNED = [name for name in names() if load(name).fusion.kind in fusions.LEARNED]
+CPU = torch.device("cpu")
+NUMBERS = Training(steps=12, batch=32, rate=0.01, evaluate_every=4, patience=9, seed=3, holdout=0.2)
+
+
+def small(name: str) -> Architecture:
+    """The architecture with vectors of 16 numbers."""
+    data = dict(load(name).data)
+    data["towers"] = {
+        key: tower | {"dimension": 16 if "size" not in tower else 40} for key, tower in data["towers"].items()
+    }
+    fusion = dict(data["fusion"])
+    fusion |= {"text_dimension": 16, "image_dimension": 16, "dimension": fusion["dimension"] // 24}
+    fusion |= {"hidden": 12} | ({"axes": 6} if fusion["axes"] else {})
+    return parse(data | {"fusion": fusion})
+
+
+def drawn(architecture: Architecture, seed: int = 0) -> Features:
+    """Forty products in four kinds; text and picture each show the kind, under noise, and so do queries."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def rows(kinds: torch.Tensor, width: int) -> torch.Tensor:
+        centres = torch.randn(4, width, generator=torch.Generator().manual_seed(width))
+        return unit(centres[kinds] + 2 * torch.randn(len(kinds), width, generator=generator))
+
+    kinds = torch.arange(40) % 4
+    asked = torch.arange(12) % 4
+    image = architecture.towers["lite0"].dimension if "lite0" in architecture.towers else 16
+    pairs = torch.cartesian_prod(torch.arange(12), torch.arange(40))
+    pairs = pairs[asked[pairs[:, 0]] == kinds[pairs[:, 1]]]
+    return Features(
+        query_text=rows(asked, 16),
+        query_words=rows(asked, 16),
+        item_text=rows(kinds, 16),
+        item_image=rows(kinds, image),
+        pairs=pairs,
+        counts=torch.ones(len(pairs)),
+        known=torch.sort(pairs[:, 0] * 40 + pairs[:, 1]).values,
+        group=torch.arange(40) // 2,
+    )
+
+
+def fresh(name: str, seed: int = 0) -> Fusion:
+    torch.manual_seed(seed)
+    return fusions.build(small(name))
+
+
+def trained(name: str, folder: Path | None = None, numbers: Training = NUMBERS) -> Trained:
+    return train(fresh(name), drawn(small(name)), numbers, device=CPU, folder=folder)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_the_loss_falls_in_a_few_steps(name: str) -> None:
+    own = Training.of(load(name).data["training"])
+    numbers = replace(NUMBERS, rate=0.01, modality_dropout=0.0, single=own.single, titles=own.titles)
+    data = drawn(small(name))
+    run = Run(fresh(name), data, numbers, CPU)
+    rows, drop = torch.arange(60), torch.ones(60, 2)
+
+    def loss() -> float:
+        run.fusion.eval()
+        return float(batch_loss(run.fusion, run.data, rows, run.heat, numbers, drop).detach())
+
+    before = loss()
+    for _ in range(15):
+        run.advance()
+    assert loss() < 0.95 * before
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_it_starts_where_the_untrained_towers_are(name: str) -> None:
+    fusion, data = fresh(name), drawn(small(name))
+    assert isinstance(fusion, Learned)
+    fusion.fit(data.item_image)
+    query = fusion.query(data.query_text, data.query_words, torch.zeros(12, data.item_image.shape[1]))
+    torch.testing.assert_close(query[1], data.query_text if "clip" not in name else query[1])
+    item = fusion.item(data.item_text, data.item_image)
+    torch.testing.assert_close(item[2], unit(data.item_image[:, :16]))
+    for vectors in (query[0], item[0]):
+        torch.testing.assert_close(vectors.norm(dim=1), torch.ones(len(vectors)))
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_no_product_and_no_picture_query_becomes_a_zero_vector(name: str) -> None:
+    fusion, data = fresh(name), drawn(small(name))
+    no_text, no_image = torch.zeros_like(data.item_text), torch.zeros_like(data.item_image)
+    for vectors in (fusion.item(data.item_text, no_image)[0], fusion.item(no_text, data.item_image)[0]):
+        torch.testing.assert_close(vectors.norm(dim=1), torch.ones(40))
+    if name != "bibert_mlp":
+        asked = fusion.query(torch.zeros(40, 16), torch.zeros(40, 16), data.item_image)[0]
+        torch.testing.assert_close(asked.norm(dim=1), torch.ones(40))
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:
+    def content(seed: int) -> bytes:
+        result = trained("4tmm_gated", numbers=replace(NUMBERS, seed=seed))
+        return save({name: value.contiguous() for name, value in result.fusion.state_dict().items()})
+
+    assert content(3) == content(3)
+    assert content(3) != content(4)
+
+
+@pytest.mark.parametrize("cut", [4, 8])
+def test_cut_off_and_taken_up_again_it_ends_where_it_would_have(tmp_path: Path, cut: int) -> None:
+    whole = trained("4tmm_gated", tmp_path / "whole")
+    first = Run(fresh("4tmm_gated"), drawn(small("4tmm_gated")), NUMBERS, CPU)
+    first.judge()
+    while first.step < cut:
+        first.advance()
+        if first.step % NUMBERS.evaluate_every == 0:
+            first.judge()
+    (tmp_path / "cut").mkdir()
+    first.save(tmp_path / "cut")
+    first.advance()  # lost with the process
+    resumed = trained("4tmm_gated", tmp_path / "cut")
+    assert (resumed.best_step, resumed.best_recall) == (whole.best_step, whole.best_recall)
+    for name, value in whole.fusion.state_dict().items():
+        assert torch.equal(value, resumed.fusion.state_dict()[name]), name
+    assert (tmp_path / "whole" / "checkpoint.safetensors").read_bytes() == (
+        tmp_path / "cut" / "checkpoint.safetensors"
+    ).read_bytes()
+
+
+def test_a_folder_of_other_numbers_is_refused(tmp_path: Path) -> None:
+    trained("bibert_mlp", tmp_path)
+    with pytest.raises(TrainingError, match="got another"):
+        trained("bibert_mlp", tmp_path, replace(NUMBERS, rate=0.5))
+
+
+def test_unknown_numbers_are_refused() -> None:
+    with pytest.raises(TrainingError, match="got epochs"):
+        Training.of({"epochs": 3})
+
+
+def test_held_out_groups_are_not_trained_on() -> None:
+    data = drawn(small("bibert_mlp"))
+    run = Run(fresh("bibert_mlp"), data, NUMBERS, CPU)
+    seen = {int(data.group[item]) for item in data.pairs[run.train_rows, 1]}
+    held = {int(data.group[item]) for item in run.held.items}
+    assert len(held) == 4
+    assert not seen & held

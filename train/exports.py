@@ -1,0 +1,89 @@
+"""Each tower exported once into a cached folder: ONNX files, tokenizer, and what torch itself answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import sources
+from .architecture import Architecture, Tower
+from .errors import WeightsError
+
+# A change to these files changes what an export is.
+CODE = ("export.py", "exporting.py", "picture_layers.py", "towers.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A tower's folder: `fp32.onnx`, for text towers `int8.onnx` and `tokenizer.json`, and `golden.npz`
+    (TEXTS or PIXELS, and the FEATURES that torch gives for them)."""
+
+    tower: Tower
+    folder: Path
+
+    def onnx(self, precision: str) -> Path:
+        """The file that serves: picture towers are fp32 in both, since int8 gains them nothing here."""
+        return self.folder / ("fp32.onnx" if self.tower.reads_pictures else f"{precision}.onnx")
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.folder / "tokenizer.json"
+
+
+def cache_folder() -> Path:
+    """Where exports are kept: `$MMSEARCH_CACHE/models`, by default `~/.cache/mmsearch/models`."""
+    return Path(os.environ.get("MMSEARCH_CACHE", Path.home() / ".cache" / "mmsearch")) / "models"
+
+
+def exported(architecture: Architecture, tower: Tower, say: Callable[[str], None]) -> Exported:
+    """The tower's export, taken from the cache or made with torch; raises ModelError.
+
+    `say` hears one line when something has to be made.
+    """
+    target = cache_folder() / f"{tower.name}-{_key(architecture, tower)}"
+    if target.exists():
+        return Exported(tower, target)
+    try:
+        from .exporting import export_tower_folder
+    except ImportError as error:
+        raise WeightsError(
+            f"expected torch and its companions to export {tower.name}, got no {error.name}; "
+            "repair: pip install 'mmsearch[train]'"
+        ) from error
+    say(f"exporting {tower.name} ({tower.weights})")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".exporting-", dir=target.parent))
+    try:
+        export_tower_folder(architecture, tower, draft)
+        draft.chmod(0o755)
+        if not target.exists():
+            draft.rename(target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return Exported(tower, target)
+
+
+def weights_hashes(architecture: Architecture) -> dict[str, str]:
+    """sha256 (hex) of each source of weights that the architecture names."""
+    return {tower.weights: sources.weights_hash(tower.weights) for tower in architecture.towers.values()}
+
+
+def _key(architecture: Architecture, tower: Tower) -> str:
+    """The cache's key: the tower's numbers, those of the tower it leans on, their weights, and the code."""
+    involved = [tower]
+    if "names_by" in tower.numbers:
+        involved.append(architecture.towers[str(tower.numbers["names_by"])])
+    described = [
+        [each.kind, each.dimension, dict(each.numbers), sources.weights_hash(each.weights)]
+        for each in involved
+    ]
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
+    for name in CODE:
+        digest.update((Path(__file__).parent / name).read_bytes())
+    return digest.hexdigest()[:16]

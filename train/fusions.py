@@ -1,0 +1,50 @@
+"""The fusions by the name that an architecture's data file gives."""
+
+from __future__ import annotations
+
+from .architecture import Architecture, fusion_inputs
+from .errors import ArchitectureError
+from .fusion import Cat, Fusion, ImageOnly, TextOnly
+from .learned import (
+    FourTowerAttention,
+    FourTowerGated,
+    FourTowerMlp,
+    Learned,
+    PictureOnly,
+    ThreeTowerGated,
+    ThreeTowerMlp,
+    TrainedTextOnly,
+)
+
+PLAIN: dict[str, type[TextOnly] | type[ImageOnly]] = {"text_only": TextOnly, "image_only": ImageOnly}
+LEARNED: dict[str, type[Learned]] = {
+    "text": TrainedTextOnly,
+    "picture": PictureOnly,
+    "3tmm_mlp": ThreeTowerMlp,
+    "3tmm_gated": ThreeTowerGated,
+    "4tmm_mlp": FourTowerMlp,
+    "4tmm_gated": FourTowerGated,
+    "4tmm_attention": FourTowerAttention,
+}
+
+
+def build(architecture: Architecture) -> Fusion:
+    """The fusion that the architecture names, untrained, in evaluation mode; raises ArchitectureError."""
+    numbers = architecture.fusion
+    if numbers.kind == "cat":
+        return Cat(numbers).eval()
+    if numbers.kind in PLAIN:
+        return PLAIN[numbers.kind]().eval()
+    if numbers.kind not in LEARNED:
+        known = ", ".join(("cat", *PLAIN, *LEARNED))
+        raise ArchitectureError(
+            f"expected a fusion out of {known}, got {numbers.kind!r}; correct the data file"
+        )
+    query, item = fusion_inputs(architecture, "query"), fusion_inputs(architecture, "item")
+    widths = {
+        "query_text": query["TEXT"],
+        "query_words": query["CLIP_TEXT"],
+        "item_text": item["TEXT"],
+        "image": item["IMAGE"],
+    }
+    return LEARNED[numbers.kind](numbers, widths).eval()

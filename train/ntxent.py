@@ -1,0 +1,81 @@
+"""NT-Xent: each query against every product of the batch, the cosine over a temperature, cross entropy.
+
+For query i with product i the loss is -log(exp(s_ii / T) / sum_j exp(s_ij / T)); with B equal vectors it
+is log(B).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+NEVER = -1e4  # not minus infinity: a row whose every other product is masked must keep a finite gradient
+
+
+def nt_xent(
+    queries: Tensor,
+    products: Tensor,
+    temperature: Tensor | float,
+    *,
+    weights: Tensor | None = None,
+    masked: Tensor | None = None,
+    hard: Tensor | None = None,
+    symmetric: bool = True,
+) -> Tensor:
+    """The mean loss of B pairs, a scalar.
+
+    `queries` and `products` are unit rows, float [B, d]; row i of one belongs to row i of the other.
+    `weights` float [B] counts a pair so many times (purchases). `masked` bool [B, B] is true where product
+    j is right for query i as well and so is no negative (the diagonal is ignored). `hard` float [B, h, d]
+    are negatives of each query's own. `symmetric` adds the same loss from the products' side, halved.
+    """
+    scores = queries @ products.T
+    rows = torch.arange(len(queries), device=queries.device)
+    if masked is not None:
+        others = masked & (rows.unsqueeze(0) != rows.unsqueeze(1))
+        scores = scores.masked_fill(others, NEVER)
+    forward = scores
+    if hard is not None:
+        forward = torch.cat([scores, torch.einsum("bd,bhd->bh", queries, hard)], dim=1)
+    loss = _cross_entropy(forward / temperature, rows, weights)
+    if symmetric:
+        loss = (loss + _cross_entropy(scores.T / temperature, rows, weights)) / 2
+    return loss
+
+
+def _cross_entropy(logits: Tensor, rows: Tensor, weights: Tensor | None) -> Tensor:
+    losses = torch.logsumexp(logits, dim=1) - logits[rows, rows]
+    if weights is None:
+        return losses.mean()
+    return (losses * weights).sum() / weights.sum()
+
+
+def chunked_backward(
+    encode: Callable[[slice], tuple[Tensor, Tensor]],
+    size: int,
+    chunk: int,
+    loss: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
+    """Gradients of a batch that does not fit into memory at once, equal to those of the whole batch.
+
+    `encode(part)` gives the unit rows of that slice of the batch, `loss(queries, products)` the scalar over
+    all of it. The rows are computed once without gradients, the loss's gradient on them is kept, and each
+    slice is computed again to carry its share of it backward. `encode` must give the same rows both times,
+    so draw dropout from a generator that it resets. Returns the loss, detached.
+    """
+    parts = [slice(start, min(start + chunk, size)) for start in range(0, size, chunk)]
+    with torch.no_grad():
+        encoded = [encode(part) for part in parts]
+    queries = torch.cat([pair[0] for pair in encoded]).requires_grad_()
+    products = torch.cat([pair[1] for pair in encoded]).requires_grad_()
+    whole = loss(queries, products)
+    torch.autograd.backward(whole)
+    if queries.grad is None or products.grad is None:
+        raise ValueError("expected a loss that depends on queries and products, got one that does not")
+    for part in parts:
+        again = encode(part)
+        carried = (again[0] * queries.grad[part]).sum() + (again[1] * products.grad[part]).sum()
+        torch.autograd.backward(carried)
+    return whole.detach()

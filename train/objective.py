@@ -1,0 +1,123 @@
+"""What a training minimises: its numbers, its data, and the loss of one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .errors import TrainingError
+from .fusion import Fusion
+from .learned import Learned
+from .ntxent import nt_xent
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The loop's numbers, as the architecture's data file gives them under `training`.
+
+    `single` weighs the loss on the text vectors alone and the picture vectors alone, `titles` the one that
+    brings each product's picture near its own title; `holdout` is the share of groups kept for early stop.
+    """
+
+    steps: int = 300
+    batch: int = 384
+    rate: float = 4e-4
+    decay: float = 0.05
+    temperature: float = 0.06
+    symmetric: bool = True
+    modality_dropout: float = 0.15
+    single: float = 0.5
+    titles: float = 0.0
+    evaluate_every: int = 10
+    patience: int = 6
+    holdout: float = 0.15
+    seed: int = 0
+
+    @classmethod
+    def of(cls, numbers: Mapping[str, Any]) -> Training:
+        """Raises TrainingError for a number that does not exist."""
+        unknown = sorted(set(numbers) - {field.name for field in fields(cls)})
+        if unknown:
+            raise TrainingError(
+                f"expected training numbers out of {', '.join(field.name for field in fields(cls))}, "
+                f"got {', '.join(unknown)}; correct the data file"
+            )
+        return replace(cls(), **numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Frozen towers' features and the pairs over them, q queries and n products.
+
+    `query_text`, `query_words` float32 [q, ·] and `item_text`, `item_image` float32 [n, ·]; `pairs` int64
+    [m, 2] of (query, product), `counts` float32 [m]; `known` int64, sorted, query * n + product for all
+    that is known to be right and so is never a negative; `group` int64 [n], which a split must not part.
+    """
+
+    query_text: Tensor
+    query_words: Tensor
+    item_text: Tensor
+    item_image: Tensor
+    pairs: Tensor
+    counts: Tensor
+    known: Tensor
+    group: Tensor
+
+    def to(self, device: torch.device) -> Features:
+        return Features(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+    def shortened(self, fusion: Fusion) -> Features:
+        """With the pictures' features as the fusion shortens them, once instead of in every step."""
+        if not isinstance(fusion, Learned):
+            return self
+        return replace(self, item_image=fusion.short(self.item_image))
+
+    def is_known(self, codes: Tensor) -> Tensor:
+        """Whether each of `codes` (int64, any shape) is among `known`; bool of the same shape."""
+        places = torch.searchsorted(self.known, codes).clamp(max=len(self.known) - 1)
+        return self.known[places] == codes
+
+
+def batch_loss(
+    fusion: Fusion, data: Features, rows: Tensor, heat: Tensor, numbers: Training, drop: Tensor
+) -> Tensor:
+    """The loss of the pairs `rows` at temperature exp(heat), a scalar.
+
+    `drop` float [B, 2] in 0…1 decides which products lack their text (half as often) or their picture.
+    """
+    query, item = data.pairs[rows, 0], data.pairs[rows, 1]
+    text, image = data.item_text[item], data.item_image[item]
+    lacks_image = drop[:, 1:] < numbers.modality_dropout
+    lacks_text = (drop[:, :1] < numbers.modality_dropout / 2) & ~lacks_image
+    nothing = torch.zeros_like(image)
+    asked = fusion.query(data.query_text[query], data.query_words[query], nothing)
+    offered = fusion.item(text * ~lacks_text, image * ~lacks_image)
+    masked = data.is_known(query.unsqueeze(1) * len(data.item_text) + item.unsqueeze(0))
+    temperature = heat.exp().clamp(min=0.01)
+    counts = data.counts[rows]
+
+    def contrast(side: int, weights: Tensor) -> Tensor:
+        return nt_xent(
+            asked[side],
+            offered[side],
+            temperature,
+            weights=weights,
+            masked=masked,
+            symmetric=numbers.symmetric,
+        )
+
+    loss = contrast(0, counts)
+    if numbers.single:
+        # What each modality says alone; a product that lacks it in this step does not count.
+        loss = loss + numbers.single * contrast(1, counts * ~lacks_text.squeeze(1))
+        loss = loss + numbers.single * contrast(2, counts * ~lacks_image.squeeze(1))
+    if numbers.titles:
+        named = fusion.query(text, text, nothing)[2]
+        same = item.unsqueeze(1) == item.unsqueeze(0)
+        there = (~lacks_image).squeeze(1).to(text.dtype)
+        loss = loss + numbers.titles * nt_xent(named, offered[2], temperature, masked=same, weights=there)
+    return loss

@@ -1,0 +1,169 @@
+"""Pairs of queries and products out of files, joined with a catalogue and with the towers' features."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .architecture import Architecture
+from .errors import TrainingError
+from .exports import exported
+from .features import picture_features, text_features
+from .objective import Features
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What a tower reads of a product: `text`, and the path of its picture or None; and its `group`."""
+
+    identifier: str
+    text: str
+    picture: Path | None
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A query, the product that answered it, and how often."""
+
+    query: str
+    product: str
+    count: float
+
+
+def read_pairs(file: Path) -> list[Pair]:
+    """Reads lines of query, product_id and count (1 by default), gzip too; raises TrainingError."""
+    pairs = []
+    for number, record in _lines(file):
+        query, product, count = record.get("query"), record.get("product_id"), record.get("count", 1)
+        if not (isinstance(query, str) and query.strip() and isinstance(product, str)):
+            raise TrainingError(
+                f"expected a query and a product_id in line {number} of {file}, "
+                f"got {json.dumps(record)[:80]}; correct the line"
+            )
+        if isinstance(count, bool) or not isinstance(count, int | float) or not 0 < count < float("inf"):
+            raise TrainingError(
+                f"expected a count above 0 in line {number} of {file}, got {count!r}; correct the line"
+            )
+        pairs.append(Pair(query, product, float(count)))
+    if not pairs:
+        raise TrainingError(f"expected pairs in {file}, got none; name a file with at least one line")
+    return pairs
+
+
+def read_products(file: Path, root: Path | None = None) -> list[Product]:
+    """Reads a catalogue's id, title, description, image and group (by default the product itself).
+
+    Pictures are looked for under `root`, by default the catalogue's folder. Raises TrainingError.
+    """
+    products = []
+    for number, record in _lines(file):
+        identifier = record.get("id")
+        if not isinstance(identifier, str) or not identifier:
+            raise TrainingError(f"expected an id in line {number} of {file}, got {identifier!r}; add one")
+        text = "\n".join(str(record[key]) for key in ("title", "description") if record.get(key))
+        images = record.get("image") or next(iter(record.get("images") or []), None)
+        picture = (root or file.parent) / str(images) if images else None
+        products.append(Product(identifier, text, picture, str(record.get("group", identifier))))
+    if not products:
+        raise TrainingError(f"expected products in {file}, got none; name a file with at least one line")
+    return products
+
+
+def features(
+    architecture: Architecture,
+    products: list[Product],
+    pairs: list[Pair],
+    say: Say,
+    known: Mapping[str, list[str]] | None = None,
+) -> Features:
+    """Runs the frozen towers (or takes what they said before) and joins pairs and products by number.
+
+    `known` maps a query to further products that are right for it and must not be negatives. A pair whose
+    product is not in the catalogue is left out and counted; raises TrainingError when none is left.
+    """
+    places = {product.identifier: number for number, product in enumerate(products)}
+    queries = sorted({pair.query for pair in pairs})
+    numbers = {query: number for number, query in enumerate(queries)}
+    joined = [
+        (numbers[pair.query], places[pair.product], pair.count) for pair in pairs if pair.product in places
+    ]
+    if len(joined) < len(pairs):
+        say(f"{len(pairs) - len(joined)} of {len(pairs)} pairs name products that the catalogue lacks")
+    if not joined:
+        raise TrainingError(
+            "expected pairs whose product_id stands in the catalogue, got none; use the same ids in both"
+        )
+    codes = {query * len(products) + product for query, product, _ in joined}
+    for query, right in (known or {}).items():
+        if query in numbers:
+            codes |= {numbers[query] * len(products) + places[name] for name in right if name in places}
+    group = {name: number for number, name in enumerate(sorted({product.group for product in products}))}
+    fusion = architecture.fusion
+    item_text = [product.text for product in products]
+    return Features(
+        query_text=_texts(architecture, "bibert_query", queries, fusion.text_dimension, say),
+        query_words=_texts(architecture, "clip_text", queries, fusion.image_dimension, say),
+        item_text=_texts(architecture, "bibert_item", item_text, fusion.text_dimension, say),
+        item_image=_pictures(architecture, products, say),
+        pairs=torch.tensor([pair[:2] for pair in joined], dtype=torch.int64),
+        counts=torch.tensor([pair[2] for pair in joined], dtype=torch.float32),
+        known=torch.tensor(sorted(codes), dtype=torch.int64),
+        group=torch.tensor([group[product.group] for product in products], dtype=torch.int64),
+    )
+
+
+def _texts(architecture: Architecture, slot: str, texts: list[str], width: int, say: Say) -> torch.Tensor:
+    tower = architecture.tower(slot)
+    if tower is None:
+        return torch.zeros(len(texts), width)
+    return torch.from_numpy(text_features(exported(architecture, tower, say), texts))
+
+
+def _pictures(architecture: Architecture, products: list[Product], say: Say) -> torch.Tensor:
+    tower = architecture.tower("clip_image")
+    if tower is None:
+        return torch.zeros(len(products), architecture.fusion.image_dimension)
+    encoded = [_read(product, say) for product in products]
+
+    def broken(number: int, why: str) -> None:
+        say(f"{products[number].identifier} trains without its picture: {why}")
+
+    return torch.from_numpy(picture_features(exported(architecture, tower, say), encoded, broken))
+
+
+def _read(product: Product, say: Say) -> bytes:
+    if product.picture is None:
+        return b""
+    try:
+        return product.picture.read_bytes()
+    except OSError as error:
+        say(f"{product.identifier} trains without its picture: {error.strerror}")
+        return b""
+
+
+def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    opened = gzip.open if file.suffix == ".gz" else open
+    try:
+        with opened(file, "rt", encoding="utf-8") as stream:
+            for number, line in enumerate(stream, start=1):
+                if not line.strip():
+                    continue
+                record = json.loads(line)
+                if not isinstance(record, dict):
+                    raise TrainingError(
+                        f"expected an object in line {number} of {file}, got {line[:40]!r}; correct the line"
+                    )
+                yield number, record
+    except FileNotFoundError as error:
+        raise TrainingError(f"expected the file {file}, got none; correct the path") from error
+    except ValueError as error:
+        raise TrainingError(f"expected JSON Lines in {file}, got {error}; correct the file") from error

@@ -1,0 +1,88 @@
+"""A picture tower that says more than what is shown: classes, deep and middle layers, colours and shapes.
+
+EfficientNet-Lite0 was trained to name a thousand kinds of things and to overlook their colours. What its
+last layer drops is still in its middle layers, and what no layer holds, colours and outlines, is counted
+from the pixels. A fusion learns from pairs which of it matters.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# EfficientNet-Lite reads (x - 127) / 128 for pixels x of 0…255.
+LITE_MEAN, LITE_SCALE = 127.0, 128.0
+# The stages whose channels' means and deviations are kept, with 40 to 320 channels.
+STAGES = (2, 3, 4, 5, 6)
+COLOUR_STEPS = 4
+ORIENTATIONS = 8
+CELLS = 4
+OUTLINE = 14
+
+
+class PictureLayers(nn.Module):
+    """Pictures to [place among texts | last layer | middle layers | colours | shapes].
+
+    The first `names.shape[1]` numbers are the picture's place in the text tower's space, at length 1, and
+    each other part has length 1 too.
+    """
+
+    names: Tensor
+    kernels: Tensor
+    levels: Tensor
+
+    def __init__(self, classifier: nn.Module, names: Tensor, temperature: float) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.temperature = temperature
+        self.register_buffer("names", names)
+        sobel = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
+        self.register_buffer("kernels", torch.stack([sobel, sobel.T]).unsqueeze(1))
+        self.register_buffer("levels", torch.linspace(0, 1, COLOUR_STEPS))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """uint8 [n, size, size, 3] → float32 [n, dimension]."""
+        values = pixels.permute(0, 3, 1, 2).to(torch.float32)
+        parts = [*self._network((values - LITE_MEAN) / LITE_SCALE), *self._counted(values / 255)]
+        return torch.cat([functional.normalize(part, dim=1) for part in parts], dim=1)
+
+    def _network(self, scaled: Tensor) -> list[Tensor]:
+        net = self.classifier
+        state = net.bn1(net.conv_stem(scaled))  # type: ignore[operator]
+        middle = []
+        for number, stage in enumerate(net.blocks):  # type: ignore[arg-type]
+            state = stage(state)
+            if number in STAGES:
+                flat = state.flatten(2)
+                middle.append(torch.cat([flat.mean(2), flat.std(2)], dim=1))
+        last = net.bn2(net.conv_head(state)).flatten(2).mean(2)  # type: ignore[operator]
+        chances = torch.softmax(net.classifier(last) / self.temperature, dim=1)  # type: ignore[operator]
+        return [chances @ self.names, last, torch.cat(middle, dim=1)]
+
+    def _counted(self, values: Tensor) -> list[Tensor]:
+        small = functional.avg_pool2d(values, 4)
+        side = small.shape[2]
+        # How much of each pixel falls to each of the levels of its channel: neighbours share it linearly.
+        near = (1 - (small.unsqueeze(2) - self.levels.view(1, 1, -1, 1, 1)).abs() * (COLOUR_STEPS - 1)).clamp(
+            min=0
+        )
+        near = near.flatten(3)
+        red, green, blue = near[:, 0], near[:, 1], near[:, 2]
+        pairs = (red.unsqueeze(2) * green.unsqueeze(1)).flatten(1, 2)
+        colours = (pairs @ blue.transpose(1, 2)).flatten(1) / side**2
+        grey = small.mean(1, keepdim=True)
+        slopes = functional.conv2d(grey, self.kernels, padding=1)
+        strength = (slopes.square().sum(1, keepdim=True) + 1e-8).sqrt()
+        angles = torch.arange(ORIENTATIONS, device=values.device) * (torch.pi / ORIENTATIONS)
+        turned = slopes[:, :1] * angles.cos().view(1, -1, 1, 1) + slopes[:, 1:] * angles.sin().view(
+            1, -1, 1, 1
+        )
+        edges = functional.avg_pool2d((turned / strength).abs().pow(4) * strength, side // CELLS)
+        outline = functional.avg_pool2d((1 - small.amin(1, keepdim=True)), side // OUTLINE)
+        # Square roots, since a few flat colours would otherwise drown every other.
+        return [
+            colours.clamp(min=0).sqrt(),
+            torch.cat([edges.flatten(1).clamp(min=0).sqrt()], dim=1),
+            outline.flatten(1),
+        ]

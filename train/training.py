@@ -1,0 +1,55 @@
+"""A training from files to files: what `mmsearch train` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from . import fusions
+from .architecture import Architecture
+from .errors import TrainingError
+from .loop import Trained, train
+from .loop_files import ARCHITECTURE, WEIGHTS
+from .objective import Training
+from .pairs import features, read_pairs, read_products
+
+
+def run(
+    architecture: Architecture,
+    pairs: Path,
+    catalogue: Path,
+    out: Path,
+    *,
+    image_root: Path | None,
+    changes: Mapping[str, Any],
+    say: Callable[[str], None],
+    evaluated: Callable[[dict[str, float], int], None],
+) -> Trained:
+    """Trains the architecture's fusion and writes `architecture.json` and `fusion.safetensors` into `out`.
+
+    `changes` replaces numbers of the architecture's `training`. Raises TrainingError where the architecture
+    has nothing to train, or `out` holds another architecture's training.
+    """
+    numbers = Training.of({**architecture.data.get("training", {}), **changes})
+    torch.manual_seed(numbers.seed)
+    fusion = fusions.build(architecture)
+    if not any(parameter.requires_grad for parameter in fusion.parameters()):
+        raise TrainingError(
+            f"expected an architecture with a learned fusion, got {architecture.name}, which has nothing to "
+            f"train; name one out of {', '.join(fusions.LEARNED)}"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    described = out / ARCHITECTURE
+    if described.exists() and json.loads(described.read_text(encoding="utf-8")) != architecture.data:
+        raise TrainingError(f"expected {out} to be empty or this training, got another; name another folder")
+    described.write_text(json.dumps(architecture.data, indent=2) + "\n", encoding="utf-8")
+    data = features(architecture, read_products(catalogue, image_root), read_pairs(pairs), say)
+    trained = train(fusion, data, numbers, folder=out, say=lambda line: evaluated(line, numbers.steps))
+    weights = {name: value.detach().cpu().contiguous() for name, value in trained.fusion.state_dict().items()}
+    save_file(weights, out / WEIGHTS)
+    return trained
