@@ -112,7 +112,7 @@ def command(
 def table(plans: list[Plan]) -> str:
     """The plans as a Markdown table."""
     lines = [
-        "| products | vectors GB | graph GB | memory GB | disk GB | shards | nodes | encoder hours | encoders |",
+        "| products | vectors GB | graph GB | memory GB | disk GB | shards | nodes | hours | encoders |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     lines += [
