@@ -31,6 +31,9 @@ demo: .venv/.ready $(PLUGIN_ZIP) ## real servers, a real catalogue, four real se
 train-demo: .venv/.ready ## trains fusions on openclipart and compares them with the controls
 	@$(BIN)/python -m mmsearch.train.demo
 
+evaluate-demo: .venv/.ready $(PLUGIN_ZIP) ## systems compared on the live index: build/report.html
+	@evaluate/demo.sh
+
 lint: .venv/.ready ## ruff, over every file
 	@$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -61,4 +64,4 @@ pins: .venv/.ready ## resolve requirements/*.in again
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: clean demo help lint models pins plugin setup test test-all test-plugin test-unit test-wheel train-demo typecheck
+.PHONY: clean demo evaluate-demo help lint models pins plugin setup test test-all test-plugin test-unit test-wheel train-demo typecheck
