@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +32,7 @@ def export_tower_folder(architecture: Architecture, tower: Tower, folder: Path) 
             np.savez(folder / "golden.npz", PIXELS=pixels, FEATURES=features)
             return
         export.quantize(folder / "fp32.onnx", folder / "int8.onnx")
-        shutil.copyfile(towers.tokenizer_file(tower), folder / "tokenizer.json")
+        towers.write_tokenizer(tower, folder / "tokenizer.json")
         tokens = Tokens(
             folder / "tokenizer.json", int(tower.numbers["max_tokens"]), tower.numbers.get("pad_to")
         )

