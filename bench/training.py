@@ -48,6 +48,7 @@ def drawn() -> Features:
         counts=torch.ones(PAIRS),
         known=torch.unique(pairs[:, 0] * PRODUCTS + pairs[:, 1]),
         group=torch.arange(PRODUCTS),
+        negatives=torch.zeros(QUERIES, 0, dtype=torch.int64),
     )
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "doctor": ("doctor", "Say what is missing or does not fit together, with the repair."),
     "models": ("models", "Build the models that Triton serves, and deploy trained ones."),
     "train": ("train", "Train a fusion on pairs of queries and products."),
+    "pairs": ("pairs", "Mine hard negatives for training pairs."),
     "ingest": ("ingest", "Encode a catalogue and index it."),
     "retry": ("retry", "Ingest rejected lines again."),
     "plan": ("plan", "Size memory, disk, nodes and encoders for a catalogue."),

@@ -56,6 +56,7 @@ def drawn(architecture: Architecture, seed: int = 0) -> Features:
         counts=torch.ones(len(pairs)),
         known=torch.sort(pairs[:, 0] * 40 + pairs[:, 1]).values,
         group=torch.arange(40) // 2,
+        negatives=torch.zeros(12, 0, dtype=torch.int64),
     )
 
 
@@ -158,3 +159,21 @@ def test_held_out_groups_are_not_trained_on() -> None:
     held = {int(data.group[item]) for item in run.held.items}
     assert len(held) == 4
     assert not seen & held
+
+
+def test_hard_negatives_are_pushed_away() -> None:
+    data = drawn(small("bibert_mlp"))
+    wrong = torch.tensor([[(query + 1) % 4, (query + 2) % 4, -1] for query in range(12)])
+    numbers = replace(NUMBERS, modality_dropout=0.0, single=0.0)
+
+    def closeness(negatives: torch.Tensor) -> float:
+        run = Run(fresh("bibert_mlp"), replace(data, negatives=negatives), numbers, CPU)
+        for _ in range(30):
+            run.advance()
+        run.fusion.eval()
+        with torch.inference_mode():
+            asked = run.fusion.query(data.query_text, data.query_words, torch.zeros(12, 16))[0]
+            offered = run.fusion.item(data.item_text, data.item_image)[0]
+        return float((asked.unsqueeze(1) * offered[wrong[:, :2]]).sum(2).mean())
+
+    assert closeness(wrong) < closeness(wrong[:, :0]) - 0.01

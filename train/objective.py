@@ -23,7 +23,7 @@ class Training:
     brings each product's picture near its own title; `holdout` is the share of groups kept for early stop.
     """
 
-    steps: int = 300
+    steps: int = 600
     batch: int = 384
     rate: float = 4e-4
     decay: float = 0.05
@@ -55,7 +55,8 @@ class Features:
 
     `query_text`, `query_words` float32 [q, ·] and `item_text`, `item_image` float32 [n, ·]; `pairs` int64
     [m, 2] of (query, product), `counts` float32 [m]; `known` int64, sorted, query * n + product for all
-    that is known to be right and so is never a negative; `group` int64 [n], which a split must not part.
+    that is known to be right and so is never a negative; `group` int64 [n], which a split must not part;
+    `negatives` int64 [q, h] of each query's hard negatives, -1 where it has fewer (h may be 0).
     """
 
     query_text: Tensor
@@ -66,6 +67,7 @@ class Features:
     counts: Tensor
     known: Tensor
     group: Tensor
+    negatives: Tensor
 
     def to(self, device: torch.device) -> Features:
         return Features(*(getattr(self, field.name).to(device) for field in fields(self)))
@@ -100,6 +102,8 @@ def batch_loss(
     temperature = heat.exp().clamp(min=0.01)
     counts = data.counts[rows]
 
+    hard = _hard(fusion, data, query)
+
     def contrast(side: int, weights: Tensor) -> Tensor:
         return nt_xent(
             asked[side],
@@ -107,6 +111,7 @@ def batch_loss(
             temperature,
             weights=weights,
             masked=masked,
+            hard=None if hard is None else hard[side],
             symmetric=numbers.symmetric,
         )
 
@@ -121,3 +126,17 @@ def batch_loss(
         there = (~lacks_image).squeeze(1).to(text.dtype)
         loss = loss + numbers.titles * nt_xent(named, offered[2], temperature, masked=same, weights=there)
     return loss
+
+
+def _hard(fusion: Fusion, data: Features, query: Tensor) -> tuple[Tensor, ...] | None:
+    """The vectors of each query's hard negatives, float32 [B, h, d] three times; None for none at all.
+
+    A query that has fewer than the others is filled up with zero rows: cosine 0, as good as far away.
+    """
+    wanted = data.negatives[query]
+    if not wanted.shape[1]:
+        return None
+    flat = wanted.clamp(min=0).flatten()
+    vectors = fusion.item(data.item_text[flat], data.item_image[flat])
+    there = (wanted >= 0).unsqueeze(2)
+    return tuple(rows.view(*wanted.shape, -1) * there for rows in vectors)

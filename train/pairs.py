@@ -32,11 +32,12 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A query, the product that answered it, and how often."""
+    """A query, the product that answered it, how often, and products that look right to it and are not."""
 
     query: str
     product: str
     count: float
+    negatives: tuple[str, ...] = ()
 
 
 def read_pairs(file: Path) -> list[Pair]:
@@ -53,7 +54,13 @@ def read_pairs(file: Path) -> list[Pair]:
             raise TrainingError(
                 f"expected a count above 0 in line {number} of {file}, got {count!r}; correct the line"
             )
-        pairs.append(Pair(query, product, float(count)))
+        negatives = record.get("negatives", [])
+        if not isinstance(negatives, list) or not all(isinstance(name, str) for name in negatives):
+            raise TrainingError(
+                f"expected negatives as a list of product ids in line {number} of {file}, "
+                f"got {json.dumps(negatives)[:40]}; correct the line"
+            )
+        pairs.append(Pair(query, product, float(count), tuple(negatives)))
     if not pairs:
         raise TrainingError(f"expected pairs in {file}, got none; name a file with at least one line")
     return pairs
@@ -106,6 +113,12 @@ def features(
     for query, right in (known or {}).items():
         if query in numbers:
             codes |= {numbers[query] * len(products) + places[name] for name in right if name in places}
+    hard: list[set[int]] = [set() for _ in queries]
+    for pair in pairs:
+        hard[numbers[pair.query]] |= {places[name] for name in pair.negatives if name in places}
+    for query, chosen in enumerate(hard):
+        hard[query] = {place for place in chosen if query * len(products) + place not in codes}
+    most = max(map(len, hard))
     group = {name: number for number, name in enumerate(sorted({product.group for product in products}))}
     fusion = architecture.fusion
     item_text = [product.text for product in products]
@@ -118,6 +131,9 @@ def features(
         counts=torch.tensor([pair[2] for pair in joined], dtype=torch.float32),
         known=torch.tensor(sorted(codes), dtype=torch.int64),
         group=torch.tensor([group[product.group] for product in products], dtype=torch.int64),
+        negatives=torch.tensor(
+            [sorted(chosen) + [-1] * (most - len(chosen)) for chosen in hard], dtype=torch.int64
+        ).view(len(queries), most),
     )
 
 

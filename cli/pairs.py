@@ -1,0 +1,72 @@
+"""`mmsearch pairs`: hard negatives for training pairs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command("pairs")
+@click.argument("pairs", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--catalog",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The products, as for `mmsearch train`.",
+)
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The pairs with negatives."
+)
+@click.option("--per-query", type=click.IntRange(1), default=3, show_default=True, help="Negatives a query.")
+@click.option("--no-bm25", is_flag=True, help="Leave out those that share words with the query.")
+@click.option("--index", envvar="MMSEARCH_INDEX", help="Also those that this index's own model finds.")
+@click.option(
+    "--opensearch",
+    envvar="MMSEARCH_OPENSEARCH",
+    default="http://127.0.0.1:9200",
+    show_default=True,
+    help="Where the index is.",
+)
+def command(
+    pairs: Path, catalog: Path, out: Path, per_query: int, no_bm25: bool, index: str | None, opensearch: str
+) -> None:
+    """Add hard negatives to PAIRS: products that BM25 or the current index finds and that nobody chose.
+
+    Example: mmsearch pairs pairs.jsonl --catalog catalog.jsonl --index products --out hard.jsonl
+    """
+    from opensearchpy import OpenSearch
+
+    from ..ingest.errors import MmsearchError
+    from ..train.mining import Search, bm25_search, mined
+    from ..train.pairs import read_pairs, read_products
+
+    searches: list[Search] = []
+    if not no_bm25:
+        searches.append(bm25_search(read_products(catalog)))
+    if index:
+        client = OpenSearch(opensearch)
+        name = index
+
+        def by_index(query: str, size: int) -> list[str]:
+            clause = {"neural": {"embedding": {"query_text": query, "k": size}}}
+            body = {"size": size, "_source": False, "query": clause}
+            answer = client.search(index=name, body=body)
+            return [hit["_id"] for hit in answer["hits"]["hits"]]
+
+        searches.append(by_index)
+    if not searches:
+        raise MmsearchError("expected BM25 or --index to mine from, got neither; leave out --no-bm25")
+    found = mined(read_pairs(pairs), searches, per_query)
+    with out.open("w", encoding="utf-8") as stream:
+        for pair in found:
+            record = {
+                "query": pair.query,
+                "product_id": pair.product,
+                "count": pair.count,
+                "negatives": pair.negatives,
+            }
+            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+    lacking = len({pair.query for pair in found if not pair.negatives})
+    click.echo(f"{len(found)} pairs written to {out}; {lacking} queries have no hard negative")
