@@ -116,8 +116,8 @@ def features(
     hard: list[set[int]] = [set() for _ in queries]
     for pair in pairs:
         hard[numbers[pair.query]] |= {places[name] for name in pair.negatives if name in places}
-    for query, chosen in enumerate(hard):
-        hard[query] = {place for place in chosen if query * len(products) + place not in codes}
+    for number, chosen in enumerate(hard):
+        hard[number] = {place for place in chosen if number * len(products) + place not in codes}
     most = max(map(len, hard))
     group = {name: number for number, name in enumerate(sorted({product.group for product in products}))}
     fusion = architecture.fusion
