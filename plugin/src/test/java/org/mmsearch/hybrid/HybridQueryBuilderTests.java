@@ -8,6 +8,7 @@ import java.util.Map;
 
 import org.apache.lucene.search.Query;
 import org.mmsearch.MmsearchPlugin;
+import org.mmsearch.fusion.Fusion;
 import org.opensearch.core.common.ParsingException;
 import org.opensearch.index.query.MatchAllQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
@@ -73,10 +74,15 @@ public class HybridQueryBuilderTests extends AbstractQueryTestCase<HybridQueryBu
         assertTrue(e.getMessage(), e.getMessage().contains("[hybrid] is fused on the coordinating node and cannot stand"));
     }
 
-    /** Caching is a matter of the fused form, see {@link HybridIT}. */
+    /** What the shards run may be cached: the same reader gives the same fused hits. */
     @Override
-    public void testCacheability() {
-        assertSame(HybridQueryBuilder.class, createTestQueryBuilder().getClass());
+    public void testCacheability() throws IOException {
+        HybridQueryBuilder hybrid = createTestQueryBuilder();
+        Legs legs = hybrid.describe(Fusion.DEFAULT.window(10));
+        QueryShardContext context = createShardContext();
+        Query query = new InShardQueryBuilder(new HybridClause("hybrid"), hybrid.queries(), legs, null).toQuery(context);
+        assertNotNull(query);
+        assertTrue(context.isCacheable());
     }
 
     @Override
@@ -90,7 +96,7 @@ public class HybridQueryBuilderTests extends AbstractQueryTestCase<HybridQueryBu
             {"hybrid": {"queries": [{"match_all": {}}, {"term": {"a": "b"}}], "filter": {"term": {"c": "d"}}, "pagination_depth": 7}}""");
         assertEquals(List.of(new MatchAllQueryBuilder(), new TermQueryBuilder("a", "b")), hybrid.queries());
         assertEquals(new TermQueryBuilder("c", "d"), hybrid.pushedFilter());
-        assertEquals(7, hybrid.window(org.mmsearch.fusion.Fusion.DEFAULT));
+        assertEquals(7, hybrid.window(Fusion.DEFAULT));
     }
 
     public void testPaginationDepthWinsOverWindowSize() throws IOException {

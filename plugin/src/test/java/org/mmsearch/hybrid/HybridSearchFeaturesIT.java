@@ -312,6 +312,8 @@ public class HybridSearchFeaturesIT extends MmsearchIT {
         SearchRequest scroll = asked(index, "{\"query\": " + hybrid("", PRICE) + "}").scroll(TimeValue.timeValueMinutes(1));
         Exception e = expectThrows(Exception.class, () -> asker().search(scroll).actionGet());
         assertTrue(e.toString(), e.toString().contains("[hybrid] does not go with scroll"));
+        String sliced = failure(index, "{\"slice\": {\"id\": 0, \"max\": 2}, \"query\": " + hybrid("", PRICE) + "}");
+        assertTrue(sliced, sliced.contains("[hybrid] does not go with [slice]") || sliced.contains("`slice` cannot be used outside"));
         String remote = failure("other:" + index, "{\"query\": " + hybrid("", PRICE) + "}");
         assertTrue(remote, remote.contains("[hybrid] does not reach remote clusters"));
     }
