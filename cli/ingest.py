@@ -15,11 +15,14 @@ from ..ingest.connect import connect
 from ..ingest.display import Display
 from ..ingest.encode import FIELD_OUTPUTS, Encoder
 from ..ingest.errors import IngestError
+from ..ingest.index import NESTED
 from ..ingest.job import Job
 from ..ingest.on_ray import run_on_ray
 from ..ingest.run import run
 from ..ingest.tally import Report
 from . import options
+
+VECTORS = (*FIELD_OUTPUTS, NESTED)
 
 
 def _slice(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int]:
@@ -61,7 +64,8 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
 )
 @click.option(
     "--vectors",
-    help=f"Vector fields of a new index, of {', '.join(FIELD_OUTPUTS)}.  [default: embedding]",
+    help=f"Vector fields of a new index, of {', '.join(VECTORS)}; the last has one for each picture.  "
+    "[default: embedding]",
 )
 @click.option("--shards", type=click.IntRange(1), help="Shards of a new index.  [default: 1]")
 @click.option("--knn-engine", type=click.Choice(["lucene", "faiss"]), default="lucene", show_default=True)
@@ -230,8 +234,9 @@ def _fields(vectors: str | None) -> tuple[str, ...] | None:
     if vectors is None:
         return None
     names = tuple(name.strip() for name in vectors.split(",") if name.strip())
-    if not names or not set(names) <= set(FIELD_OUTPUTS):
+    if not set(names) <= set(VECTORS) or "embedding" not in names:
         raise click.BadParameter(
-            f"expected some of {', '.join(FIELD_OUTPUTS)}, got {vectors!r}", param_hint="--vectors"
+            f"expected embedding, and if wanted others of {', '.join(VECTORS)}, got {vectors!r}",
+            param_hint="--vectors",
         )
     return names

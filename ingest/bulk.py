@@ -45,7 +45,7 @@ def action(item: Item, fields: Sequence[str]) -> bytes:
             "script": {
                 "lang": "painless",
                 "source": _SCRIPT,
-                "params": {"keep": list(fields), "source": item.document()},
+                "params": {"keep": [field.partition(".")[0] for field in fields], "source": item.document()},
             }
         }
     return orjson.dumps(head) + b"\n" + orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"

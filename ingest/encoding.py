@@ -11,6 +11,7 @@ import numpy as np
 from .channel import Channel
 from .encode import FIELD_OUTPUTS, Encoder, FaultError, Row, Served, Vectors
 from .errors import RefusedError
+from .index import NESTED
 from .inflight import InFlight
 from .item import Item
 from .progress import Progress
@@ -40,8 +41,9 @@ class Encoding:
     ) -> None:
         self._encoder = encoder
         self._served = served
-        self._fields = tuple(fields)
-        self._outputs = tuple(FIELD_OUTPUTS[field] for field in fields)
+        self._nested = NESTED in fields
+        self._fields = tuple(field for field in fields if field != NESTED)
+        self._outputs = tuple(FIELD_OUTPUTS[field] for field in self._fields)
         self._patience = patience
         self._tally = tally
         self._rejects = rejects
@@ -105,6 +107,9 @@ class Encoding:
                 field: _mean(vectors[at : at + count])
                 for field, vectors in zip(self._fields, found, strict=True)
             }
+            if self._nested and item.pictures:
+                each = found[self._fields.index("embedding")][at : at + count]
+                item.vectors["pictures"] = [{"embedding": vector} for vector in each]
             at += count
         self._progress.keep(items)
         self._tally.add(encoded=len(items))

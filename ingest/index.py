@@ -18,6 +18,7 @@ from .item import Known
 
 MAPPING = Path(__file__).parents[1] / "opensearch" / "products.mapping.json"
 DEFAULT_FIELDS = ("embedding",)
+NESTED = "pictures.embedding"  # one vector for each of a product's pictures, besides that of the product
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +83,21 @@ def definition(
         body["settings"]["index"]["number_of_shards"] = shards
     meta: dict[str, Any] = {}
     for field in fields:
-        output = FIELD_OUTPUTS[field]
+        output = FIELD_OUTPUTS["embedding" if field == NESTED else field]
         dimension = served.dimensions.get(output)
         if not dimension:
             raise MismatchError(
                 f"expected {served.item_model} to have the output {output} for the field {field}, "
                 f"got {', '.join(sorted(served.dimensions))}"
             )
-        body["mappings"]["properties"][field] = {
+        vector = {
             "type": "knn_vector",
             "dimension": dimension,
             "method": {"name": "hnsw", "engine": engine, "space_type": "cosinesimil"},
         }
+        parent, _, name = field.rpartition(".")
+        properties = body["mappings"]["properties"]
+        properties[parent or name] = {"type": "nested", "properties": {name: vector}} if parent else vector
         meta[field] = {
             "model": served.query_model,
             "model_version": served.version,
@@ -161,7 +165,7 @@ def _checked(
             "choose another name by --index"
         )
     for field, about in fields.items():
-        if field not in FIELD_OUTPUTS:
+        if field not in (*FIELD_OUTPUTS, NESTED):
             continue
         if about.get("fingerprint") != served.fingerprint:
             raise MismatchError(
@@ -174,4 +178,4 @@ def _checked(
             f"expected {index} to have the vector fields {', '.join(wanted)}, got {', '.join(fields)}; "
             "leave --vectors out, or choose another name by --index"
         )
-    return tuple(field for field in fields if field in FIELD_OUTPUTS)
+    return tuple(field for field in fields if field in (*FIELD_OUTPUTS, NESTED))

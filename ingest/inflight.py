@@ -6,20 +6,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+WORTH_IT = 1.03  # gain in the rate for which one request more is kept
+
 
 class InFlight:
     """Additive increase, multiplicative decrease, judged by the clock.
 
-    A round is as many answers as may be under way. By Little's law `limit * (1 - best / recent)` of the
-    requests stood in the server's queue; below one there is room for another request, above two and a half
-    one less is enough.
+    A round is as many answers as may be under way. Answers come at the rate `limit / time of one`; one
+    request more stays as long as the rate gains by it, and goes again when the requests only wait longer
+    in the server.
     """
 
     def __init__(self, start: int = 2, most: int = 16) -> None:
         self.limit = start
         self.most = most
         self.under_way = 0
-        self._best = float("inf")
+        self._rates: dict[int, float] = {}
         self._round: list[float] = []
         self._changed = threading.Condition()
 
@@ -51,11 +53,12 @@ class InFlight:
                 return
             recent = sorted(self._round)[len(self._round) // 2]
             self._round.clear()
-            # The best fades, so that a server that has become slower for good is not held to its youth.
-            self._best = min(self._best * 1.01, recent)
-            queued = self.limit * (1 - self._best / recent) if recent else 0.0
-            if queued < 1 and self.limit < self.most:
-                self.limit += 1
+            rate = self.limit / max(recent, 1e-9)
+            # Half old, half new: one slow answer decides nothing, and what was true long ago
+            # is soon forgotten.
+            rate = self._rates[self.limit] = (self._rates.get(self.limit, rate) + rate) / 2
+            if rate >= WORTH_IT * self._rates.get(self.limit - 1, 0.0):
+                self.limit = min(self.most, self.limit + 1)
                 self._changed.notify_all()
-            elif queued > 2.5 and self.limit > 1:
+            else:
                 self.limit -= 1

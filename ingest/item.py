@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 
-from .encode import Vectors
 from .errors import PictureError
 from .records import Line, Product
 from .text import digest, tower_text
@@ -38,7 +37,7 @@ class Item:
     pictures: tuple[bytes, ...] = ()
     image_hash: str = ""
     image_error: str = ""
-    vectors: dict[str, Vectors] = field(default_factory=dict)
+    vectors: dict[str, Any] = field(default_factory=dict)
     failed: bool = False
     trouble: PictureError | None = None
 

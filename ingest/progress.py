@@ -18,17 +18,17 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from .encode import FIELD_OUTPUTS, Served, Vectors
+from .encode import FIELD_OUTPUTS, Served
 from .item import Item
 
 _HEAD = struct.Struct("<II")
 COMPACT_BYTES = 64 << 20
 REMEMBERED = 4096  # contents whose vectors are kept in memory, so that a duplicate is encoded once
-Kept = dict[str, Vectors]
+Kept = dict[str, Any]
 
 
 def journal_folder() -> Path:
@@ -40,8 +40,8 @@ class Progress:
     """The journal of one run, for one index and one encoder; runs side by side have files of their own."""
 
     def __init__(self, folder: Path, index: str, served: Served, fields: Sequence[str]) -> None:
-        self._fields = tuple(fields)
-        self._shape = [served.dimensions[FIELD_OUTPUTS[field]] for field in fields]
+        self._fields = tuple(field for field in fields if field in FIELD_OUTPUTS)
+        self._shape = [served.dimensions[FIELD_OUTPUTS[field]] for field in self._fields]
         self._pending: dict[bytes, bytes] = {}
         self._left: dict[bytes, bytes] = {}
         self._contents: OrderedDict[tuple[str, str], Kept] = OrderedDict()
@@ -74,7 +74,10 @@ class Progress:
     def keep(self, items: Sequence[Item]) -> None:
         """Write down the vectors of items that have just been encoded."""
         entries = [
-            (_key(item), b"".join(item.vectors[field].tobytes() for field in self._fields)) for item in items
+            (_key(item), b"".join(item.vectors[field].tobytes() for field in self._fields))
+            for item in items
+            # Vectors by picture are of any number; what is killed between encoder and index is encoded again.
+            if "pictures" not in item.vectors
         ]
         with self._lock:
             self._append(entries)

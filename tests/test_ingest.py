@@ -460,3 +460,26 @@ def test_vectors_that_a_failed_run_left_are_not_encoded_again(catalogue: Catalog
     plain = {n: vector((f"t{n}".encode(), b""), 8) for n in range(40)}
     for n, expected in plain.items():
         np.testing.assert_array_equal(np.float32(catalogue.node.sources()[str(n)]["embedding"]), expected)
+
+
+def test_each_picture_may_have_a_vector_of_its_own(catalogue: Catalogue) -> None:
+    fields = ("embedding", "pictures.embedding")
+    for name in ("red", "blue"):
+        (catalogue.folder / f"{name}.png").write_bytes(picture(name))
+    catalogue.write({"id": "a", "title": "x", "images": ["red.png", "blue.png"]}, {"id": "b", "title": "y"})
+    catalogue.ingest(fields=fields)
+    properties = catalogue.node.indices["products-000001"]["mappings"]["properties"]
+    assert properties["pictures"]["type"] == "nested"
+    assert properties["pictures"]["properties"]["embedding"]["dimension"] == 8
+    source = catalogue.node.sources()["a"]
+    for each, name in zip(source["pictures"], ("red", "blue"), strict=True):
+        expected = vector((b"x", (catalogue.folder / f"{name}.png").read_bytes()), 8)
+        np.testing.assert_array_equal(np.float32(each["embedding"]), expected)
+    assert "pictures" not in catalogue.node.sources()["b"]
+    # A new price keeps them, and the index knows its fields by itself.
+    catalogue.write(
+        {"id": "a", "title": "x", "images": ["red.png", "blue.png"], "price": 2}, {"id": "b", "title": "y"}
+    )
+    report = catalogue.ingest()
+    assert (report.encoded, report.unchanged, report.indexed) == (0, 1, 2)
+    assert catalogue.node.sources()["a"]["pictures"] == source["pictures"]

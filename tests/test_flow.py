@@ -1,0 +1,172 @@
+"""Channels hold back, measure how full they were, and let go when a stage fails; in-flight limits adapt."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+import pytest
+
+from mmsearch.ingest.channel import Channel
+from mmsearch.ingest.errors import UnreachableError
+from mmsearch.ingest.flow import Flow
+from mmsearch.ingest.inflight import InFlight
+from mmsearch.ingest.waiting import AwayError, Patience
+
+
+def test_a_writer_waits_for_room_by_count_and_by_weight() -> None:
+    for channel in (Channel[int](3), Channel[int](100, 30, lambda _: 10)):
+        channel.opened(1)
+        put: list[int] = []
+
+        def write(channel: Channel[int] = channel, put: list[int] = put) -> None:
+            for number in range(10):
+                channel.put(number)
+                put.append(number)
+            channel.close()
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        time.sleep(0.1)
+        assert put == [0, 1, 2]
+        got: list[int] = []
+        while items := channel.get(2):
+            got += items
+        thread.join()
+        assert got == list(range(10))
+
+
+def test_an_item_that_weighs_more_than_the_channel_holds_passes_alone() -> None:
+    channel = Channel[int](5, 10, lambda _: 1_000)
+    channel.opened(1)
+    channel.put(1)
+    assert channel.get(5) == [1]
+    channel.close()
+    assert channel.get(5) == []
+
+
+def test_a_reader_lingers_for_a_fuller_batch_but_not_for_ever() -> None:
+    channel = Channel[int](10)
+    channel.opened(1)
+    channel.put(1)
+    threading.Timer(0.05, channel.put, [2]).start()
+    started = time.monotonic()
+    assert channel.get(3, 0.3) == [1, 2]
+    assert 0.2 < time.monotonic() - started < 2
+    assert channel.get(3, 0.01, wait=False) == []
+
+
+def test_a_full_channel_counts_its_time() -> None:
+    channel = Channel[int](4)
+    channel.opened(1)
+    assert channel.full_seconds() == 0
+    channel.put(1)
+    time.sleep(0.05)
+    assert channel.full_seconds() == 0
+    channel.put(2)
+    time.sleep(0.1)
+    assert channel.full_seconds() >= 0.1
+
+
+def test_the_first_failure_ends_every_stage() -> None:
+    flow = Flow()
+    first, second = Channel[int](1), Channel[int](1)
+
+    def source() -> None:
+        for number in range(10**9):
+            first.put(number)
+
+    def middle() -> None:
+        for _ in range(3):
+            for item in first.get(1):
+                second.put(item)
+        raise ValueError("broken")
+
+    def sink() -> None:
+        while second.get(1):
+            pass
+
+    flow.stage("source", source, first)
+    flow.stage("middle", middle, second)
+    flow.stage("sink", sink)
+    with pytest.raises(ValueError, match="broken"):
+        flow.run()
+    assert flow.stopped.is_set()
+
+
+class Server:
+    """A queue in the mind: `workers` requests at once take `seconds` each, the others wait."""
+
+    def __init__(self, workers: int, seconds: float) -> None:
+        self.workers = workers
+        self.seconds = seconds
+
+    def latency(self, in_flight: int) -> float:
+        return self.seconds * max(1.0, in_flight / self.workers)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4, 8])
+def test_as_many_are_under_way_as_keep_the_server_busy(workers: int) -> None:
+    server, limit, chance = Server(workers, 0.1), InFlight(1, 32), random.Random(5)
+    for _ in range(3_000):
+        limit.learn(server.latency(limit.limit) * chance.uniform(0.97, 1.03))
+    assert workers <= limit.limit <= workers + 3
+
+
+def test_trouble_halves_and_the_limit_recovers() -> None:
+    server, limit = Server(4, 0.1), InFlight(2, 16)
+    for _ in range(500):
+        limit.learn(server.latency(limit.limit))
+    high = limit.limit
+    limit.trouble()
+    assert limit.limit == max(1, high // 2)
+    for _ in range(500):
+        limit.learn(server.latency(limit.limit))
+    assert abs(limit.limit - high) <= 1
+
+
+def test_slots_never_exceed_the_limit() -> None:
+    limit = InFlight(3, 3)
+    most = 0
+
+    def work() -> None:
+        nonlocal most
+        for _ in range(20):
+            with limit.slot():
+                most = max(most, limit.under_way)
+                time.sleep(0.001)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 3
+
+
+def test_patience_says_once_that_a_server_is_away_and_once_that_it_is_back() -> None:
+    said: list[str] = []
+    failures = iter([True, True, True])
+
+    def attempt() -> str:
+        if next(failures, False):
+            raise AwayError("Triton at x", "no answer")
+        return "done"
+
+    assert Patience(30, said.append).call(attempt) == "done"
+    assert len(said) == 2
+    assert said[0] == "Triton at x is away (no answer); waiting up to 30 s"
+    assert said[1].startswith("Triton at x answers again after 0.")
+
+
+def test_patience_ends_with_the_command_to_go_on() -> None:
+    def attempt() -> str:
+        raise AwayError("Triton at x", "no answer")
+
+    with pytest.raises(UnreachableError) as caught:
+        Patience(0.2, lambda _: None, "mmsearch ingest c.jsonl").call(attempt)
+    assert str(caught.value) == (
+        "expected Triton at x to answer within 0 s, got no answer; what is in stays in, go on with: "
+        "mmsearch ingest c.jsonl"
+    )
