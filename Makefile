@@ -34,6 +34,9 @@ train-demo: .venv/.ready ## trains fusions on openclipart and compares them with
 evaluate-demo: .venv/.ready $(PLUGIN_ZIP) ## systems compared on the live index: build/report.html
 	@evaluate/demo.sh
 
+demo-large: .venv/.ready $(PLUGIN_ZIP) ## openclipart in, again with nothing encoded, again with 1 % edited
+	@stack/demo_large.sh
+
 lint: .venv/.ready ## ruff, over every file
 	@$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -64,4 +67,4 @@ pins: .venv/.ready ## resolve requirements/*.in again
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: clean demo evaluate-demo help lint models pins plugin setup test test-all test-plugin test-unit test-wheel train-demo typecheck
+.PHONY: clean demo demo-large evaluate-demo help lint models pins plugin setup test test-all test-plugin test-unit test-wheel train-demo typecheck
