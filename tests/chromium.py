@@ -61,9 +61,10 @@ def screenshot(browser: Browser, name: str) -> None:
 
 
 def requested(browser: Browser) -> list[str]:
-    """The addresses that pages have asked for since the last call."""
+    """The addresses that pages have asked for since the last call, without the browser's own pages."""
     messages = (json.loads(entry["message"])["message"] for entry in browser.get_log("performance"))
-    return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    return [address for address in asked if not address.startswith("chrome:")]
 
 
 def complaints(browser: Browser) -> list[str]:

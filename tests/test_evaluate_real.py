@@ -133,8 +133,10 @@ def test_what_is_fused_offline_is_what_the_plugin_fuses(shop: Shop) -> None:
         expected = fused_run("offline", runs, fusion)
         assert not run.problems
         for query in words.queries:
-            # Ties are settled by the engine's own order, so scores are compared by product.
-            assert run.scores[query] == pytest.approx(expected.scores[query], rel=1e-5), (str(fusion), query)
+            # Ties are settled by the engine's own order, so scores are compared by product. Both start from
+            # float32 scores of about 1, whose steps of 1e-7 the normalisation stretches.
+            close = pytest.approx(expected.scores[query], rel=1e-5, abs=2e-6)
+            assert run.scores[query] == close, (str(fusion), query)
 
 
 def test_a_gate_on_the_live_index_fails_the_build(shop: Shop) -> None:

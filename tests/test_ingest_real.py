@@ -108,7 +108,9 @@ def test_the_good_lines_are_in_and_each_bad_one_is_told(shop: Shop) -> None:
         6: ("big", "image", "too_large"),
         7: ("leaves", "image", "outside_root"),
     }
-    found = ask(shop.client, "POST", f"/{INDEX}/_mget", body={"ids": ["good", "wordless"]})["docs"]
+    found = ask(
+        shop.client, "POST", f"/{INDEX}/_mget", params={"_source": "true"}, body={"ids": ["good", "wordless"]}
+    )["docs"]
     halves = {
         document["_id"]: np.float32(document["_source"]["embedding"]).reshape(2, -1) for document in found
     }
@@ -192,5 +194,7 @@ def test_words_find_the_product(shop: Shop) -> None:
 
 def _all(shop: Shop, count: int) -> list[dict[str, Any]]:
     ids = [str(number) for number in range(count)]
-    documents: list[dict[str, Any]] = ask(shop.client, "POST", f"/{INDEX}/_mget", body={"ids": ids})["docs"]
+    documents: list[dict[str, Any]] = ask(
+        shop.client, "POST", f"/{INDEX}/_mget", params={"_source": "true"}, body={"ids": ids}
+    )["docs"]
     return documents
