@@ -13,6 +13,7 @@ from ..evaluate import dashboards, querylog
 from ..ingest.connect import DEFAULT_URL, HttpError, ask, connect
 from ..ingest.errors import MmsearchError
 from ..ingest.waiting import AwayError
+from .options import tls
 
 PATH = click.Path(path_type=Path)
 PICTURES = click.option(
@@ -82,6 +83,7 @@ def import_(url: str, user: str, tenant: str, pictures: str | None, products: st
     "--index", default="products", envvar="MMSEARCH_INDEX", show_default=True, help="What was ingested."
 )
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
+@tls
 def log(summary: Any, rejects: Path | None, encoder: bool, index: str, opensearch: str) -> None:
     """Append to the index mmsearch-log what the dashboard shows of ingest and encoder.
 

@@ -23,6 +23,7 @@ from ..evaluate.systems import read_system
 from ..evaluate.templates import Template
 from ..ingest.connect import DEFAULT_URL, connect
 from ..ingest.errors import MmsearchError
+from .options import tls
 from .search import question
 
 PATH = click.Path(path_type=Path)
@@ -65,6 +66,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--esci", is_flag=True, help="Read grades 3 to 0 of qrels as E, S, C, I.")
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
+@tls
 @click.option("--json", "as_json", is_flag=True, help="All numbers as one JSON object on one line.")
 def command(
     judgments: Path,

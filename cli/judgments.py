@@ -15,6 +15,7 @@ from ..evaluate import trec, ubi, workbench
 from ..evaluate.judgments import Judgments, read_jsonl, write_jsonl
 from ..ingest.connect import DEFAULT_URL, connect
 from ..ingest.errors import MmsearchError
+from .options import tls
 
 PATH = click.Path(path_type=Path)
 _KINDS = {
@@ -83,6 +84,7 @@ def convert(source: Path, target: Path, esci: bool, name: str | None) -> None:
     help="What counts as bought.",
 )
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
+@tls
 def from_events(
     target: Path, events: Path | None, queries: Path | None, actions: tuple[str, ...], opensearch: str
 ) -> None:

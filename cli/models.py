@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ..stack.state import Home
+from .options import tls
 
 
 @click.group("models")
@@ -81,8 +82,9 @@ def build(architecture: str, precision: str, repository: Path | None) -> None:
     envvar="MMSEARCH_TRITON",
     default="127.0.0.1:8001",
     show_default=True,
-    help="HOST:PORT of the server's gRPC.",
+    help="HOST:PORT of the server's gRPC, grpcs://HOST:PORT for TLS.",
 )
+@tls
 @click.option(
     "--no-load", is_flag=True, help="Write the files only; the server takes them at its next start."
 )

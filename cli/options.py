@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,13 +31,60 @@ def renames(context: click.Context, parameter: click.Parameter, values: tuple[st
     return found
 
 
+def tls(command: F) -> F:
+    """--ca-file, --client-cert and --client-key, for every server that the command talks to.
+
+    They stand in the environment while the command runs, so that its worker processes have them too.
+    There is no --insecure: a test authority is one file more, and verification stays on.
+    """
+    return _all(
+        command,
+        *(
+            click.option(
+                f"--{name}",
+                type=click.Path(exists=True, dir_okay=False),
+                expose_value=False,
+                callback=_for_the_run,
+                help=f"{about}  [env var: MMSEARCH_{name.replace('-', '_').upper()}]",
+            )
+            for name, about in (
+                ("ca-file", "PEM file of the authorities to believe."),
+                ("client-cert", "PEM file of our certificate, where a server asks for one."),
+                ("client-key", "PEM file of its key."),
+            )
+        ),
+    )
+
+
+def _for_the_run(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value and parameter.name:
+        context.with_resource(_variable(parameter.name.upper(), value))
+
+
+@contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    """The option wins over every variable of that file, also over those of one server."""
+    names = [f"MMSEARCH_{server}{name}" for server in ("", "OPENSEARCH_", "TRITON_")]
+    before = {each: os.environ.get(each) for each in names}
+    os.environ.update(dict.fromkeys(names, value))
+    try:
+        yield
+    finally:
+        for each, was in before.items():
+            if was is None:
+                os.environ.pop(each, None)
+            else:
+                os.environ[each] = was
+
+
 def servers(command: F) -> F:
-    """--index, --opensearch, --triton."""
+    """--index, --opensearch, --triton, and the certificates."""
     return _all(
         command,
         click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True),
         click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True),
         click.option("--triton", default=DEFAULT_TRITON, envvar="MMSEARCH_TRITON", show_default=True),
+        tls,
     )
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from .options import tls
+
 
 @click.command("pairs")
 @click.argument("pairs", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -29,6 +31,7 @@ import click
     show_default=True,
     help="Where the index is.",
 )
+@tls
 def command(
     pairs: Path, catalog: Path, out: Path, per_query: int, no_bm25: bool, index: str | None, opensearch: str
 ) -> None:
@@ -36,8 +39,7 @@ def command(
 
     Example: mmsearch pairs pairs.jsonl --catalog catalog.jsonl --index products --out hard.jsonl
     """
-    from opensearchpy import OpenSearch
-
+    from ..ingest.connect import connect
     from ..ingest.errors import MmsearchError
     from ..train.mining import Search, bm25_search, mined
     from ..train.pairs import read_pairs, read_products
@@ -46,7 +48,7 @@ def command(
     if not no_bm25:
         searches.append(bm25_search(read_products(catalog)))
     if index:
-        client = OpenSearch(opensearch)
+        client = connect(opensearch)
         name = index
 
         def by_index(query: str, size: int) -> list[str]:

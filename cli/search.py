@@ -14,6 +14,7 @@ from ..ingest.connect import DEFAULT_URL, HttpError, ask, connect
 from ..ingest.errors import MmsearchError, UnreachableError
 from ..ingest.waiting import AwayError
 from .hits import html, lines
+from .options import tls
 
 LEXICAL_FIELDS = ["title^2", "description", "category", "brand"]
 WINDOW = 100
@@ -56,6 +57,7 @@ def _filters(context: click.Context, parameter: click.Parameter, values: tuple[s
 @click.option("--field", default="embedding", show_default=True, help="The vector field to search.")
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
+@tls
 @click.option("--json", "as_json", is_flag=True, help="The hits as JSON, one object a line.")
 @click.option("--html", "page", type=click.Path(path_type=Path), help="Also write a page with the pictures.")
 @click.option(

@@ -17,6 +17,7 @@ from ..evaluate.tune import Tuned, tune
 from ..ingest.connect import DEFAULT_URL
 from ..ingest.errors import MmsearchError
 from .evaluate import PATH, gather, known_bodies, read_judgments
+from .options import tls
 
 WINDOW = 100
 
@@ -42,6 +43,7 @@ WINDOW = 100
 @click.option("--esci", is_flag=True, help="Read grades 3 to 0 of qrels as E, S, C, I.")
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
+@tls
 @click.option("--out", type=PATH, help="Also write the clause, as a body that `mmsearch evaluate` takes.")
 @click.option("--json", "as_json", is_flag=True, help="Figures and clause as one JSON object on one line.")
 def command(

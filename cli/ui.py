@@ -16,6 +16,7 @@ from ..evaluate.app import Asked, create
 from ..ingest.connect import DEFAULT_URL, HttpError, ask, connect
 from ..ingest.errors import MmsearchError, UnreachableError
 from ..ingest.waiting import AwayError
+from .options import tls
 from .search import question
 
 HOST = "127.0.0.1"
@@ -33,6 +34,7 @@ HOST = "127.0.0.1"
 )
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
+@tls
 @click.option("--log", is_flag=True, help=f"Write what is asked to the index {querylog.INDEX}.")
 def command(port: int, image_root: Path, index: str, opensearch: str, log: bool) -> None:
     """Serve a page on this machine: words, pictures, modes and weights, two systems side by side.

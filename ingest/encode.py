@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2 as wire
 from tritonclient.grpc import service_pb2_grpc
 
+from .access import TritonAccess, untrusted
 from .errors import EncoderError, RefusedError
 from .waiting import AwayError
 
@@ -43,6 +44,7 @@ _AWAY = frozenset(
         grpc.StatusCode.ABORTED,
     )
 )
+_DENIED = frozenset((grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class FaultError(Exception):
 
 
 class Encoder:
-    """One Triton server. `url` is HOST:PORT, or grpcs://HOST:PORT for TLS with certificates in PEM files."""
+    """One Triton server. `url` is HOST:PORT, or grpcs://HOST:PORT for TLS, which is always verified."""
 
     def __init__(
         self,
@@ -74,20 +76,17 @@ class Encoder:
         item_model: str = "item_encoder",
         query_model: str = "query_encoder",
         timeout: float = 60.0,
-        ca: Path | None = None,
-        certificate: Path | None = None,
-        key: Path | None = None,
+        access: TritonAccess | None = None,
     ) -> None:
         self.url = url
         self.item_model = item_model
         self.query_model = query_model
         self.timeout = timeout
+        access = access or TritonAccess.from_environment()
+        access.check(url)
         scheme, _, rest = url.rpartition("://")
         if scheme in ("grpcs", "https"):
-            credentials = grpc.ssl_channel_credentials(
-                *(path.read_bytes() if path else None for path in (ca, key, certificate))
-            )
-            self._channel = grpc.secure_channel(rest, credentials, _CHANNEL)
+            self._channel = grpc.secure_channel(rest, _credentials(access), _CHANNEL)
         elif scheme in ("", "grpc", "http"):
             self._channel = grpc.insecure_channel(rest, _CHANNEL)
         else:
@@ -124,7 +123,12 @@ class Encoder:
             version=max(about.versions, key=int, default="1"),
             fingerprint=fingerprint,
             architecture=parameters.get("architecture", ""),
-            dimensions={output.name: output.dims[-1] for output in config.output if output.data_type == 11},
+            # Versions of different width leave -1 in the config; the newest one's width is then a parameter.
+            dimensions={
+                output.name: int(parameters.get(f"dimension.{output.name}") or output.dims[-1])
+                for output in config.output
+                if output.data_type == 11
+            },
             max_batch=max(1, config.max_batch_size),
             max_text_bytes=int(parameters.get("max_text_bytes") or 0),
             max_image_bytes=int(parameters.get("max_image_bytes") or 0),
@@ -192,9 +196,25 @@ class Encoder:
                 raise RefusedError(
                     "refused", f"expected an item that {self.item_model} takes, got: {why}"
                 ) from None
+            if distrust := untrusted(self.name, error.details() or ""):
+                raise distrust from None
+            if code in _DENIED:
+                raise EncoderError(
+                    f"expected {self.name} to let us in, got {code.name}: {why}; set "
+                    "MMSEARCH_TRITON_TOKEN_FILE"
+                ) from None
             if code in _AWAY:
                 raise AwayError(self.name, f"{code.name}: {why}") from None
             raise FaultError(f"{code.name}: {why}") from None
+
+
+def _credentials(access: TritonAccess) -> Any:
+    """gRPC's own verification, with the authorities named or, without, those that gRPC brings."""
+    files = (access.ca_file, access.client_key, access.client_cert)
+    tls = grpc.ssl_channel_credentials(*(Path(file).read_bytes() if file else None for file in files))
+    if not access.token:
+        return tls
+    return grpc.composite_channel_credentials(tls, grpc.access_token_call_credentials(access.token))
 
 
 def _short(details: str | None) -> str:

@@ -7,6 +7,7 @@
         ├── EncoderError        Triton's answer cannot be used: wrong model, shape, count or fingerprint
         ├── MismatchError       the index belongs to another encoder or to no encoder
         ├── UnreachableError    a server does not answer, or not any more
+        ├── UntrustedError      a server's certificate does not verify, or the server wants ours
         └── RottenError         more lines were rejected than --max-rejects allows
 
     Rejection                   one product cannot be taken; the run goes on and the rejects file lists it
@@ -48,6 +49,10 @@ class MismatchError(IngestError):
 
 class UnreachableError(IngestError):
     """A server does not answer, or does not answer any more."""
+
+
+class UntrustedError(IngestError):
+    """A server's certificate does not verify, or the server does not take ours; waiting mends neither."""
 
 
 class RottenError(IngestError):

@@ -11,6 +11,7 @@ from typing import Any
 import tritonclient.grpc as grpcclient
 from tritonclient.utils import InferenceServerException
 
+from ..ingest.access import TritonAccess
 from . import architecture as architectures
 from . import build as building
 from . import repository
@@ -50,7 +51,15 @@ def load(deployed: Deployed, tree: Path, triton: str) -> None:
     The old versions keep answering all the while, and stay loaded.
     """
     models = [model for model in repository.MODELS[2:] if (tree / model / str(deployed.version)).exists()]
-    with grpcclient.InferenceServerClient(triton) as client:
+    access = TritonAccess.from_environment()
+    scheme, _, address = triton.rpartition("://")
+    with grpcclient.InferenceServerClient(
+        address,
+        ssl=scheme in ("grpcs", "https"),
+        root_certificates=access.ca_file or None,
+        private_key=access.client_key or None,
+        certificate_chain=access.client_cert or None,
+    ) as client:
         for model in (*models, *repository.ENTRIES.values()):
             _load(client, model, deployed.version)
 
