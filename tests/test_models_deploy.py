@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from safetensors.torch import save_file
 
 from mmsearch.cli.main import cli
+from mmsearch.ingest.encode import Encoder
 from mmsearch.stack import embedded
 from mmsearch.stack.processes import myself
 from mmsearch.stack.state import Home
@@ -120,6 +121,11 @@ def test_two_trained_versions_are_served_beside_the_first(
             assert mark == built.fingerprint.encode()
             marks.add(mark)
     assert len(marks) == 3
+    encoder = Encoder(triton)
+    newest = encoder.describe()
+    encoder.close()
+    assert (newest.version, newest.architecture, newest.dimensions["EMBEDDING"]) == ("3", "3tmm_gated", 384)
+    assert newest.fingerprint.encode() == mark
 
 
 def test_a_folder_without_a_training_is_refused(tmp_path: Path) -> None:

@@ -186,6 +186,8 @@ def fill(config: Config, built: ModelSet, model: str) -> None:
             "max_text_bytes": str(MAX_TEXT_BYTES),
             "max_image_bytes": str(MAX_IMAGE_BYTES),
         }
+        # The newest version's; `dims` cannot say it once versions differ and they are -1.
+        parameters |= {f"dimension.{name}": str(sizes[0]) for name, sizes in dims.items()}
         for name, value in parameters.items():
             config.parameters[name].string_value = value
     else:
