@@ -19,7 +19,7 @@ class Display:
     """A context: `say` prints a message above the bar, `watch` moves the bar. All of it goes to stderr."""
 
     def __init__(self, *, bar: bool | None = None) -> None:
-        self._console = Console(file=sys.stderr)
+        self._console = Console(file=sys.stderr, force_terminal=bar)
         self._bar = self._console.is_terminal if bar is None else bar
         self._progress = Progress(
             TextColumn("{task.description}"),

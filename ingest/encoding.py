@@ -118,7 +118,8 @@ class Encoding:
         started = time.monotonic()
         try:
             self._tally.add(encoder_calls=1)
-            found = self._encoder.encode(rows, self._served, self._outputs)
+            with self._tally.asking:
+                found = self._encoder.encode(rows, self._served, self._outputs)
         except AwayError:
             self._in_flight.trouble()
             raise

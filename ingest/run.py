@@ -130,7 +130,11 @@ class Run:
         return self.tally.report(self.bottleneck())
 
     def bottleneck(self) -> str:
-        """The last stage that had work waiting for a third of the time; reading when none had."""
+        """The last stage that had work waiting for a third of the time.
+
+        Where no queue was that full, as with a short catalogue: the server that was asked for most
+        of the time, and reading when neither was.
+        """
         elapsed = self.tally.elapsed()
         for name, channel in (
             ("indexing", self._encoded),
@@ -140,7 +144,9 @@ class Run:
         ):
             if channel.full_seconds() > elapsed / 3:
                 return name
-        return "reading"
+        busy = {"encoding": self.tally.asking.seconds(), "indexing": self.tally.writing.seconds()}
+        name = max(busy, key=lambda each: busy[each])
+        return name if busy[name] > elapsed / 2 else "reading"
 
     def _start_back(self, target: Target, progress: Progress) -> None:
         encoding = Encoding(

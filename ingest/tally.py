@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from types import TracebackType
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,34 @@ class Report:
         return {**found, "deleted": self.deleted} if self.deleted else found
 
 
+class Meter:
+    """For how long at least one call was under way."""
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._since = 0.0
+        self._seconds = 0.0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._under_way:
+                self._since = time.monotonic()
+            self._under_way += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._under_way -= 1
+            if not self._under_way:
+                self._seconds += time.monotonic() - self._since
+
+    def seconds(self) -> float:
+        with self._lock:
+            return self._seconds + (time.monotonic() - self._since if self._under_way else 0.0)
+
+
 @dataclass(slots=True)
 class Tally:
     """Counters that threads share."""
@@ -62,6 +91,8 @@ class Tally:
     deleted: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
+    asking: Meter = field(default_factory=Meter)
+    writing: Meter = field(default_factory=Meter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(

@@ -98,7 +98,8 @@ class Writing:
 
     def _attempt(self, items: list[Item], lines: list[bytes]) -> Outcome:
         try:
-            return send(self._client, self._target, items, lines)
+            with self._tally.writing:
+                return send(self._client, self._target, items, lines)
         except AwayError:
             self._in_flight.trouble()
             raise

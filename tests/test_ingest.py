@@ -11,7 +11,11 @@ import grpc
 import numpy as np
 import pytest
 
+from mmsearch.ingest.connect import connect
+from mmsearch.ingest.display import Display
+from mmsearch.ingest.encode import Encoder
 from mmsearch.ingest.errors import EncoderError, MismatchError, RottenError, UnreachableError
+from mmsearch.ingest.run import run
 
 from .fake_opensearch import AnswerError, FakeOpenSearch
 from .fake_triton import FakeTriton, RefuseError, vector
@@ -483,3 +487,26 @@ def test_each_picture_may_have_a_vector_of_its_own(catalogue: Catalogue) -> None
     report = catalogue.ingest()
     assert (report.encoded, report.unchanged, report.indexed) == (0, 1, 2)
     assert catalogue.node.sources()["a"]["pictures"] == source["pictures"]
+
+
+def test_on_a_terminal_a_bar_shows_rate_share_and_what_holds_it_back(
+    catalogue: Catalogue, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("TERM", "xterm")
+    catalogue.triton.seconds = 0.2
+    catalogue.write(*({"id": str(n), "title": f"t{n}"} for n in range(200)))
+    encoder, client = Encoder(catalogue.triton.url), connect(catalogue.node.url)
+    with Display(bar=True) as display:
+        report = run(catalogue.job, encoder, client, say=display.say, watch=display.watch)
+        display.say("a message")
+    encoder.close()
+    client.close()
+    shown = capsys.readouterr().err
+    assert report.indexed == 200
+    assert report.bottleneck == "encoding"
+    assert "done," in shown
+    assert "/s" in shown
+    assert "%" in shown
+    assert "held back by encoding" in shown
+    assert "mmsearch: a message" in shown
