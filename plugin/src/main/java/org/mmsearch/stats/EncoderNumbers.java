@@ -25,9 +25,9 @@ public final class EncoderNumbers {
         map.put("failures", failures(stats));
         map.put("endpoints", endpoints(state));
         Map<String, Object> latency = new LinkedHashMap<>();
-        latency.put("encode", stats.encode.snapshot().asMap());
-        latency.put("queue", stats.queue.snapshot().asMap());
-        latency.put("call", stats.call.snapshot().asMap());
+        latency.put("encode", stats.encode.asMap());
+        latency.put("queue", stats.queue.asMap());
+        latency.put("call", stats.call.asMap());
         map.put("latency", latency);
         return map;
     }

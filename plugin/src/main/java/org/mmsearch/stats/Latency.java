@@ -1,5 +1,6 @@
 package org.mmsearch.stats;
 
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.atomic.LongAdder;
@@ -23,6 +24,11 @@ public final class Latency {
         }
         buckets.incrementAndGet(bucket);
         nanos.add(elapsedNanos);
+    }
+
+    /** @return {@code count}, {@code sum_ms}, {@code p50_ms}, {@code p99_ms}, and the cumulative {@code buckets} by their upper bound */
+    public Map<String, Object> asMap() {
+        return snapshot().asMap();
     }
 
     /** The counts at this moment. */

@@ -6,6 +6,8 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
 
 import org.mmsearch.MmsearchIT;
 import org.opensearch.client.Request;
@@ -45,7 +47,56 @@ public class StatsIT extends MmsearchIT {
                 assertTrue(key, encoder.containsKey(key));
             }
             assertEquals("closed", ((Map<?, ?>) ((List<?>) encoder.get("endpoints")).get(0)).get("breaker"));
-            assertTrue(((Map<?, ?>) ((Map<?, ?>) node).get("hybrid")).containsKey("legs"));
+            Map<?, ?> hybrid = (Map<?, ?>) ((Map<?, ?>) node).get("hybrid");
+            assertEquals(Set.of("in_shard", "by_rounds", "handles_lost", "legs_skipped", "latency"), hybrid.keySet());
+        });
+    }
+
+    /** On one shard the legs run and fuse there, on three in one round that its coordinating node counts: once each, either way. */
+    public void testHybridFillsItsStages() throws IOException {
+        String body = "{\"query\": {\"hybrid\": {\"queries\": [{\"match\": {\"title\": \"chair\"}}]}}}";
+        for (int shards : new int[] { 1, 3 }) {
+            String index = "stages" + shards;
+            createProducts(index, shards, 2);
+            client().prepareIndex(index).setId("a").setSource("{\"title\": \"chair\"}", XContentType.JSON).get();
+            refresh(index);
+            Map<String, Double> before = hybridNumbers();
+            assertEquals(1, ask(index, body).getHits().getHits().length);
+            Map<String, Double> after = hybridNumbers();
+            Map<String, Double> more = new TreeMap<>();
+            after.forEach((name, value) -> more.put(name, value - before.get(name)));
+            assertEquals(shards == 1 ? 1 : 0, more.get("in_shard"), 0);
+            assertEquals(shards == 1 ? 0 : 1, more.get("by_rounds"), 0);
+            assertEquals(0, more.get("handles_lost"), 0);
+            for (String stage : List.of("legs", "fuse")) {
+                assertEquals(stage, 1, more.get(stage + ".count"), 0);
+                assertTrue(stage + " took " + more.get(stage + ".sum_ms"), more.get(stage + ".sum_ms") > 0);
+                assertEquals("every time lies under the last bound", 1, more.get(stage + ".10000.0"), 0);
+            }
+        }
+        assertTrue(get("/_plugins/_mmsearch/stats?format=prometheus").contains("mmsearch_hybrid_latency_legs_ms_bucket{"));
+    }
+
+    /** The hybrid's numbers, summed over the nodes; those of a stage by {@code STAGE.NUMBER} and {@code STAGE.BOUND}. */
+    private static Map<String, Double> hybridNumbers() throws IOException {
+        Map<String, Double> sums = new TreeMap<>();
+        Map<String, Object> all = XContentHelper.convertToMap(XContentType.JSON.xContent(), get("/_plugins/_mmsearch/stats"), true);
+        for (Object node : ((Map<?, ?>) all.get("nodes")).values()) {
+            Map<?, ?> hybrid = (Map<?, ?>) ((Map<?, ?>) node).get("hybrid");
+            add(sums, "", hybrid);
+            ((Map<?, ?>) hybrid.get("latency")).forEach((stage, numbers) -> {
+                add(sums, stage + ".", (Map<?, ?>) numbers);
+                add(sums, stage + ".", (Map<?, ?>) ((Map<?, ?>) numbers).get("buckets"));
+            });
+        }
+        return sums;
+    }
+
+    private static void add(Map<String, Double> sums, String prefix, Map<?, ?> numbers) {
+        numbers.forEach((name, value) -> {
+            if (value instanceof Number number) {
+                sums.merge(prefix + name, number.doubleValue(), Double::sum);
+            }
         });
     }
 
