@@ -61,10 +61,13 @@ test: .venv/.ready lint typecheck test-plugin test-wheel ## everything but the s
 test-all: .venv/.ready lint typecheck test-plugin test-wheel ## everything
 	@$(PYTEST)
 
+docs: .venv/.ready ## the documentation as a site, under build/site; a warning is an error
+	@$(BIN)/mkdocs build --strict -q
+
 pins: .venv/.ready ## resolve requirements/*.in again
 	@PATH="$(CURDIR)/$(BIN):$$PATH" requirements/compile.sh
 
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: clean demo demo-large evaluate-demo help lint models pins plugin setup test test-all test-plugin test-unit test-wheel train-demo typecheck
+.PHONY: clean demo demo-large docs evaluate-demo help lint models pins plugin setup test test-all test-plugin test-unit test-wheel train-demo typecheck

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,9 @@ def test_every_environment_name_of_ours_is_read_somewhere() -> None:
         for path in (ROOT / folder).rglob("*")
         if path.suffix in (".py", ".sh")
     )
-    access = {f"MMSEARCH_OPENSEARCH_{name.upper()}" for name in OpenSearchAccess.__dataclass_fields__}
+    access = {
+        f"MMSEARCH_OPENSEARCH_{name.upper()}" for name in (each.name for each in fields(OpenSearchAccess))
+    }
     for service in SERVICES.values():
         for name in service.get("environment", {}):
             if name.startswith("MMSEARCH_"):

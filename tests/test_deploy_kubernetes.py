@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def test_ingests_environment_is_what_the_client_reads() -> None:
     given = {each["name"]: each["value"] for each in container["env"]}
     readable = {
         f"MMSEARCH_OPENSEARCH_{name.upper()}{file}"
-        for name in OpenSearchAccess.__dataclass_fields__
+        for name in (each.name for each in fields(OpenSearchAccess))
         for file in ("", "_FILE" if name in OpenSearchAccess.secrets else "")
     }
     assert set(given) <= readable | {"MMSEARCH_OPENSEARCH", "MMSEARCH_TRITON", "MMSEARCH_CACHE"}

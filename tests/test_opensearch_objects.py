@@ -20,7 +20,7 @@ def body(name: str) -> dict[str, Any]:
 
 
 def request(*texts: str) -> dict[str, Any]:
-    """The connector's request as ML Commons writes it: the texts as a JSON array in place of the parameter."""
+    """The connector's request as ML Commons writes it: the texts as a JSON array for the parameter."""
     (action,) = body("ml_commons_connector.json")["actions"]
     assert action["pre_process_function"] == "connector.pre_process.default.embedding"
     filled: dict[str, Any] = json.loads(
