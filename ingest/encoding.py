@@ -61,14 +61,24 @@ class Encoding:
             output.put_all(item for item in items if item.vectors)
 
     def _give_vectors(self, items: list[Item]) -> None:
-        """Each item its vectors: known ones first, then one of each content, then what equals it."""
-        for among in (_distinct(items), items):
-            self._progress.recall([item for item in among if not item.vectors])
-            missing = [item for item in among if not (item.vectors or item.failed)]
-            for group in self._groups(missing):
-                self._encode(group)
+        """Each item its vectors: known ones first, then each content once, whichever thread encodes it."""
+        self._progress.recall(items)
+        mine = self._progress.claim([item for item in items if not item.vectors])
+        try:
+            self._encode_all(mine)
+        finally:
+            self._progress.release(mine)
+        others = [item for item in items if not (item.vectors or item.failed)]
+        self._progress.await_claimed(others)
+        self._progress.recall(others)
+        # What was refused elsewhere is refused here by itself.
+        self._encode_all([item for item in others if not item.vectors])
         for item in items:
             item.pictures = ()
+
+    def _encode_all(self, items: list[Item]) -> None:
+        for group in self._groups(items):
+            self._encode(group)
 
     def _groups(self, items: list[Item]) -> Iterator[list[Item]]:
         """The items by as many rows as one request takes; an item has a row for each of its pictures."""
@@ -143,11 +153,6 @@ class Encoding:
             self._encoder.encode([PROBE], self._served, self._outputs)
         except (FaultError, RefusedError):
             raise AwayError(self._encoder.name, str(fault)) from None
-
-
-def _distinct(items: list[Item]) -> list[Item]:
-    """The first item of each content."""
-    return list({(item.text_hash, item.image_hash): item for item in reversed(items)}.values())
 
 
 def _rows(item: Item) -> list[Row]:

@@ -77,7 +77,8 @@ def joint(digests: Iterator[str] | Sequence[str]) -> str:
 class Decoders:
     """Worker processes. A list of tasks goes in, a ticket comes out, and the ticket gives one result a task.
 
-    A worker that dies costs the picture that killed it, and nothing else.
+    A worker that dies costs the picture that killed it, and nothing else. The first processes are
+    started at once, so that they are there when the first pictures are.
     """
 
     def __init__(self, root: Path, processes: int) -> None:
@@ -85,20 +86,18 @@ class Decoders:
         self._processes = processes
         self._pool: ProcessPoolExecutor | None = None
         self._lock = threading.Lock()
+        if processes:
+            self._start().submit(_work, [])
 
     def submit(self, tasks: list[Task]) -> Ticket:
         if not tasks or not self._processes:
             return Ticket(tasks, None, None)
         with self._lock:
-            if self._pool is None:
-                # Not forked: gRPC's threads do not survive a fork.
-                self._pool = ProcessPoolExecutor(
-                    self._processes, multiprocessing.get_context("spawn"), _begin, (self._root,)
-                )
+            pool = self._pool or self._start()
             try:
-                return Ticket(tasks, self._pool, self._pool.submit(_work, tasks))
+                return Ticket(tasks, pool, pool.submit(_work, tasks))
             except BrokenProcessPool:
-                return Ticket(tasks, self._pool, _broken())
+                return Ticket(tasks, pool, _broken())
 
     def result(self, ticket: Ticket) -> list[Prepared | PictureError]:
         if ticket.future is None:
@@ -112,6 +111,13 @@ class Decoders:
     def close(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _start(self) -> ProcessPoolExecutor:
+        # Not forked: gRPC's threads do not survive a fork.
+        self._pool = ProcessPoolExecutor(
+            self._processes, multiprocessing.get_context("spawn"), _begin, (self._root,)
+        )
+        return self._pool
 
     def _alone(self, task: Task) -> Prepared | PictureError:
         """One task in a pool of its own, so that the picture that kills its worker is found out."""

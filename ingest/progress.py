@@ -45,7 +45,9 @@ class Progress:
         self._pending: dict[bytes, bytes] = {}
         self._left: dict[bytes, bytes] = {}
         self._contents: OrderedDict[tuple[str, str], Kept] = OrderedDict()
+        self._claimed: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
+        self._released = threading.Condition(self._lock)
         name = hashlib.sha256("\0".join((index, served.fingerprint, *fields)).encode()).hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(folder.glob(f"{name}-*.journal")):
@@ -70,6 +72,30 @@ class Progress:
                 elif (content := self._contents.get(_content(item))) is not None:
                     item.vectors = content
                     self._contents.move_to_end(_content(item))
+
+    def claim(self, items: Sequence[Item]) -> list[Item]:
+        """The first item of each content that no other thread is encoding; they are this thread's
+        to encode."""
+        mine = []
+        with self._lock:
+            for item in items:
+                if _content(item) not in self._claimed:
+                    self._claimed.add(_content(item))
+                    mine.append(item)
+        return mine
+
+    def release(self, items: Sequence[Item]) -> None:
+        """What was claimed has been encoded, or could not be."""
+        with self._lock:
+            self._claimed.difference_update(map(_content, items))
+            self._released.notify_all()
+
+    def await_claimed(self, items: Sequence[Item]) -> None:
+        """Wait until none of the items' contents is being encoded by another thread."""
+        contents = set(map(_content, items))
+        with self._lock:
+            while not self._claimed.isdisjoint(contents):
+                self._released.wait()
 
     def keep(self, items: Sequence[Item]) -> None:
         """Write down the vectors of items that have just been encoded."""

@@ -30,7 +30,7 @@ from .tally import Report, Tally
 from .waiting import AwayError, Patience
 from .writing import Writing
 
-MOST_ENCODING = 8
+FIRST_ENCODING, MOST_ENCODING = 4, 8
 MOST_WRITING = 2
 HELD = 64 << 20  # bytes that wait for a stage
 Say = Callable[[str], None]
@@ -52,10 +52,10 @@ def run(
     with ExitStack() as opened:
         source = Rejected(Path(job.catalogue)) if job.retry else Catalogue(job.catalogue, job.format)
         catalogue = opened.enter_context(closing(source))
+        decoders = opened.enter_context(closing(Decoders(job.image_root, job.processes)))
         served, target = prepare_servers(job, encoder, client)
         tally = Tally()
         rejects = opened.enter_context(closing(Rejects(job.rejects, job.origin, tally, job.max_rejects)))
-        decoders = opened.enter_context(closing(Decoders(job.image_root, job.processes)))
         fetch = opened.enter_context(closing(Fetching(Fetch(job.pictures)))) if job.fetch else None
         this = Run(job, catalogue, encoder, served, client, target, rejects, decoders, fetch, tally, say)
         return this.report(watch)
@@ -157,7 +157,7 @@ class Run:
             self.tally,
             self._rejects,
             progress,
-            InFlight(2, MOST_ENCODING),
+            InFlight(FIRST_ENCODING, MOST_ENCODING),
             self._job.batch,
         )
         writing = Writing(

@@ -410,7 +410,7 @@ def test_equal_contents_are_encoded_once(catalogue: Catalogue) -> None:
     )
     report = catalogue.ingest()
     assert report.indexed == 105
-    assert report.encoded == catalogue.triton.rows <= 8  # 6, and what two batches asked at the same time
+    assert report.encoded == catalogue.triton.rows == 6
     assert len({str(source["embedding"]) for source in catalogue.node.sources().values()}) == 6
 
 

@@ -29,7 +29,7 @@ from .fake_triton import FakeTriton, RefuseError, Row
 from .ingesting import Catalogue, picture
 from .test_records import BAD
 
-MMSEARCH = str(Path(sys.executable).with_name("mmsearch"))
+MMSEARCH = [sys.executable, "-c", "from mmsearch.cli.main import main; main()"]
 BATCH = 32
 MOST_IN_FLIGHT = 8
 
@@ -46,7 +46,7 @@ def products(count: int) -> list[dict[str, Any]]:
 
 def started(catalogue: Catalogue, *options: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [MMSEARCH, "ingest", str(catalogue.path), "--processes", "0", "--json", *options],
+        [*MMSEARCH, "ingest", str(catalogue.path), "--processes", "0", "--json", *options],
         env={
             **os.environ,
             "MMSEARCH_OPENSEARCH": catalogue.node.url,

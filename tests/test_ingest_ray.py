@@ -15,7 +15,7 @@ from .fake_opensearch import FakeOpenSearch
 from .fake_triton import FakeTriton
 from .ingesting import Catalogue, picture
 
-MMSEARCH = str(Path(sys.executable).with_name("mmsearch"))
+MMSEARCH = [sys.executable, "-c", "from mmsearch.cli.main import main; main()"]
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
 
 def command(catalogue: Catalogue, index: str, *options: str) -> tuple[int, dict[str, object], str]:
     done = subprocess.run(
-        [MMSEARCH, "ingest", str(catalogue.path), "--index", index, "--json", "--processes", "0", *options],
+        [*MMSEARCH, "ingest", str(catalogue.path), "--index", index, "--json", "--processes", "0", *options],
         env={
             **os.environ,
             "MMSEARCH_OPENSEARCH": catalogue.node.url,
