@@ -16,10 +16,12 @@ from typing import Any
 
 import grpc
 import pytest
+from click.testing import CliRunner
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tritonclient.grpc import service_pb2_grpc
 
+from mmsearch.cli.main import cli
 from mmsearch.ingest.access import OpenSearchAccess, TritonAccess
 from mmsearch.ingest.connect import ask, connect
 from mmsearch.ingest.encode import Encoder
@@ -220,3 +222,23 @@ def test_refused(case: Case, serve: Any, reach: Any, tmp_path: Path) -> None:
         # Waiting mends no certificate: the run ends at once, and says what to name.
         assert refused.type is UntrustedError
         assert "--ca-file" in str(refused.value)
+
+
+def test_a_command_says_it_in_one_sentence(tmp_path: Path) -> None:
+    case = Case("self-signed", shown="self-signed")
+    with opensearch(case, tmp_path) as (url, _):
+        ca = files(case, tmp_path)["ca_file"]
+        result = CliRunner().invoke(cli, ["search", "chair", "--opensearch", url, "--ca-file", ca])
+    assert result.exit_code == 1
+    (line,) = result.output.splitlines()
+    assert line.startswith("mmsearch: expected a certificate of OpenSearch at 127.0.0.1:")
+    assert "self-signed certificate; name who signed it by --ca-file" in line
+
+
+def test_a_command_with_the_right_authority_is_answered(tmp_path: Path) -> None:
+    case = ACCEPTED[0]
+    with opensearch(case, tmp_path) as (url, asked):
+        ca = files(case, tmp_path)["ca_file"]
+        arguments = ["dashboards", "log", "--encoder", "--opensearch", url, "--ca-file", ca]
+        CliRunner().invoke(cli, arguments)
+    assert asked == ["/_plugins/_mmsearch/stats"]
