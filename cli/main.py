@@ -18,6 +18,7 @@ COMMANDS = {
     "train": ("train", "Train a fusion on pairs of queries and products."),
     "pairs": ("pairs", "Mine hard negatives for training pairs."),
     "ingest": ("ingest", "Encode a catalogue and index it."),
+    "reindex": ("reindex", "Encode a catalogue by another model and move the alias."),
     "retry": ("retry", "Ingest rejected lines again."),
     "plan": ("plan", "Size memory, disk, nodes and encoders for a catalogue."),
     "search": ("search", "Search by text, picture or both."),

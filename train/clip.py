@@ -1,7 +1,7 @@
 """CLIP towers on open_clip: any of its models, with a pretrained tag, a local checkpoint, or a config file.
 
 In an architecture's data file: `"kind": "open_clip_text"` or `"open_clip_image"`, `"model"` an open_clip name
-such as `ViT-B-32` or `hf-hub:Marqo/marqo-ecommerce-embeddings-B`, or the path of a config's .json file, and
+such as `ViT-B-32` or `hf-hub:Marqo/marqo-fashionCLIP`, or the path of a config's .json file, and
 `"weights"` either `open_clip:TAG` or the path of a .safetensors file.
 """
 

@@ -1,0 +1,89 @@
+"""How alike two indices of one catalogue answer: overlap of top tens, and recall by judgments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from ..evaluate.judgments import Judgments, read_jsonl
+from ..evaluate.measures import parse, score
+from ..evaluate.relevance import binary_view
+from ..evaluate.runs import Run
+from ..ingest.connect import ask
+
+DEPTH = 10
+TOGETHER = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """`overlap` is the mean share of the old top ten that the new one has too; the recalls are None without
+    judgments."""
+
+    queries: int
+    overlap: float
+    old_recall: float | None
+    new_recall: float | None
+
+    def summary(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def sentence(self) -> str:
+        said = f"overlap@{DEPTH} {self.overlap:.3f} over {self.queries} queries"
+        if self.old_recall is None or self.new_recall is None:
+            return said
+        return f"{said}, recall@{DEPTH} {self.old_recall:.3f} before and {self.new_recall:.3f} after"
+
+
+def parity(client: OpenSearch, old: str, new: str, queries: int, judged: Path | None) -> Parity:
+    """Asks both indices by `neural`: titles of `queries` products of the new one, the same each time,
+    or the judgments' queries where a file is given."""
+    judgments = read_jsonl(judged) if judged else None
+    if judgments:
+        texts = {key: query.text for key, query in judgments.queries.items() if query.text}
+    else:
+        texts = {title: title for title in _titles(client, new, queries)}
+    before, after = (answers(client, index, texts) for index in (old, new))
+    shared = [len(set(before[key]) & set(after[key])) / max(1, len(before[key])) for key in texts]
+    overlap = sum(shared) / len(shared) if shared else 0.0
+    if judgments is None:
+        return Parity(len(texts), overlap, None, None)
+    return Parity(len(texts), overlap, _recall(judgments, before), _recall(judgments, after))
+
+
+def answers(client: OpenSearch, index: str, texts: dict[str, str]) -> dict[str, list[str]]:
+    """The top ten of each text by the index's own model."""
+    found: dict[str, list[str]] = {}
+    keys = list(texts)
+    for start in range(0, len(keys), TOGETHER):
+        part = keys[start : start + TOGETHER]
+        body: list[dict[str, Any]] = []
+        for key in part:
+            clause = {"neural": {"embedding": {"query_text": texts[key], "k": DEPTH}}}
+            body += [{}, {"size": DEPTH, "_source": False, "query": clause}]
+        replies = ask(client, "POST", f"/{index}/_msearch", body=_lines(client, body))["responses"]
+        for key, reply in zip(part, replies, strict=True):
+            found[key] = [hit["_id"] for hit in reply.get("hits", {}).get("hits", [])]
+    return found
+
+
+def _lines(client: OpenSearch, body: Sequence[dict[str, Any]]) -> str:
+    serializer = client.transport.serializer
+    return "".join(serializer.dumps(line) + "\n" for line in body)
+
+
+def _titles(client: OpenSearch, index: str, count: int) -> list[str]:
+    drawn = {"function_score": {"random_score": {"seed": 1, "field": "_seq_no"}}}
+    body = {"size": count, "_source": ["title"], "query": drawn}
+    hits = ask(client, "POST", f"/{index}/_search", body=body)["hits"]["hits"]
+    return sorted({hit["_source"]["title"] for hit in hits if hit["_source"].get("title")})
+
+
+def _recall(judgments: Judgments, found: dict[str, list[str]]) -> float:
+    measure = parse(f"recall({binary_view(judgments)})@{DEPTH}", judgments)
+    ranked = {key: {name: float(-place) for place, name in enumerate(top)} for key, top in found.items()}
+    return score(measure, judgments, Run("", ranked)).mean
