@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import http.client
 import json
 import multiprocessing
 import random
@@ -18,26 +17,19 @@ import socket
 import statistics
 import struct
 import sys
-import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 from interleaved import measure
-
-from mmsearch.stack import embedded
-from mmsearch.stack.state import Home
+from real_node import Client, median_ms, node
 
 DIMENSION = 384
 INDEX = "bench-neural"
 FINGERPRINT = "bench"
 K = 100
 PREPARED = 64
-HEADERS = {"Content-Type": "application/json"}
 
 
 def vector_of(text: str) -> np.ndarray:
@@ -125,48 +117,6 @@ def stub() -> Iterator[int]:
         process.join()
 
 
-@contextmanager
-def node(url: str | None) -> Iterator[str]:
-    """The given node, or one of its own that is ended after."""
-    if url is not None:
-        yield url
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        home = Home.at(Path(folder) / "home")
-        embedded.up(home, embedded.Wanted(servers=("opensearch",), http_port=0), say)
-        try:
-            ports = home.ports()
-            assert ports is not None, "up has just written them"
-            yield f"http://127.0.0.1:{ports.http}"
-        finally:
-            embedded.down(home, say)
-
-
-def say(line: str) -> None:
-    """Progress goes beside the table."""
-    print(line, file=sys.stderr)
-
-
-class Client:
-    """One connection, kept alive; `call` returns the answer's body."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self.connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
-        self.connection.connect()
-        self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def call(
-        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
-    ) -> bytes:
-        self.connection.request(method, path, body, headers or HEADERS)
-        response = self.connection.getresponse()
-        answer = response.read()
-        if response.status >= 300:
-            raise RuntimeError(f"{method} {path}: expected success, got {response.status} {answer[:500]!r}")
-        return answer
-
-
 def build(client: Client, documents: int) -> None:
     """The index: random unit vectors, one shard, one segment."""
     client.connection.request("DELETE", f"/{INDEX}")
@@ -222,16 +172,6 @@ def infer(text: str) -> tuple[bytes, dict[str, str]]:
     body = head + struct.pack("<I", len(data)) + data + struct.pack("<I", 0)
     length = {"Inference-Header-Content-Length": str(len(head))}
     return body, {**length, "Content-Type": "application/octet-stream"}
-
-
-def median_ms(calls: list[Callable[[], object]]) -> float:
-    """The median time of one call, milliseconds."""
-    times = []
-    for call in calls:
-        begin = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times) * 1000
 
 
 def main() -> int:
