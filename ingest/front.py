@@ -9,12 +9,13 @@ from pathlib import Path
 
 from .catalogue import Catalogue
 from .channel import Channel
+from .decoders import Decoders, Ticket
 from .errors import PictureError, RecordError
 from .fetching import Fetched, Fetching, is_url
 from .flow import Flow
 from .item import Item, Known
 from .job import Job
-from .prepare import Decoders, Prepared, Task, Ticket
+from .prepare import Prepared, Result, Task
 from .records import Line, parse
 from .rejects import Rejected, Rejects
 from .seen import Seen, slice_of
@@ -138,7 +139,7 @@ class Front:
                     if not item.product.pictures or self._pictured(item, item.trouble or next(results)):
                         self._sort(item)
 
-    def _pictured(self, item: Item, result: Prepared | PictureError) -> bool:
+    def _pictured(self, item: Item, result: Result) -> bool:
         if isinstance(result, Prepared):
             item.image_hash, item.pictures = result.digest, result.pictures
         elif self._job.text_only and item.text:

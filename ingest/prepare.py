@@ -1,15 +1,16 @@
-"""Pictures are read, hashed and decoded in processes of their own, since decoding holds Python's lock."""
+"""What a decoder process does: read, hash and check the pictures of products, each within limits.
+
+It is started as a program of its own and speaks pickles over its pipes, so that nothing of the parent's main
+module is imported again, and so that it ends when the parent does, however that ends.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.connection
 import os
+import pickle
 import signal
-import threading
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -24,8 +25,7 @@ CPU_SECONDS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The pictures of one product: where they are, and the joint digest that needs no decoding because
-    it is known."""
+    """The pictures of one product, as references or as files of ours, and the joint digest that is known."""
 
     references: tuple[str | Path, ...]
     known: str
@@ -33,18 +33,20 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The joint digest of a product's pictures, and their bytes for the encoder: none where the digest
-    is known."""
+    """The joint digest of a product's pictures, and their bytes for the encoder: none where it is known."""
 
     digest: str
     pictures: tuple[bytes, ...]
+
+
+Result = Prepared | PictureError
 
 
 class _SlowError(Exception):
     pass
 
 
-def prepare(task: Task, root: Path, limit: Callable[[], None] | None = None) -> Prepared | PictureError:
+def prepare(task: Task, root: Path, limit: Callable[[], None] | None = None) -> Result:
     """Read and check the pictures of one product; the first that cannot be used decides."""
     try:
         found = [
@@ -74,99 +76,43 @@ def joint(digests: Iterator[str] | Sequence[str]) -> str:
     return several[0][:32] if len(several) == 1 else sha256("".join(several).encode())[:32]
 
 
-class Decoders:
-    """Worker processes. A list of tasks goes in, a ticket comes out, and the ticket gives one result a task.
-
-    A worker that dies costs the picture that killed it, and nothing else. The first processes are
-    started at once, so that they are there when the first pictures are.
-    """
-
-    def __init__(self, root: Path, processes: int) -> None:
-        self._root = root
-        self._processes = processes
-        self._pool: ProcessPoolExecutor | None = None
-        self._lock = threading.Lock()
-        if processes:
-            self._start().submit(_work, [])
-
-    def submit(self, tasks: list[Task]) -> Ticket:
-        if not tasks or not self._processes:
-            return Ticket(tasks, None, None)
-        with self._lock:
-            pool = self._pool or self._start()
-            try:
-                return Ticket(tasks, pool, pool.submit(_work, tasks))
-            except BrokenProcessPool:
-                return Ticket(tasks, pool, _broken())
-
-    def result(self, ticket: Ticket) -> list[Prepared | PictureError]:
-        if ticket.future is None:
-            return [prepare(task, self._root) for task in ticket.tasks]
+def guarded(tasks: Sequence[Task], root: Path) -> list[Result]:
+    """`prepare` for each task, with a limit on the processor time that a picture may take."""
+    results: list[Result] = []
+    for task in tasks:
         try:
-            return ticket.future.result()
-        except BrokenProcessPool:
-            self._drop(ticket.pool)
-        return [self._alone(task) for task in ticket.tasks]
-
-    def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _start(self) -> ProcessPoolExecutor:
-        # Not forked: gRPC's threads do not survive a fork.
-        self._pool = ProcessPoolExecutor(
-            self._processes, multiprocessing.get_context("spawn"), _begin, (self._root,)
-        )
-        return self._pool
-
-    def _alone(self, task: Task) -> Prepared | PictureError:
-        """One task in a pool of its own, so that the picture that kills its worker is found out."""
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _begin, (self._root,)) as pool:
-            try:
-                return pool.submit(_work, [task]).result()[0]
-            except BrokenProcessPool:
-                return PictureError(
-                    "kills_decoder", "expected a picture that decodes, got one that ends the decoder"
-                )
-
-    def _drop(self, pool: ProcessPoolExecutor | None) -> None:
-        with self._lock:
-            if self._pool is pool:
-                self._pool = None
+            results.append(prepare(task, root, _limit))
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+    return results
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    tasks: list[Task]
-    pool: ProcessPoolExecutor | None
-    future: Future[list[Prepared | PictureError]] | None
-
-
-def _broken() -> Future[list[Prepared | PictureError]]:
-    future: Future[list[Prepared | PictureError]] = Future()
-    future.set_exception(BrokenProcessPool())
-    return future
-
-
-_root = Path()
-
-
-def _begin(root: Path) -> None:
-    """In a worker: remember the root, limit what a picture may take, and end with the parent."""
-    global _root
-    _root = root
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def set_limits() -> None:
+    """For a whole process: what a picture may take of it."""
     signal.signal(signal.SIGPROF, _slow)
     # Pillow refuses twice this many; it also checks frames that claim to be larger than their picture.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
 
 
-def _end_with(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
+def main() -> None:
+    """Answer each list of tasks on stdin by a list of results on stdout, until stdin ends."""
+    root = Path(sys.argv[1])
+    # Whatever a library prints must not fall between two answers.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    set_limits()
+    _answer(answers, [])
+    while True:
+        try:
+            tasks: list[Task] = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the parent alone
+        except EOFError:
+            return
+        _answer(answers, guarded(tasks, root))
+
+
+def _answer(answers: object, results: list[Result]) -> None:
+    pickle.dump(results, answers, protocol=pickle.HIGHEST_PROTOCOL)  # type: ignore[arg-type]
+    answers.flush()  # type: ignore[attr-defined]
 
 
 def _slow(signum: int, frame: FrameType | None) -> None:
@@ -175,13 +121,3 @@ def _slow(signum: int, frame: FrameType | None) -> None:
 
 def _limit() -> None:
     signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
-
-
-def _work(tasks: list[Task]) -> list[Prepared | PictureError]:
-    results = []
-    for task in tasks:
-        try:
-            results.append(prepare(task, _root, _limit))
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-    return results

@@ -11,6 +11,7 @@ from opensearchpy import OpenSearch
 from .catalogue import Catalogue
 from .channel import Channel
 from .connect import ask
+from .decoders import Decoders
 from .encode import Encoder, Served
 from .encoding import Encoding
 from .errors import UnreachableError
@@ -22,7 +23,6 @@ from .index import Target, existing_target, known, open_index
 from .inflight import InFlight
 from .item import Item, Known
 from .job import Job
-from .prepare import Decoders
 from .progress import Progress
 from .rejects import Rejected, Rejects
 from .sync import sync

@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsearch.ingest.errors import PictureError
+from mmsearch.ingest.decoders import Decoders
+from mmsearch.ingest.errors import IngestError, PictureError
 from mmsearch.ingest.images import MAX_BYTES, checked, read
-from mmsearch.ingest.prepare import Decoders, Prepared, Task, prepare
+from mmsearch.ingest.prepare import Prepared, Task, prepare
 from mmsearch.ingest.probe import probe
 
 
@@ -279,12 +280,12 @@ MEASURE = """
 import sys, time
 from pathlib import Path
 from mmsearch.ingest import prepare as p
-p._begin(Path("/"))
+p.set_limits()
 def peak():
     return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmHWM"))
 before = peak()
 started = time.process_time()
-(result,) = p._work([p.Task((sys.argv[1],), "")])
+(result,) = p.guarded([p.Task((sys.argv[1],), "")], Path("/"))
 seconds = time.process_time() - started
 grown = (peak() - before) / 1024
 print(getattr(result, "reason", "taken"), f"{grown:.0f} {seconds:.2f}")
@@ -350,9 +351,10 @@ def test_decoders_answer_in_order_and_outlive_a_worker(tmp_path: Path) -> None:
         known = results[0].digest
         assert decoders.result(decoders.submit([Task(("a.png",), known)])) == [Prepared(known, ())]
         # A worker is killed, as the kernel does when memory is short.
-        assert decoders._pool is not None
-        for process in list(decoders._pool._processes.values()):
-            process.kill()
+        process = decoders._idle.get()
+        process._process.kill()
+        process._process.wait()
+        decoders._idle.put(process)
         assert decoders.result(decoders.submit(tasks[:1])) == results[:1]
         assert decoders.result(decoders.submit(tasks[:1])) == results[:1]
     finally:
@@ -364,3 +366,37 @@ def test_one_picture_among_several_that_fails_fails_the_product(tmp_path: Path) 
     result = prepare(Task(("a.png", "b.png"), ""), tmp_path)
     assert isinstance(result, PictureError)
     assert result.reason == "not_found"
+
+
+def test_a_picture_that_ends_its_decoder_is_told_and_the_others_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.png").write_bytes(saved(halves(), "PNG"))
+    (tmp_path / "deadly.png").write_bytes(b"x")
+    deadly = (
+        "import os; from mmsearch.ingest import prepare as p; real = p.read;"
+        "p.read = lambda reference, root: os._exit(9) if 'deadly' in reference else real(reference, root);"
+        "p.main()"
+    )
+    monkeypatch.setattr("mmsearch.ingest.decoders.PROGRAM", deadly)
+    decoders = Decoders(tmp_path, 1)
+    try:
+        tasks = [Task((name,), "") for name in ("a.png", "deadly.png", "a.png", "deadly.png", "a.png")]
+        for _ in range(2):
+            results = decoders.result(decoders.submit(tasks))
+            reasons = [getattr(result, "reason", "taken") for result in results]
+            assert reasons == ["taken", "kills_decoder", "taken", "kills_decoder", "taken"]
+    finally:
+        decoders.close()
+
+
+def test_decoders_that_do_not_start_are_no_fault_of_the_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmsearch.ingest.decoders.PROGRAM", "raise SystemExit(3)")
+    decoders = Decoders(tmp_path, 1)
+    try:
+        with pytest.raises(IngestError, match="expected a decoder process to start, got exit code 3"):
+            decoders.result(decoders.submit([Task(("a.png",), "")]))
+    finally:
+        decoders.close()
