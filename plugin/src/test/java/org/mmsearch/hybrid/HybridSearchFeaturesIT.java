@@ -313,7 +313,12 @@ public class HybridSearchFeaturesIT extends MmsearchIT {
         Exception e = expectThrows(Exception.class, () -> asker().search(scroll).actionGet());
         assertTrue(e.toString(), e.toString().contains("[hybrid] does not go with scroll"));
         String sliced = failure(index, "{\"slice\": {\"id\": 0, \"max\": 2}, \"query\": " + hybrid("", PRICE) + "}");
-        assertTrue(sliced, sliced.contains("[hybrid] does not go with [slice]") || sliced.contains("`slice` cannot be used outside"));
+        assertTrue(sliced, sliced.contains("[hybrid] does not go with [slice]"));
+        CreatePitRequest create = new CreatePitRequest(TimeValue.timeValueMinutes(1), true, index);
+        String pit = client().execute(CreatePitAction.INSTANCE, create).actionGet().getId();
+        String slice = failure("", "{\"pit\": {\"id\": \"" + pit + "\"}, \"slice\": {\"id\": 0, \"max\": 2}, \"query\": " + hybrid("", PRICE) + "}");
+        assertTrue(slice, slice.contains("[hybrid] does not go with [slice]"));
+        client().execute(DeletePitAction.INSTANCE, new DeletePitRequest(pit)).actionGet();
         String remote = failure("other:" + index, "{\"query\": " + hybrid("", PRICE) + "}");
         assertTrue(remote, remote.contains("[hybrid] does not reach remote clusters"));
     }
