@@ -128,12 +128,13 @@ final class TritonClient {
                 // The abort came before there was an exchange to close.
                 cancel(sent);
             }
-            // The one hop: off the client's selector, which must go on reading other answers.
-            sent.whenCompleteAsync((response, error) -> {
+            sent.whenComplete((response, error) -> {
                 endpoint.inFlight.decrementAndGet();
                 stats.call.record(System.nanoTime() - begin);
-                answered.accept(endpoint, response, error instanceof CompletionException e ? e.getCause() : error);
-            }, executor);
+                Throwable cause = error instanceof CompletionException e ? e.getCause() : error;
+                // The one hop: off the client's selector, which must go on reading other answers.
+                executor.execute(() -> answered.accept(endpoint, response, cause));
+            });
         }
 
         private HttpRequest httpRequest(TritonEndpoint endpoint) {

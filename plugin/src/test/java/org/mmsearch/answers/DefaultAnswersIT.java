@@ -154,6 +154,7 @@ public class DefaultAnswersIT extends MmsearchIT {
     public void testScrollKeepsTheVector() throws IOException {
         product();
         assertKept(send("POST", "/products/_search?scroll=1m", "{}"));
+        send("DELETE", "/_search/scroll/_all", null);
     }
 
     public void testSearchesOfOtherPluginsKeepTheVector() throws IOException {
