@@ -25,7 +25,8 @@ final class InShardQuery extends FusedQuery {
         long start = System.nanoTime();
         List<Ranking> rankings = new ArrayList<>(legs().size());
         for (Query leg : legs()) {
-            rankings.add(ranking(LegSearch.top(searcher, leg, described().fusion().window())));
+            // The search above meets the same deadline at its first leaf and reports it.
+            rankings.add(ranking(LegSearch.top(searcher, leg, described().fusion().window(), () -> {})));
         }
         long fusing = System.nanoTime();
         List<FusedDocs.Doc> docs = new ArrayList<>();

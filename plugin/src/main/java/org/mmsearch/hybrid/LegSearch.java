@@ -35,9 +35,10 @@ final class LegSearch {
      * @param searcher of the shard
      * @param query the leg
      * @param window how many hits
+     * @param late told when the search's deadline passes meanwhile
      * @return the best hits by descending score and then ascending document
      */
-    static ScoreDoc[] top(IndexSearcher searcher, Query query, int window) throws IOException {
+    static ScoreDoc[] top(IndexSearcher searcher, Query query, int window, Runnable late) throws IOException {
         if (searcher.getIndexReader().maxDoc() == 0) {
             return new ScoreDoc[0];
         }
@@ -50,7 +51,8 @@ final class LegSearch {
                 collect(leaf, weight, collector);
             }
         } catch (QueryPhase.TimeExceededException e) {
-            // The outer search meets the same deadline at its next leaf and reports it: what was found so far stands.
+            // What was found so far stands.
+            late.run();
             return collector.topDocs().scoreDocs;
         }
         return collector.topDocs().scoreDocs;

@@ -61,10 +61,12 @@ final class LegsAggregator extends MetricsAggregator {
 
     private List<LegHits> run() throws IOException {
         List<LegHits> hits = new ArrayList<>(legs.size());
+        // The search above collects nothing and, on a shard of one segment, never looks at the clock again.
+        Runnable late = () -> context.setSearchTimedOut(true);
         for (Query leg : legs) {
             // What a top-level search would add: the alias's filter, and root documents only.
             Query filtered = context.buildFilteredQuery(leg);
-            hits.add(handles(LegSearch.top(context.searcher(), filtered, window)));
+            hits.add(handles(LegSearch.top(context.searcher(), filtered, window, late)));
         }
         return hits;
     }
