@@ -70,6 +70,17 @@ public final class FieldEncoders {
         return agreed;
     }
 
+    /** Whether the field lies in nested documents in any of the request's indices. */
+    boolean nested(IndicesRequest request, NamedWriteableRegistry registry, String field) {
+        for (Index index : indices(request, registry)) {
+            VectorField found = fields(state.get().metadata().getIndexSafe(index)).get(field);
+            if (found != null && found.nested()) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     /** The indices that a request goes to, aliases resolved. */
     Index[] indices(IndicesRequest request, NamedWriteableRegistry registry) {
         if (request instanceof SearchRequest search && search.pointInTimeBuilder() != null) {

@@ -105,12 +105,19 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
 
     private QueryBuilder encoded(QueryRewriteContext context, IndicesRequest request, EncoderModel model) throws IOException {
         NeuralServices services = clause.services();
+        boolean twoRounds = body.cutoff().relativeMax() != null || body.cutoff().gap() != null;
+        if (twoRounds && services.fields().nested(request, context.getWriteableRegistry(), field)) {
+            // The round that finds the best hit searches root documents, of which none has this field.
+            throw new IllegalArgumentException(
+                "expected a [cutoff] by [min_score] alone on a field of nested documents, got [relative_max] or [gap] on [" + field
+                    + "]: put the [nested] query into a hybrid and cut there"
+            );
+        }
         QueryVector query = QueryVector.of(body, body.queryImage() == null ? null : services.images().decode(body.queryImage()));
         if (context.validate()) {
             return knn(context, placeholder(model.dimension()));
         }
         VectorSource source = new VectorSource(services, request, context.getWriteableRegistry(), clause.name(), field, model);
-        boolean twoRounds = body.cutoff().relativeMax() != null || body.cutoff().gap() != null;
         float[] remembered = source.remembered(query);
         if (remembered != null && twoRounds == false) {
             return cut(knn(context, remembered), body.cutoff().minScore());

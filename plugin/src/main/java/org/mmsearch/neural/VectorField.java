@@ -10,9 +10,10 @@ import org.mmsearch.encoder.EncoderModel;
  * @param name the full name
  * @param type the mapping's type
  * @param dimension the mapping's dimension; 0 when it has none
+ * @param nested whether it lies in nested documents
  * @param meta the field's entry of {@code _meta.mmsearch.fields}; empty when it has none
  */
-record VectorField(String name, String type, int dimension, Map<?, ?> meta) {
+record VectorField(String name, String type, int dimension, boolean nested, Map<?, ?> meta) {
 
     private static final String DEFAULT_OUTPUT = "EMBEDDING";
 

@@ -17,7 +17,7 @@ final class VectorFields {
         if (mapping != null) {
             Map<String, Object> root = mapping.sourceAsMap();
             Map<?, ?> meta = map(map(map(root, "_meta"), "mmsearch"), "fields");
-            found.collect("", map(root, "properties"), meta);
+            found.collect("", map(root, "properties"), false, meta);
         }
         return found;
     }
@@ -27,15 +27,15 @@ final class VectorFields {
         return fields.get(name);
     }
 
-    private void collect(String prefix, Map<?, ?> properties, Map<?, ?> meta) {
+    private void collect(String prefix, Map<?, ?> properties, boolean nested, Map<?, ?> meta) {
         properties.forEach((key, value) -> {
             if (value instanceof Map<?, ?> field) {
                 String name = prefix + key;
                 Object type = field.get("type");
                 if (type != null && field.containsKey("properties") == false) {
-                    fields.put(name, new VectorField(name, type.toString(), number(field.get("dimension")), map(meta, name)));
+                    fields.put(name, new VectorField(name, type.toString(), number(field.get("dimension")), nested, map(meta, name)));
                 }
-                collect(name + ".", map(field, "properties"), meta);
+                collect(name + ".", map(field, "properties"), nested || "nested".equals(type), meta);
             }
         });
     }

@@ -190,6 +190,19 @@ public class NeuralGrammarIT extends NeuralIT {
         assertEquals("itself is left out of a nested query too", List.of(), ids(like));
     }
 
+    public void testCutoffOnNestedVectors_wish6() {
+        client().prepareIndex("products").setId("n").setSource(
+            "{\"title\": \"two pictures\", \"images\": [{\"v\": [1, 0]}, {\"v\": [0, 1]}]}", XContentType.JSON
+        ).setRefreshPolicy(now()).get();
+        String nested = "{\"query\": {\"nested\": {\"path\": \"images\", \"query\": {\"neural\": {\"images.v\": {\"query_text\": \"x\", \"cutoff\": %s}}}}}}";
+        assertEquals(List.of("n"), ids(ask("products", nested.formatted("{\"min_score\": 0.5}"))));
+        assertEquals(List.of(), ids(ask("products", nested.formatted("{\"min_score\": 1.5}"))));
+        for (String relative : List.of("{\"relative_max\": 0.5}", "{\"gap\": 0.5, \"min_score\": 0.1}")) {
+            String message = failure("products", nested.formatted(relative));
+            assertTrue(message, message.contains("[neural] expected a [cutoff] by [min_score] alone on a field of nested documents"));
+        }
+    }
+
     public void testEnricher() {
         client().admin().cluster().putSearchPipeline(new PutSearchPipelineRequest("enrich", new BytesArray("""
             {"request_processors": [{"neural_query_enricher": {"default_model_id": "d:4", "neural_field_default_id": {"v": "mine:9"}}}]}"""),
