@@ -56,6 +56,8 @@ public final class StubTriton implements Closeable {
     private final Set<Socket> sockets = ConcurrentHashMap.newKeySet();
     private final Set<Thread> threads = ConcurrentHashMap.newKeySet();
     private final AtomicInteger open = new AtomicInteger();
+    private final Thread acceptor;
+    private volatile boolean closed;
     /** All calls so far, in the order of their coming. */
     public final List<Asked> calls = new CopyOnWriteArrayList<>();
     private volatile Function<Asked, Behaviour> behaviour;
@@ -70,7 +72,7 @@ public final class StubTriton implements Closeable {
     public StubTriton(int port) throws IOException {
         server = new ServerSocket(port, 512, InetAddress.getLoopbackAddress());
         behave(new Behaviour.Answer(asked -> vectorOf(asked.text())));
-        Thread.ofPlatform().daemon().name("stub-triton").start(this::accept);
+        acceptor = Thread.ofPlatform().daemon().name("stub-triton").start(this::accept);
     }
 
     /** The root, for the settings. */
@@ -111,7 +113,14 @@ public final class StubTriton implements Closeable {
 
     @Override
     public void close() throws IOException {
+        closed = true;
         server.close();
+        // The kernel goes on listening until the thread that waits in accept has left it: only then is nobody here.
+        try {
+            acceptor.join();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
         for (Socket socket : sockets) {
             socket.close();
         }
@@ -119,9 +128,13 @@ public final class StubTriton implements Closeable {
     }
 
     private void accept() {
-        while (server.isClosed() == false) {
+        while (closed == false) {
             try {
                 Socket socket = server.accept();
+                if (closed) {
+                    socket.close();
+                    return;
+                }
                 socket.setTcpNoDelay(true);
                 sockets.add(socket);
                 Thread thread = Thread.ofPlatform().daemon().name("stub-triton-connection").unstarted(() -> serve(socket));
