@@ -61,6 +61,9 @@ test: .venv/.ready lint typecheck test-plugin test-wheel ## everything but the s
 test-all: .venv/.ready lint typecheck test-plugin test-wheel ## everything
 	@$(PYTEST)
 
+bench: .venv/.ready $(PLUGIN_ZIP) ## every table of bench/, into bench/results.md
+	@$(BIN)/python bench/everything.py
+
 docs: .venv/.ready ## the documentation as a site, under build/site; a warning is an error
 	@$(BIN)/mkdocs build --strict -q
 
@@ -70,4 +73,4 @@ pins: .venv/.ready ## resolve requirements/*.in again
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: clean demo demo-large docs evaluate-demo help lint models pins plugin setup test test-all test-plugin test-unit test-wheel train-demo typecheck
+.PHONY: bench clean demo demo-large docs evaluate-demo help lint models pins plugin setup test test-all test-plugin test-unit test-wheel train-demo typecheck
