@@ -64,6 +64,9 @@ test-all: .venv/.ready lint typecheck test-plugin test-wheel ## everything
 bench: .venv/.ready $(PLUGIN_ZIP) ## every table of bench/, into bench/results.md
 	@$(BIN)/python bench/everything.py
 
+soak: .venv/.ready $(PLUGIN_ZIP) ## half an hour of searches and ingests; nothing fails, nothing grows
+	@$(BIN)/python bench/soak.py
+
 docs: .venv/.ready ## the documentation as a site, under build/site; a warning is an error
 	@$(BIN)/mkdocs build --strict -q
 
@@ -73,4 +76,4 @@ pins: .venv/.ready ## resolve requirements/*.in again
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: bench clean demo demo-large docs evaluate-demo help lint models pins plugin setup test test-all test-plugin test-unit test-wheel train-demo typecheck
+.PHONY: bench clean demo demo-large docs evaluate-demo help lint models pins plugin setup soak test test-all test-plugin test-unit test-wheel train-demo typecheck
