@@ -27,8 +27,8 @@ def node(url: str | None) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory() as folder:
         home = Home.at(Path(folder) / "home")
-        embedded.up(home, embedded.Wanted(servers=("opensearch",), http_port=0), say)
         try:
+            embedded.up(home, embedded.Wanted(servers=("opensearch",), http_port=0), say)
             ports = home.ports()
             assert ports is not None, "up has just written them"
             yield f"http://127.0.0.1:{ports.http}"

@@ -212,8 +212,8 @@ def main() -> int:
         Path(folder).chmod(0o755)
         subprocess.run([MMSEARCH, "models", "build", "--repository", str(home.models)], check=True)
         wanted = embedded.Wanted(http_port=0, triton_http_port=0, triton_grpc_port=0, triton_metrics_port=0)
-        embedded.up(home, wanted, say)
         try:
+            embedded.up(home, wanted, say)
             catalogue = write_catalogue(Path(folder) / "catalogue", cache_folder())
             table = soak(home, catalogue, asked.minutes, asked.rate)
         finally:
