@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
+# Where this is set, as in many images, each of the many processes would compile torch and its like anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest

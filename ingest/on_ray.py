@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,20 +41,17 @@ def run_on_ray(
 
     Raises IngestError as `run` does, and CatalogueError when the catalogue is a pipe or Ray is not installed.
     """
-    try:
-        import ray
-        import ray.data
-    except ModuleNotFoundError:
+    if find_spec("ray") is None:
         raise CatalogueError(
             "expected ray for --engine ray, got none; install it by: pip install 'mmsearch[ray]'"
-        ) from None
+        )
     if job.catalogue == "-" or job.limit is not None or job.retry:
         raise CatalogueError(
             "expected a whole catalogue in a file for --engine ray, got a part of one or a pipe"
         )
     started = time.monotonic()
     # The index is made before the workers start, so that no two of them race for it; servers that are
-    # away are told.
+    # away are told before Ray takes its seconds to load.
     encoder, client = Encoder(triton), connect(opensearch)
     try:
         prepare_servers(job, encoder, client)
@@ -62,6 +60,9 @@ def run_on_ray(
         client.close()
     rejects = Rejects(job.rejects, job.origin, Tally())
     rejects.close()
+    import ray
+    import ray.data
+
     if not ray.is_initialized():
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
     say(f"{workers} workers on Ray")

@@ -114,7 +114,7 @@ def watch(child: subprocess.Popen[bytes], launch: Launch) -> bool:
         # Only looked at, not reaped: that is end_all's, which still needs the number.
         if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
             return False
-        if stop_wanted(1.0, launch):
+        if stop_wanted(PATIENCE / 5, launch):
             return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from mmsearch.stack import embedded
 from mmsearch.stack.processes import myself
 from mmsearch.stack.state import Home, Ports
 
+# More threads of torch than idle cores wait for each other by spinning; the models of the tests are small.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 SERVERS_OF = {"opensearch": ("opensearch",), "triton": ("triton",), "stack": ("opensearch", "triton")}
 """fixture → the servers whose logs explain its tests' failures"""
 _home = pytest.StashKey[Home]()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsearch.stack import embedded
+from mmsearch.stack import embedded, supervisor
 from mmsearch.stack.processes import Process, identify, marked
 from mmsearch.stack.state import MARK, Home, Launch, Running
 
@@ -32,8 +32,8 @@ def home(tmp_path: Path) -> Iterator[Home]:
     embedded.end(made, "opensearch")
 
 
-def start(home: Home, command: list[str], while_alive: Process | None = None) -> Launch:
-    launch = Launch(
+def prepared(home: Home, command: list[str], while_alive: Process | None = None) -> Launch:
+    return Launch(
         name="opensearch",
         command=command,
         environment={},
@@ -44,6 +44,10 @@ def start(home: Home, command: list[str], while_alive: Process | None = None) ->
         shared_memory=f"mmsearch_test_{os.getpid()}_",
         while_alive=while_alive,
     )
+
+
+def start(home: Home, command: list[str], while_alive: Process | None = None) -> Launch:
+    launch = prepared(home, command, while_alive)
     home.write_launch(launch)
     embedded.start_supervisor(home, "opensearch")
     return launch
@@ -110,14 +114,20 @@ def test_a_server_ends_with_the_process_it_was_started_for(home: Home) -> None:
     assert launch.left_behind() == []
 
 
-def test_a_dead_helper_that_its_server_does_not_notice_restarts_the_server(home: Home) -> None:
+def test_a_dead_helper_that_its_server_does_not_notice_ends_the_watch(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervisor, "PATIENCE", 0.5)
     unaware = "import subprocess, time; helper = subprocess.Popen(['true']); time.sleep(600)"
-    start(home, [sys.executable, "-c", unaware])
-    first = running(home).child
-    until(lambda: running(home).restarts == 1, seconds=30)
-    assert first is not None
-    assert not first.alive()
-    assert "are dead" in (home.logs / "supervisor.log").read_text()
+    launch = prepared(home, [sys.executable, "-c", unaware])
+    child = supervisor.start(launch)
+    try:
+        # Not asked to stop: the supervisor then ends what is left and starts the server again.
+        assert supervisor.watch(child, launch) is False
+        assert child.poll() is None
+    finally:
+        supervisor.end_all(child, launch)
+    assert "are dead" in "".join(capfd.readouterr())
 
 
 def test_a_server_gets_our_signal_mask_undone_and_its_output_into_the_log(home: Home) -> None:
