@@ -72,10 +72,13 @@ soak: .venv/.ready $(PLUGIN_ZIP) ## half an hour of searches and ingests; nothin
 docs: .venv/.ready ## the documentation as a site, under build/site; a warning is an error
 	@$(BIN)/mkdocs build --strict -q
 
+dist: .venv/.ready ## what is released, into dist/: wheel, plugin, bills of materials, sums
+	@stack/dist.sh
+
 pins: .venv/.ready ## resolve requirements/*.in again
 	@PATH="$(CURDIR)/$(BIN):$$PATH" requirements/compile.sh
 
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: bench clean demo demo-large docs evaluate-demo help lint models pins plugin setup soak test test-all test-plugin test-unit test-wheel train-demo typecheck
+.PHONY: bench clean demo demo-large dist docs evaluate-demo help lint models pins plugin setup soak test test-all test-plugin test-unit test-wheel train-demo typecheck

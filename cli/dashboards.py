@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..evaluate import dashboards, querylog
+from ..ingest.access import DashboardsAccess
 from ..ingest.connect import DEFAULT_URL, HttpError, ask, connect
 from ..ingest.errors import MmsearchError
 from ..ingest.waiting import AwayError
@@ -57,19 +58,23 @@ def export(target: Path | None, pictures: str | None, products: str | None) -> N
     "--user",
     default="",
     envvar="MMSEARCH_DASHBOARDS_USER",
-    help="The password: MMSEARCH_DASHBOARDS_PASSWORD.",
+    help="The password: MMSEARCH_DASHBOARDS_PASSWORD, or a file that ..._PASSWORD_FILE names.",
 )
 @click.option("--tenant", default="", help="A tenant of the security plugin.")
 @PICTURES
 @PRODUCTS
+@tls
 def import_(url: str, user: str, tenant: str, pictures: str | None, products: str | None) -> None:
     """Send the objects to a Dashboards server, over those of an earlier import.
 
-    Example: mmsearch dashboards import --dashboards http://127.0.0.1:5601
+    \b
+    Example:
+      mmsearch dashboards import --dashboards http://127.0.0.1:5601
+      mmsearch dashboards import --dashboards https://dashboards.example:5601 --user admin --ca-file ca.pem
     """
     saved = dashboards.objects(pictures=pictures, products=products)
-    password = os.environ.get("MMSEARCH_DASHBOARDS_PASSWORD", "")
-    count = dashboards.send(saved, url, user=user, password=password, tenant=tenant)
+    access = dataclasses.replace(DashboardsAccess.from_environment(), user=user)
+    count = dashboards.send(saved, url, access=access, tenant=tenant)
     click.echo(f"{count} objects imported; open {url.rstrip('/')}/app/dashboards#/view/mmsearch-inspection")
 
 

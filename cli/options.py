@@ -64,7 +64,7 @@ def _for_the_run(context: click.Context, parameter: click.Parameter, value: str 
 @contextmanager
 def _variable(name: str, value: str) -> Iterator[None]:
     """The option wins over every variable of that file, also over those of one server."""
-    names = [f"MMSEARCH_{server}{name}" for server in ("", "OPENSEARCH_", "TRITON_")]
+    names = [f"MMSEARCH_{server}{name}" for server in ("", "OPENSEARCH_", "TRITON_", "DASHBOARDS_")]
     before = {each: os.environ.get(each) for each in names}
     os.environ.update(dict.fromkeys(names, value))
     try:

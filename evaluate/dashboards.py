@@ -9,6 +9,7 @@ from typing import Any
 
 import urllib3
 
+from ..ingest.access import DashboardsAccess, untrusted
 from ..ingest.errors import MmsearchError
 
 SHIPPED = Path(__file__).parents[1] / "opensearch" / "inspection.ndjson"
@@ -45,19 +46,28 @@ def ndjson(saved: Sequence[Object]) -> str:
     return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in saved)
 
 
-def send(saved: Sequence[Object], url: str, *, user: str = "", password: str = "", tenant: str = "") -> int:
+def send(
+    saved: Sequence[Object], url: str, *, access: DashboardsAccess | None = None, tenant: str = ""
+) -> int:
     """Import objects into a Dashboards server, over those of the same identifiers; return how many it
-    took."""
+    took. Certificates are always verified."""
+    access = access or DashboardsAccess()
+    access.check(url)
     headers = {"osd-xsrf": "true", **({"securitytenant": tenant} if tenant else {})}
-    if user:
-        headers |= urllib3.make_headers(basic_auth=f"{user}:{password}")
+    if access.user:
+        headers |= urllib3.make_headers(basic_auth=f"{access.user}:{access.password}")
     address = f"{url.rstrip('/')}/api/saved_objects/_import?overwrite=true"
     file = ("inspection.ndjson", ndjson(saved).encode("utf-8"), "application/ndjson")
-    with urllib3.PoolManager(retries=False, timeout=30) as pool:
+    files: dict[str, Any] = {
+        "ca_certs": access.ca_file or None,
+        "cert_file": access.client_cert or None,
+        "key_file": access.client_key or None,
+    }
+    with urllib3.PoolManager(retries=False, timeout=30, **files) as pool:
         try:
             reply = pool.request("POST", address, headers=headers, fields={"file": file})
         except urllib3.exceptions.HTTPError as error:
-            raise MmsearchError(
+            raise untrusted(f"Dashboards at {url}", str(error)) or MmsearchError(
                 f"expected Dashboards at {url}, got: {error}; name another by --dashboards"
             ) from None
     try:

@@ -12,6 +12,7 @@ from typing import ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from .errors import IngestError, UntrustedError
+from .keyrings import PREFIX, from_keyring
 
 A = TypeVar("A", bound="Access")
 LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
@@ -35,7 +36,8 @@ class Access:
     @classmethod
     def from_environment(cls: type[A], environment: Mapping[str, str] = os.environ) -> A:
         """Every field from MMSEARCH_<SERVER>_<FIELD>; the three files also from MMSEARCH_<FIELD>, for all
-        servers at once, and secrets from the file that MMSEARCH_<SERVER>_<FIELD>_FILE names.
+        servers at once, and secrets from the file that MMSEARCH_<SERVER>_<FIELD>_FILE names, or from the
+        keyring where the value is keyring:SERVICE/NAME.
 
         Raises IngestError when a named file cannot be read, and never says what a secret is.
         """
@@ -56,7 +58,10 @@ class Access:
         variable = f"MMSEARCH_{cls.server}_{name.upper()}"
         file = environment.get(f"{variable}_FILE") if name in cls.secrets else None
         if not file:
-            return environment.get(variable, "").strip()
+            value = environment.get(variable, "").strip()
+            if name in cls.secrets and value.startswith(PREFIX):
+                return from_keyring(variable, value)
+            return value
         try:
             secret = Path(file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
@@ -137,6 +142,26 @@ class TritonAccess(Access):
     def check(self, url: str) -> None:
         """Raises IngestError when the token would travel unencrypted."""
         _encrypted(url, ["a token"] if self.token else [], "grpcs")
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardsAccess(Access):
+    """With the user and the password of OpenSearch Dashboards."""
+
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+    server: ClassVar[str] = "DASHBOARDS"
+    secrets: ClassVar[tuple[str, ...]] = ("password",)
+
+    def check(self, url: str) -> None:
+        """Raises IngestError when `url` carries credentials itself, or would carry ours unencrypted."""
+        if "@" in url:
+            raise IngestError(
+                "expected an address of Dashboards without user and password, got one with an @; give them "
+                "as --user and MMSEARCH_DASHBOARDS_PASSWORD_FILE"
+            )
+        _encrypted(url, ["a user"] if self.user else [], "https")
 
 
 def _encrypted(url: str, credentials: list[str], scheme: str) -> None:

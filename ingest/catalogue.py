@@ -13,7 +13,7 @@ from typing import cast
 from .compressed import BUFFER, buffered, plain
 from .errors import CatalogueError
 from .records import MAX_LINE_BYTES, Line
-from .tables import delimited, parquet
+from .tables import SEPARATORS, delimited, parquet
 
 KEPT_OF_TOO_LONG = 1 << 10
 FORMATS = ("jsonl", "csv", "tsv", "parquet")
@@ -62,7 +62,7 @@ class Catalogue:
         elif self._format == "jsonl":
             yield from _json_lines(self._stream)
         else:
-            yield from delimited(self._stream, "," if self._format == "csv" else "\t", self.path)
+            yield from delimited(self._stream, SEPARATORS[self._format], self.path)
 
     def _opened(self) -> io.BufferedReader:
         if self.path == "-":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ MAX_LINE_BYTES = 40 << 20  # a picture of 20 MB in base64, and the record around
 MAX_RECORD_BYTES = 1 << 20  # of what is not a picture
 MAX_DEPTH = 20  # OpenSearch's default limit for nested objects
 KNOWN = ("id", "title", "description", "category", "brand", "price", "image", "images")
+_DECIMAL_COMMA = re.compile(r"([+-]?(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+)),([0-9]{1,2})")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -197,13 +199,21 @@ def _price(value: Any, line: int) -> float | None:
         return None
     try:
         number = (
-            float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+            float(_pointed(value) if isinstance(value, str) else value)
+            if isinstance(value, str | int | float) and not isinstance(value, bool)
+            else None
         )
     except (ValueError, OverflowError):
         number = None
     if number is None or not math.isfinite(number) or abs(number) > 3.4e38:
         raise _wrong(line, "price", value, "a number")
     return number
+
+
+def _pointed(text: str) -> str:
+    """A decimal comma as a point, where it can be nothing else: 19,90 and 1.299,00; 1,299 stays as it is."""
+    found = _DECIMAL_COMMA.fullmatch(text.strip())
+    return f"{found[1].replace('.', '')}.{found[2]}" if found else text
 
 
 def _without_nulls(value: Any, line: int, depth: int) -> Any:

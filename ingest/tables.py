@@ -6,7 +6,9 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import itertools
 import json
+import re
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -16,15 +18,18 @@ from .errors import CatalogueError
 from .records import MAX_LINE_BYTES, Line
 
 BATCH_ROWS = 256
+SEPARATORS = {"csv": ",;\t|", "tsv": "\t"}
 
 
-def delimited(stream: IO[bytes], delimiter: str, name: str) -> Iterator[Line]:
+def delimited(stream: IO[bytes], separators: str, name: str) -> Iterator[Line]:
     """Rows of a CSV or TSV file with a header; empty cells are absent. A row's number is that of its
-    first line."""
+    first line. The header tells which of the `separators` is the file's own."""
     csv.field_size_limit(MAX_LINE_BYTES)
     # Undecodable bytes become lone surrogates, which the record parser then refuses row by row.
     text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.reader(text, delimiter=delimiter, strict=False)
+    first = text.readline()
+    delimiter = separator(first, separators)
+    reader = csv.reader(itertools.chain([first], text), delimiter=delimiter, strict=False)
     try:
         header = next(reader, [])
         if not header or len(set(header)) != len(header):
@@ -40,6 +45,12 @@ def delimited(stream: IO[bytes], delimiter: str, name: str) -> Iterator[Line]:
         ) from None
     finally:
         text.detach()
+
+
+def separator(header: str, separators: str) -> str:
+    """The one that stands most often in the header, quoted names left out; the first where none does."""
+    bare = re.sub(r'"[^"]*"', "", header)
+    return max(separators, key=bare.count)
 
 
 def _row(header: list[str], row: list[str], number: int) -> Line:

@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 for python in 3.11 3.12; do
     constraint=""
     # The largest set first; each smaller one is held to what it resolved to, so that all agree.
-    for group in "dev formats ray aws train ui local core" "train local core" "local core" "core"; do
+    for group in "dev formats ray aws otel keyring train ui local core" "train local core" "local core" "core"; do
         name=${group%% *}
         uv pip compile --quiet --python-version "$python" --python-platform x86_64-manylinux_2_35 \
             --generate-hashes --no-header --no-annotate $constraint "$@" \

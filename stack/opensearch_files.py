@@ -70,8 +70,8 @@ def node_folder(home: Path, account: Account | None) -> Path:
 
 
 def find_plugin_zip(given: Path | None = None) -> Path | None:
-    """Our plugin's zip: the given one, `MMSEARCH_PLUGIN_ZIP`, the checkout's build, the one inside the
-    wheel."""
+    """Our plugin's zip: the given one, `MMSEARCH_PLUGIN_ZIP`, the one inside the wheel, the checkout's
+    build."""
     named = given or (
         Path(os.environ["MMSEARCH_PLUGIN_ZIP"]) if os.environ.get("MMSEARCH_PLUGIN_ZIP") else None
     )
@@ -80,7 +80,7 @@ def find_plugin_zip(given: Path | None = None) -> Path | None:
             raise StackError(f"expected the plugin's zip at {named}, got no such file; repair: make plugin")
         return named.absolute()
     here = Path(__file__).resolve().parent
-    for place in (here.parent / "plugin" / "target" / PLUGIN_ZIP, here / PLUGIN_ZIP):
+    for place in (here / PLUGIN_ZIP, here.parent / "plugin" / "target" / PLUGIN_ZIP):
         if place.is_file():
             return place
     return None

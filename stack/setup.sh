@@ -38,7 +38,7 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 if [ "$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" != "$version" ]; then
     "$python" -m venv --clear .venv
 fi
-uv_pin=$(grep -A99 '^uv==' "requirements/$version/dev.txt" | awk '/^uv==/ || /--hash/ {print; next} {exit}')
+uv_pin=$(awk '/^uv==/ {found = 1} found && !/^uv==|--hash/ {exit} found' "requirements/$version/dev.txt")
 if ! .venv/bin/uv --version 2>/dev/null | grep -q "$(grep -oE '^uv==[0-9.]+' "requirements/$version/dev.txt" | cut -d= -f3)"; then
     echo "$uv_pin" > .venv/uv.txt
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt

@@ -59,6 +59,17 @@ def test_csv_and_tsv(tmp_path: Path) -> None:
     assert read(written(tmp_path, "c.txt", CSV), "csv") == RECORDS
 
 
+def test_the_header_tells_the_separator(tmp_path: Path) -> None:
+    for separator in ",;|\t":
+        text = f'id{separator}title{separator}"a,b;c|d"\n1{separator}x, y; z{separator}2\n'
+        text = text.replace("x, y; z", '"x, y; z"')
+        assert read(written(tmp_path, "c.csv", text.encode())) == [
+            {"id": "1", "title": "x, y; z", "a,b;c|d": "2"}
+        ]
+    # A tab is a tab file's separator whatever else stands in the header.
+    assert read(written(tmp_path, "c.tsv", b"id\ta;b;c\n1\t2\n")) == [{"id": "1", "a;b;c": "2"}]
+
+
 def test_rows_that_do_not_fit_are_told_one_by_one(tmp_path: Path) -> None:
     catalogue = Catalogue(
         str(written(tmp_path, "c.csv", b'id,title\n1,x\n2\n3,"a\nb"\n4,y,z\n5,\xff\n6,w\n'))

@@ -7,6 +7,7 @@ visualisation, dashboard): attributes that its mappings know, JSON inside string
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,12 +16,16 @@ from typing import Any
 
 import jsonschema
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from mmsearch.cli.dashboards import command
+from mmsearch.cli.main import cli
 from mmsearch.evaluate.dashboards import SHIPPED, fields_used, ndjson, objects, send
 from mmsearch.evaluate.querylog import FIELDS
+from mmsearch.ingest.access import DashboardsAccess
 from mmsearch.ingest.errors import MmsearchError
+
+from .certificates import issue
 
 TEXT = {"type": "string"}
 NAME = {"type": "string", "minLength": 1}
@@ -247,7 +252,7 @@ def test_export_writes_what_ships(tmp_path: Path) -> None:
     assert CliRunner().invoke(command, ["export"], catch_exceptions=False).stdout == ndjson(SAVED)
 
 
-Serve = Callable[[int, dict[str, Any]], str]
+Serve = Callable[..., str]
 
 
 @pytest.fixture
@@ -260,7 +265,7 @@ def server(requests: list[tuple[str, dict[str, str], bytes]]) -> Iterator[Serve]
     """A Dashboards server at the wire: remembers requests, gives one reply."""
     servers = []
 
-    def serve(status: int, reply: dict[str, Any]) -> str:
+    def serve(status: int, reply: dict[str, Any], certificate: Path | None = None) -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 headers = {name.lower(): value for name, value in self.headers.items()}
@@ -275,9 +280,13 @@ def server(requests: list[tuple[str, dict[str, str], bytes]]) -> Iterator[Serve]
                 """Quiet."""
 
         started = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if certificate:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(certificate / "server.pem", certificate / "server.key")
+            started.socket = tls.wrap_socket(started.socket, server_side=True)
         threading.Thread(target=started.serve_forever, daemon=True).start()
         servers.append(started)
-        return f"http://127.0.0.1:{started.server_port}"
+        return f"{'https' if certificate else 'http'}://127.0.0.1:{started.server_port}"
 
     yield serve
     for started in servers:
@@ -314,3 +323,36 @@ def test_a_refusal_is_told(server: Serve) -> None:
         send(SAVED, server(401, {"message": "Unauthorized"}))
     with pytest.raises(MmsearchError, match="expected Dashboards at"):
         send(SAVED, "http://127.0.0.1:1")
+
+
+def test_import_over_tls_believes_the_named_authority_alone(
+    server: Serve, requests: list[tuple[str, dict[str, str], bytes]], tmp_path: Path
+) -> None:
+    authority = issue("authority", authority=True)
+    issue("127.0.0.1", authority).write(tmp_path, "server")
+    (tmp_path / "ca.pem").write_bytes(authority.pem)
+    (tmp_path / "other.pem").write_bytes(issue("another", authority=True).pem)
+    url = server(200, {"success": True, "successCount": len(SAVED)}, tmp_path)
+    (tmp_path / "password").write_text("secret\n")
+    environment = {"MMSEARCH_DASHBOARDS_PASSWORD_FILE": str(tmp_path / "password")}
+
+    def imported(authorities: str) -> Result:
+        options = ["dashboards", "import", "--dashboards", url, "--user", "admin"]
+        return CliRunner(env=environment).invoke(cli, [*options, "--ca-file", str(tmp_path / authorities)])
+
+    refused = imported("other.pem")
+    assert refused.exit_code == 1
+    assert "expected a certificate of Dashboards" in refused.stderr
+    assert requests == []
+    taken = imported("ca.pem")
+    assert taken.exit_code == 0, taken.output
+    assert requests[0][1]["authorization"] == "Basic YWRtaW46c2VjcmV0"
+
+
+def test_a_password_goes_to_no_one_unencrypted() -> None:
+    access = DashboardsAccess(user="admin", password="secret")
+    with pytest.raises(MmsearchError, match="expected https:// where a user travels"):
+        send(SAVED, "http://dashboards.example:5601", access=access)
+    with pytest.raises(MmsearchError, match="without user and password") as told:
+        send(SAVED, "https://admin:secret@dashboards.example:5601")
+    assert "secret" not in str(told.value)

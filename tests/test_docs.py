@@ -20,7 +20,7 @@ import yaml
 from click.testing import CliRunner
 
 from mmsearch.cli.main import cli
-from mmsearch.ingest.access import OpenSearchAccess, TritonAccess
+from mmsearch.ingest.access import DashboardsAccess, OpenSearchAccess, TritonAccess
 
 from .fake_opensearch import FakeOpenSearch
 from .fake_triton import FakeTriton
@@ -192,7 +192,7 @@ def test_commands_of_the_other_pages_have_arguments_that_are_taken(page: str) ->
 
 def test_security_lists_every_credential() -> None:
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-    for access in (OpenSearchAccess, TritonAccess):
+    for access in (OpenSearchAccess, TritonAccess, DashboardsAccess):
         for field in (each.name for each in fields(access)):
             own = f"MMSEARCH_{access.server}_{field.upper()}"
             assert own in text or f"MMSEARCH_{field.upper()}" in text, own

@@ -48,6 +48,27 @@ def test_a_full_record() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "price"),
+    [
+        ("19,90", 19.9),
+        ("0,5", 0.5),
+        (" 1.299,00 ", 1299.0),
+        ("-12,00", -12.0),
+        ("1.299", 1.299),
+        ("1e3", 1e3),
+    ],
+)
+def test_a_decimal_comma_is_read_where_it_can_be_nothing_else(text: str, price: float) -> None:
+    assert read({"id": "a", "price": text}).price == price
+
+
+@pytest.mark.parametrize("text", ["1,299", "1,299.00", "1.29,900", "1,", ",5", "1,2,3", "12.34,56"])
+def test_a_comma_that_may_be_either_is_refused(text: str) -> None:
+    with pytest.raises(RecordError, match="expected a number"):
+        read({"id": "a", "price": text})
+
+
+@pytest.mark.parametrize(
     ("record", "renames"),
     [
         ({"sku": "1", "name": "x"}, {"id": "sku", "title": "name"}),

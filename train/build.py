@@ -13,7 +13,7 @@ from pathlib import Path
 from . import sources
 from .architecture import Architecture
 from .errors import ModelError, WeightsError
-from .exports import Exported, cache_folder, exported, weights_hashes
+from .exports import PACKAGED, Exported, cache_folder, exported, weights_hashes
 
 PRECISIONS = ("int8", "fp32")
 CODE = ("build.py", "export.py", "fusing.py", "fusion.py", "fusions.py", "learned.py")
@@ -36,8 +36,8 @@ def build(
 ) -> ModelSet:
     """The architecture's set, with the fusion of the safetensors file `weights` or untrained.
 
-    Taken from the cache, or built into it with torch. `say` hears one line for each step that takes a
-    while. Raises ModelError.
+    Taken from the wheel or the cache, or built into the cache with torch. `say` hears one line for each
+    step that takes a while. Raises ModelError.
     """
     if precision not in PRECISIONS:
         raise ModelError(f"expected a precision out of {', '.join(PRECISIONS)}, got {precision!r}; name one")
@@ -45,11 +45,14 @@ def build(
     if weights is not None:
         hashes["fusion"] = sources.file_hash(weights)
     fingerprint = architecture.fingerprint(hashes, precision)
-    towers = {name: exported(architecture, tower, say) for name, tower in architecture.towers.items()}
-    target = cache_folder() / f"set-{architecture.name}-{_key(fingerprint)}"
-    found = ModelSet(target, architecture, fingerprint, precision, towers)
-    if target.exists():
-        return found
+    towers = {
+        name: exported(architecture, tower, say, precision) for name, tower in architecture.towers.items()
+    }
+    name = f"set-{architecture.name}-{_key(fingerprint)}"
+    for folder in (PACKAGED / name, cache_folder() / name):
+        if folder.exists():
+            return ModelSet(folder, architecture, fingerprint, precision, towers)
+    target = cache_folder() / name
     try:
         from .fusing import export_fusion_folder
     except ImportError as error:
@@ -67,7 +70,7 @@ def build(
             draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return found
+    return ModelSet(target, architecture, fingerprint, precision, towers)
 
 
 def _key(fingerprint: str) -> str:

@@ -41,17 +41,28 @@ class Exported:
         return self.folder / "tokenizer.json"
 
 
+PACKAGED = Path(__file__).parent / "packaged"
+"""What a released wheel brings built: the default set and its towers, under the cache's own names."""
+
+
 def cache_folder() -> Path:
     """Where exports are kept: `$MMSEARCH_CACHE/models`, by default `~/.cache/mmsearch/models`."""
     return Path(os.environ.get("MMSEARCH_CACHE", Path.home() / ".cache" / "mmsearch")) / "models"
 
 
-def exported(architecture: Architecture, tower: Tower, say: Callable[[str], None]) -> Exported:
-    """The tower's export, taken from the cache or made with torch; raises ModelError.
+def exported(
+    architecture: Architecture, tower: Tower, say: Callable[[str], None], precision: str | None = None
+) -> Exported:
+    """The tower's export, taken from the wheel or the cache, or made with torch; raises ModelError.
 
+    The wheel holds what serves at one `precision` only, so that without one it is not looked at.
     `say` hears one line when something has to be made.
     """
-    target = cache_folder() / f"{tower.name}-{_key(architecture, tower)}"
+    name = f"{tower.name}-{_key(architecture, tower)}"
+    packaged = Exported(tower, PACKAGED / name)
+    if precision is not None and packaged.onnx(precision).is_file():
+        return packaged
+    target = cache_folder() / name
     if target.exists():
         return Exported(tower, target)
     try:
