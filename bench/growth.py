@@ -1,0 +1,188 @@
+"""What grows with the catalogue, from 1 k to 100 k products: cost of a product, index size, latencies.
+
+    .venv/bin/python bench/growth.py [--sizes 1000 10000 100000]
+
+Real products, encoded by the real towers, are repeated: each copy has two words of its title
+replaced by words of other products, and its vector moved by noise of a tenth of its length ("perturbed
+copies"). One shard, one segment, the mapping that ingest makes. The queries are titles of real products and a
+word that was never asked before, so that each neural search is encoded by Triton.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from interleaved import Table, measure
+from numpy.typing import NDArray
+from real_node import Client, say
+
+from mmsearch.stack import embedded
+from mmsearch.stack.downloads import cache_folder
+from mmsearch.stack.furniture import write_catalogue
+from mmsearch.stack.state import Home, Ports
+
+MMSEARCH = str(Path(sys.executable).parent / "mmsearch")
+KINDS = ("bm25", "neural", "hybrid")
+NOISE = 0.1
+BULK = 500
+
+
+class Real:
+    """The products that are repeated, with unit vectors float32 [n, dimension], and the mapping they had."""
+
+    def __init__(self, client: Client) -> None:
+        found: dict[str, Any] = json.loads(client.call("GET", "/products/_mapping"))
+        ((_, index),) = found.items()
+        self.mapping: dict[str, Any] = index["mappings"]
+        body = {"size": 10_000, "_source": ["title", "embedding"], "query": {"match_all": {}}}
+        answer = json.loads(client.call("POST", "/products/_search", json.dumps(body).encode()))
+        sources = [hit["_source"] for hit in answer["hits"]["hits"] if "embedding" in hit["_source"]]
+        self.titles: list[str] = [source["title"] for source in sources]
+        self.vectors = np.array([source["embedding"] for source in sources], dtype=np.float32)
+
+    def copies(self, start: int, count: int, seed: int) -> tuple[list[str], NDArray[np.float32]]:
+        """Perturbed copies number `start` to `start + count`."""
+        draw = random.Random(seed)
+        noise = np.random.default_rng(seed).standard_normal((count, self.vectors.shape[1])).astype(np.float32)
+        rows = [(start + n) % len(self.titles) for n in range(count)]
+        moved = self.vectors[rows] + noise * np.float32(NOISE / np.sqrt(self.vectors.shape[1]))
+        titles = []
+        for row in rows:
+            words = self.titles[row].split()
+            for _ in range(2):
+                words[draw.randrange(len(words))] = draw.choice(draw.choice(self.titles).split())
+            titles.append(" ".join(words))
+        return titles, moved / np.linalg.norm(moved, axis=1, keepdims=True)
+
+
+def build(client: Client, real: Real, index: str, size: int) -> tuple[float, float]:
+    """Fill an index; milliseconds a product until it is searchable in one segment, and megabytes on disk."""
+    settings = {
+        "index": {"knn": True, "number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": -1}
+    }
+    client.call("PUT", f"/{index}", orjson.dumps({"settings": settings, "mappings": real.mapping}))
+    seconds = 0.0
+    for start in range(0, size, BULK):
+        titles, vectors = real.copies(start, min(BULK, size - start), seed=start)
+        lines = b"".join(
+            orjson.dumps({"index": {"_id": str(start + n)}})
+            + b"\n"
+            + orjson.dumps({"title": title, "embedding": vector}, option=orjson.OPT_SERIALIZE_NUMPY)
+            + b"\n"
+            for n, (title, vector) in enumerate(zip(titles, vectors, strict=True))
+        )
+        began = time.perf_counter()
+        answer = json.loads(client.call("POST", f"/{index}/_bulk?filter_path=errors", lines))
+        seconds += time.perf_counter() - began
+        if answer["errors"]:
+            raise RuntimeError(f"expected all products to be taken into {index}")
+    began = time.perf_counter()
+    client.call("POST", f"/{index}/_forcemerge?max_num_segments=1")
+    client.call("POST", f"/{index}/_refresh")
+    seconds += time.perf_counter() - began
+    stats = json.loads(client.call("GET", f"/{index}/_stats/store"))
+    return 1000 * seconds / size, stats["_all"]["primaries"]["store"]["size_in_bytes"] / 1e6
+
+
+def query(kind: str, words: str) -> dict[str, Any]:
+    """A search's query."""
+    lexical = {"match": {"title": words}}
+    dense = {"neural": {"embedding": {"query_text": words, "k": 100}}}
+    whole = {"hybrid": {"queries": [lexical, dense], "pagination_depth": 100}}
+    return {"bm25": lexical, "neural": dense, "hybrid": whole}[kind]
+
+
+class Latencies:
+    """Times of all searches of one kind on one index."""
+
+    def __init__(self, client: Client, real: Real, index: str, kind: str, count: int) -> None:
+        self.client, self.real, self.index, self.kind, self.count = client, real, index, kind, count
+        self.draw = random.Random(f"{index} {kind}")
+        self.all: list[float] = []
+
+    def __call__(self) -> float:
+        times = []
+        for _ in range(self.count):
+            words = f"{self.draw.choice(self.real.titles)} {self.draw.randrange(10**9)}"
+            body = {"size": 10, "_source": ["title"], "query": query(self.kind, words)}
+            request = json.dumps(body).encode()
+            began = time.perf_counter()
+            self.client.call("POST", f"/{self.index}/_search", request)
+            times.append(1000 * (time.perf_counter() - began))
+        self.all += times
+        return float(np.median(times))
+
+
+def table_of(client: Client, real: Real, sizes: list[int], rounds: int, count: int) -> Table:
+    """Build all sizes, then ask them in turn."""
+    built = {}
+    for size in sizes:
+        say(f"building {size} products")
+        built[size] = build(client, real, f"growth-{size}", size)
+    arms: dict[str, Latencies] = {
+        f"{kind}, {size}": Latencies(client, real, f"growth-{size}", kind, count)
+        for size in sizes
+        for kind in KINDS
+    }
+    calls: dict[str, Callable[[], float]] = {name: partial(arm.__call__) for name, arm in arms.items()}
+    table = measure("growth", calls, rounds=rounds, unit="ms", warm_up=2)
+    for size, (cost, megabytes) in built.items():
+        table.figure(f"ms a product at {size}", cost, {})
+        table.figure(f"index of {size}, MB", megabytes, {})
+    for name, arm in arms.items():
+        table.figure(f"p99 ms, {name}", float(np.percentile(arm.all, 99)), {})
+    small, large = min(sizes), max(sizes)
+    for kind in KINDS:
+        table.figure(f"{kind}: {large} / {small}", table.ratio(f"{kind}, {large}", f"{kind}, {small}"), {})
+    table.note(
+        f"{len(real.titles)} real products, repeated as perturbed copies; vectors of {real.vectors.shape[1]}."
+    )
+    return table
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--queries", type=int, default=60, help="per arm and round")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        # Anyone can pass through the folder: OpenSearch runs as another account than root.
+        Path(folder).chmod(0o755)
+        home = Home.at(Path(folder) / "home")
+        subprocess.run([MMSEARCH, "models", "build", "--repository", str(home.models)], check=True)
+        wanted = embedded.Wanted(http_port=0, triton_http_port=0, triton_grpc_port=0, triton_metrics_port=0)
+        try:
+            embedded.up(home, wanted, say)
+            ports = home.ports()
+            assert ports is not None, "up has just written them"
+            ingest(write_catalogue(Path(folder) / "catalogue", cache_folder()), ports)
+            client = Client(f"http://127.0.0.1:{ports.http}")
+            client.connection.timeout = 900
+            client.connection.sock.settimeout(900)
+            table = table_of(client, Real(client), asked.sizes, asked.rounds, asked.queries)
+        finally:
+            embedded.delete(home)
+    return 0 if table.finish() else 1
+
+
+def ingest(catalogue: Path, ports: Ports) -> None:
+    """The real products, by the ordinary command."""
+    servers = (f"--opensearch=http://127.0.0.1:{ports.http}", f"--triton=127.0.0.1:{ports.triton_grpc}")
+    subprocess.run([MMSEARCH, "ingest", str(catalogue), *servers], cwd=catalogue.parent, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
