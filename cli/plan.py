@@ -126,7 +126,7 @@ def table(plans: list[Plan]) -> str:
 
 def _measured(triton: str, *, pictures: bool) -> tuple[float, int]:
     """Products a second and the dimension of the served encoder."""
-    encoder = Encoder(triton)
+    encoder = Encoder(triton, remember=False)
     try:
         served = encoder.describe()
         rows: list[Row] = [

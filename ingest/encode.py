@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,11 @@ class FaultError(Exception):
 
 
 class Encoder:
-    """One Triton server. `url` is HOST:PORT, or grpcs://HOST:PORT for TLS, which is always verified."""
+    """One Triton server. `url` is HOST:PORT, or grpcs://HOST:PORT for TLS, which is always verified.
+
+    `remember` lets the towers answer from memory what they have read before: a product whose text alone
+    was edited comes with its picture, which is then not encoded again. Off where rates are measured.
+    """
 
     def __init__(
         self,
@@ -77,8 +81,10 @@ class Encoder:
         query_model: str = "query_encoder",
         timeout: float = 60.0,
         access: TritonAccess | None = None,
+        remember: bool = True,
     ) -> None:
         self.url = url
+        self._remember = remember
         self.item_model = item_model
         self.query_model = query_model
         self.timeout = timeout
@@ -134,6 +140,23 @@ class Encoder:
             max_image_bytes=int(parameters.get("max_image_bytes") or 0),
         )
 
+    def pinned(self, served: Served, version: str, fingerprint: str, dimensions: Mapping[str, int]) -> Served:
+        """What an index was made for, where that version is served beside the newest one; else `served`.
+
+        `dimensions` are those of the index's outputs, since only the newest version's can be asked for.
+        """
+        if fingerprint == served.fingerprint:
+            return served
+        request = _request(served.item_model, version, [(b"which version", b"")], ["FINGERPRINT"])
+        try:
+            reply = self._call("ModelInfer", request)
+        except (AwayError, FaultError, RefusedError):  # not there, or not able to say
+            return served
+        if not reply.raw_output_contents or _string(reply.raw_output_contents[0]) != fingerprint:
+            return served
+        known = {**served.dimensions, **dimensions}
+        return replace(served, version=version, fingerprint=fingerprint, dimensions=known)
+
     def encode(self, rows: Sequence[Row], served: Served, outputs: Sequence[str]) -> list[Vectors]:
         """Each output as a float32 array of shape (rows, dimension), every vector finite and of
         length one or zero.
@@ -141,14 +164,9 @@ class Encoder:
         Raises RefusedError (INVALID_ARGUMENT), AwayError, FaultError, or EncoderError when the answer is not
         what `served` promises.
         """
-        request = wire.ModelInferRequest(model_name=served.item_model)
-        for name, column in (("TEXT", 0), ("IMAGE", 1)):
-            request.inputs.add(name=name, datatype="BYTES", shape=[len(rows), 1])
-            request.raw_input_contents.append(
-                b"".join(struct.pack("<I", len(row[column])) + row[column] for row in rows)
-            )
-        for name in (*outputs, "FINGERPRINT"):
-            request.outputs.add(name=name)
+        request = _request(served.item_model, served.version, rows, [*outputs, "FINGERPRINT"])
+        if self._remember:
+            request.parameters["remember"].bool_param = True
         reply = self._call("ModelInfer", request)
         found = {output.name: number for number, output in enumerate(reply.outputs)}
         missing = [name for name in (*outputs, "FINGERPRINT") if name not in found]
@@ -165,8 +183,7 @@ class Encoder:
         ]
 
     def _check_fingerprint(self, raw: bytes, served: Served) -> None:
-        length = int.from_bytes(raw[:4], "little")
-        got = raw[4 : 4 + length].decode("ascii", "replace")
+        got = _string(raw)
         if got != served.fingerprint:
             raise self._wrong(
                 f"expected vectors by the encoder {served.fingerprint[:12]}, got {got[:12] or 'none'}; "
@@ -206,6 +223,24 @@ class Encoder:
             if code in _AWAY:
                 raise AwayError(self.name, f"{code.name}: {why}") from None
             raise FaultError(f"{code.name}: {why}") from None
+
+
+def _request(model: str, version: str, rows: Sequence[Row], outputs: Sequence[str]) -> Any:
+    """Always to one version: what is deployed beside it meanwhile changes nothing for this run."""
+    request = wire.ModelInferRequest(model_name=model, model_version=version)
+    for name, column in (("TEXT", 0), ("IMAGE", 1)):
+        request.inputs.add(name=name, datatype="BYTES", shape=[len(rows), 1])
+        request.raw_input_contents.append(
+            b"".join(struct.pack("<I", len(row[column])) + row[column] for row in rows)
+        )
+    for name in outputs:
+        request.outputs.add(name=name)
+    return request
+
+
+def _string(raw: bytes) -> str:
+    """The first string of a BYTES tensor."""
+    return raw[4 : 4 + int.from_bytes(raw[:4], "little")].decode("ascii", "replace")
 
 
 def _credentials(access: TritonAccess) -> Any:

@@ -63,6 +63,27 @@ def open_index(
     return target
 
 
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The encoder that an index was made for: its version, its fingerprint, and the width by output."""
+
+    version: str
+    fingerprint: str
+    dimensions: dict[str, int]
+
+
+def pinned(client: OpenSearch, name: str) -> Pin | None:
+    """What the index behind `name` says that it was made for; None where there is no index of ours yet."""
+    found = _existing(client, name)
+    fields: dict[str, Any] = found[1].get("fields", {}) if found else {}
+    ours = [about for field, about in fields.items() if field in (*FIELD_OUTPUTS, NESTED)]
+    marks = {(str(about.get("model_version")), str(about.get("fingerprint"))) for about in ours}
+    if len(marks) != 1:
+        return None
+    ((version, fingerprint),) = marks
+    return Pin(version, fingerprint, {str(about["output"]): int(about["dimension"]) for about in ours})
+
+
 def existing_target(
     client: OpenSearch, name: str, served: Served, fields: Sequence[str] | None = None
 ) -> Target | None:

@@ -19,7 +19,7 @@ from .fetch import Fetch
 from .fetching import Fetching
 from .flow import Flow
 from .front import Front
-from .index import Target, existing_target, known, open_index
+from .index import Target, existing_target, known, open_index, pinned
 from .inflight import InFlight
 from .item import Item, Known
 from .job import Job
@@ -64,10 +64,13 @@ def run(
 def prepare_servers(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Served, Target | None]:
     """The encoder that is served and the index that fits it; at the start nobody waits for a server.
 
+    An index that is there already keeps the version that it was made for, whatever was deployed since.
     In a dry run the index is not created, and is None when it is not there.
     """
     try:
         served = encoder.describe()
+        if pin := pinned(client, job.index):
+            served = encoder.pinned(served, pin.version, pin.fingerprint, pin.dimensions)
         if job.dry_run:
             return served, existing_target(client, job.index, served, job.fields)
         return served, open_index(

@@ -36,7 +36,8 @@ class RefuseError(Exception):
 class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     """Serves `item_encoder` and `query_encoder` on a free port of loopback.
 
-    `calls` holds the rows of each request. `fault` is called with the rows before each answer and may
+    `calls` holds the rows of each request. `versions` are the fingerprints by version; the config tells the
+    newest one's. `fault` is called with the rows before each answer and may
     raise RefuseError. `seconds` is how long each request takes, one after the other.
     """
 
@@ -57,7 +58,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.fault = fault
         self.seconds = seconds
         self.dimensions = dimensions
-        self.fingerprint = fingerprint
+        self.versions = {"1": fingerprint}
+        self.asked: list[str] = []
         self.max_batch = max_batch
         self.spoil: Callable[[dict[str, Any]], None] = lambda arrays: None
         self._keep = keep
@@ -92,7 +94,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
             config.output.add(name=name, data_type=11, dims=[dimension])
         config.output.add(name="FINGERPRINT", data_type=13, dims=[1])
         for key, value in (
-            ("fingerprint", self.fingerprint),
+            ("fingerprint", self.versions[max(self.versions, key=int)]),
             ("architecture", "fake"),
             ("max_text_bytes", "32768"),
             ("max_image_bytes", "20000000"),
@@ -101,7 +103,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         return answer
 
     def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return wire.ModelMetadataResponse(name=request.name, versions=["1"])
+        return wire.ModelMetadataResponse(name=request.name, versions=list(self.versions))
 
     def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
         columns = dict(
@@ -110,6 +112,12 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
             )
         )
         rows = list(zip(columns["TEXT"], columns["IMAGE"], strict=True))
+        version = request.model_version or max(self.versions, key=int)
+        if version not in self.versions:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"version {version} is not found")
+        self.asked.append(version)
+        if [output.name for output in request.outputs] == ["FINGERPRINT"]:
+            return _stamped(request.model_name, version, self.versions[version])
         with self._lock:
             self.count += 1
             self.rows += len(rows)
@@ -126,9 +134,9 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
             name: np.stack([vector(row, dimension) for row in rows])
             for name, dimension in self.dimensions.items()
         }
-        arrays["FINGERPRINT"] = [self.fingerprint.encode()] * len(rows)
+        arrays["FINGERPRINT"] = [self.versions[version].encode()] * len(rows)
         self.spoil(arrays)
-        answer = wire.ModelInferResponse(model_name=request.model_name, model_version="1")
+        answer = wire.ModelInferResponse(model_name=request.model_name, model_version=version)
         for wanted in request.outputs:
             found = arrays[wanted.name]
             if wanted.name == "FINGERPRINT":
@@ -139,6 +147,14 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
                 raw = found.astype("<f4").tobytes()
             answer.raw_output_contents.append(raw)
         return answer
+
+
+def _stamped(model: str, version: str, fingerprint: str) -> Any:
+    """The answer to a question for the fingerprint alone, which encodes nothing."""
+    answer = wire.ModelInferResponse(model_name=model, model_version=version)
+    answer.outputs.add(name="FINGERPRINT", datatype="BYTES", shape=[1, 1])
+    answer.raw_output_contents.append(len(fingerprint).to_bytes(4, "little") + fingerprint.encode())
+    return answer
 
 
 def vector(row: Row, dimension: int) -> np.ndarray[Any, np.dtype[np.float32]]:

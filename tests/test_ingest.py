@@ -274,7 +274,7 @@ def test_without_a_server_the_run_ends_at_once_with_the_repair(catalogue: Catalo
 def test_an_index_of_another_encoder_is_refused(catalogue: Catalogue) -> None:
     catalogue.write({"id": "a", "title": "x"})
     catalogue.ingest()
-    catalogue.triton.fingerprint = "e" * 64
+    catalogue.triton.versions = {"1": "e" * 64}
     with pytest.raises(MismatchError, match="mmsearch reindex"):
         catalogue.ingest()
 
@@ -510,3 +510,29 @@ def test_on_a_terminal_a_bar_shows_rate_share_and_what_holds_it_back(
     assert "%" in shown
     assert "held back by encoding" in shown
     assert "mmsearch: a message" in shown
+
+
+def test_an_index_keeps_its_version_of_the_encoder_when_a_newer_one_is_deployed(catalogue: Catalogue) -> None:
+    catalogue.write({"id": "a", "title": "x"})
+    catalogue.ingest()
+    catalogue.triton.versions["2"] = "e" * 64
+    catalogue.triton.asked.clear()
+    catalogue.write({"id": "a", "title": "y"}, {"id": "b", "title": "z"})
+    report = catalogue.ingest()
+    assert (report.indexed, report.rejected) == (2, 0)
+    assert set(catalogue.triton.asked) == {"1"}
+    catalogue.ingest(index="newer")
+    assert set(catalogue.triton.asked) == {"1", "2"}
+    about = catalogue.node.indices["newer-000001"]["mappings"]["_meta"]["mmsearch"]["fields"]["embedding"]
+    assert (about["model_version"], about["fingerprint"]) == ("2", "e" * 64)
+
+
+def test_a_version_deployed_in_the_middle_of_a_run_is_not_taken(catalogue: Catalogue) -> None:
+    catalogue.write(*({"id": f"p{n}", "title": f"thing {n}"} for n in range(300)))
+
+    def deploying(rows: object) -> None:
+        catalogue.triton.versions["2"] = "e" * 64
+
+    catalogue.triton.fault = deploying
+    assert catalogue.ingest().indexed == 300
+    assert set(catalogue.triton.asked) == {"1"}

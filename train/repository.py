@@ -22,7 +22,10 @@ from .sources import file_hash
 SOURCE = Path(__file__).parents[1] / "model_repository"
 ENTRIES = {"query": "query_encoder", "item": "item_encoder"}
 MODELS = (*ENTRIES.values(), *SLOTS, "fusion_query", "fusion_item")
-SHARED = {"entry": ("entry.py", "pictures.py", "rows.py", "tokens.py"), "tower": ("tower.py",)}
+SHARED = {
+    "entry": ("entry.py", "pictures.py", "rows.py", "tokens.py"),
+    "tower": ("tower.py", "remembered.py"),
+}
 MAX_TEXT_BYTES = 65_536
 MAX_IMAGE_BYTES = 20_000_000
 STAMP = "served.json"

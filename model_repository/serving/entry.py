@@ -56,9 +56,10 @@ class Entry:
             name for name in VECTORS if any(name in request.requested_output_names() for request in requests)
         ]
         vectors: dict[str, Floats] = {}
+        remember = any(json.loads(request.parameters() or "{}").get("remember") for request in requests)
         try:
             if wanted and rows.owners:
-                rows, vectors = self._encode(rows, wanted, refused)
+                rows, vectors = self._encode(rows, wanted, refused, remember)
         except TowerError as error:
             failure = pb_utils.TritonError(str(error), pb_utils.TritonError.INTERNAL)
             return [
@@ -88,15 +89,16 @@ class Entry:
         return pb_utils.InferenceResponse(tensors)
 
     def _encode(
-        self, rows: Rows, wanted: list[str], refused: dict[int, RefusedError]
+        self, rows: Rows, wanted: list[str], refused: dict[int, RefusedError], remember: bool
     ) -> tuple[Rows, dict[str, Floats]]:
         """Vectors for all rows; requests whose picture does not decode move to `refused`."""
-        running = self._start_text_towers(rows)
+        running = self._start_text_towers(rows, remember)
         pixels = self._decode(rows, refused)
         features: dict[str, Floats] = {}
         if pixels:
             tower = self._serving["picture_tower"]
-            found = call(tower, {"PIXELS": np.stack(list(pixels.values()))}, [FEATURES])[FEATURES]
+            stacked = np.stack(list(pixels.values()))
+            found = call(tower, {"PIXELS": stacked}, [FEATURES], remember)[FEATURES]
             spread(features, tower, list(pixels), found, len(rows.owners))
         for tower, present, future in running:
             spread(features, tower, present, future.result(), len(rows.owners))
@@ -111,7 +113,9 @@ class Entry:
         }
         return kept, call(fusion, feeds, wanted)
 
-    def _start_text_towers(self, rows: Rows) -> list[tuple[dict[str, Any], list[int], Future[Floats]]]:
+    def _start_text_towers(
+        self, rows: Rows, remember: bool
+    ) -> list[tuple[dict[str, Any], list[int], Future[Floats]]]:
         present = [row for row, text in enumerate(rows.texts) if text is not None]
         texts = [text for text in rows.texts if text is not None]
         if not texts:
@@ -119,17 +123,17 @@ class Entry:
         if len(self._text_towers) == 1 and not any(rows.pictures):
             # Nothing to do meanwhile: the call stays in this thread, which is quicker.
             done: Future[Floats] = Future()
-            done.set_result(self._run_text(*self._text_towers[0], texts))
+            done.set_result(self._run_text(*self._text_towers[0], texts, remember))
             return [(self._text_towers[0][0], present, done)]
         return [
-            (tower, present, self._pool.submit(self._run_text, tower, tokens, texts))
+            (tower, present, self._pool.submit(self._run_text, tower, tokens, texts, remember))
             for tower, tokens in self._text_towers
         ]
 
     @staticmethod
-    def _run_text(tower: dict[str, Any], tokens: Tokens, texts: list[str]) -> Floats:
+    def _run_text(tower: dict[str, Any], tokens: Tokens, texts: list[str], remember: bool) -> Floats:
         numbers, mask = tokens(texts)
-        return call(tower, {"INPUT_IDS": numbers, "ATTENTION_MASK": mask}, [FEATURES])[FEATURES]
+        return call(tower, {"INPUT_IDS": numbers, "ATTENTION_MASK": mask}, [FEATURES], remember)[FEATURES]
 
     def _decode(self, rows: Rows, refused: dict[int, RefusedError]) -> dict[int, NDArray[np.uint8]]:
         """Pixels by row; a request with a picture that does not decode is refused whole."""
@@ -169,13 +173,19 @@ def invalid(why: RefusedError) -> Any:
     return pb_utils.TritonError(str(why), pb_utils.TritonError.INVALID_ARG)
 
 
-def call(model: dict[str, Any], feeds: dict[str, NDArray[Any]], outputs: list[str]) -> dict[str, Floats]:
-    """Calls one pinned version of a model behind this one; raises TowerError where it answers an error."""
+def call(
+    model: dict[str, Any], feeds: dict[str, NDArray[Any]], outputs: list[str], remember: bool = False
+) -> dict[str, Floats]:
+    """Calls one pinned version of a model behind this one; raises TowerError where it answers an error.
+
+    `remember` lets a tower answer rows that it has read before from memory.
+    """
     answer = pb_utils.InferenceRequest(
         model_name=model["model"],
         model_version=model["version"],
         requested_output_names=outputs,
         inputs=[pb_utils.Tensor(name, array) for name, array in feeds.items()],
+        parameters={"remember": True} if remember else {},
     ).exec()
     if answer.has_error():
         raise TowerError(

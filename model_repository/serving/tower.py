@@ -15,6 +15,8 @@ import onnxruntime
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
+from .remembered import Remembered
+
 # TensorRT is left to Triton's own backend: building its engines inside a stub would block every request.
 PREFERRED_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
@@ -36,12 +38,32 @@ class Tower:
         )
         self._inputs = [tensor.name for tensor in self._session.get_inputs()]
         self._outputs = [tensor.name for tensor in self._session.get_outputs()]
+        self._remembered: Remembered | None = None
+        mebibytes = int(config["parameters"].get("remember_mib", {}).get("string_value") or 0)
+        if mebibytes:
+            self._remembered = Remembered(mebibytes << 20)
+            self._count_rows(args)
+
+    def _count_rows(self, args: dict[str, str]) -> None:
+        """Has Triton's metrics say how many rows were computed and how many only remembered."""
+        self._family = pb_utils.MetricFamily(
+            name="mmsearch_tower_rows",
+            description="Rows of towers that remember, by whether they had to be computed",
+            kind=pb_utils.MetricFamily.COUNTER,
+        )
+        model = {"model": args["model_name"], "version": args["model_version"]}
+        self._counts = {
+            how: self._family.Metric(labels=model | {"how": how}) for how in ("computed", "remembered")
+        }
 
     def execute(self, requests: list[Any]) -> list[Any]:
         arrays = [self._arrays(request) for request in requests]
         wanted = [name for name in self._outputs if any(name in r.requested_output_names() for r in requests)]
         try:
-            answers = self._session.run(wanted, joined(arrays))
+            if self._remembered is not None and any(map(asks_to_remember, requests)):
+                answers = [self._remember(self._remembered, joined(arrays))]
+            else:
+                answers = self._session.run(wanted, joined(arrays))
         except Exception as error:
             # The runtime's own text may show file paths; its kind is enough for a caller.
             message = (
@@ -65,8 +87,20 @@ class Tower:
             start = stop
         return responses
 
+    def _remember(self, memory: Remembered, feeds: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """The first output, computed only for rows that were not read before."""
+        answer, computed = memory.run(feeds, lambda some: self._session.run(self._outputs[:1], some)[0])
+        self._counts["computed"].increment(computed)
+        self._counts["remembered"].increment(len(answer) - computed)
+        return answer
+
     def _arrays(self, request: Any) -> dict[str, NDArray[Any]]:
         return {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs}
+
+
+def asks_to_remember(request: Any) -> bool:
+    """Whether whoever sent the request wants it answered from memory where that is possible."""
+    return bool(json.loads(request.parameters() or "{}").get("remember"))
 
 
 def joined(feeds: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
