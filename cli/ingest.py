@@ -19,6 +19,7 @@ from ..ingest.index import NESTED
 from ..ingest.job import Job
 from ..ingest.on_ray import run_on_ray
 from ..ingest.run import run
+from ..ingest.storage import ENCODERS, ENGINES, MODES, Storage
 from ..ingest.tally import Report
 from . import options
 
@@ -68,7 +69,25 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     "[default: embedding]",
 )
 @click.option("--shards", type=click.IntRange(1), help="Shards of a new index.  [default: 1]")
-@click.option("--knn-engine", type=click.Choice(["lucene", "faiss"]), default="lucene", show_default=True)
+@click.option(
+    "--knn-engine",
+    type=click.Choice(ENGINES),
+    default="lucene",
+    show_default=True,
+    help="Of a new index; faiss is for nodes with k-NN's native libraries, as in the official image.",
+)
+@click.option(
+    "--knn-encoder",
+    type=click.Choice(ENCODERS),
+    help="Of a new index: byte with lucene, fp16 or binary with faiss.  [default: full floats]",
+)
+@click.option(
+    "--knn-mode",
+    type=click.Choice(MODES),
+    default="in_memory",
+    show_default=True,
+    help="Of a new index; on_disk scores the hits of the small vectors again by the full ones.",
+)
 @click.option(
     "--format",
     "form",
@@ -123,6 +142,8 @@ def command(
     vectors: str | None,
     shards: int | None,
     knn_engine: str,
+    knn_encoder: str | None,
+    knn_mode: str,
     form: str | None,
     limit: int | None,
     part: tuple[int, int],
@@ -157,7 +178,7 @@ def command(
         rejects=rejects or folder / f"{stem}.rejects.jsonl",
         index=index,
         fields=_fields(vectors),
-        engine=knn_engine,
+        storage=Storage(knn_engine, knn_encoder or "", knn_mode),
         shards=shards,
         text_only=on_bad_image == "text-only",
         fetch=fetch_images,

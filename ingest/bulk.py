@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import orjson
 from opensearchpy import OpenSearch
 
@@ -38,7 +40,7 @@ def action(item: Item, fields: Sequence[str]) -> bytes:
     old ones."""
     if item.vectors:
         head: dict[str, object] = {"index": {"_id": item.product.id}}
-        body: dict[str, object] = {**item.document(), **item.vectors}
+        body: dict[str, object] = {**item.document(), **_present(item.vectors)}
     else:
         head = {"update": {"_id": item.product.id, "retry_on_conflict": 3}}
         body = {
@@ -49,6 +51,11 @@ def action(item: Item, fields: Sequence[str]) -> bytes:
             }
         }
     return orjson.dumps(head) + b"\n" + orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
+
+
+def _present(vectors: Mapping[str, Any]) -> dict[str, Any]:
+    """Without those of length zero: a modality that the product lacks, which has no direction to compare."""
+    return {name: each for name, each in vectors.items() if not isinstance(each, np.ndarray) or each.any()}
 
 
 def send(client: OpenSearch, target: Target, items: Sequence[Item], lines: Sequence[bytes]) -> Outcome:

@@ -15,6 +15,7 @@ from .connect import HttpError, ask
 from .encode import FIELD_OUTPUTS, Served
 from .errors import MismatchError
 from .item import Known
+from .storage import Storage
 
 MAPPING = Path(__file__).parents[1] / "opensearch" / "products.mapping.json"
 DEFAULT_FIELDS = ("embedding",)
@@ -38,7 +39,7 @@ def open_index(
     served: Served,
     *,
     fields: Sequence[str] | None = None,
-    engine: str = "lucene",
+    storage: Storage | None = None,
     shards: int | None = None,
 ) -> Target:
     """The index behind `name`, created as NAME-000001 with the alias when there is none.
@@ -47,7 +48,9 @@ def open_index(
     """
     target = existing_target(client, name, served, fields)
     if target is None:
-        body = definition(served, fields or DEFAULT_FIELDS, engine=engine, shards=shards)
+        storage = storage or Storage()
+        storage.require_libraries(client)
+        body = definition(served, fields or DEFAULT_FIELDS, storage=storage, shards=shards)
         body["aliases"] = {name: {}}
         index = f"{name}-000001"
         try:
@@ -96,7 +99,7 @@ def existing_target(
 
 
 def definition(
-    served: Served, fields: Sequence[str], *, engine: str = "lucene", shards: int | None = None
+    served: Served, fields: Sequence[str], *, storage: Storage | None = None, shards: int | None = None
 ) -> dict[str, Any]:
     """Settings and mappings of a new index for this encoder."""
     body: dict[str, Any] = json.loads(MAPPING.read_text(encoding="utf-8"))
@@ -111,11 +114,7 @@ def definition(
                 f"expected {served.item_model} to have the output {output} for the field {field}, "
                 f"got {', '.join(sorted(served.dimensions))}"
             )
-        vector = {
-            "type": "knn_vector",
-            "dimension": dimension,
-            "method": {"name": "hnsw", "engine": engine, "space_type": "cosinesimil"},
-        }
+        vector = (storage or Storage()).field(dimension)
         parent, _, name = field.rpartition(".")
         properties = body["mappings"]["properties"]
         properties[parent or name] = {"type": "nested", "properties": {name: vector}} if parent else vector

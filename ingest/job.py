@@ -9,6 +9,7 @@ from typing import Any
 
 from .fetch import picture_folder
 from .progress import journal_folder
+from .storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Job:
     rejects: Path
     index: str = "products"
     fields: tuple[str, ...] | None = None
-    engine: str = "lucene"
+    storage: Storage = field(default_factory=Storage)
     shards: int | None = None
     text_only: bool = False
     renames: Mapping[str, str] = field(default_factory=dict)

@@ -74,7 +74,7 @@ def prepare_servers(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Ser
         if job.dry_run:
             return served, existing_target(client, job.index, served, job.fields)
         return served, open_index(
-            client, job.index, served, fields=job.fields, engine=job.engine, shards=job.shards
+            client, job.index, served, fields=job.fields, storage=job.storage, shards=job.shards
         )
     except AwayError as away:
         raise UnreachableError(

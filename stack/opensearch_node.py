@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..ingest.errors import StackError
+from ..ingest.storage import ATTRIBUTE, NONE
 from . import opensearch_files as node
 from .account import unprivileged
 from .downloads import archives, sha256_of
@@ -36,6 +37,8 @@ def settings(files: node.NodeFiles, http_port: int, triton_url: str | None) -> s
         # A half-full laptop disk is no reason to refuse writes on a single node: there is nowhere to
         # move a shard to.
         "cluster.routing.allocation.disk.threshold_enabled": False,
+        # The k-NN of this distribution would end the node at the first document of a faiss field.
+        f"node.attr.{ATTRIBUTE}": NONE,
     }
     if triton_url is not None:
         values["mmsearch.triton.endpoints"] = [triton_url]

@@ -22,6 +22,8 @@ from mmsearch.stack.ports import taken
 from mmsearch.stack.state import SERVERS, Home
 from mmsearch.train import architecture, build, exports, packing
 
+from .test_docs import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 REGISTRY_LIMIT = 100 << 20
 """bytes; what the Python registry takes of one file"""
@@ -108,6 +110,19 @@ class Installed:
         return done.stdout
 
 
+def by_uv(wheel: Path) -> Iterator[list[str]]:
+    """The quick start's block for a release, by uv, which is faster; its last line starts servers."""
+    (block,) = [block for block in COMMANDS if block.mark == "needs a release"]
+    *lines, last = (line.split() for line in block.lines)
+    assert last == ["shop-venv/bin/mmsearch", "up"]
+    for words in lines:
+        if words[:3] == ["python3", "-m", "venv"]:
+            yield ["venv", "--quiet", "--python", sys.executable, *words[3:]]
+        else:
+            assert words[0] == "shop-venv/bin/pip", words
+            yield ["pip", *(str(wheel) if word == wheel.name else word for word in words[1:]), "--quiet"]
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """The wheel built, installed by uv from the pins of `mmsearch[local]`; its servers end with the test."""
@@ -115,7 +130,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     subprocess.run([str(ROOT / "stack" / "wheel.sh"), str(folder / "dist")], check=True, timeout=600)
     (wheel,) = (folder / "dist").iterdir()
     uv = Path(sys.executable).with_name("uv")
-    python = folder / "venv" / "bin" / "python"
+    python = folder / "shop-venv" / "bin" / "python"
     # A cache without models, so that none but the wheel's can be served; the node's archives are shared.
     cache = folder / "cache"
     cache.mkdir()
@@ -137,10 +152,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
         key: value for key, value in os.environ.items() if key in kept or key.startswith(passed)
     } | {"MMSEARCH_CACHE": str(cache), "UV_LINK_MODE": "hardlink", "VIRTUAL_ENV": str(python.parents[1])}
     pins = ROOT / "requirements" / f"{sys.version_info.major}.{sys.version_info.minor}" / "local.txt"
-    pinned = shutil.copy(pins, folder / "pins.txt")
+    shutil.copy(pins, folder / "requirements-local-3.11.txt")
     for command in (
-        ["venv", "--quiet", "--python", sys.executable, str(python.parents[1])],
-        ["pip", "sync", "--quiet", "--require-hashes", pinned],
+        *by_uv(wheel),
         # The extra is resolved against the pins: what it wants beyond them would fail here.
         ["pip", "install", "--quiet", "--offline", f"mmsearch[local] @ {wheel.as_uri()}"],
     ):
@@ -217,7 +231,9 @@ def test_the_wheel_alone_serves_ingests_finds_and_goes(installed: Installed) -> 
     served = installed.home.ports()
     launches = [installed.home.launch(name) for name in SERVERS]
     assert served is not None
-    installed.run("down")
+    for block in (block for block in COMMANDS if block.mark == "ends servers"):
+        for line in block.lines:
+            installed.run(*line.split()[1:])
     assert not [port for port in dataclasses.astuple(served) if taken(port)]
     for launch in launches:
         assert launch is not None

@@ -91,6 +91,19 @@ def test_the_index_records_the_encoder_and_stands_behind_its_alias(catalogue: Ca
     }
 
 
+def test_a_modality_that_a_product_lacks_leaves_its_field_out(catalogue: Catalogue) -> None:
+    """Cosine knows no vector of length zero: OpenSearch refuses a document with one."""
+    catalogue.triton.spoil = lambda arrays: arrays["IMAGE_EMBEDDING"][1:].fill(0)
+    (catalogue.folder / "p.png").write_bytes(picture())
+    catalogue.write({"id": "a", "title": "x", "image": "p.png"}, {"id": "b", "title": "y"})
+    report = catalogue.ingest(fields=("embedding", "image_embedding"))
+    assert (report.indexed, report.rejected) == (2, 0)
+    sources = catalogue.node.sources()
+    assert {"embedding", "image_embedding"} <= set(sources["a"])
+    assert "embedding" in sources["b"]
+    assert "image_embedding" not in sources["b"]
+
+
 def test_a_second_run_encodes_nothing_and_leaves_the_same(catalogue: Catalogue) -> None:
     (catalogue.folder / "p.png").write_bytes(picture())
     catalogue.write(*({"id": f"p{n}", "title": f"thing {n}", "image": "p.png"} for n in range(70)))
