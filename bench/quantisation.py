@@ -60,7 +60,9 @@ def fill(client: Client, index: str, storage: Storage, vectors: NDArray[np.float
         if answer["errors"]:
             raise RuntimeError(f"expected every document taken, got {answer['items'][0]}")
     client.call("POST", f"/{index}/_forcemerge?max_num_segments=1")
+    # Only then are the merged segments' files gone, and the sizes those of one segment.
     client.call("POST", f"/{index}/_refresh")
+    client.call("POST", f"/{index}/_flush?force=true")
 
 
 def search(client: Client, index: str, vector: NDArray[np.float32]) -> list[int]:

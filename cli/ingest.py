@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,13 +15,16 @@ from ..ingest.catalogue import FORMATS
 from ..ingest.connect import connect
 from ..ingest.display import Display
 from ..ingest.encode import FIELD_OUTPUTS, Encoder
-from ..ingest.errors import IngestError
+from ..ingest.errors import IngestError, MmsearchError
 from ..ingest.index import NESTED
 from ..ingest.job import Job
+from ..ingest.jsonlog import JsonLog
+from ..ingest.metrics import MetricsFile
 from ..ingest.on_ray import run_on_ray
-from ..ingest.run import run
+from ..ingest.run import Run, run
+from ..ingest.spans import exported
 from ..ingest.storage import ENCODERS, ENGINES, MODES, Storage
-from ..ingest.tally import Report
+from ..ingest.tally import Report, Tally
 from . import options
 
 VECTORS = (*FIELD_OUTPUTS, NESTED)
@@ -86,7 +90,7 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     type=click.Choice(MODES),
     default="in_memory",
     show_default=True,
-    help="Of a new index; on_disk scores the hits of the small vectors again by the full ones.",
+    help="Of a new index; on_disk lets k-NN score what the small vectors find again by the full ones.",
 )
 @click.option(
     "--format",
@@ -123,6 +127,12 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
 )
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Workers on Ray.")
 @click.option(
+    "--metrics-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write Prometheus metrics there, whole files only, for the node exporter's textfile collector.",
+)
+@click.option("--log-json", is_flag=True, help="What is said on stderr as JSON, one object a line; no bar.")
+@click.option(
     "--dry-run", is_flag=True, help="Check every line and picture; encode, store and delete nothing."
 )
 def command(
@@ -152,6 +162,8 @@ def command(
     sync_at_most: float,
     engine: str,
     workers: int,
+    metrics_file: Path | None,
+    log_json: bool,
     dry_run: bool,
 ) -> None:
     """Encode a catalogue by Triton and index it in OpenSearch.
@@ -170,6 +182,10 @@ def command(
     """
     if sync and limit is not None:
         raise click.UsageError("expected the whole catalogue for --sync, got --limit; leave one of them out")
+    if engine == "ray" and (metrics_file or log_json):
+        raise click.UsageError(
+            "expected --engine local with --metrics-file or --log-json, got ray; leave them out"
+        )
     folder = Path() if catalogue == "-" else Path(catalogue).parent
     stem = "stdin" if catalogue == "-" else Path(catalogue).name.split(".", maxsplit=1)[0]
     job = Job(
@@ -203,24 +219,49 @@ def command(
             say=lambda line: click.echo(f"mmsearch: {line}", err=True),
         )
     else:
-        report = ingest(job, opensearch, triton)
+        report = ingest(job, opensearch, triton, metrics_file=metrics_file, log_json=log_json)
     if dry_run:
         click.echo(would(report))
-    finish(report, job.rejects, as_json=as_json)
+    finish(report, job.rejects, as_json=as_json, log_json=log_json)
 
 
-def ingest(job: Job, opensearch: str, triton: str) -> Report:
-    """Run the job with a bar on a terminal."""
-    encoder = Encoder(triton)
-    client = connect(opensearch)
+def ingest(
+    job: Job, opensearch: str, triton: str, *, metrics_file: Path | None = None, log_json: bool = False
+) -> Report:
+    """Run the job, with a bar on a terminal or with JSON lines, and with metrics where they are wanted."""
+    metrics = MetricsFile(metrics_file, job.index) if metrics_file else None
+    tally, code = Tally(), 1
+    log = JsonLog() if log_json else None
     try:
-        with Display() as display:
-            return run(job, encoder, client, say=display.say, watch=display.watch)
+        with (
+            exported(),
+            closing(Encoder(triton)) as encoder,
+            closing(connect(opensearch)) as client,
+            log or Display() as display,
+        ):
+
+            def watch(this: Run) -> None:
+                nonlocal tally
+                tally = this.tally
+                display.watch(this)
+                if metrics:
+                    metrics.watch(tally)
+
+            report = run(job, encoder, client, say=display.say, watch=watch)
+        code = report.exit_code
+        if log:
+            log.log("finished", report.sentence(), {"rejects": str(job.rejects), **report.summary()})
+        return report
     except KeyboardInterrupt:
         raise IngestError(f"stopped by a key; what is in stays in, go on with: {job.resume}") from None
+    except MmsearchError as error:
+        if not log:
+            raise
+        log.log("failed", str(error), level="error")
+        raise SystemExit(1) from None
     finally:
-        client.close()
-        encoder.close()
+        if metrics:
+            metrics.write(tally, running=False, exit_code=code)
 
 
 def would(report: Report) -> str:
@@ -239,9 +280,9 @@ def again() -> str:
     return shlex.join(["mmsearch", *sys.argv[1:]])
 
 
-def finish(report: Report, rejects: Path, *, as_json: bool) -> NoReturn:
+def finish(report: Report, rejects: Path, *, as_json: bool, log_json: bool = False) -> NoReturn:
     """Print the summary, after where the rejects are, and end with the exit code."""
-    if report.rejected:
+    if report.rejected and not log_json:
         click.echo(
             f"mmsearch: {report.rejected} rejected, told in {rejects}; mend them there and run: "
             f"mmsearch retry {shlex.quote(str(rejects))}",

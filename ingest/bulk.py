@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 from opensearchpy import OpenSearch
 
+from . import spans
 from .connect import HttpError, ask
 from .errors import DocumentError
 from .index import Target
@@ -67,7 +68,7 @@ def send(client: OpenSearch, target: Target, items: Sequence[Item], lines: Seque
             f"/{target.index}/_bulk",
             body=b"".join(lines),
             params={"filter_path": "errors,items.*.status,items.*.error.type,items.*.error.reason"},
-            headers={"content-type": "application/x-ndjson"},
+            headers={"content-type": "application/x-ndjson", **spans.headers()},
         )
     except HttpError as error:
         if len(items) == 1:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2 as wire
 from tritonclient.grpc import service_pb2_grpc
 
+from . import spans
 from .access import TritonAccess, untrusted
 from .errors import EncoderError, RefusedError
 from .waiting import AwayError
@@ -206,7 +207,9 @@ class Encoder:
 
     def _call(self, method: str, request: Any) -> Any:
         try:
-            return getattr(self._stub, method)(request, timeout=self.timeout)
+            return getattr(self._stub, method)(
+                request, timeout=self.timeout, metadata=tuple(spans.headers().items())
+            )
         except grpc.RpcError as error:
             code, why = error.code(), _short(error.details())
             if code is grpc.StatusCode.INVALID_ARGUMENT:

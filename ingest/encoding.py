@@ -16,6 +16,7 @@ from .inflight import InFlight
 from .item import Item
 from .progress import Progress
 from .rejects import Rejects
+from .spans import span
 from .tally import Tally
 from .waiting import AwayError, Patience
 
@@ -128,7 +129,7 @@ class Encoding:
         started = time.monotonic()
         try:
             self._tally.add(encoder_calls=1)
-            with self._tally.asking:
+            with self._tally.asking, span("encode", rows=len(rows), model=self._served.item_model):
                 found = self._encoder.encode(rows, self._served, self._outputs)
         except AwayError:
             self._in_flight.trouble()

@@ -3,6 +3,7 @@ all."""
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -26,8 +27,11 @@ class Flow:
             output.opened(workers)
             self._channels.append(output)
         for number in range(workers):
+            # In a copy of this context, so that a stage's spans stand below the one that is current here.
+            context = contextvars.copy_context()
+            arguments = (self._run, work, outputs)
             self._threads.append(
-                threading.Thread(target=self._run, args=(work, outputs), name=f"{name}-{number}", daemon=True)
+                threading.Thread(target=context.run, args=arguments, name=f"{name}-{number}", daemon=True)
             )
 
     def run(self, every: float = 0.2, watch: Callable[[], None] | None = None) -> None:

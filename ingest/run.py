@@ -25,6 +25,7 @@ from .item import Item, Known
 from .job import Job
 from .progress import Progress
 from .rejects import Rejected, Rejects
+from .spans import set_attributes, span
 from .sync import sync
 from .tally import Report, Tally
 from .waiting import AwayError, Patience
@@ -50,6 +51,7 @@ def run(
     Raises IngestError when the run cannot go on; what has been indexed stays, and the same command goes on.
     """
     with ExitStack() as opened:
+        opened.enter_context(span("ingest", index=job.index, catalogue=Path(job.catalogue).name))
         source = Rejected(Path(job.catalogue)) if job.retry else Catalogue(job.catalogue, job.format)
         catalogue = opened.enter_context(closing(source))
         decoders = opened.enter_context(closing(Decoders(job.image_root, job.processes)))
@@ -58,7 +60,13 @@ def run(
         rejects = opened.enter_context(closing(Rejects(job.rejects, job.origin, tally, job.max_rejects)))
         fetch = opened.enter_context(closing(Fetching(Fetch(job.pictures)))) if job.fetch else None
         this = Run(job, catalogue, encoder, served, client, target, rejects, decoders, fetch, tally, say)
-        return this.report(watch)
+        try:
+            report = this.report(watch)
+        finally:
+            # Whatever the end is, what was done until then is seen.
+            watch(this)
+        set_attributes(read=report.read, indexed=report.indexed, rejected=report.rejected)
+        return report
 
 
 def prepare_servers(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Served, Target | None]:

@@ -17,6 +17,7 @@ from .inflight import InFlight
 from .item import Item
 from .progress import Progress
 from .rejects import Rejects
+from .spans import span
 from .tally import Tally
 from .waiting import AwayError, Patience
 
@@ -98,7 +99,7 @@ class Writing:
 
     def _attempt(self, items: list[Item], lines: list[bytes]) -> Outcome:
         try:
-            with self._tally.writing:
+            with self._tally.writing, span("bulk", documents=len(items), bytes=sum(map(len, lines))):
                 return send(self._client, self._target, items, lines)
         except AwayError:
             self._in_flight.trouble()

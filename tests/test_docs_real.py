@@ -88,7 +88,7 @@ def world(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worl
         os.chdir(before)
         for index in this.ask("GET", "/_cat/indices/products-0*,shop-0*?format=json"):
             this.ask("DELETE", f"/{index['index']}")
-        this.ask("DELETE", "/_index_template/products")
+        this.ask("DELETE", "/_index_template/products*")
 
 
 def run(world: World, block: Block) -> None:
