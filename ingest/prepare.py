@@ -101,13 +101,17 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     set_limits()
-    _answer(answers, [])
-    while True:
-        try:
-            tasks: list[Task] = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the parent alone
-        except EOFError:
-            return
-        _answer(answers, guarded(tasks, root))
+    try:
+        _answer(answers, [])
+        while True:
+            try:
+                tasks: list[Task] = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the parent alone
+            except EOFError:
+                return
+            _answer(answers, guarded(tasks, root))
+    except BrokenPipeError:
+        # The run ended without us, as one of few products does; at the exit the pipe would be flushed again.
+        os._exit(0)
 
 
 def _answer(answers: object, results: list[Result]) -> None:
