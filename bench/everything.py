@@ -33,7 +33,16 @@ class Step:
     minutes: float
 
 
+INGEST = {
+    "ingest": "ingest",
+    "stub": "ingest-stub",
+    "bulk": "ingest-bulk",
+    "bulk-graph": "ingest-bulk-graph",
+    "again": "ingest-again",
+    "memory": "ingest-memory",
+}
 STEPS = (
+    *(Step(name, ("ingest.py", "--table", table), (name,), 12) for table, name in INGEST.items()),
     Step("evaluation", ("evaluation.py",), ("evaluation",), 3),
     Step("training", ("training.py",), ("training",), 6),
     Step("encoders", ("encoders.py",), ("encoders-latency", "encoders-throughput"), 8),

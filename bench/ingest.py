@@ -1,10 +1,12 @@
 """Ingest against what it is made of and against other shapes of the same work.
 
-    .venv/bin/python bench/ingest.py --table bulk [--opensearch URL]
-    .venv/bin/python bench/ingest.py --table ingest --catalogue build/demo/catalog.jsonl --triton HOST:PORT
+    .venv/bin/python bench/ingest.py --table ingest
 
-Tables: `ingest` (a real encoder), `stub` (an encoder of 1 ms a request), `bulk`, `again` and `memory`.
-Without --opensearch a node is started and ended after. All but `ingest` use the stub of tests/fake_triton.py.
+Tables, each a command of at most eight minutes on two quiet cores: `ingest` (the real encoder over the
+furniture catalogue, its pictures included), `stub` (an encoder of 1 ms a request), `bulk`, `bulk-graph`,
+`again` and `memory`. Servers are started and ended after, unless --opensearch names a node or --triton an
+encoder; all but `ingest` use the stub of tests/fake_triton.py. The arm in one process needs LanceDB, which
+nothing else here does: .venv/bin/uv pip install -r requirements/bench.in
 """
 
 from __future__ import annotations
@@ -12,160 +14,142 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import random
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from interleaved import measure
-from neural import node
-from opensearchpy import OpenSearch, helpers
+from ingest_arms import Bench, InProcess, bulk_all, encode_all, processor_seconds, stock_all
+from interleaved import Table, measure
+from opensearchpy import helpers
+from real_node import node, say
 
-from mmsearch.ingest.bulk import action, send
-from mmsearch.ingest.catalogue import Catalogue
-from mmsearch.ingest.connect import ask, connect
-from mmsearch.ingest.encode import Encoder, Row, Served
-from mmsearch.ingest.index import Target, definition, open_index
+from mmsearch.cli.main import cli
+from mmsearch.ingest.encode import Served
 from mmsearch.ingest.item import Item
-from mmsearch.ingest.job import Job
-from mmsearch.ingest.prepare import Prepared, Task, prepare
 from mmsearch.ingest.records import Line, parse
-from mmsearch.ingest.run import run
-from mmsearch.ingest.tally import Report
+from mmsearch.stack import embedded
+from mmsearch.stack.downloads import cache_folder
+from mmsearch.stack.furniture import write_catalogue
+from mmsearch.stack.state import Home
 
-INDEX = "bench-ingest"
 STUB = Path(__file__).parents[1] / "tests" / "fake_triton.py"
-CONNECTIONS = 30
-BATCH = 32
 WORDS = [f"word{number}" for number in range(5_000)]
+# Rounds and documents by which a table ends within eight minutes.
+SIZES = {
+    "ingest": (3, 820),
+    "stub": (4, 6_000),
+    "bulk": (5, 10_000),
+    "bulk-graph": (4, 5_000),
+    "again": (3, 5_000),
+    "memory": (1, 100_000),
+}
 
 
-class Bench:
-    """One node, one encoder, one catalogue."""
-
-    def __init__(self, url: str, triton: str, folder: Path, catalogue: Path) -> None:
-        self.url = url
-        self.triton = triton
-        self.folder = folder
-        self.catalogue = catalogue
-        self.client: OpenSearch = connect(url, connections=CONNECTIONS + 2)
-        self.encoder = Encoder(triton)
-        self.served = self.encoder.describe()
-        self.names = itertools.count()
-
-    def drop(self) -> None:
-        ask(self.client, "DELETE", f"/{INDEX}*", params={"ignore_unavailable": "true"})
-
-    def fresh(self) -> str:
-        self.drop()
-        return f"{INDEX}-{next(self.names)}"
-
-    def ingest(self, index: str | None = None, catalogue: Path | None = None) -> Report:
-        job = Job(
-            str(catalogue or self.catalogue),
-            self.catalogue.parent,
-            self.folder / "rejects.jsonl",
-            index=index or self.fresh(),
-            journal=self.folder / "journal",
-            batch=BATCH,
-        )
-        return run(job, self.encoder, self.client)
-
-    def items(self) -> list[Item]:
-        """The catalogue in memory, pictures checked, nothing encoded."""
-        found = []
-        with closing(Catalogue(str(self.catalogue))) as lines:
-            for line in lines:
-                item = Item.of(line, parse(line), self.served.max_text_bytes)
-                if item.product.pictures:
-                    result = prepare(Task(item.product.pictures, ""), self.catalogue.parent)
-                    if isinstance(result, Prepared):
-                        item.pictures, item.image_hash = result.pictures, result.digest
-                found.append(item)
-        return found
-
-
-def encode_all(bench: Bench, items: list[Item], in_flight: int) -> float:
-    """Rows from memory through the encoder, by full batches; seconds."""
-    rows: list[Row] = [(item.text.encode(), (item.pictures or (b"",))[0]) for item in items]
-    batches = [rows[at : at + BATCH] for at in range(0, len(rows), BATCH)]
-    started = time.perf_counter()
-    with ThreadPoolExecutor(in_flight) as pool:
-        list(pool.map(lambda batch: bench.encoder.encode(batch, bench.served, ["EMBEDDING"]), batches))
-    return time.perf_counter() - started
-
-
-def bulk_all(bench: Bench, target: Target, items: list[Item], threads: int = 2) -> float:
-    """Items with vectors into the index as ingest writes them; seconds."""
-    started = time.perf_counter()
-
-    def one(part: list[Item]) -> None:
-        outcome = send(bench.client, target, part, [action(item, target.fields) for item in part])
-        if outcome.again or outcome.refused:
-            raise RuntimeError(f"expected all {len(part)} documents to be taken, got {outcome}")
-
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(one, [items[at : at + 500] for at in range(0, len(items), 500)]))
-    return time.perf_counter() - started
-
-
-def stock_all(bench: Bench, index: str, items: list[Item]) -> float:
-    """One encode and one index request a document, vectors as JSON lists, 30 connections; seconds."""
-    started = time.perf_counter()
-
-    def one(item: Item) -> None:
-        row = (item.text.encode(), (item.pictures or (b"",))[0])
-        (vectors,) = bench.encoder.encode([row], bench.served, ["EMBEDDING"])
-        vector = json.loads(json.dumps(vectors[0].tolist()))
-        body = json.dumps({**item.document(), "embedding": vector})
-        ask(bench.client, "PUT", f"/{index}/_doc/{item.product.id}", body=body)
-
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        list(pool.map(one, items))
-    return time.perf_counter() - started
-
-
-def table_ingest(bench: Bench, rounds: int, name: str, targets: dict[str, float]) -> bool:
-    """The whole run, and each of its halves alone."""
+def table_ingest(bench: Bench, rounds: int, servers: list[int]) -> bool:
+    """The whole run with the real encoder, each of its halves, and other shapes of the same work."""
     items = bench.items()
-    with_vectors = bench.items()
-    for item in with_vectors:
-        item.vectors = {"embedding": random_unit(bench.served.dimensions["EMBEDDING"])}
+    with_vectors = vectored(bench.items(), bench.served.dimensions["EMBEDDING"])
+    cost: dict[str, list[float]] = {}
 
-    def whole() -> float:
-        report = bench.ingest()
-        if report.indexed != len(items):
-            raise RuntimeError(f"expected {len(items)} products to be indexed, got {report}")
-        return report.docs_per_second
+    def rate(arm: str, work: Callable[[], object]) -> Callable[[], float]:
+        """Documents a second, and beside it what all processes together spend on one, in ms."""
 
-    def encoder() -> float:
-        return len(items) / encode_all(bench, items, 4)
+        def once() -> float:
+            before, started = processor_seconds([os.getpid(), *servers]), time.perf_counter()
+            work()
+            seconds = time.perf_counter() - started
+            spent = processor_seconds([os.getpid(), *servers]) - before
+            cost.setdefault(arm, []).append(spent / len(items) * 1e3)
+            return len(items) / seconds
 
-    def bulk() -> float:
-        target = open_index(bench.client, bench.fresh(), bench.served)
-        return len(items) / bulk_all(bench, target, with_vectors)
+        return once
 
-    def stock() -> float:
-        target = open_index(bench.client, bench.fresh(), bench.served)
-        return len(items) / stock_all(bench, target.index, items)
-
-    arms = {"mmsearch ingest": whole, "encoder alone": encoder, "bulk alone": bulk, "stock shape": stock}
-    table = measure(name, arms, rounds=rounds, unit="documents/s")
-    slower = min(("encoder alone", "bulk alone"), key=lambda arm: float(np.median(table.figures[arm])))
-    if "slower half" in targets:
-        table.target("mmsearch ingest", slower, at_least=targets["slower half"])
-    table.target("mmsearch ingest", "stock shape", at_least=targets["stock shape"])
-    table.note(f"{len(items)} products; the slower half is: {slower}.")
+    arms = {
+        "mmsearch ingest": lambda: complete(bench, len(items)),
+        "encoder alone": lambda: encode_all(bench, items, 4),
+        "bulk alone": lambda: bulk_all(bench, bench.created(), with_vectors),
+        "stock shape": lambda: stock_all(bench, bench.created().index, items),
+    }
+    if find_spec("lancedb"):
+        peer = InProcess(bench)
+        arms["onnxruntime + LanceDB"] = peer.all
+    table = measure(
+        "ingest", {arm: rate(arm, work) for arm, work in arms.items()}, rounds=rounds, unit="documents/s"
+    )
+    slower_half(table, at_least=0.9)
+    table.target("mmsearch ingest", "stock shape", at_least=3.0)
+    if "onnxruntime + LanceDB" in arms:
+        table.target("mmsearch ingest", "onnxruntime + LanceDB", at_least=1.0)
+    else:
+        table.note("LanceDB is not installed, so there is no arm in one process.")
+    for arm, values in cost.items():
+        table.figure(f"processor ms a document, {arm}", float(np.median(values)), {})
+    encoder, whole = (float(np.median(cost[arm])) for arm in ("encoder alone", "mmsearch ingest"))
+    stock = float(np.median(cost["stock shape"]))
+    table.note(
+        f"{len(items)} products with pictures; encoder, node and client share these {os.cpu_count()} cores, "
+        "so that no run can go faster than cores / processor time: the encoder alone spends "
+        f"{encoder:.1f} ms on a product, the run {whole:.1f}, the stock shape {stock:.1f}. Where the encoder "
+        "is most of all three, it decides all three rates, and what the shapes differ in is seen in the "
+        "table with the stub."
+    )
     table.note("Stock shape: one encode and one index request a document, JSON floats, 30 connections.")
     return table.finish()
+
+
+def table_stub(bench: Bench, rounds: int) -> bool:
+    """The run and the stock shape where the encoder takes 1 ms a request."""
+    items = bench.items()
+    with_vectors = vectored(bench.items(), bench.served.dimensions["EMBEDDING"])
+    arms = {
+        "mmsearch ingest": lambda: (
+            len(items) / timed(lambda: complete(bench, len(items), bench.created(graph=False).name))
+        ),
+        "encoder alone": lambda: len(items) / encode_all(bench, items, 4),
+        "bulk alone": lambda: len(items) / bulk_all(bench, bench.created(graph=False), with_vectors),
+        "stock shape": lambda: len(items) / stock_all(bench, bench.created(graph=False).index, items),
+    }
+    table = measure("ingest-stub", arms, rounds=rounds, unit="documents/s")
+    table.target("mmsearch ingest", "stock shape", at_least=10.0)
+    slower_half(table)
+    table.note(
+        f"{len(items)} texts into an index without the graph, which would hold both shapes back alike."
+    )
+    table.note("Stock shape: one encode and one index request a document, JSON floats, 30 connections.")
+    return table.finish()
+
+
+def complete(bench: Bench, count: int, index: str | None = None) -> None:
+    report = bench.ingest(index)
+    if report.indexed != count:
+        raise RuntimeError(f"expected {count} products to be indexed, got {report}")
+
+
+def timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def slower_half(table: Table, at_least: float | None = None) -> None:
+    slower = min(("encoder alone", "bulk alone"), key=lambda arm: float(np.median(table.figures[arm])))
+    table.target("mmsearch ingest", slower, at_least=at_least)
+
+
+def vectored(items: list[Item], dimension: int) -> list[Item]:
+    for item in items:
+        item.vectors = {"embedding": random_unit(dimension)}
+    return items
 
 
 def table_bulk(bench: Bench, rounds: int, count: int, *, graph: bool) -> bool:
@@ -178,24 +162,17 @@ def table_bulk(bench: Bench, rounds: int, count: int, *, graph: bool) -> bool:
         items.append(item)
     processor: dict[str, list[float]] = {"ours": [], "helpers.bulk": []}
 
-    def created() -> Target:
-        name = bench.fresh()
-        served = Served("item_encoder", "query_encoder", "1", "f" * 64, "", {"EMBEDDING": 768}, 64, 0, 0)
-        body = definition(served, ["embedding"])
-        if not graph:
-            body["settings"]["index"]["knn.advanced.approximate_threshold"] = -1
-        ask(bench.client, "PUT", f"/{name}", body=body)
-        return Target(name, name, ("embedding",), created=True)
+    served = Served("item_encoder", "query_encoder", "1", "f" * 64, "", {"EMBEDDING": 768}, 64, 0, 0)
 
     def ours() -> float:
-        target = created()
+        target = bench.created(served, graph=graph)
         before = time.process_time()
         seconds = bulk_all(bench, target, items)
         processor["ours"].append((time.process_time() - before) / count * 1e6)
         return count / seconds
 
     def helper() -> float:
-        target = created()
+        target = bench.created(served, graph=graph)
         before, started = time.process_time(), time.perf_counter()
         lists = (
             {"_index": target.index, "_id": item.product.id, **item.document(), **_listed(item)}
@@ -275,14 +252,23 @@ finally:
 """
 
 
-def table_memory(bench: Bench, rounds: int) -> bool:
-    """Peak memory of the command over ten thousand and a hundred thousand records."""
-    catalogues = {count: written(bench.folder / f"{count}.jsonl", count) for count in (10_000, 100_000)}
+def table_memory(bench: Bench, rounds: int, count: int) -> bool:
+    """Peak memory of the command over so many records and over a tenth of them."""
+    small, large = count // 10, count
+    catalogues = {count: written(bench.folder / f"{count}.jsonl", count) for count in (small, large)}
 
     def peak(count: int) -> float:
         out = subprocess.run(
             [
-                *(sys.executable, "-c", MEASURE, "ingest", str(catalogues[count]), "--index", bench.fresh()),
+                *(
+                    sys.executable,
+                    "-c",
+                    MEASURE,
+                    "ingest",
+                    str(catalogues[count]),
+                    "--index",
+                    bench.created(graph=False).name,
+                ),
                 *("--opensearch", bench.url, "--triton", bench.triton, "--json"),
             ],
             capture_output=True,
@@ -296,13 +282,14 @@ def table_memory(bench: Bench, rounds: int) -> bool:
 
     table = measure(
         "ingest-memory",
-        {"10,000 records": lambda: peak(10_000), "100,000 records": lambda: peak(100_000)},
+        {f"{small:,} records": lambda: peak(small), f"{large:,} records": lambda: peak(large)},
         rounds=rounds,
         unit="MB",
         warm_up=0,
     )
-    table.target("100,000 records", "10,000 records", at_most=1.1)
-    table.figure("peak, MB", float(np.max(table.figures["100,000 records"])), {"<=": 400})
+    table.target(f"{large:,} records", f"{small:,} records", at_most=1.1)
+    table.figure("peak, MB", float(np.max(table.figures[f"{large:,} records"])), {"<=": 400})
+    table.note("Resident memory at its highest, of the whole command; the index has no graph, to save time.")
     return table.finish()
 
 
@@ -345,36 +332,68 @@ def stub(seconds: float) -> Iterator[str]:
         process.stdout.close()
 
 
+@contextmanager
+def real_servers() -> Iterator[tuple[str, str, list[int]]]:
+    """A node and a Triton with the default models, ended after: their addresses and process ids."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home.at(Path(folder) / "home")
+        cli.main(["models", "build", "--repository", str(home.models)], standalone_mode=False)
+        try:
+            wanted = embedded.Wanted(
+                servers=("opensearch", "triton"),
+                http_port=0,
+                triton_http_port=0,
+                triton_grpc_port=0,
+                triton_metrics_port=0,
+            )
+            embedded.up(home, wanted, say)
+            ports = home.ports()
+            assert ports is not None, "up has just written them"
+            running = [home.running(name) for name in wanted.servers]
+            roots = [each.child.pid for each in running if each and each.child]
+            yield f"http://127.0.0.1:{ports.http}", f"127.0.0.1:{ports.triton_grpc}", roots
+        finally:
+            embedded.delete(home)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--table", choices=["ingest", "stub", "bulk", "again", "memory"], required=True)
+    parser.add_argument("--table", choices=list(SIZES), required=True)
     parser.add_argument("--opensearch", help="a node with k-NN; else one is started")
-    parser.add_argument("--triton", help="HOST:PORT of a real encoder, for --table ingest")
-    parser.add_argument("--catalogue", type=Path, help="for --table ingest")
-    parser.add_argument("--documents", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--triton", help="HOST:PORT of a real encoder, for --table ingest; else one is started"
+    )
+    parser.add_argument("--catalogue", type=Path, help="for --table ingest; else the furniture")
+    parser.add_argument("--documents", type=int)
+    parser.add_argument("--rounds", type=int)
     asked = parser.parse_args()
-    if asked.table == "ingest" and not (asked.triton and asked.catalogue):
-        parser.error("expected --triton and --catalogue for the table ingest")
-    with tempfile.TemporaryDirectory() as name, node(asked.opensearch) as url:
+    rounds, documents = SIZES[asked.table]
+    rounds, documents = asked.rounds or rounds, asked.documents or documents
+    with tempfile.TemporaryDirectory() as name, ExitStack() as opened:
         folder = Path(name)
+        servers: list[int] = []
+        if asked.table == "ingest" and not (asked.opensearch and asked.triton):
+            url, triton, servers = opened.enter_context(real_servers())
+        else:
+            url = opened.enter_context(node(asked.opensearch))
+            seconds = 0.001 if asked.table == "stub" else 0.0
+            triton = asked.triton or opened.enter_context(stub(seconds))
         if asked.table == "ingest":
-            bench = Bench(url, asked.triton, folder, asked.catalogue)
-            met = table_ingest(bench, asked.rounds, "ingest", {"slower half": 0.9, "stock shape": 3.0})
-            bench.drop()
-            return 0 if met else 1
-        with stub(0.001 if asked.table == "stub" else 0.0) as triton:
-            bench = Bench(url, triton, folder, written(folder / "catalogue.jsonl", asked.documents))
-            if asked.table == "stub":
-                met = table_ingest(bench, asked.rounds, "ingest-stub", {"stock shape": 10.0})
-            elif asked.table == "bulk":
-                met = table_bulk(bench, asked.rounds, asked.documents, graph=False)
-                met = table_bulk(bench, asked.rounds, asked.documents, graph=True) and met
-            elif asked.table == "again":
-                met = table_again(bench, asked.rounds, asked.documents)
-            else:
-                met = table_memory(bench, asked.rounds)
-            bench.drop()
+            catalogue = asked.catalogue or write_catalogue(folder / "furniture", cache_folder())
+        else:
+            catalogue = written(folder / "catalogue.jsonl", 1 if asked.table == "memory" else documents)
+        bench = Bench(url, triton, folder, catalogue)
+        if asked.table == "ingest":
+            met = table_ingest(bench, rounds, servers)
+        elif asked.table == "stub":
+            met = table_stub(bench, rounds)
+        elif asked.table == "again":
+            met = table_again(bench, rounds, documents)
+        elif asked.table == "memory":
+            met = table_memory(bench, rounds, documents)
+        else:
+            met = table_bulk(bench, rounds, documents, graph=asked.table == "bulk-graph")
+        bench.drop()
     return 0 if met else 1
 
 

@@ -122,6 +122,9 @@ class Process:
             raise EOFError from None
 
     def end(self) -> None:
+        if not self._ready:
+            # It would find its pipe closed while it starts, and say so in a traceback.
+            self._process.kill()
         for pipe in (self._questions, self._answers):
             # What was still to be written to a dead process is of no use any more.
             with contextlib.suppress(BrokenPipeError):

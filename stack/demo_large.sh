@@ -10,10 +10,16 @@ run() { printf '\n\033[1m$ %s\033[0m\n' "$*"; "$@"; }
 run mmsearch models build
 run mmsearch up
 folder="$PWD/build/demo-large"
+figures=()
 { read -r catalogue; read -r pictures; } < <(python -m mmsearch.stack.clipart "$folder")
 # Some drawings were rendered larger than a picture may be; their products go in by their titles.
 ingest() {
     run mmsearch ingest "$1" --index clipart --image-root "$pictures" --on-bad-image text-only --json | tee "$folder/report.json"
+    figures+=("$(python -c '
+import json, sys
+report = json.loads(open(sys.argv[1]).read().splitlines()[-1])
+print("{encoded:>6} encoded, {unchanged:>6} unchanged, {encoder_calls:>4} encoder calls, {seconds:>7.1f} s".format(**report))
+' "$folder/report.json")")
 }
 expect() {
     python -c '
@@ -35,4 +41,6 @@ awk 'NR % 100 == 1 { sub(/"title": "/, "\"title\": \"edited " '"$(date +%s)"' " 
 changed=$(( (lines + 99) / 100 ))
 ingest "$edited"
 expect encoded "$changed" "$changed"
-printf '\n%s products, %s of them edited and only those encoded again. The servers stay up; to stop them: .venv/bin/mmsearch down\n' "$lines" "$changed"
+printf '\n%s products, %s of them edited:\n' "$lines" "$changed"
+printf '  first      %s\n  again      %s\n  edited     %s\n' "${figures[@]}"
+printf 'The servers stay up; to stop them: .venv/bin/mmsearch down\n'
