@@ -162,3 +162,44 @@ NO_KEYS = {"arithmetic_mean", "harmonic_mean"}
 def test_all_pages_blocks_have_an_owner() -> None:
     """What needs servers stands on a page that is run here."""
     assert {block.page for block in ALL if block.mark == "needs servers"} <= set(PAGES)
+
+
+JUDGED = {"oak chair": "A1", "desk lamp": "A2", "dining table": "A4", "floor lamp": "A5", "house plant": "A7"}
+
+
+def evaluation(world: World) -> None:
+    """What the page on evaluation names, made anew: judgments, another index, a body, a run."""
+    lines = [
+        json.dumps({"query": query, "product_id": product, "label": "E", "purchases": 2})
+        for query, product in JUDGED.items()
+    ]
+    (world.folder / "judgments.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    body = '{"size": "{{k}}", "query": {"match": {"title": "{{query}}"}}}'
+    (world.folder / "body.json").write_text(body, encoding="utf-8")
+    run_ = [f"{query.replace(' ', '%20')} Q0 {product} 1 1.0 new\n" for query, product in JUDGED.items()]
+    (world.folder / "new.run").write_text("".join(run_), encoding="utf-8")
+
+
+def test_the_page_on_evaluation_runs_as_it_stands(world: World) -> None:
+    world.ask("PUT", "/shop-000001/_alias/products-old")
+    there = World(world.folder, world.url, {**world.environment, "MMSEARCH_INDEX": "shop"})
+    evaluation(there)
+    there.run("mmsearch judgments to-events judgments.jsonl events-before/")
+    for name_ in ("ubi_queries", "ubi_events"):
+        documents = (world.folder / "events-before" / f"{name_}.ndjson").read_text("utf-8").splitlines()
+        for document in documents:
+            world.ask("POST", f"/{name_}/_doc?refresh=true", document)
+    ran = 0
+    try:
+        for block in (block for block in blocks("evaluation") if block.language == "console"):
+            for line in block.lines:
+                evaluation(there)
+                if "convert list.json" in line:
+                    there.run('mmsearch judgments convert judgments.jsonl list.json --name "Spring"')
+                there.run(line)
+                ran += 1
+    finally:
+        world.ask("DELETE", "/ubi_queries,ubi_events")
+    assert ran >= 7
+    for made in ("judgments.qrels", "list.json", "events/ubi_events.ndjson", "report.html", "tuned.json"):
+        assert (world.folder / made).stat().st_size, made
