@@ -5,8 +5,8 @@
 Tables, each a command of at most eight minutes on two quiet cores: `ingest` (the real encoder over the
 furniture catalogue, its pictures included), `stub` (an encoder of 1 ms a request), `bulk`, `bulk-graph`,
 `again` and `memory`. Servers are started and ended after, unless --opensearch names a node or --triton an
-encoder; all but `ingest` use the stub of tests/fake_triton.py. The arm in one process needs LanceDB, which
-nothing else here does: .venv/bin/uv pip install -r requirements/bench.in
+encoder; all but `ingest` use the stub of tests/fake_triton.py. The arm in one process needs LanceDB, which is
+installed under build/ from requirements/*/bench.txt.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ingest_arms import Bench, InProcess, bulk_all, encode_all, processor_seconds, stock_all
+from ingest_arms import Bench, InProcess, bulk_all, encode_all, peers, processor_seconds, stock_all
 from interleaved import Table, measure
 from opensearchpy import helpers
 from real_node import node, say
@@ -80,7 +79,7 @@ def table_ingest(bench: Bench, rounds: int, servers: list[int]) -> bool:
         "bulk alone": lambda: bulk_all(bench, bench.created(), with_vectors),
         "stock shape": lambda: stock_all(bench, bench.created().index, items),
     }
-    if find_spec("lancedb"):
+    if peers():
         peer = InProcess(bench)
         arms["onnxruntime + LanceDB"] = peer.all
     table = measure(
@@ -91,7 +90,7 @@ def table_ingest(bench: Bench, rounds: int, servers: list[int]) -> bool:
     if "onnxruntime + LanceDB" in arms:
         table.target("mmsearch ingest", "onnxruntime + LanceDB", at_least=1.0)
     else:
-        table.note("LanceDB is not installed, so there is no arm in one process.")
+        table.note("LanceDB could not be installed, so there is no arm in one process.")
     for arm, values in cost.items():
         table.figure(f"processor ms a document, {arm}", float(np.median(values)), {})
     encoder, whole = (float(np.median(cost[arm])) for arm in ("encoder alone", "mmsearch ingest"))

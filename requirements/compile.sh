@@ -13,4 +13,6 @@ for python in 3.11 3.12; do
             $(printf '%s.in ' $group) --output-file "$python/$name.txt"
         constraint="--constraint $python/$name.txt"
     done
+    uv pip compile --quiet --no-deps --python-version "$python" --python-platform x86_64-manylinux_2_35 \
+        --generate-hashes --no-header --no-annotate "$@" bench.in --output-file "$python/bench.txt"
 done
