@@ -92,7 +92,7 @@ def import_(url: str, user: str, tenant: str, pictures: str | None, products: st
 def log(summary: Any, rejects: Path | None, encoder: bool, index: str, opensearch: str) -> None:
     """Append to the index mmsearch-log what the dashboard shows of ingest and encoder.
 
-    Searches are logged by `mmsearch ui --log`.
+    Searches are logged by `mmsearch search --log` and `mmsearch ui --log`.
 
     \b
     Example:

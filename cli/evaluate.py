@@ -14,7 +14,7 @@ from ..evaluate import trec
 from ..evaluate.cards import Thumbnails
 from ..evaluate.gate import parse_gate
 from ..evaluate.judgments import Judgments, read_jsonl
-from ..evaluate.live import Answers, answers, query_pictures
+from ..evaluate.live import WAYS, Answers, answers, query_pictures
 from ..evaluate.measures import parse, suite
 from ..evaluate.report import render
 from ..evaluate.runs import Run
@@ -61,6 +61,13 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--show-query", multiple=True, help="A query to show side by side in any case.")
 @click.option("--image-root", type=PATH, help="Where product pictures lie.  [default: the judgments' folder]")
+@click.option(
+    "--through",
+    type=click.Choice(WAYS),
+    default="msearch",
+    show_default=True,
+    help="How the live index is asked: many searches in one _msearch, or by its _rank_eval.",
+)
 @click.option("--runs-out", type=PATH, help="Folder to write each system's answers to, as TREC runs.")
 @click.option("--per-query", type=PATH, help="CSV with every measure of every query.")
 @click.option("--esci", is_flag=True, help="Read grades 3 to 0 of qrels as E, S, C, I.")
@@ -80,6 +87,7 @@ def command(
     show: int,
     show_query: tuple[str, ...],
     image_root: Path | None,
+    through: str,
     runs_out: Path | None,
     per_query: Path | None,
     esci: bool,
@@ -105,7 +113,7 @@ def command(
         judged, (10, depth) if depth > 10 else (depth,)
     )
     named = [read_system(written, known_bodies(depth)) for written in systems]
-    runs, answered = gather(named, judged, judgments.parent, opensearch, index, depth)
+    runs, answered = gather(named, judged, judgments.parent, opensearch, index, depth, through)
     study = Study(judged, runs, chosen, baseline or runs[0].name, depth, answers=answered)
     verdicts = study.check(checks)
     if runs_out:
@@ -132,8 +140,7 @@ def command(
             query, reason = next(iter(run.problems.items()))
             click.echo(
                 f"mmsearch: {run.name} answered {len(run.problems)} of {len(judged.queries)} queries with "
-                f"nothing that "
-                f"which count as zero; the first is {query!r}: {reason}",
+                f"nothing, which count as zero; the first is {query!r}: {reason}",
                 err=True,
             )
     for verdict in verdicts:
@@ -165,7 +172,13 @@ def known_bodies(depth: int) -> Mapping[str, Mapping[str, Any]]:
 
 
 def gather(
-    systems: list[Template | Run], judged: Judgments, folder: Path, opensearch: str, index: str, depth: int
+    systems: list[Template | Run],
+    judged: Judgments,
+    folder: Path,
+    opensearch: str,
+    index: str,
+    depth: int,
+    through: str = "msearch",
 ) -> tuple[list[Run], dict[str, Answers]]:
     """Every system's run, in order, and the answers of those that were asked on the live index."""
     answered: dict[str, Answers] = {}
@@ -177,7 +190,13 @@ def gather(
             for system in systems:
                 if isinstance(system, Template):
                     answered[system.name] = answers(
-                        client, system, queries, index=index, depth=depth, pictures=pictures
+                        client,
+                        system,
+                        queries,
+                        index=index,
+                        depth=depth,
+                        pictures=pictures,
+                        through=through,
                     )
         finally:
             client.close()

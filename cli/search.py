@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ..evaluate import querylog
 from ..ingest.connect import DEFAULT_URL, HttpError, ask, connect
 from ..ingest.errors import MmsearchError, UnreachableError
 from ..ingest.waiting import AwayError
@@ -63,6 +64,7 @@ def _filters(context: click.Context, parameter: click.Parameter, values: tuple[s
 @click.option(
     "--image-root", type=click.Path(path_type=Path), default=Path(), help="Where the page finds the pictures."
 )
+@click.option("--log", is_flag=True, help=f"Also write what was asked and found to {querylog.INDEX}.")
 def command(
     text: str,
     image: Path | None,
@@ -76,6 +78,7 @@ def command(
     as_json: bool,
     page: Path | None,
     image_root: Path,
+    log: bool,
 ) -> None:
     """Search by words, by a picture, by both, or by a product that is in the index.
 
@@ -91,6 +94,12 @@ def command(
     client = connect(opensearch)
     try:
         answer = ask(client, "POST", f"/{index}/_search", body=body)
+        if log:
+            query, modality = querylog.asked(text=text, picture=str(image or ""), like=like or "")
+            documents = querylog.of_search(
+                answer, query=query, modality=modality, mode=mode or default_mode(text), index=index
+            )
+            querylog.write(client, documents)
     except AwayError as away:
         raise UnreachableError(
             f"expected {away.server} to answer, got {away.why}; start it, for example by: mmsearch up"
@@ -112,6 +121,11 @@ def command(
         page.write_text(html(text or str(image or like), hits, image_root), encoding="utf-8")
 
 
+def default_mode(text: str) -> str:
+    """Words are asked by a hybrid; a picture or a product has nothing to ask BM25 with."""
+    return "hybrid" if text else "neural"
+
+
 def question(
     text: str,
     *,
@@ -123,7 +137,7 @@ def question(
     field: str = "embedding",
 ) -> dict[str, Any]:
     """The `_search` body. `picture` is base64. Raises SearchError when there is nothing to search by."""
-    mode = mode or ("hybrid" if text else "neural")
+    mode = mode or default_mode(text)
     if not (text or picture or like):
         raise SearchError(
             'expected words, --image or --like to search by, got none; try: mmsearch search "chair"'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..evaluate.measures import parse
 from ..evaluate.runs import Run
 from ..evaluate.systems import read_system
 from ..evaluate.templates import Template
-from ..evaluate.tune import Tuned, tune
+from ..evaluate.tune import FEWEST, TOLERATED, Tuned, tune
 from ..ingest.connect import DEFAULT_URL
 from ..ingest.errors import MmsearchError
 from .evaluate import PATH, gather, known_bodies, read_judgments
@@ -128,6 +129,16 @@ def sentences(found: Tuned) -> str:
     )
     lines += [f"  fold {number} chose {fusion}" for number, fusion in enumerate(found.folds, 1)]
     lines.append(f"  all queries: {found.fusion}")
+    if found.classes:
+        lines.append(f"by class of at least {FEWEST} queries, held out, against the leg that is best there:")
+    for each in found.classes:
+        ratio = f"{each.held_out / each.leg:.3f} x" if each.leg else "against 0 of"
+        lines.append(
+            f"  {f'{each.by} {each.name}':{width}} {each.held_out:.4f}  {ratio} {each.best_leg}, "
+            f"{each.queries} queries" + (f", below by more than {TOLERATED:.0%}" if each.below else "")
+        )
+    if found.classes and not any(each.below for each in found.classes):
+        lines.append(f"No class is more than {TOLERATED:.0%} below its best leg.")
     if held.low <= 0:
         lines.append(f"This is not clearly better than {found.best_leg} alone; more judged queries may tell.")
     return "\n".join(lines)
@@ -153,6 +164,7 @@ def as_object(found: Tuned, clause: dict[str, Any]) -> dict[str, Any]:
         "high": held.high,
         "p": held.p,
         "fusion": found.fusion.clause(),
+        "classes": [asdict(each) | {"below": each.below} for each in found.classes],
         "folds": [fusion.clause() for fusion in found.folds],
         "clause": clause,
     }

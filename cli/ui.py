@@ -88,16 +88,7 @@ def search(client: OpenSearch, index: str, body: Mapping[str, Any]) -> Mapping[s
 
 def record(client: OpenSearch, index: str, asked: Asked, answer: Mapping[str, Any]) -> None:
     """Log one search."""
-    modality = (
-        "both"
-        if asked.text and asked.picture
-        else "picture"
-        if asked.picture
-        else "text"
-        if asked.text
-        else "like"
-    )
-    words = asked.text or asked.like
+    query, modality = querylog.asked(text=asked.text, picture=asked.picture, like=asked.like)
     querylog.write(
-        client, querylog.of_search(answer, query=words, modality=modality, mode=asked.mode, index=index)
+        client, querylog.of_search(answer, query=query, modality=modality, mode=asked.mode, index=index)
     )

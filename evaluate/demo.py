@@ -4,6 +4,7 @@ on.
 openclipart: half of the collection (whole groups of near-duplicates, so that no twin is elsewhere), its
 keywords as queries, Exact for the pictures that people filed under the keyword. A keyword may stand in the
 title or not: the attribute `kind` tells `named` (in the titles), `meant` (in none) and `mixed` queries apart.
+The other half is written too, as a catalogue with pairs to train on: nothing of it is in the index.
 
 furniture: the items of `sweethome3d-furniture`, their tags as queries.
 
@@ -33,17 +34,11 @@ def write_openclipart(folder: Path, cache: Path, queries: int | None = None) -> 
     """Write `catalog.jsonl`, `pictures/` and `judgments.jsonl` below `folder`; return the folder."""
     data = openclipart.collection(cache)
     half = openclipart.folds(data.group)
-    kept = [number for number in range(len(data.products)) if half[number] == 0]
-    (folder / "pictures").mkdir(parents=True, exist_ok=True)
-    records = []
-    for number in kept:
-        product = data.products[number]
-        picture = f"pictures/{product.identifier.replace('/', '--')}.png"
-        link = folder / picture
-        if not link.exists():
-            link.hardlink_to(product.picture)
-        records.append({"id": product.identifier, "title": product.title, "image": picture})
-    _write(folder / "catalog.jsonl", records)
+    kept, others = (
+        [number for number in range(len(data.products)) if half[number] == side] for side in (0, 1)
+    )
+    _write_products(folder, data, kept)
+    _write_training(folder / "training", data, others)
     in_pool = set(kept)
     judged: dict[str, list[str]] = {}
     kinds = {}
@@ -54,6 +49,34 @@ def write_openclipart(folder: Path, cache: Path, queries: int | None = None) -> 
         kinds[keyword] = "meant" if not named else "named" if not here else "mixed"
     _write(folder / "judgments.jsonl", _pairs(_sampled(judged, queries), kinds))
     return folder
+
+
+def _write_products(folder: Path, data: openclipart.Collection, numbers: Sequence[int]) -> None:
+    """`catalog.jsonl` with the pictures beside it; products of one group are near-duplicates."""
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    records = []
+    for number in numbers:
+        product = data.products[number]
+        picture = f"pictures/{product.identifier.replace('/', '--')}.png"
+        link = folder / picture
+        if not link.exists():
+            link.hardlink_to(product.picture)
+        group = int(data.group[number])
+        records.append({"id": product.identifier, "title": product.title, "image": picture, "group": group})
+    _write(folder / "catalog.jsonl", records)
+
+
+def _write_training(folder: Path, data: openclipart.Collection, numbers: Sequence[int]) -> None:
+    """A catalogue and `pairs.jsonl`: keywords of which no stem stands in the picture's title."""
+    _write_products(folder, data, numbers)
+    chosen = set(numbers)
+    pairs = (
+        {"query": keyword, "product_id": data.products[number].identifier, "count": 1}
+        for keyword, meant in sorted(data.relevant.items())
+        for number in meant
+        if number in chosen
+    )
+    _write(folder / "pairs.jsonl", pairs)
 
 
 def write_furniture(folder: Path, cache: Path, queries: int | None = None) -> Path:

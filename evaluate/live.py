@@ -1,4 +1,8 @@
-"""Ask a live index: each query through a system's search body, many in one `_msearch`."""
+"""Ask a live index: each query through a system's search body, many in one `_msearch` or `_rank_eval`.
+
+`_rank_eval` gives the same hits. It tells neither the time that a search took nor shards that failed, so
+`_msearch` is the way unless another is asked for.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ from .runs import Run
 from .templates import Template
 
 BATCH = 20  # searches in one request: enough to keep a node busy, few enough to stay below its queue
+WAYS = ("msearch", "rank_eval")
 SHOWN = ["title", "image", "category", "brand", "price"]
 
 
@@ -37,7 +42,7 @@ class Hit:
 class Answers:
     """What a system answered: hits by query identifier, best first.
 
-    took      milliseconds by query, as the node counted them
+    took      milliseconds by query, as the node counted them; empty where nothing tells
     problems  query → why there is no answer
     warnings  query → what was amiss though there is one: shards that failed, time that ran out, a leg skipped
     """
@@ -77,6 +82,7 @@ def answers(
     depth: int,
     pictures: Mapping[str, str] | None = None,
     fields: Sequence[str] = SHOWN,
+    through: str = WAYS[0],
 ) -> Answers:
     """Ask `template` for the first `depth` products of every query; failures are kept by query, not raised.
 
@@ -94,7 +100,8 @@ def answers(
             asked.append((query, {"_source": list(fields), **body, "size": depth}))
     for start in range(0, len(asked), BATCH):
         batch = asked[start : start + BATCH]
-        responses = _msearch(client, template.index or index, [body for _, body in batch])
+        ask_all = _msearch if through == WAYS[0] else _rank_eval
+        responses = ask_all(client, template.index or index, [body for _, body in batch])
         for (query, _), response in zip(batch, responses, strict=True):
             _take(result, query, response)
     return result
@@ -102,13 +109,42 @@ def answers(
 
 def _msearch(client: OpenSearch, index: str, bodies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     lines = [line for body in bodies for line in ("{}", json.dumps(body, ensure_ascii=False))]
+    reply = _ask(client, index, "_msearch", "\n".join(lines) + "\n", "application/x-ndjson")
+    responses: list[dict[str, Any]] = reply["responses"]
+    for response in responses:
+        kind = response.get("error", {}).get("type") if isinstance(response.get("error"), dict) else None
+        if kind == "index_not_found_exception":
+            raise _no_index(index)
+    return responses
+
+
+def _rank_eval(client: OpenSearch, index: str, bodies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The answers of `_rank_eval` in the shape of `_msearch`'s: the measures are computed here, so that it
+    is asked with no ratings."""
+    requests = [
+        {
+            "id": str(number),
+            "request": {key: value for key, value in body.items() if key not in ("_source", "size")},
+            "ratings": [],
+            "summary_fields": body["_source"],
+        }
+        for number, body in enumerate(bodies)
+    ]
+    wanted = {"requests": requests, "metric": {"precision": {"k": bodies[0]["size"]}}}
+    reply = _ask(client, index, "_rank_eval", json.dumps(wanted, ensure_ascii=False), "application/json")
+    failures = reply.get("failures", {})
+    return [
+        {"status": failures[key].get("status", ""), **failures[key]}
+        if (key := str(number)) in failures
+        else {"hits": {"hits": [found["hit"] for found in reply["details"][key]["hits"]]}}
+        for number in range(len(bodies))
+    ]
+
+
+def _ask(client: OpenSearch, index: str, api: str, body: str, kind: str) -> dict[str, Any]:
     try:
-        reply = ask(
-            client,
-            "POST",
-            f"/{index}/_msearch",
-            body="\n".join(lines) + "\n",
-            headers={"content-type": "application/x-ndjson"},
+        reply: dict[str, Any] = ask(
+            client, "POST", f"/{index}/{api}", body=body, headers={"content-type": kind}
         )
     except AwayError as error:
         raise MmsearchError(
@@ -116,22 +152,24 @@ def _msearch(client: OpenSearch, index: str, bodies: Sequence[Mapping[str, Any]]
             f"--opensearch"
         ) from None
     except HttpError as error:
+        if error.kind == "index_not_found_exception":
+            raise _no_index(index) from None
         raise MmsearchError(f"expected answers from the index {index!r}, got {error}") from None
-    responses: list[dict[str, Any]] = reply["responses"]
-    for response in responses:
-        kind = response.get("error", {}).get("type") if isinstance(response.get("error"), dict) else None
-        if kind == "index_not_found_exception":
-            raise MmsearchError(
-                f"expected an index {index!r}, got none; ingest a catalogue, or name another by --index"
-            )
-    return responses
+    return reply
+
+
+def _no_index(index: str) -> MmsearchError:
+    return MmsearchError(
+        f"expected an index {index!r}, got none; ingest a catalogue, or name another by --index"
+    )
 
 
 def _take(result: Answers, query: Query, response: Mapping[str, Any]) -> None:
     if "error" in response:
         result.problems[query.id] = _reason(response)
         return
-    result.took[query.id] = float(response["took"])
+    if "took" in response:
+        result.took[query.id] = float(response["took"])
     result.hits[query.id] = [
         Hit(
             hit["_id"],

@@ -48,6 +48,12 @@ def mapping() -> dict[str, Any]:
     return {"settings": {"index": settings}, "mappings": {"dynamic": "strict", "properties": properties}}
 
 
+def asked(*, text: str, picture: str, like: str) -> tuple[str, str]:
+    """The `query` and `modality` of a search's document: pictures themselves are not logged."""
+    modality = "both" if text and picture else "picture" if picture else "text" if text else "like"
+    return text or like, modality
+
+
 def of_search(
     answer: Mapping[str, Any],
     *,

@@ -80,7 +80,7 @@ def render(
             missing=len(missing),
             first_missing=next(iter(missing.values()), ""),
             verdicts=verdicts,
-            latencies={name: latency(answered) for name, answered in study.answers.items()},
+            latencies={name: latency(answered) for name, answered in study.answers.items() if answered.took},
             best={measure.name: _best(study, measure) for measure in study.measures},
             tone=_tone,
             legend_mark=lambda number: Markup(plots.legend_mark(number)),  # noqa: S704 - our own SVG, escaped there

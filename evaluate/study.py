@@ -180,6 +180,7 @@ class Study:
                 for pair in self.exclusives
                 for each in pair
             ],
+            "label_shares": self.shares(),
             "slices": {"measure": self.measures[0].name, **self.slices},
             "recall_at_k": {name: dict(points) for name, points in self.curves.items()},
             "gates": [asdict(verdict) for verdict in verdicts],
@@ -194,7 +195,8 @@ class Study:
         answered = self.answers.get(run.name)
         if answered:
             about["warnings"] = dict(answered.warnings)
-            about["took_ms"] = latency(answered)
+            if answered.took:
+                about["took_ms"] = latency(answered)
         return about
 
     def write_per_query(self, path: Path) -> None:
@@ -209,6 +211,6 @@ class Study:
 
 
 def latency(answers: Answers) -> dict[str, float]:
-    """Median and 99th percentile of the node's own time a query, in milliseconds; zeros without answers."""
-    took = list(answers.took.values()) or [0.0]
+    """Median and 99th percentile of the node's own time a query, in milliseconds."""
+    took = list(answers.took.values())
     return {"p50": float(np.percentile(took, 50)), "p99": float(np.percentile(took, 99))}

@@ -24,10 +24,30 @@ from .judgments import Judgments
 from .measures import Measure, Scores, score
 from .relevance import gains
 from .runs import Run
+from .slices import BUILT_IN, slices
 
 _GRID = 70  # weights tried for each technique before the best ones are refined
 _FINEST = 20  # weights are multiples of 1/20, so that they sum to one as written
 SEED = 20250107
+TOLERATED = 0.02  # of the best leg's mean that a class of queries may lose
+FEWEST = 10  # queries in a class: the mean of fewer tells nothing
+
+
+@dataclass(frozen=True)
+class OfClass:
+    """One class of the queries: the best leg's mean on it, and that of the tuned fusion, held out."""
+
+    by: str
+    name: str
+    queries: int
+    best_leg: str
+    leg: float
+    held_out: float
+
+    @property
+    def below(self) -> bool:
+        """Whether the fusion loses more here than is tolerated, against the leg that is best here."""
+        return self.held_out < (1 - TOLERATED) * self.leg
 
 
 @dataclass(frozen=True)
@@ -38,6 +58,7 @@ class Tuned:
     held_out  its measure on queries that each fold's choice had not seen, against the best single leg
     legs      the mean of each leg alone, and `equal` the plugin's default fusion
     folds     what each fold chose
+    classes   the same by class of query: length, modality, and what else the judgments say of a query
     """
 
     measure: Measure
@@ -47,6 +68,7 @@ class Tuned:
     legs: Mapping[str, float]
     equal: float
     folds: Sequence[Fusion]
+    classes: Sequence[OfClass]
 
 
 class Lists:
@@ -150,7 +172,32 @@ def tune(
         {name: scores.mean for name, scores in alone.items()},
         float(search.values(Fusion()).mean()),
         chosen,
+        list(_by_class(judgments, lists.queries, held_out, alone)),
     )
+
+
+def _by_class(
+    judgments: Judgments, queries: Sequence[str], held_out: Floats, alone: Mapping[str, Scores]
+) -> Iterator[OfClass]:
+    """Every class with enough queries, of every kind that divides the queries."""
+    value = dict(zip(queries, held_out.tolist(), strict=True))
+    of_leg = {
+        leg: dict(zip(scores.queries, scores.values.tolist(), strict=True)) for leg, scores in alone.items()
+    }
+    attributes = dict.fromkeys(key for query in queries for key in judgments.queries[query].attributes)
+    for by in [*BUILT_IN, *attributes]:
+        members = {
+            name: [query for query in found if query in value]
+            for name, found in slices(judgments, by).items()
+        }
+        large = {name: found for name, found in members.items() if len(found) >= FEWEST}
+        if sum(map(bool, members.values())) < 2:
+            continue
+        for name, found in large.items():
+            means = {leg: float(np.mean([values[q] for q in found])) for leg, values in of_leg.items()}
+            best = max(means, key=lambda leg: means[leg])
+            mean = float(np.mean([value[query] for query in found]))
+            yield OfClass(by, name, len(found), best, means[best], mean)
 
 
 class _Search:

@@ -57,6 +57,42 @@ def test_the_sentences_for_a_terminal(folder: Path) -> None:
     assert json.loads(result.stdout[result.stdout.index("\n{") :])["fusion"]
 
 
+def test_each_class_of_queries_is_held_against_its_best_leg(folder: Path) -> None:
+    """Most queries find theirs by leg one, every fourth by leg two alone; the third class is too small."""
+    judged, one, two = [], [], []
+    for number in range(60):
+        kind = "rare" if number < 5 else "fourth" if number % 4 == 0 else "most"
+        judged.append(json.dumps({"query": f"q{number}", "product_id": "a", "label": "E", "kind": kind}))
+        right, wrong = (two, one) if number % 4 == 0 else (one, two)
+        right += [f"q{number} Q0 a 1 9 leg", f"q{number} Q0 x 2 8 leg"]
+        wrong.append(f"q{number} Q0 y 1 9 leg")
+    (folder / "j.jsonl").write_text("\n".join(judged) + "\n", encoding="utf-8")
+    (folder / "one.run").write_text("\n".join(one) + "\n", encoding="utf-8")
+    (folder / "two.run").write_text("\n".join(two) + "\n", encoding="utf-8")
+
+    found = json.loads(CliRunner().invoke(command, options(folder, "--json"), catch_exceptions=False).stdout)
+    classes = {each["name"]: each for each in found["classes"]}
+    most, fourth = classes.pop("most"), classes.pop("fourth")
+    assert not classes
+    assert most == pytest.approx(
+        {
+            "by": "kind",
+            "name": "most",
+            "queries": 42,
+            "best_leg": "one",
+            "leg": 1,
+            "held_out": 1,
+            "below": False,
+        }
+    )
+    # Leg one is believed more, so the others' product comes second: nDCG 1 / log2(3) at most.
+    assert (fourth["queries"], fourth["best_leg"], fourth["leg"], fourth["below"]) == (13, "two", 1.0, True)
+    assert fourth["held_out"] < 0.631
+    told = CliRunner().invoke(command, options(folder), catch_exceptions=False).stdout
+    assert told.count(" queries, below by more than 2%\n") == 1
+    assert "No class is more than" not in told
+
+
 def test_the_clause_holds_the_legs_queries_with_their_names() -> None:
     legs = [read_system(name, known_bodies(100)) for name in ("lexical", "dense=neural")]
     clause = hybrid(legs, Fusion(weights=(0.3, 0.7)), 100)

@@ -34,11 +34,10 @@ class Node:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                lines = self.rfile.read(int(self.headers["content-length"])).decode().splitlines()
-                bodies = [json.loads(line) for line in lines[1::2]]
+                text = self.rfile.read(int(self.headers["content-length"])).decode()
                 node.requests.append(self.path)
-                node.asked += bodies
-                reply = json.dumps({"responses": [node.respond(body) for body in bodies]}).encode()
+                answer = node.rank_eval if self.path.endswith("_rank_eval") else node.msearch
+                reply = json.dumps(answer(text)).encode()
                 self.send_response(200)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(reply)))
@@ -50,6 +49,22 @@ class Node:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def msearch(self, text: str) -> dict[str, Any]:
+        bodies = [json.loads(line) for line in text.splitlines()[1::2]]
+        self.asked += bodies
+        return {"responses": [self.respond(body) for body in bodies]}
+
+    def rank_eval(self, text: str) -> dict[str, Any]:
+        body = json.loads(text)
+        self.asked.append(body)
+        answers = {each["id"]: self.respond(each["request"]) for each in body["requests"]}
+        hits = {key: each["hits"]["hits"] for key, each in answers.items() if "hits" in each}
+        return {
+            "metric_score": 0.0,
+            "details": {key: {"hits": [{"hit": h, "rating": None} for h in of]} for key, of in hits.items()},
+            "failures": {key: {"error": each["error"]} for key, each in answers.items() if "error" in each},
+        }
 
     @property
     def url(self) -> str:
@@ -130,6 +145,39 @@ def test_legs_and_warnings_come_along(node: Node, client: OpenSearch) -> None:
     assert result.warnings == {
         "q": "the search ran out of time; 2 shards failed; leg dense was skipped: encoder down"
     }
+
+
+def test_rank_eval_gives_the_same_hits(node: Node, client: OpenSearch) -> None:
+    def respond(body: dict[str, Any]) -> dict[str, Any]:
+        words = body["query"]["match"]["title"]
+        if words == "bad":
+            return {"error": {"type": "query_shard_exception", "reason": "no such field"}}
+        return found([{"_id": words, "_score": 2.5, "_source": {"title": "Chair"}}])
+
+    node.respond = respond
+    queries = [Query("q1", "one"), Query("q2", "bad"), Query("q3", "three")]
+    result = answers(
+        client,
+        Template("bm25", BODY),
+        queries,
+        index="products",
+        depth=7,
+        through="rank_eval",
+        fields=["title"],
+    )
+    assert node.requests == ["/products/_rank_eval"]
+    (asked,) = node.asked
+    assert asked["metric"] == {"precision": {"k": 7}}
+    assert asked["requests"][2] == {
+        "id": "2",
+        "request": {"query": {"match": {"title": "three"}}},
+        "ratings": [],
+        "summary_fields": ["title"],
+    }
+    assert result.run.products == {"q1": ["one"], "q3": ["three"]}
+    assert result.hits["q1"][0].source == {"title": "Chair"}
+    assert result.problems == {"q2": "no such field"}
+    assert result.took == {}
 
 
 def test_a_missing_index_and_a_missing_node_stop_the_evaluation(node: Node, client: OpenSearch) -> None:

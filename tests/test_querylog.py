@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mmsearch.evaluate.querylog import FIELDS, mapping, of_ingest, of_rejects, of_search, of_stats
+from mmsearch.evaluate.querylog import FIELDS, asked, mapping, of_ingest, of_rejects, of_search, of_stats
 from mmsearch.ingest.errors import MmsearchError
 
 WHEN = datetime(2025, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
@@ -43,6 +43,19 @@ def test_a_search_and_its_legs() -> None:
         ("dense", 2, 1, 1),
         ("lexical", 1, 0, 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "picture", "like", "modality", "query"),
+    [
+        ("chair", "", "", "text", "chair"),
+        ("chair", "QUI=", "", "both", "chair"),
+        ("", "QUI=", "", "picture", ""),
+        ("", "", "p7", "like", "p7"),
+    ],
+)
+def test_how_it_was_asked(text: str, picture: str, like: str, modality: str, query: str) -> None:
+    assert asked(text=text, picture=picture, like=like) == (query, modality)
 
 
 def test_nothing_found_and_a_leg_that_was_skipped() -> None:
