@@ -3,6 +3,7 @@ package org.mmsearch.hybrid;
 import java.util.ArrayList;
 import java.util.List;
 
+import org.mmsearch.SameIndices;
 import org.mmsearch.fusion.Fusion;
 import org.opensearch.action.IndicesRequest;
 import org.opensearch.action.search.SearchRequest;
@@ -46,6 +47,8 @@ final class Coordinator {
         ClusterState state = cluster.state();
         HybridRequest checked = new HybridRequest(clause.name(), request).validate();
         SearchTarget target = SearchTarget.of(request, state, cluster.operationRouting(), resolver, registry);
+        // Handles of one index find nothing in the one that an alias moves to between the rounds.
+        SameIndices.keep(request, target.indices(), state, resolver);
         Fusion asked = asked(hybrid, request, target, state);
         Fusion fusion = hybrid.narrowed(asked).window(hybrid.window(asked));
         checked.validate(fusion.window());

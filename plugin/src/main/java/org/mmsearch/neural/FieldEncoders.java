@@ -4,6 +4,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 
+import org.mmsearch.SameIndices;
 import org.mmsearch.encoder.EncoderModel;
 import org.opensearch.action.IndicesRequest;
 import org.opensearch.action.search.SearchContextId;
@@ -68,6 +69,11 @@ public final class FieldEncoders {
             throw new IllegalArgumentException("field [" + field + "] must be a knn_vector, and [" + without + "] has no such field");
         }
         return agreed;
+    }
+
+    /** Keeps a search on the indices that it goes to now, whatever becomes of the aliases that it names. */
+    void keep(IndicesRequest request, NamedWriteableRegistry registry) {
+        SameIndices.keep(request, indices(request, registry), state.get(), resolver);
     }
 
     /** Whether the field lies in nested documents in any of the request's indices. */

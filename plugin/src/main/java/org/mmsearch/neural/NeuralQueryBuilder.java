@@ -38,12 +38,15 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
     private final NeuralBody body;
     /** Filled with the rewritten query by the asynchronous action of this builder's rewrite; null before that began. */
     private final SetOnce<QueryBuilder> coming;
+    /** The encoder that was asked for {@link #coming}; null with it. */
+    private final EncoderModel asked;
 
-    private NeuralQueryBuilder(NeuralClause clause, String field, NeuralBody body, SetOnce<QueryBuilder> coming) {
+    private NeuralQueryBuilder(NeuralClause clause, String field, NeuralBody body, SetOnce<QueryBuilder> coming, EncoderModel asked) {
         this.clause = clause;
         this.field = field;
         this.body = body;
         this.coming = coming;
+        this.asked = asked;
     }
 
     NeuralQueryBuilder(NeuralClause clause, StreamInput in) throws IOException {
@@ -52,6 +55,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         this.field = in.readString();
         this.body = new NeuralBody(in);
         this.coming = null;
+        this.asked = null;
     }
 
     static NeuralQueryBuilder parse(NeuralClause clause, XContentParser parser) throws IOException {
@@ -82,21 +86,24 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         if (body == null) {
             throw new ParsingException(parser.getTokenLocation(), "[" + clause.name() + "] requires a field's name, none specified");
         }
-        return new NeuralQueryBuilder(clause, field, body.validated(clause.name()), null).boost(body.boost())
+        return new NeuralQueryBuilder(clause, field, body.validated(clause.name()), null, null).boost(body.boost())
             .queryName(body.queryName());
     }
 
     @Override
     protected QueryBuilder doRewrite(QueryRewriteContext context) throws IOException {
-        if (coming != null) {
-            QueryBuilder come = coming.get();
-            return come == null ? this : come;
+        if (coming != null && coming.get() == null) {
+            return this;
         }
         IndicesRequest request = coordinator(context).getSearchRequest();
+        FieldEncoders fields = clause.services().fields();
         try {
-            EncoderModel model = clause.services()
-                .fields()
-                .encoder(request, context.getWriteableRegistry(), field, body.modelId());
+            fields.keep(request, context.getWriteableRegistry());
+            EncoderModel model = fields.encoder(request, context.getWriteableRegistry(), field, body.modelId());
+            // An alias that cannot be kept to has moved to another encoder's index: what came is of no use there.
+            if (coming != null && asked.equals(model)) {
+                return coming.get();
+            }
             return model == null ? new MatchNoneQueryBuilder() : encoded(context, request, model);
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException("[" + clause.name() + "] " + e.getMessage(), e);
@@ -149,7 +156,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
                 encoded.onResponse(remembered);
             }
         });
-        return new NeuralQueryBuilder(clause, field, body, set).boost(boost).queryName(queryName);
+        return new NeuralQueryBuilder(clause, field, body, set, model).boost(boost).queryName(queryName);
     }
 
     private QueryBuilder knn(QueryRewriteContext context, float[] come) throws IOException {
@@ -209,7 +216,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             return this;
         }
         QueryBuilder both = body.filter() == null ? filter : body.filter().filter(filter);
-        return new NeuralQueryBuilder(clause, field, body.withFilter(both), coming).boost(boost).queryName(queryName);
+        return new NeuralQueryBuilder(clause, field, body.withFilter(both), coming, asked).boost(boost).queryName(queryName);
     }
 
     @Override

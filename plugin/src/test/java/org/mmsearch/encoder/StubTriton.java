@@ -70,7 +70,12 @@ public final class StubTriton implements Closeable {
 
     /** @param port where an earlier stub was, to come back there */
     public StubTriton(int port) throws IOException {
-        server = new ServerSocket(port, 512, InetAddress.getLoopbackAddress());
+        this(new ServerSocket(port, 512, InetAddress.getLoopbackAddress()));
+    }
+
+    /** @param server bound already, as to speak TLS; closed with the stub */
+    public StubTriton(ServerSocket server) {
+        this.server = server;
         behave(new Behaviour.Answer(asked -> vectorOf(asked.text())));
         acceptor = Thread.ofPlatform().daemon().name("stub-triton").start(this::accept);
     }

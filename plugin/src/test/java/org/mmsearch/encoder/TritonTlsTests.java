@@ -120,7 +120,7 @@ public class TritonTlsTests extends OpenSearchTestCase {
     private HttpResponse<String> get(Settings settings) throws IOException, InterruptedException {
         HttpClient client = HttpClient.newBuilder()
             .sslContext(TritonTls.context(settings, config))
-            .connectTimeout(Duration.ofSeconds(10))
+            .connectTimeout(Duration.ofSeconds(30))
             .build();
         try {
             URI uri = URI.create("https://127.0.0.1:" + server.getAddress().getPort() + "/");
