@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
+from ..ingest.connect import DEFAULT_URL
+from ..ingest.errors import UnreachableError
+from ..ingest.waiting import AwayError
 from ..stack.state import Home
 from .options import tls
 
@@ -108,3 +113,59 @@ def deploy(training: Path, precision: str, repository: Path | None, triton: str,
         f"{built.architecture.name} ({precision}), fingerprint {built.fingerprint[:12]}, "
         f"version {deployed.version} {state} {tree}"
     )
+
+
+@command.command("retire")
+@click.argument("version", type=click.IntRange(1))
+@click.option(
+    "--repository",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The served folder; $MMSEARCH_HOME/model_repository by default.",
+)
+@click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
+@click.option(
+    "--triton",
+    envvar="MMSEARCH_TRITON",
+    default="127.0.0.1:8001",
+    show_default=True,
+    help="HOST:PORT of the server's gRPC, grpcs://HOST:PORT for TLS.",
+)
+@tls
+def retire(version: int, repository: Path | None, opensearch: str, triton: str) -> None:
+    """Stop serving VERSION, which a newer one has taken the place of, and delete its files.
+
+    Refused while an index names it: delete the old index, or move it by `mmsearch reindex`. Requests that
+    are under way are answered; what the version shares with one that stays, stays.
+
+    Example: mmsearch models retire 1
+    """
+    from ..ingest.connect import ask, connect
+    from ..train import deploy as deploying
+    from ..train import repository as served
+    from ..train.errors import ServedTreeError
+
+    tree = repository or Home.at().models
+    client = connect(opensearch)
+    try:
+        indexes = ask(client, "GET", "/_mapping", params={"filter_path": "*.mappings._meta.mmsearch"})
+    except AwayError as away:
+        raise UnreachableError(
+            f"expected {away.server} to tell which indexes version {version} has, got {away.why}; start it"
+        ) from None
+    finally:
+        client.close()
+    using = sorted(name for name, about in indexes.items() if version in _versions(about))
+    if using:
+        raise ServedTreeError(
+            f"expected no index made by version {version}, got {', '.join(using)}; delete it, or move it by "
+            "`mmsearch reindex`"
+        )
+    remaining = served.retire(tree, version)
+    deploying.unload(remaining, triton)
+    click.echo(f"version {version} is no longer served from {tree}")
+
+
+def _versions(about: Mapping[str, Any]) -> set[int]:
+    """The model versions that an index's `_meta` names."""
+    fields = about["mappings"]["_meta"]["mmsearch"].get("fields", {})
+    return {int(field["model_version"]) for field in fields.values() if "model_version" in field}

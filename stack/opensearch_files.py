@@ -52,9 +52,14 @@ class NodeFiles:
         return self.folder / "data"
 
     @property
+    def snapshots(self) -> Path:
+        """Where repositories of type `fs` may lie."""
+        return self.folder / "snapshots"
+
+    @property
     def written_by_node(self) -> list[Path]:
         """The folders that the node itself writes to."""
-        return [self.config, self.data, self.folder / "logs", self.folder / "tmp"]
+        return [self.config, self.data, self.folder / "logs", self.snapshots, self.folder / "tmp"]
 
     @property
     def installed(self) -> Path:

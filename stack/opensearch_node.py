@@ -29,6 +29,7 @@ def settings(files: node.NodeFiles, http_port: int, triton_url: str | None) -> s
         "node.name": "mmsearch",
         "path.data": str(files.data),
         "path.logs": str(files.folder / "logs"),
+        "path.repo": [str(files.snapshots)],
         "network.host": HOST,
         "http.port": http_port,
         # Nobody joins a single node; any free port will do.

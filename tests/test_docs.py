@@ -85,10 +85,11 @@ def test_what_needs_servers_has_arguments_that_are_taken(block: Block) -> None:
         elif program == "make":
             assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
         elif program == "curl":
-            named = [argument[1:] for argument in arguments if argument.startswith("@")]
-            assert named, line
-            for file in named:
-                json.loads((ROOT / file).read_text(encoding="utf-8"))
+            bodies = [arguments[at + 1] for at, argument in enumerate(arguments) if argument == "-d"]
+            assert bodies or "DELETE" in arguments, line
+            for body in bodies:
+                file = ROOT / body.removeprefix("@")
+                json.loads(file.read_text(encoding="utf-8") if body.startswith("@") else body)
         elif program == "docker":
             compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
             for at, argument in enumerate(arguments):

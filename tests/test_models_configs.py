@@ -14,7 +14,16 @@ from mmsearch.train.architecture import SLOTS, Architecture, load
 from mmsearch.train.build import ModelSet
 from mmsearch.train.errors import ServedTreeError
 from mmsearch.train.exports import Exported
-from mmsearch.train.repository import MODELS, SOURCE, add, assemble, next_version, parse_config, serving
+from mmsearch.train.repository import (
+    MODELS,
+    SOURCE,
+    add,
+    assemble,
+    next_version,
+    parse_config,
+    retire,
+    serving,
+)
 
 CONFIGS = sorted(SOURCE.rglob("*.pbtxt"))
 CHECKED_IN = [model for model in MODELS if (SOURCE / model / "config.pbtxt").exists()]
@@ -142,3 +151,48 @@ def test_a_tower_in_two_slots_of_a_query_is_called_once(built: ModelSet) -> None
     versions = [query["fusion"]["version"], query["picture_tower"]["version"]]
     assert versions + [tower["version"] for tower in query["text_towers"]] == [3, 3, 3]
     json.dumps(query)
+
+
+def versions_of(tree: Path) -> dict[str, list[str]]:
+    return {model: sorted(each.name for each in (tree / model).glob("[0-9]*")) for model in MODELS}
+
+
+def test_a_retired_version_leaves_what_others_use_of_it(built: ModelSet, tmp_path: Path) -> None:
+    """Version 2 has version 1's towers and a fusion of its own; version 3 reads no words by CLIP."""
+    tree = tmp_path / "tree"
+    assemble(built, tree)
+    second = drawn_set(tmp_path / "second", load("4tmm_gated"), "a" * 64, mark=" trained")
+    second = replace(second, towers=built.towers | second.towers)
+    add(second, tree, 2)
+    before = versions_of(tree)
+
+    remaining = retire(tree, 1)
+    after = versions_of(tree)
+    assert list(remaining)[:2] == ["query_encoder", "item_encoder"]
+    assert after == before | {model: [str(each) for each in left] for model, left in remaining.items()}
+    for entry in ("query_encoder", "item_encoder"):
+        assert after[entry] == ["2"]
+        about = json.loads((tree / entry / "2" / "serving.json").read_text())
+        for called in (*about["text_towers"], about["fusion"]):
+            assert (tree / called["model"] / str(called["version"]) / "model.onnx").exists()
+    # Built again it is not version 1 once more, nor is the whole tree replaced.
+    assert not assemble(built, tree)
+    assert versions_of(tree) == after
+    assert next_version(built, tree) == (3, True)
+    with pytest.raises(ServedTreeError, match=r"expected a version out of 2 in .*, got 1"):
+        retire(tree, 1)
+    with pytest.raises(ServedTreeError, match="expected a version older than 2, which is the newest"):
+        retire(tree, 2)
+
+
+def test_a_model_that_no_version_uses_any_more_is_gone(built: ModelSet, tmp_path: Path) -> None:
+    """Triton does not start with a model that has no version."""
+    tree = tmp_path / "tree"
+    assemble(built, tree)
+    words = drawn_set(tmp_path / "words", load("bibert_mlp"), "b" * 64)
+    add(words, tree, 2)
+    assert (tree / "clip_image").exists()
+    remaining = retire(tree, 1)
+    assert remaining["clip_image"] == []
+    assert not (tree / "clip_image").exists()
+    assert sorted(json.loads((tree / "served.json").read_text())["versions"]) == ["2"]

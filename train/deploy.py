@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,17 +51,41 @@ def load(deployed: Deployed, tree: Path, triton: str) -> None:
     The old versions keep answering all the while, and stay loaded.
     """
     models = [model for model in repository.MODELS[2:] if (tree / model / str(deployed.version)).exists()]
+    with _client(triton) as client:
+        for model in (*models, *repository.ENTRIES.values()):
+            _load(client, model, deployed.version)
+
+
+def unload(remaining: Mapping[str, Sequence[int]], triton: str) -> None:
+    """Has the Triton at `triton` let go of what `repository.retire` took out, entries first; raises
+    ServedTreeError.
+
+    Triton loads a model's remaining versions anew and answers by the old ones until those are ready.
+    """
+    with _client(triton) as client:
+        for model, versions in remaining.items():
+            try:
+                if versions:
+                    client.load_model(model)
+                elif client.is_model_ready(model):
+                    client.unload_model(model)
+            except InferenceServerException as error:
+                raise ServedTreeError(
+                    f"expected Triton to unload the retired version of {model}, got: {error.message()}; "
+                    "see `mmsearch logs triton`"
+                ) from error
+
+
+def _client(triton: str) -> grpcclient.InferenceServerClient:
     access = TritonAccess.from_environment()
     scheme, _, address = triton.rpartition("://")
-    with grpcclient.InferenceServerClient(
+    return grpcclient.InferenceServerClient(
         address,
         ssl=scheme in ("grpcs", "https"),
         root_certificates=access.ca_file or None,
         private_key=access.client_key or None,
         certificate_chain=access.client_cert or None,
-    ) as client:
-        for model in (*models, *repository.ENTRIES.values()):
-            _load(client, model, deployed.version)
+    )
 
 
 def _load(client: Any, model: str, version: int) -> None:

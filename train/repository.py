@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,10 @@ def assemble(built: ModelSet, tree: Path) -> bool:
     """Makes `tree` serve the set as version 1 of every model; False where it does so already.
 
     A tree whose version 1 is anything else is replaced whole, by renaming, so that a server never sees half
-    of one; versions deployed beside the same version 1 stay.
+    of one; versions deployed beside the same version 1 stay, also where it is retired by now.
     """
     stamp = _read_stamp(tree)
-    if (
-        stamp == {**stamp, "sources": _sources_hash()}
-        and stamp.get("versions", {}).get("1") == built.fingerprint
-    ):
+    if stamp == {**stamp, "sources": _sources_hash()} and _given_out(stamp).get("1") == built.fingerprint:
         return False
     tree.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".models-", dir=tree.parent))
@@ -65,12 +62,69 @@ def assemble(built: ModelSet, tree: Path) -> bool:
 
 
 def next_version(built: ModelSet, tree: Path) -> tuple[int, bool]:
-    """The version that serves the set in `tree`: the one it has already, or the next one and True."""
-    versions = _read_stamp(tree).get("versions", {})
-    for version, fingerprint in versions.items():
+    """The version that serves the set in `tree`: the one it has already, or the next one and True.
+
+    The number of a retired version is not given out again: an index may still name it.
+    """
+    stamp = _read_stamp(tree)
+    for version, fingerprint in stamp.get("versions", {}).items():
         if fingerprint == built.fingerprint:
             return int(version), False
-    return max((int(version) for version in versions), default=0) + 1, True
+    return max((int(version) for version in _given_out(stamp)), default=0) + 1, True
+
+
+def retire(tree: Path, version: int) -> dict[str, list[int]]:
+    """Takes a version out of `tree`; the versions that remain of each model that changed, entries first.
+
+    What it shares with a version that stays, stays; a model of which nothing remains is gone. Raises
+    ServedTreeError for a version that is not served, and for the newest, which new indexes are made by.
+    """
+    stamp = _read_stamp(tree)
+    served = sorted(int(number) for number in stamp.get("versions", {}))
+    if version not in served:
+        raise ServedTreeError(
+            f"expected a version out of {', '.join(map(str, served)) or 'none'} in {tree}, got {version}; "
+            "name one that is served"
+        )
+    if version == served[-1]:
+        raise ServedTreeError(
+            f"expected a version older than {version}, which is the newest and what a new index is made by; "
+            "deploy another one first"
+        )
+    needed = _needed(tree, [number for number in served if number != version])
+    remaining: dict[str, list[int]] = {}
+    for model in MODELS:
+        there = {int(folder.name) for folder in (tree / model).glob("[0-9]*")}
+        # What is newer than the newest is being deployed now.
+        gone = {number for number in there - needed[model] if number <= served[-1]}
+        if gone:
+            remaining[model] = sorted(there - gone)
+            for number in gone:
+                shutil.rmtree(tree / model / str(number))
+            if not remaining[model]:
+                shutil.rmtree(tree / model)
+    versions = dict(stamp["versions"])
+    retired = stamp.get("retired", {}) | {str(version): versions.pop(str(version))}
+    _write_stamp(tree, stamp | {"versions": versions, "retired": retired})
+    return remaining
+
+
+def _needed(tree: Path, versions: Sequence[int]) -> dict[str, set[int]]:
+    """The versions of each model that these versions of the entry models call."""
+    needed: dict[str, set[int]] = {model: set() for model in MODELS}
+    for entry in ENTRIES.values():
+        for version in versions:
+            needed[entry].add(version)
+            about = json.loads((tree / entry / str(version) / "serving.json").read_text(encoding="utf-8"))
+            called = [*about["text_towers"], about["picture_tower"], about["fusion"]]
+            for each in filter(None, called):
+                needed[each["model"]].add(int(each["version"]))
+    return needed
+
+
+def _given_out(stamp: Mapping[str, Any]) -> dict[str, str]:
+    """The fingerprint of every version that was ever served, by version."""
+    return {**stamp.get("retired", {}), **stamp.get("versions", {})}
 
 
 def add(built: ModelSet, tree: Path, version: int) -> list[str]:
@@ -102,12 +156,16 @@ def add(built: ModelSet, tree: Path, version: int) -> list[str]:
         changed.append(model)
     for model in changed:
         _write_configs(built, model, tree)
-    versions = _read_stamp(tree).get("versions", {}) | {str(version): built.fingerprint}
-    stamp = {"sources": _sources_hash(), "versions": versions}
+    stamp = _read_stamp(tree)
+    versions = stamp.get("versions", {}) | {str(version): built.fingerprint}
+    _write_stamp(tree, stamp | {"sources": _sources_hash(), "versions": versions})
+    return changed
+
+
+def _write_stamp(tree: Path, stamp: Mapping[str, Any]) -> None:
     draft = tree / f".{STAMP}"
     draft.write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
     draft.replace(tree / STAMP)
-    return changed
 
 
 def _write_code(model: str, tree: Path, version: int) -> Path:
