@@ -31,7 +31,7 @@ PAGES = [
     *("index", "quickstart", "concepts", "query", "query-examples", "operations", "sizing", "failures"),
     *("migration", "architecture"),
 ]
-MARKS = ("needs servers", "needs a container", "needs a release", "ends servers")
+MARKS = ("needs servers", "needs a container", "needs a release", "needs a training", "ends servers")
 """test_docs_real.py runs the first, nothing here the second, test_dist.py the others"""
 
 

@@ -31,17 +31,17 @@ def url(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     mapping["_meta"]["mmsearch"]["fields"]["embedding"]["fingerprint"] = "0" * 64
     body = {"settings": {"index.knn": True, "number_of_replicas": 0}, "mappings": mapping}
     asked(url, "PUT", f"/{INDEX}-other", body)
-    location = {"type": "fs", "settings": {"location": "backup"}}
-    asked(url, "PUT", "/_snapshot/backup", location)
+    location = {"type": "fs", "settings": {"location": "tested"}}
+    asked(url, "PUT", "/_snapshot/tested", location)
     wanted = {"indices": f"{INDEX}-000001,{INDEX}-other", "include_global_state": False}
-    taken = asked(url, "PUT", "/_snapshot/backup/monday?wait_for_completion=true", wanted)
+    taken = asked(url, "PUT", "/_snapshot/tested/monday?wait_for_completion=true", wanted)
     assert taken["snapshot"]["state"] == "SUCCESS"
     renamed = {
         "rename_pattern": f"{INDEX}-(.+)",
-        "rename_replacement": "restored-$1",
+        "rename_replacement": "come-back-$1",
         "include_aliases": False,
     }
-    path = "/_snapshot/backup/monday/_restore?wait_for_completion=true"
+    path = "/_snapshot/tested/monday/_restore?wait_for_completion=true"
     restored = asked(url, "POST", path, wanted | renamed)
     assert restored["snapshot"]["shards"]["failed"] == 0
     return url
@@ -59,13 +59,13 @@ def mappings(url: str, index: str) -> Any:
 
 
 def test_the_fingerprint_and_the_vectors_are_intact(url: str) -> None:
-    before, after = mappings(url, f"{INDEX}-000001"), mappings(url, "restored-000001")
+    before, after = mappings(url, f"{INDEX}-000001"), mappings(url, "come-back-000001")
     assert after == before
     assert len(after["_meta"]["mmsearch"]["fields"]["embedding"]["fingerprint"]) == 64
     every = {"size": 100, "sort": ["_doc"], "_source": ["embedding", "ingest"]}
     stored, come = (
         {hit["_id"]: hit["_source"] for hit in asked(url, "POST", f"/{index}/_search", every)["hits"]["hits"]}
-        for index in (f"{INDEX}-000001", "restored-000001")
+        for index in (f"{INDEX}-000001", "come-back-000001")
     )
     assert len(stored) == len(drawn.COLOURS) * len(drawn.SHAPES)
     assert come == stored
@@ -77,7 +77,7 @@ def test_a_query_by_meaning_finds_the_same(url: str) -> None:
             (hit["_id"], hit["_score"])
             for hit in asked(url, "POST", f"/{index}/_search", QUERY)["hits"]["hits"]
         ]
-        for index in (INDEX, "restored-000001")
+        for index in (INDEX, "come-back-000001")
     )
     assert len(after) == 5
     assert after == before
@@ -85,7 +85,7 @@ def test_a_query_by_meaning_finds_the_same(url: str) -> None:
 
 def test_ingest_goes_on_with_the_restored_index(url: str, stack: Any, tmp_path: Path) -> None:
     catalogue = drawn.write_catalogue(tmp_path)
-    arguments = ["ingest", str(catalogue), "--index", "restored-000001", "--json"]
+    arguments = ["ingest", str(catalogue), "--index", "come-back-000001", "--json"]
     result = CliRunner(env=stack.environment).invoke(cli, arguments)
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout.splitlines()[-1])
@@ -94,10 +94,10 @@ def test_ingest_goes_on_with_the_restored_index(url: str, stack: Any, tmp_path: 
 
 def test_an_index_of_another_encoder_is_still_refused(url: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
-        asked(url, "POST", "/restored-other/_search", QUERY)
+        asked(url, "POST", "/come-back-other/_search", QUERY)
     assert refused.value.code == 400
     reason = json.load(refused.value)["error"]["reason"]
     assert "0" * 64 in reason
     assert (
-        mappings(url, "restored-000001")["_meta"]["mmsearch"]["fields"]["embedding"]["fingerprint"] in reason
+        mappings(url, "come-back-000001")["_meta"]["mmsearch"]["fields"]["embedding"]["fingerprint"] in reason
     )
