@@ -33,6 +33,9 @@ demo: .venv/.ready $(PLUGIN_ZIP) ## real servers, a real catalogue, four real se
 train-demo: .venv/.ready ## trains fusions on openclipart and compares them with the controls
 	@$(BIN)/python -m mmsearch.train.demo
 
+gpu-check: .venv/.ready ## trains and serves on a GPU and measures it; without one, a sentence
+	@$(BIN)/python -m mmsearch.train.gpu_check
+
 evaluate-demo: .venv/.ready $(PLUGIN_ZIP) ## systems compared on the live index: build/report.html
 	@evaluate/demo.sh
 
@@ -81,4 +84,4 @@ pins: .venv/.ready ## resolve requirements/*.in again
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: bench clean demo demo-large dist docs evaluate-demo help lint models pins plugin setup soak test test-all test-plugin test-unit test-wheel train-demo typecheck
+.PHONY: bench clean demo demo-large dist docs evaluate-demo gpu-check help lint models pins plugin setup soak test test-all test-plugin test-unit test-wheel train-demo typecheck

@@ -18,6 +18,7 @@ from mmsearch.train.features import FeatureCache
 from mmsearch.train.groups import groups
 from mmsearch.train.openclipart import folds
 from mmsearch.train.pairs import Pair, read_pairs, read_products
+from mmsearch.train.synthetic import synthetic_pairs
 from mmsearch.train.words import stems
 
 
@@ -122,3 +123,16 @@ def test_features_are_computed_once_for_each_input(tmp_path: Path, monkeypatch: 
     np.testing.assert_array_equal(first, [[2, 97], [1, 98], [2, 97]])
     np.testing.assert_array_equal(FeatureCache(tower).rows([b"b", b"ccc"], compute), [[1, 98], [3, 99]])
     assert asked == [b"aa", b"b", b"ccc"]
+
+
+def test_synthetic_pairs_come_from_attributes() -> None:
+    records = [
+        {"id": "a", "title": "one", "colour": "Red", "tags": ["box"]},
+        {"id": "b", "title": "two", "colour": "red", "price": 3.5},
+    ]
+    found = {(pair.query, pair.product, pair.count) for pair in synthetic_pairs(records, 100)}
+    assert found == {
+        ("red", "a", 5.0), ("red", "b", 4.0), ("box", "a", 5.0), ("red box", "a", 5.0), ("box red", "a", 5.0),
+    }  # fmt: skip
+    assert synthetic_pairs(records, 3, seed=1) == synthetic_pairs(records, 3, seed=1)
+    assert len(synthetic_pairs(records, 3)) == 3

@@ -16,7 +16,7 @@ from .errors import ModelError, WeightsError
 from .exports import PACKAGED, Exported, cache_folder, exported, weights_hashes
 
 PRECISIONS = ("int8", "fp32")
-CODE = ("build.py", "export.py", "fusing.py", "fusion.py", "fusions.py", "learned.py")
+CODE = ("build.py", "export.py", "fusing.py", "fusion.py", "fusions.py", "learned.py", "told.py")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -13,11 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import distributed
+from .curve import curve
 from .errors import TrainingError
 from .fusion import Fusion
-from .learned import Learned
-from .loop_files import CHECKPOINT, LOG
-from .objective import Features, Training, batch_loss
+from .loop_files import CHECKPOINT, CURVE, LOG
+from .ntxent import chunked_backward
+from .objective import Features, Training, batch_loss, encoded, loss_of
 
 STATE = "state"
 Say = Callable[[dict[str, float]], None]
@@ -41,9 +44,7 @@ class Run:
         self.numbers = numbers
         self.device = device
         self.fusion = fusion.to(device)
-        if isinstance(fusion, Learned):
-            fusion.fit(data.item_image.to(device))
-        self.data = data.to(device).shortened(fusion)
+        self.data = data.to(device).fitted(fusion)
         self.train_rows, self.held = split(data, numbers)
         self.heat = torch.nn.Parameter(torch.tensor(math.log(numbers.temperature), device=device))
         self.optimizer = torch.optim.AdamW(
@@ -70,18 +71,41 @@ class Run:
         """One step; returns its loss."""
         self.fusion.train()
         rows, drop = self.batch()
-        mixed = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda")
-        with mixed:
-            loss = batch_loss(self.fusion, self.data, rows, self.heat, self.numbers, drop)
         self.optimizer.zero_grad()
-        torch.autograd.backward(loss)
+        if self.numbers.chunk or distributed.size() > 1:
+            loss = self._in_slices(rows, drop)
+        else:
+            with self._mixed():
+                loss = batch_loss(self.fusion, self.data, rows, self.heat, self.numbers, drop)
+            torch.autograd.backward(loss)
         self.optimizer.step()
         self.step += 1
         return float(loss.detach())
 
+    def _in_slices(self, rows: Tensor, drop: Tensor) -> Tensor:
+        """The batch's gradients, slice by slice and by as many processes as there are; returns the loss."""
+
+        def encode(part: slice) -> tuple[Tensor, ...]:
+            # The layers' dropout follows from the slice, whoever computes it and how often.
+            torch.manual_seed((self.numbers.seed * 7_000_003 + self.step) * 1_009 + part.start)
+            with self._mixed():
+                return encoded(self.fusion, self.data, rows[part], self.numbers, drop[part])
+
+        def loss(*vectors: Tensor) -> Tensor:
+            return loss_of(vectors, self.data, rows, self.heat, self.numbers, drop)
+
+        chunk = self.numbers.chunk or -(-len(rows) // distributed.size())
+        found = chunked_backward(encode, len(rows), chunk, loss)
+        # Every process has the whole gradient of the temperature and its slices' of the fusion.
+        distributed.sum_gradients(self.fusion.parameters())
+        return found
+
+    def _mixed(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda")
+
     def judge(self) -> bool:
         """Measures held-out recall, remembers the best weights; False when patience is at its end."""
-        recall = self.held.recall(self.fusion.eval(), self.data)
+        recall = distributed.agreed(self.held.recall(self.fusion.eval(), self.data), self.device)
         if recall > self.best_recall:
             self.best_recall, self.best_step, self.waited = recall, self.step, 0
             self.best = {name: value.detach().clone() for name, value in self.fusion.state_dict().items()}
@@ -169,17 +193,28 @@ def train(
         }
         if say:
             say(line)
-        if folder is not None:
+        if folder is not None and distributed.rank() == 0:
             run.save(folder)
             with (folder / LOG).open("a", encoding="utf-8") as log:
                 log.write(json.dumps(line) + "\n")
+            draw(folder, run.best_step)
     fusion.load_state_dict(run.best)
     return Trained(fusion.eval(), run.best_step, run.best_recall, run.step, time.monotonic() - started)
 
 
 def pick_device() -> torch.device:
-    """The GPU where torch finds one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The GPU where torch finds one (each process of torchrun its own), else the CPU."""
+    return distributed.device(torch.cuda.is_available(), os.environ)
+
+
+def draw(folder: Path, best_step: int) -> None:
+    """Writes the curve of the log so far; a step that a cut-off run logged and that was done again counts
+    as it was last."""
+    lines = {}
+    for line in (folder / LOG).read_text(encoding="utf-8").splitlines():
+        read = json.loads(line)
+        lines[read["step"]] = read
+    (folder / CURVE).write_text(curve([lines[step] for step in sorted(lines)], best_step), encoding="utf-8")
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -6,10 +6,12 @@ is log(B).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+from . import distributed
 
 NEVER = -1e4  # not minus infinity: a row whose every other product is masked must keep a finite gradient
 
@@ -53,29 +55,39 @@ def _cross_entropy(logits: Tensor, rows: Tensor, weights: Tensor | None) -> Tens
 
 
 def chunked_backward(
-    encode: Callable[[slice], tuple[Tensor, Tensor]],
+    encode: Callable[[slice], Sequence[Tensor]],
     size: int,
     chunk: int,
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss: Callable[..., Tensor],
 ) -> Tensor:
     """Gradients of a batch that does not fit into memory at once, equal to those of the whole batch.
 
-    `encode(part)` gives the unit rows of that slice of the batch, `loss(queries, products)` the scalar over
-    all of it. The rows are computed once without gradients, the loss's gradient on them is kept, and each
-    slice is computed again to carry its share of it backward. `encode` must give the same rows both times,
-    so draw dropout from a generator that it resets. Returns the loss, detached.
+    `encode(part)` gives the rows of that slice of the batch in one or more tensors, `loss(*tensors)` the
+    scalar over all of it. The rows are computed once without gradients, the loss's gradient on them is
+    kept, and each slice is computed again to carry its share of it backward (Gao et al. 2021). `encode`
+    must give the same rows both times, so draw dropout from a generator that it resets. Where several
+    processes train together each computes every so-manieth slice; the caller adds their gradients up, save
+    those of what `loss` alone depends on, which every process has whole. Returns the loss, detached.
     """
     parts = [slice(start, min(start + chunk, size)) for start in range(0, size, chunk)]
+    own = parts[distributed.rank() :: distributed.size()]
     with torch.no_grad():
-        encoded = [encode(part) for part in parts]
-    queries = torch.cat([pair[0] for pair in encoded]).requires_grad_()
-    products = torch.cat([pair[1] for pair in encoded]).requires_grad_()
-    whole = loss(queries, products)
-    torch.autograd.backward(whole)
-    if queries.grad is None or products.grad is None:
-        raise ValueError("expected a loss that depends on queries and products, got one that does not")
-    for part in parts:
+        # Every process computes the first slice, which says what kinds of rows there are.
+        rows = [torch.zeros(size, *kind.shape[1:], device=kind.device) for kind in encode(parts[0])]
+        for part in own:
+            for whole, kind in zip(rows, encode(part), strict=True):
+                whole[part] = kind.float()
+    leaves = [distributed.summed(whole).requires_grad_() for whole in rows]
+    value = loss(*leaves)
+    torch.autograd.backward(value)
+    for part in own:
         again = encode(part)
-        carried = (again[0] * queries.grad[part]).sum() + (again[1] * products.grad[part]).sum()
-        torch.autograd.backward(carried)
-    return whole.detach()
+        carried = [
+            (kind * leaf.grad[part]).sum()
+            for kind, leaf in zip(again, leaves, strict=True)
+            if leaf.grad is not None
+        ]
+        if not carried:
+            raise ValueError("expected a loss that depends on the encoded rows, got one that does not")
+        torch.autograd.backward(torch.stack(carried).sum())
+    return value.detach()

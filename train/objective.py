@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .errors import TrainingError
-from .fusion import Fusion
+from .fusion import Fusion, present, unit
 from .learned import Learned
 from .ntxent import nt_xent
 
@@ -21,10 +21,13 @@ class Training:
 
     `single` weighs the loss on the text vectors alone and the picture vectors alone, `titles` the one that
     brings each product's picture near its own title; `holdout` is the share of groups kept for early stop.
+    `chunk` above 0 computes a batch in slices of so many pairs, with the gradients of the whole: a batch
+    larger than memory, and what several processes share.
     """
 
     steps: int = 600
     batch: int = 384
+    chunk: int = 0
     rate: float = 4e-4
     decay: float = 0.05
     temperature: float = 0.06
@@ -72,11 +75,25 @@ class Features:
     def to(self, device: torch.device) -> Features:
         return Features(*(getattr(self, field.name).to(device) for field in fields(self)))
 
-    def shortened(self, fusion: Fusion) -> Features:
-        """With the pictures' features as the fusion shortens them, once instead of in every step."""
+    def fitted(self, fusion: Fusion) -> Features:
+        """With the pictures' features as the fusion shortens them, once instead of in every step.
+
+        What the fusion can fit in closed form is fitted here.
+        """
         if not isinstance(fusion, Learned):
             return self
-        return replace(self, item_image=fusion.short(self.item_image))
+        return replace(self, item_image=fusion.fit(self.item_image, self.asked(), self.group))
+
+    def asked(self) -> Tensor:
+        """The middle of the queries that each product answered, by count, at length 1; zero for none.
+
+        In the picture space: by the query's words where the architecture has them, else by its text.
+        float32 [n, ·].
+        """
+        said = self.query_words if present(self.query_words).any() else self.query_text
+        total = torch.zeros(len(self.item_text), said.shape[1], device=said.device)
+        query, item = self.pairs.T
+        return unit(total.index_add_(0, item, said[query] * self.counts.unsqueeze(1)))
 
     def is_known(self, codes: Tensor) -> Tensor:
         """Whether each of `codes` (int64, any shape) is among `known`; bool of the same shape."""
@@ -91,18 +108,47 @@ def batch_loss(
 
     `drop` float [B, 2] in 0…1 decides which products lack their text (half as often) or their picture.
     """
+    return loss_of(encoded(fusion, data, rows, numbers, drop), data, rows, heat, numbers, drop)
+
+
+def encoded(
+    fusion: Fusion, data: Features, rows: Tensor, numbers: Training, drop: Tensor
+) -> tuple[Tensor, ...]:
+    """What the loss is computed from: vectors of the pairs' queries and products, float rows [B, ·].
+
+    Three of the queries, three of the products (fused, text, picture); the products' titles as words where
+    `titles` counts; three of the queries' hard negatives, float [B, h, ·], where there are any. Row i
+    depends on pair i alone.
+    """
     query, item = data.pairs[rows, 0], data.pairs[rows, 1]
     text, image = data.item_text[item], data.item_image[item]
-    lacks_image = drop[:, 1:] < numbers.modality_dropout
-    lacks_text = (drop[:, :1] < numbers.modality_dropout / 2) & ~lacks_image
+    lacks_text, lacks_image = _lacks(numbers, drop)
     nothing = torch.zeros_like(image)
-    asked = fusion.query(data.query_text[query], data.query_words[query], nothing)
-    offered = fusion.item(text * ~lacks_text, image * ~lacks_image)
+    found = [
+        *fusion.query(data.query_text[query], data.query_words[query], nothing),
+        *fusion.item(text * ~lacks_text, image * ~lacks_image),
+    ]
+    if numbers.titles:
+        found.append(fusion.query(text, text, nothing)[2])
+    return (*found, *_hard(fusion, data, query))
+
+
+def loss_of(
+    vectors: Sequence[Tensor],
+    data: Features,
+    rows: Tensor,
+    heat: Tensor,
+    numbers: Training,
+    drop: Tensor,
+) -> Tensor:
+    """The loss over all of a batch's vectors, as `encoded` gives them: a scalar."""
+    query, item = data.pairs[rows, 0], data.pairs[rows, 1]
+    asked, offered, rest = vectors[:3], vectors[3:6], list(vectors[6:])
+    named = rest.pop(0) if numbers.titles else None
     masked = data.is_known(query.unsqueeze(1) * len(data.item_text) + item.unsqueeze(0))
     temperature = heat.exp().clamp(min=0.01)
     counts = data.counts[rows]
-
-    hard = _hard(fusion, data, query)
+    lacks_text, lacks_image = _lacks(numbers, drop)
 
     def contrast(side: int, weights: Tensor) -> Tensor:
         return nt_xent(
@@ -111,7 +157,7 @@ def batch_loss(
             temperature,
             weights=weights,
             masked=masked,
-            hard=None if hard is None else hard[side],
+            hard=rest[side] if rest else None,
             symmetric=numbers.symmetric,
         )
 
@@ -120,22 +166,27 @@ def batch_loss(
         # What each modality says alone; a product that lacks it in this step does not count.
         loss = loss + numbers.single * contrast(1, counts * ~lacks_text.squeeze(1))
         loss = loss + numbers.single * contrast(2, counts * ~lacks_image.squeeze(1))
-    if numbers.titles:
-        named = fusion.query(text, text, nothing)[2]
+    if named is not None:
         same = item.unsqueeze(1) == item.unsqueeze(0)
-        there = (~lacks_image).squeeze(1).to(text.dtype)
+        there = (~lacks_image).squeeze(1).to(named.dtype)
         loss = loss + numbers.titles * nt_xent(named, offered[2], temperature, masked=same, weights=there)
     return loss
 
 
-def _hard(fusion: Fusion, data: Features, query: Tensor) -> tuple[Tensor, ...] | None:
-    """The vectors of each query's hard negatives, float32 [B, h, d] three times; None for none at all.
+def _lacks(numbers: Training, drop: Tensor) -> tuple[Tensor, Tensor]:
+    """Which products go without their text and which without their picture, bool [B, 1] each."""
+    lacks_image = drop[:, 1:] < numbers.modality_dropout
+    return (drop[:, :1] < numbers.modality_dropout / 2) & ~lacks_image, lacks_image
+
+
+def _hard(fusion: Fusion, data: Features, query: Tensor) -> tuple[Tensor, ...]:
+    """The vectors of each query's hard negatives, float32 [B, h, d] three times, or nothing.
 
     A query that has fewer than the others is filled up with zero rows: cosine 0, as good as far away.
     """
     wanted = data.negatives[query]
     if not wanted.shape[1]:
-        return None
+        return ()
     flat = wanted.clamp(min=0).flatten()
     vectors = fusion.item(data.item_text[flat], data.item_image[flat])
     there = (wanted >= 0).unsqueeze(2)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from . import fusions
+from . import distributed, fusions
 from .architecture import Architecture
 from .errors import TrainingError
 from .loop import Trained, train
@@ -48,8 +48,12 @@ def run(
     if described.exists() and json.loads(described.read_text(encoding="utf-8")) != architecture.data:
         raise TrainingError(f"expected {out} to be empty or this training, got another; name another folder")
     described.write_text(json.dumps(architecture.data, indent=2) + "\n", encoding="utf-8")
-    data = features(architecture, read_products(catalogue, image_root), read_pairs(pairs), say)
-    trained = train(fusion, data, numbers, folder=out, say=lambda line: evaluated(line, numbers.steps))
-    weights = {name: value.detach().cpu().contiguous() for name, value in trained.fusion.state_dict().items()}
-    save_file(weights, out / WEIGHTS)
+    with distributed.group():
+        with distributed.first():  # the towers' exports and features are written once and read by all
+            data = features(architecture, read_products(catalogue, image_root), read_pairs(pairs), say)
+        trained = train(fusion, data, numbers, folder=out, say=lambda line: evaluated(line, numbers.steps))
+        if distributed.rank() == 0:
+            state = trained.fusion.state_dict()
+            weights = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+            save_file(weights, out / WEIGHTS)
     return trained
