@@ -58,22 +58,29 @@ class Channel(Generic[T]):
         Empty means the end, or, without `wait`, that nothing came within `linger`.
         """
         with self._changed:
+            self._await(most, linger, wait)
+            # Another reader may have taken what this one lingered for; that is not the end.
             while wait and not self._items and self._writers:
-                self._check()
-                self._changed.wait()
-            deadline = time.monotonic() + linger
-            while len(self._items) < min(most, self._count) and self._writers and not self._crowded():
-                self._check()
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    break
-                self._changed.wait(left)
+                self._await(most, linger, wait)
             self._check()
             self._clock()
             taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
             self._held -= sum(weight for _, weight in taken)
             self._changed.notify_all()
             return [item for item, _ in taken]
+
+    def _await(self, most: int, linger: float, wait: bool) -> None:
+        """With the lock: wait for the first item, then for more of them."""
+        while wait and not self._items and self._writers:
+            self._check()
+            self._changed.wait()
+        deadline = time.monotonic() + linger
+        while len(self._items) < min(most, self._count) and self._writers and not self._crowded():
+            self._check()
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self._changed.wait(left)
 
     def close(self) -> None:
         """One writer is done."""

@@ -170,3 +170,27 @@ def test_patience_ends_with_the_command_to_go_on() -> None:
         "expected Triton at x to answer within 0 s, got no answer; what is in stays in, go on with: "
         "mmsearch ingest c.jsonl"
     )
+
+
+def test_a_reader_whose_item_another_took_goes_on_reading() -> None:
+    channel: Channel[int] = Channel(8)
+    channel.opened(1)
+    taken: list[list[int]] = []
+
+    def read() -> None:
+        while items := channel.get(4, 0.05):
+            taken.append(items)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for number in range(4):
+        channel.put(number)
+        # Long enough for all three to have lingered for the one item.
+        time.sleep(0.15)
+        assert all(reader.is_alive() for reader in readers)
+    channel.close()
+    for reader in readers:
+        reader.join(10)
+        assert not reader.is_alive()
+    assert sorted(number for items in taken for number in items) == [0, 1, 2, 3]
