@@ -30,17 +30,27 @@ if not low <= report[name] <= high:
     sys.exit(f"demo-large: expected {name} from {low} to {high}, got {report[name]}")
 ' "$folder/report.json" "$@"
 }
+# Products whose picture took too long the last time; where the machine is quicker now, it is filled in.
+slow() {
+    python -c '
+import json, os, urllib.request
+url = os.environ.get("MMSEARCH_OPENSEARCH", "http://127.0.0.1:9200") + "/clipart/_count?q=ingest.image_error:too_slow"
+print(json.load(urllib.request.urlopen(url))["count"])
+'
+}
 lines=$(wc -l < "$catalogue")
 ingest "$catalogue"
 expect indexed "$lines" "$lines"
+late=$(slow)
 ingest "$catalogue"
-expect encoded 0 0
-expect unchanged "$lines" "$lines"
+expect encoded 0 "$late"
+expect unchanged $((lines - late)) "$lines"
+late=$(slow)
 edited="$folder/edited.jsonl"
 awk 'NR % 100 == 1 { sub(/"title": "/, "\"title\": \"edited " '"$(date +%s)"' " ") } { print }' "$catalogue" > "$edited"
 changed=$(( (lines + 99) / 100 ))
 ingest "$edited"
-expect encoded "$changed" "$changed"
+expect encoded "$changed" $((changed + late))
 printf '\n%s products, %s of them edited:\n' "$lines" "$changed"
 printf '  first      %s\n  again      %s\n  edited     %s\n' "${figures[@]}"
 printf 'The servers stay up; to stop them: .venv/bin/mmsearch down\n'
