@@ -10,20 +10,22 @@ run() { printf '\n\033[1m$ %s\033[0m\n' "$*" >&2; "$@"; }
 
 declare -A trained=([3tmm]=3tmm_gated [4tmm]=4tmm_gated)
 
-work=build/evaluate
+# Trainings and indices of another size are others: they keep their own names.
+name_of=evaluate${QUERIES:+-$QUERIES}
+work=build/$name_of
 mkdir -p "$work"
 run mmsearch models build
 run mmsearch up
 run python -m mmsearch.evaluate.demo "$work" ${QUERIES:-}
 for set in openclipart furniture; do
-    run mmsearch ingest "$work/$set/catalog.jsonl" --index "evaluate-$set-untrained" --on-bad-image text-only
+    run mmsearch ingest "$work/$set/catalog.jsonl" --index "$name_of-$set-untrained" --on-bad-image text-only
 done
 for name in 3tmm 4tmm; do
     run mmsearch train "${trained[$name]}" --out "$work/trained/$name" \
         --catalog "$work/openclipart/training/catalog.jsonl" --pairs "$work/openclipart/training/pairs.jsonl"
     run mmsearch models deploy "$work/trained/$name"
     for set in openclipart furniture; do
-        run mmsearch ingest "$work/$set/catalog.jsonl" --index "evaluate-$set-$name" \
+        run mmsearch ingest "$work/$set/catalog.jsonl" --index "$name_of-$set-$name" \
             --vectors embedding,text_embedding --on-bad-image text-only
     done
 done
@@ -35,11 +37,11 @@ rrf='{"query": {"hybrid": {"queries": [
   "fusion": {"combination": {"technique": "rrf"}}, "pagination_depth": 100}}}'
 for set in openclipart furniture; do
     folder=$work/$set
-    export MMSEARCH_INDEX=evaluate-$set-4tmm
+    export MMSEARCH_INDEX=$name_of-$set-4tmm
     run mmsearch tune --judgments "$folder/judgments.jsonl" --leg bm25=lexical --leg text --leg fused=neural \
         --out "$folder/tuned.json"
     run mmsearch evaluate --judgments "$folder/judgments.jsonl" \
-        --system bm25=lexical --system text --system "untrained@evaluate-$set-untrained=neural" --system "3tmm@evaluate-$set-3tmm=neural" \
+        --system bm25=lexical --system text --system "untrained@$name_of-$set-untrained=neural" --system "3tmm@$name_of-$set-3tmm=neural" \
         --system 4tmm=neural --system "rrf=$rrf" --system hybrid --system "tuned=$folder/tuned.json" \
         --baseline text \
         --measure ndcg@10 --measure 'recall(exact)@10' --measure 'recall(exact)@100' --measure mrr \
