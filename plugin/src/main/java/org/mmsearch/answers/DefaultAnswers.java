@@ -1,19 +1,17 @@
 package org.mmsearch.answers;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 
+import org.mmsearch.RequestIndices;
 import org.opensearch.action.ActionRequest;
 import org.opensearch.action.get.GetRequest;
 import org.opensearch.action.get.MultiGetRequest;
-import org.opensearch.action.search.SearchContextId;
 import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.support.ActionFilter;
 import org.opensearch.action.support.ActionFilterChain;
 import org.opensearch.action.support.ActionRequestMetadata;
-import org.opensearch.action.support.IndicesOptions;
 import org.opensearch.cluster.ClusterState;
 import org.opensearch.cluster.metadata.IndexMetadata;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
@@ -23,11 +21,9 @@ import org.opensearch.core.action.ActionListener;
 import org.opensearch.core.action.ActionResponse;
 import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.index.Index;
-import org.opensearch.core.index.shard.ShardId;
 import org.opensearch.rest.RestHeaderDefinition;
 import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.tasks.Task;
-import org.opensearch.transport.RemoteClusterAware;
 
 /**
  * Leaves vectors out of answers that did not ask for them, since nobody reads them and they are most of the bytes.
@@ -42,7 +38,7 @@ public final class DefaultAnswers implements ActionFilter {
 
     private final ThreadContext context;
     private final ClusterService cluster;
-    private final IndexNameExpressionResolver resolver;
+    private final RequestIndices indices;
     private final NamedWriteableRegistry registry;
     private final VectorPaths paths = new VectorPaths();
 
@@ -60,7 +56,7 @@ public final class DefaultAnswers implements ActionFilter {
     ) {
         this.context = context;
         this.cluster = cluster;
-        this.resolver = resolver;
+        this.indices = new RequestIndices(cluster::state, resolver);
         this.registry = registry;
     }
 
@@ -101,12 +97,12 @@ public final class DefaultAnswers implements ActionFilter {
                 }
             }
             case GetRequest get when get.fetchSourceContext() == null && get.storedFields() == null -> get.fetchSourceContext(
-                SearchSources.without(vectors(indices(get.index())), null)
+                SearchSources.without(vectors(indices.known(get.index())), null)
             );
             case MultiGetRequest gets -> {
                 for (MultiGetRequest.Item item : gets.getItems()) {
                     if (item.fetchSourceContext() == null && item.storedFields() == null) {
-                        item.fetchSourceContext(SearchSources.without(vectors(indices(item.index())), null));
+                        item.fetchSourceContext(SearchSources.without(vectors(indices.known(item.index())), null));
                     }
                 }
             }
@@ -117,22 +113,8 @@ public final class DefaultAnswers implements ActionFilter {
     }
 
     private Index[] indices(SearchRequest search) {
-        if (search.pointInTimeBuilder() != null) {
-            SearchContextId pit = SearchContextId.decode(registry, search.pointInTimeBuilder().getId());
-            return pit.shards().keySet().stream().map(ShardId::getIndex).distinct().toArray(Index[]::new);
-        }
-        return indices(search.indices());
-    }
-
-    /** What the names mean here; names that mean nothing are the search's own error to report. */
-    private Index[] indices(String... names) {
-        String[] local = Arrays.stream(names)
-            .filter(name -> name != null && name.indexOf(RemoteClusterAware.REMOTE_CLUSTER_INDEX_SEPARATOR) < 0)
-            .toArray(String[]::new);
-        if (local.length == 0 && names.length > 0) {
-            return Index.EMPTY_ARRAY;
-        }
-        return resolver.concreteIndices(cluster.state(), IndicesOptions.lenientExpandHidden(), true, local);
+        Index[] pointInTime = RequestIndices.pointInTime(search, registry);
+        return pointInTime == null ? indices.known(search.indices()) : pointInTime;
     }
 
     private List<String> vectors(Index[] indices) {

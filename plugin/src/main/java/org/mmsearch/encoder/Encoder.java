@@ -1,6 +1,5 @@
 package org.mmsearch.encoder;
 
-import java.net.http.HttpClient;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -31,14 +30,14 @@ public final class Encoder {
     private volatile TritonOptions options;
 
     /**
-     * @param http the client; its own executor may run its steps where they are asked for
+     * @param http the client
      * @param headers sent with every call, for instance the token
      * @param cacheBytes the most heap that remembered vectors take; 0 remembers none
      * @param timer ends the waits
      * @param executor goes on with the searches when their vectors have come
      */
     public Encoder(
-        HttpClient http,
+        Http http,
         Map<String, String> headers,
         TritonOptions options,
         long cacheBytes,

@@ -1,16 +1,17 @@
 package org.mmsearch.encoder;
 
-import java.net.http.HttpClient;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.Map;
-
-import javax.net.ssl.SSLContext;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ThreadFactory;
 
 import org.mmsearch.stats.EncoderStats;
 import org.opensearch.common.settings.ClusterSettings;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.common.unit.TimeValue;
+import org.opensearch.common.util.concurrent.OpenSearchExecutors;
 import org.opensearch.core.common.settings.SecureString;
 import org.opensearch.threadpool.ExecutorBuilder;
 import org.opensearch.threadpool.ScalingExecutorBuilder;
@@ -22,36 +23,31 @@ public final class EncoderService implements AutoCloseable {
 
     /** The thread pool on which searches go on when their vectors have come. */
     public static final String POOL = "mmsearch";
+    /** The one thread that reads the answers of Triton. */
+    public static final String THREAD = "mmsearch_http";
 
-    private final HttpClient http;
+    private final Http http;
     private final Encoder encoder;
 
     /** @param config the node's config folder, under which the certificates lie */
     public EncoderService(Settings settings, ClusterSettings dynamic, Path config, ThreadPool threads, EncoderStats stats) {
-        HttpClient.Builder builder = HttpClient.newBuilder()
-            // Triton speaks 1.1; asking for 2 would cost an upgrade header with every call.
-            .version(HttpClient.Version.HTTP_1_1)
-            .followRedirects(HttpClient.Redirect.NEVER)
-            .connectTimeout(Duration.ofMillis(EncoderSettings.CONNECT_TIMEOUT.get(settings).millis()))
-            // Its own steps neither block nor take long, and each hop between threads costs more than they do: they run where
-            // they are asked for, on the caller's thread and the client's selector. Answers go on in the pool.
-            .executor(Runnable::run);
-        SSLContext tls = TritonTls.context(settings, config);
-        http = (tls == null ? builder : builder.sslContext(tls)).build();
+        Timer timer = (millis, task) -> {
+            Scheduler.ScheduledCancellable due = threads.schedule(
+                task,
+                TimeValue.timeValueMillis(millis),
+                ThreadPool.Names.SAME
+            );
+            return due::cancel;
+        };
+        Executor executor = threads.executor(POOL);
+        http = http(settings, config, timer, executor);
         encoder = new Encoder(
             http,
             token(settings),
             EncoderSettings.options(settings),
             EncoderSettings.CACHE_SIZE.get(settings).getBytes(),
-            (millis, task) -> {
-                Scheduler.ScheduledCancellable due = threads.schedule(
-                    task,
-                    TimeValue.timeValueMillis(millis),
-                    ThreadPool.Names.SAME
-                );
-                return due::cancel;
-            },
-            threads.executor(POOL),
+            timer,
+            executor,
             stats
         );
         dynamic.addSettingsUpdateConsumer(
@@ -73,12 +69,31 @@ public final class EncoderService implements AutoCloseable {
 
     @Override
     public void close() {
-        http.shutdownNow();
+        http.close();
+    }
+
+    private static Http http(Settings settings, Path config, Timer timer, Executor executor) {
+        long connectMillis = EncoderSettings.CONNECT_TIMEOUT.get(settings).millis();
+        SecureHttp secure = new SecureHttp(connectMillis, TritonTls.context(settings, config));
+        try {
+            ThreadFactory thread = OpenSearchExecutors.daemonThreadFactory(settings, THREAD);
+            return Http.bySchemes(new PlainHttp(connectMillis, timer, executor, thread), secure);
+        } catch (IOException e) {
+            throw new UncheckedIOException("the client that calls Triton cannot be opened", e);
+        }
     }
 
     private static Map<String, String> token(Settings settings) {
         try (SecureString token = EncoderSettings.TOKEN.get(settings)) {
-            return token.length() == 0 ? Map.of() : Map.of(EncoderSettings.TOKEN_HEADER.get(settings), token.toString());
+            String header = EncoderSettings.TOKEN_HEADER.get(settings);
+            // Each would let a setting write lines of its own into a request.
+            if (header.matches("[!#$%&'*+.^_`|~0-9A-Za-z-]+") == false) {
+                throw new IllegalArgumentException(EncoderSettings.TOKEN_HEADER.getKey() + " must be a header's name, got [" + header + "]");
+            }
+            if (token.chars().anyMatch(c -> c < ' ' || c > '~')) {
+                throw new IllegalArgumentException(EncoderSettings.TOKEN.getKey() + " must be one line of printable ASCII, and is not");
+            }
+            return token.length() == 0 ? Map.of() : Map.of(header, token.toString());
         }
     }
 }

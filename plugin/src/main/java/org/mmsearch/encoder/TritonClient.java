@@ -1,13 +1,9 @@
 package org.mmsearch.encoder;
 
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -22,11 +18,9 @@ import org.mmsearch.stats.EncoderStats;
  */
 final class TritonClient {
 
-    // Far more than the largest vector with its header, and little enough to be harmless.
-    private static final int MAX_ANSWER_BYTES = 1 << 20;
     private static final long FIRST_BACKOFF_MILLIS = 5;
 
-    private final HttpClient http;
+    private final Http http;
     private final Map<String, String> headers;
     private final TritonEndpoints endpoints;
     private final Supplier<TritonOptions> options;
@@ -39,7 +33,7 @@ final class TritonClient {
      * @param executor runs what follows an answer
      */
     TritonClient(
-        HttpClient http,
+        Http http,
         Map<String, String> headers,
         TritonEndpoints endpoints,
         Supplier<TritonOptions> options,
@@ -75,7 +69,7 @@ final class TritonClient {
         private final Set<TritonEndpoint> tried = new HashSet<>();
         private final AtomicBoolean ended = new AtomicBoolean();
         private volatile boolean timedOut;
-        private volatile CompletableFuture<HttpResponse<byte[]>> exchange;
+        private volatile Http.Exchange exchange;
         private int retries;
 
         private Call(EncoderModel model, InferRequest request, BiConsumer<float[], EncoderException> done) {
@@ -95,7 +89,10 @@ final class TritonClient {
             if (ended.compareAndSet(false, true) == false) {
                 return false;
             }
-            cancel(exchange);
+            Http.Exchange carries = exchange;
+            if (carries != null) {
+                carries.abort();
+            }
             return true;
         }
 
@@ -119,34 +116,27 @@ final class TritonClient {
             endpoint.inFlight.incrementAndGet();
             stats.called();
             long begin = System.nanoTime();
-            CompletableFuture<HttpResponse<byte[]>> sent = http.sendAsync(
-                httpRequest(endpoint),
-                info -> new LimitedBody(MAX_ANSWER_BYTES)
-            );
+            Http.Exchange sent = http.post(endpoint.resolve(model.path()), headers(), request.body(), (reply, error) -> {
+                endpoint.inFlight.decrementAndGet();
+                stats.call.record(System.nanoTime() - begin);
+                // The one hop: off the client's selector, which must go on reading other answers.
+                executor.execute(() -> answered.accept(endpoint, reply, error));
+            });
             exchange = sent;
             if (ended.get()) {
                 // The abort came before there was an exchange to close.
-                cancel(sent);
+                sent.abort();
             }
-            sent.whenComplete((response, error) -> {
-                endpoint.inFlight.decrementAndGet();
-                stats.call.record(System.nanoTime() - begin);
-                Throwable cause = error instanceof CompletionException e ? e.getCause() : error;
-                // The one hop: off the client's selector, which must go on reading other answers.
-                executor.execute(() -> answered.accept(endpoint, response, cause));
-            });
         }
 
-        private HttpRequest httpRequest(TritonEndpoint endpoint) {
-            HttpRequest.Builder builder = HttpRequest.newBuilder(endpoint.resolve(model.path()))
-                .header("Content-Type", "application/octet-stream")
-                .header(InferRequest.HEADER_LENGTH, Integer.toString(request.headerLength()))
-                .POST(HttpRequest.BodyPublishers.ofByteArray(request.body()));
-            headers.forEach(builder::header);
-            return builder.build();
+        private Map<String, String> headers() {
+            Map<String, String> all = new HashMap<>(headers);
+            all.put("Content-Type", "application/octet-stream");
+            all.put(InferRequest.HEADER_LENGTH, Integer.toString(request.headerLength()));
+            return all;
         }
 
-        private void answered(TritonEndpoint endpoint, HttpResponse<byte[]> response, Throwable error) {
+        private void answered(TritonEndpoint endpoint, HttpReply reply, Throwable error) {
             TritonOptions now = options.get();
             if (ended.get()) {
                 if (timedOut) {
@@ -159,12 +149,12 @@ final class TritonClient {
             float[] vector = null;
             EncoderException failure = null;
             try {
-                vector = read(endpoint, response, error);
+                vector = read(endpoint, reply, error);
             } catch (EncoderException e) {
                 failure = e;
             }
             verdict(endpoint, failure, now);
-            if (failure != null && repeatable(response, error) && retries < now.retries()) {
+            if (failure != null && repeatable(reply, error) && retries < now.retries()) {
                 retries++;
                 stats.retried();
                 repeat(now);
@@ -198,31 +188,27 @@ final class TritonClient {
         private void probe(TritonEndpoint endpoint, TritonOptions now) {
             Call copy = new Call(model, request, (vector, failure) -> {});
             Runnable stop = timer.schedule(now.timeoutMillis(), () -> copy.abort(true));
-            copy.send(endpoint, (there, response, error) -> {
+            copy.send(endpoint, (there, reply, error) -> {
                 stop.run();
                 copy.retries = Integer.MAX_VALUE;
-                copy.answered(there, response, error);
+                copy.answered(there, reply, error);
             });
         }
 
-        private float[] read(TritonEndpoint endpoint, HttpResponse<byte[]> response, Throwable error) {
+        private float[] read(TritonEndpoint endpoint, HttpReply reply, Throwable error) {
             if (error != null) {
                 throw TritonFailure.of(endpoint.root, error);
             }
-            if (response.statusCode() != 200) {
-                throw TritonFailure.of(endpoint.root, model, response);
+            if (reply.status() != 200) {
+                throw TritonFailure.of(endpoint.root, model, reply);
             }
-            return InferReply.vector(
-                model,
-                response.body(),
-                response.headers().firstValue(InferRequest.HEADER_LENGTH).orElse(null)
-            );
+            return InferReply.vector(model, reply.body(), reply.header(InferRequest.HEADER_LENGTH));
         }
     }
 
     @FunctionalInterface
     private interface Answered {
-        void accept(TritonEndpoint endpoint, HttpResponse<byte[]> response, Throwable error);
+        void accept(TritonEndpoint endpoint, HttpReply reply, Throwable error);
     }
 
     private static void verdict(TritonEndpoint endpoint, EncoderException failure, TritonOptions now) {
@@ -236,9 +222,9 @@ final class TritonClient {
         }
     }
 
-    private static boolean repeatable(HttpResponse<byte[]> response, Throwable error) {
-        if (response != null) {
-            return response.statusCode() == 429 || response.statusCode() == 503;
+    private static boolean repeatable(HttpReply reply, Throwable error) {
+        if (reply != null) {
+            return reply.status() == 429 || reply.status() == 503;
         }
         return TritonFailure.lostConnection(error);
     }
@@ -256,11 +242,5 @@ final class TritonClient {
                 + " times in a row and is tried again in " + Math.max(0, wait) + " ms; start it, or correct "
                 + EncoderSettings.ENDPOINTS.getKey()
         );
-    }
-
-    private static void cancel(CompletableFuture<?> exchange) {
-        if (exchange != null) {
-            exchange.cancel(true);
-        }
     }
 }

@@ -3,7 +3,6 @@ package org.mmsearch.encoder;
 import java.io.IOException;
 import java.net.ProtocolException;
 import java.net.URI;
-import java.net.http.HttpResponse;
 import java.nio.channels.UnresolvedAddressException;
 
 import javax.net.ssl.SSLException;
@@ -16,7 +15,7 @@ final class TritonFailure {
     /** Of an exchange that gave no answer. */
     static EncoderException of(URI root, Throwable error) {
         String said = error.getMessage() == null ? error.getClass().getSimpleName() : error.getMessage();
-        if (error instanceof ProtocolException || error instanceof LimitedBody.TooLong) {
+        if (error instanceof ProtocolException || error instanceof HttpReply.TooLong) {
             return new EncoderException(
                 EncoderFailure.BAD_ANSWER,
                 "what listens at " + root + " does not speak as Triton does: " + said + "; correct "
@@ -34,9 +33,9 @@ final class TritonFailure {
     }
 
     /** Of an answer with another status than 200. */
-    static EncoderException of(URI root, EncoderModel model, HttpResponse<byte[]> response) {
-        int status = response.statusCode();
-        String said = InferReply.error(response.body());
+    static EncoderException of(URI root, EncoderModel model, HttpReply reply) {
+        int status = reply.status();
+        String said = InferReply.error(reply.body());
         return switch (status) {
             case 400, 413 -> new EncoderException(
                 EncoderFailure.INPUT,
@@ -63,7 +62,7 @@ final class TritonFailure {
 
     /** Whether the connection could not be made or broke, so that the call may be made again. */
     static boolean lostConnection(Throwable error) {
-        if (error instanceof ProtocolException || error instanceof LimitedBody.TooLong || error instanceof SSLException) {
+        if (error instanceof ProtocolException || error instanceof HttpReply.TooLong || error instanceof SSLException) {
             return false;
         }
         return error instanceof UnresolvedAddressException || error instanceof IOException;

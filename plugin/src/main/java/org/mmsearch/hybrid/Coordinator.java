@@ -1,5 +1,7 @@
 package org.mmsearch.hybrid;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -12,8 +14,11 @@ import org.opensearch.cluster.ClusterState;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
 import org.opensearch.cluster.service.ClusterService;
 import org.opensearch.common.SetOnce;
+import org.opensearch.common.io.stream.BytesStreamOutput;
 import org.opensearch.core.action.ActionListener;
+import org.opensearch.core.common.io.stream.NamedWriteableAwareStreamInput;
 import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
+import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.index.query.MatchNoneQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryCoordinatorContext;
@@ -113,19 +118,35 @@ final class Coordinator {
     }
 
     /** The legs with the hybrid's filter in each, before the nearest neighbours are chosen rather than after. */
-    private static List<QueryBuilder> pushed(List<QueryBuilder> queries, QueryBuilder filter) {
+    private List<QueryBuilder> pushed(List<QueryBuilder> queries, QueryBuilder filter) {
         List<QueryBuilder> legs = new ArrayList<>(queries.size());
         for (QueryBuilder query : queries) {
+            if (filter == null && query.queryName() == null) {
+                legs.add(query);
+                continue;
+            }
             // A leg's name stands for its window, not for a second run of its query.
-            float boost = query.boost();
-            QueryBuilder leg = filter == null ? query : query.filter(filter);
-            if (leg != query && leg.getClass() == query.getClass()) {
+            QueryBuilder own = copy(query).queryName(null);
+            float boost = own.boost();
+            QueryBuilder leg = filter == null ? own : own.filter(filter);
+            if (leg != own && leg.getClass() == own.getClass()) {
                 // k-NN drops the boost when it takes a filter in.
                 leg.boost(boost);
             }
-            query.queryName(null);
-            legs.add(leg.queryName(null));
+            legs.add(leg);
         }
         return legs;
+    }
+
+    /** The same query anew: the caller's may be sent again, and a bool takes a filter into itself. */
+    private QueryBuilder copy(QueryBuilder query) {
+        try (BytesStreamOutput out = new BytesStreamOutput()) {
+            out.writeNamedWriteable(query);
+            try (StreamInput in = new NamedWriteableAwareStreamInput(out.bytes().streamInput(), registry)) {
+                return in.readNamedWriteable(QueryBuilder.class);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException("a leg of [" + clause.name() + "] cannot be copied", e);
+        }
     }
 }

@@ -3,6 +3,7 @@ package org.mmsearch.hybrid;
 import java.util.Map;
 import java.util.Set;
 
+import org.mmsearch.RequestIndices;
 import org.opensearch.action.search.SearchContextId;
 import org.opensearch.action.search.SearchRequest;
 import org.opensearch.cluster.ClusterState;
@@ -33,7 +34,7 @@ record SearchTarget(Index[] indices, ShardId only) {
             SearchContextId pit = SearchContextId.decode(registry, request.pointInTimeBuilder().getId());
             Set<ShardId> shards = pit.shards().keySet();
             boolean filtered = pit.aliasFilter().values().stream().anyMatch(filter -> filter.getQueryBuilder() != null);
-            Index[] indices = shards.stream().map(ShardId::getIndex).distinct().toArray(Index[]::new);
+            Index[] indices = RequestIndices.pointInTime(request, registry);
             return new SearchTarget(indices, shards.size() == 1 && filtered == false ? shards.iterator().next() : null);
         }
         Index[] indices = resolver.concreteIndices(state, request);

@@ -4,18 +4,15 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 
+import org.mmsearch.RequestIndices;
 import org.mmsearch.SameIndices;
 import org.mmsearch.encoder.EncoderModel;
 import org.opensearch.action.IndicesRequest;
-import org.opensearch.action.search.SearchContextId;
-import org.opensearch.action.search.SearchRequest;
 import org.opensearch.cluster.ClusterState;
 import org.opensearch.cluster.metadata.IndexMetadata;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
 import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.index.Index;
-import org.opensearch.core.index.shard.ShardId;
-import org.opensearch.transport.RemoteClusterAware;
 
 /** Finds which encoder a vector field belongs to, from the mappings of all the indices that a request goes to. */
 public final class FieldEncoders {
@@ -24,6 +21,7 @@ public final class FieldEncoders {
 
     private final Supplier<ClusterState> state;
     private final IndexNameExpressionResolver resolver;
+    private final RequestIndices resolved;
     // Reading a mapping means unpacking and parsing it: once per index and version of its mapping.
     private final Map<String, Remembered> remembered = new ConcurrentHashMap<>();
 
@@ -33,6 +31,7 @@ public final class FieldEncoders {
     public FieldEncoders(Supplier<ClusterState> state, IndexNameExpressionResolver resolver) {
         this.state = state;
         this.resolver = resolver;
+        this.resolved = new RequestIndices(state, resolver);
     }
 
     /**
@@ -89,19 +88,19 @@ public final class FieldEncoders {
 
     /** The indices that a request goes to, aliases resolved. */
     Index[] indices(IndicesRequest request, NamedWriteableRegistry registry) {
-        if (request instanceof SearchRequest search && search.pointInTimeBuilder() != null) {
-            SearchContextId pit = SearchContextId.decode(registry, search.pointInTimeBuilder().getId());
-            return pit.shards().keySet().stream().map(ShardId::getIndex).distinct().toArray(Index[]::new);
+        Index[] pointInTime = RequestIndices.pointInTime(request, registry);
+        if (pointInTime != null) {
+            return pointInTime;
         }
         for (String name : request.indices() == null ? new String[0] : request.indices()) {
-            if (name.indexOf(RemoteClusterAware.REMOTE_CLUSTER_INDEX_SEPARATOR) >= 0 && name.startsWith("<") == false) {
+            if (RequestIndices.remote(name)) {
                 throw new IllegalArgumentException(
                     "the encoder of [" + name + "] is not known here: a query is encoded for the indices of its own cluster;"
                         + " ask the other cluster itself"
                 );
             }
         }
-        return resolver.concreteIndices(state.get(), request);
+        return resolved.of(request, registry);
     }
 
     private VectorFields fields(IndexMetadata index) {

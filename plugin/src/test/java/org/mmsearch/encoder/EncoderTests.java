@@ -1,16 +1,16 @@
 package org.mmsearch.encoder;
 
+import java.io.IOException;
 import java.net.ServerSocket;
 import java.net.URI;
-import java.net.http.HttpClient;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -31,7 +31,7 @@ public class EncoderTests extends OpenSearchTestCase {
     private final EncoderStats stats = new EncoderStats();
     private ExecutorService executor;
     private ScheduledExecutorService scheduler;
-    private HttpClient http;
+    private Http http;
     private StubTriton triton;
 
     @Override
@@ -39,19 +39,23 @@ public class EncoderTests extends OpenSearchTestCase {
         super.setUp();
         executor = Executors.newFixedThreadPool(4);
         scheduler = Executors.newSingleThreadScheduledExecutor();
-        http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).executor(Runnable::run).connectTimeout(Duration.ofMillis(500)).build();
+        http = http(timer(), executor);
         triton = new StubTriton();
     }
 
     @Override
     public void tearDown() throws Exception {
         triton.close();
-        http.shutdownNow();
-        http.awaitTermination(Duration.ofSeconds(5));
+        http.close();
         scheduler.shutdownNow();
         executor.shutdown();
         assertTrue(executor.awaitTermination(5, TimeUnit.SECONDS));
         super.tearDown();
+    }
+
+    /** The client under test. */
+    Http http(Timer timer, Executor executor) throws IOException {
+        return new PlainHttp(500, timer, executor, Thread.ofPlatform().daemon().name("http-client").factory());
     }
 
     public void testRequestAtTheWire() throws Exception {
@@ -345,9 +349,13 @@ public class EncoderTests extends OpenSearchTestCase {
     }
 
     private Encoder encoder(TritonOptions options, long cacheBytes) {
-        return new Encoder(http, Map.of("Authorization", "secret"), options, cacheBytes, (millis, task) -> {
+        return new Encoder(http, Map.of("Authorization", "secret"), options, cacheBytes, timer(), executor, stats);
+    }
+
+    private Timer timer() {
+        return (millis, task) -> {
             ScheduledFuture<?> due = scheduler.schedule(task, millis, TimeUnit.MILLISECONDS);
             return () -> due.cancel(false);
-        }, executor, stats);
+        };
     }
 }

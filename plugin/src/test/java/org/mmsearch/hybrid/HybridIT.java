@@ -5,12 +5,15 @@ import java.util.List;
 import java.util.Map;
 
 import org.mmsearch.MmsearchIT;
+import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.search.SearchResponse;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.common.xcontent.XContentType;
+import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.search.SearchHit;
 import org.opensearch.search.SearchHits;
 import org.opensearch.search.aggregations.bucket.terms.Terms;
+import org.opensearch.search.builder.SearchSourceBuilder;
 
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
@@ -137,6 +140,27 @@ public class HybridIT extends MmsearchIT {
         assertEquals(2, colors.getBucketByKey("red").getDocCount());
         assertEquals(2, colors.getBucketByKey("blue").getDocCount());
         assertNull(colors.getBucketByKey("green"));
+    }
+
+    public void testTheCallersQueriesStayAsTheyAreOnOneShard() {
+        staysAsItIs(1);
+    }
+
+    public void testTheCallersQueriesStayAsTheyAreOnThreeShards() {
+        staysAsItIs(3);
+    }
+
+    private void staysAsItIs(int shards) {
+        products(shards);
+        String bool = "{\"bool\": {\"must\": [{\"match\": {\"title\": \"table\"}}], \"_name\": \"lexical\"}}";
+        QueryBuilder query = asked("products", hybrid(", \"filter\": {\"term\": {\"color\": \"green\"}}", bool, NEAR)).source().query();
+        String before = query.toString();
+        for (int i = 0; i < 2; i++) {
+            SearchResponse response = asker().search(new SearchRequest("products").source(new SearchSourceBuilder().query(query))).actionGet();
+            assertEquals(List.of("e", "f"), ids(response).stream().sorted().toList());
+            assertEquals("lexical", leg(response.getHits().getAt(0), 0).get("name"));
+            assertEquals(before, query.toString());
+        }
     }
 
     public void testNestedInBoolAndFilteredOnOneShard() {

@@ -9,6 +9,7 @@ import java.util.concurrent.TimeUnit;
 
 import org.mmsearch.encoder.EncoderException;
 import org.mmsearch.encoder.EncoderFailure;
+import org.mmsearch.encoder.EncoderService;
 import org.mmsearch.encoder.StubTriton;
 import org.mmsearch.encoder.StubTriton.Behaviour;
 import org.mmsearch.stats.StatsAction;
@@ -195,31 +196,64 @@ public class NeuralFaultsIT extends NeuralIT {
     }
 
     public void testNoSearchThreadWaitsForTriton() throws Exception {
+        createEncoded("shelf", 1, "f1");
+        indexProducts("shelf", 20);
         CountDownLatch latch = hold();
         List<ActionFuture<SearchResponse>> all = new ArrayList<>();
-        for (int i = 0; i < 40; i++) {
-            all.add(client().search(asked("products", NEURAL.replace("a chair", "x".repeat(i + 1)))));
+        // Alone, as a leg that fuses inside one shard, and as a leg by rounds over two: 20 texts each.
+        for (int i = 0; i < 60; i++) {
+            String neural = NEURAL.replace("a chair", "x".repeat(i + 1));
+            String hybrid = neural.replace("{\"query\": ", "{\"query\": {\"hybrid\": {\"queries\": [{\"match\": {\"title\": \"chair\"}}, ")
+                .replaceFirst("}$", "]}}}");
+            String index = i % 3 == 1 ? "shelf" : "products";
+            all.add(client().search(asked(index, i % 3 == 0 ? neural : hybrid)));
         }
-        assertBusy(() -> assertEquals(40, triton.calls.size()));
-        Thread.getAllStackTraces().forEach((thread, stack) -> {
-            if (thread.getName().startsWith("stub-triton")) {
-                return;
-            }
-            for (StackTraceElement frame : stack) {
-                String in = frame.getClassName();
-                boolean ours = in.startsWith("org.mmsearch.") && in.startsWith(NeuralFaultsIT.class.getName()) == false;
-                assertFalse(thread.getName() + " stands in " + frame, ours || in.startsWith("java.net.http."));
-            }
-        });
-        // All the search threads are free: another search is answered meanwhile.
-        assertEquals(20, ask("products", "{\"query\": {\"match_all\": {}}}").getHits().getTotalHits().value());
-        latch.countDown();
+        assertBusy(() -> assertEquals(60, triton.calls.size()));
+        // They are seen to stand still twice: nothing of ours is on any stack but the reader of the answers, which none waits for.
+        for (int look = 0; look < 2; look++) {
+            assertBusy(() -> Thread.getAllStackTraces().forEach(NeuralFaultsIT::assertWaitsForNothingOfOurs));
+        }
+        // All the search threads are free: another search is answered meanwhile, more often than there are threads.
         for (int i = 0; i < 20; i++) {
-            assertEquals("p" + Math.min(19, i + 1), ids(all.get(i).actionGet()).get(0));
+            assertEquals(20, ask("products", "{\"query\": {\"match_all\": {}}}").getHits().getTotalHits().value());
         }
+        latch.countDown();
+        for (int i = 0; i < 60; i++) {
+            List<String> ids = ids(all.get(i).actionGet());
+            String nearest = "p" + Math.min(19, i + 1);
+            // Longer texts lie further round the circle, where no product is.
+            assertTrue(ids + " has " + nearest, i >= 20 || (i % 3 == 0 ? ids.get(0).equals(nearest) : ids.contains(nearest)));
+        }
+    }
+
+    private static void assertWaitsForNothingOfOurs(Thread thread, StackTraceElement[] stack) {
+        if (thread.getName().startsWith("stub-triton") || thread.getName().contains(EncoderService.THREAD)) {
+            return;
+        }
+        for (StackTraceElement frame : stack) {
+            String in = frame.getClassName();
+            boolean ours = in.startsWith("org.mmsearch.") && in.startsWith(NeuralFaultsIT.class.getName()) == false;
+            assertFalse(thread.getName() + " stands in " + frame, ours || in.startsWith("java.net.http.HttpClient"));
+        }
+    }
+
+    /** Clients that go away, as REST cancels their searches: nothing is left under way. */
+    public void testManyCancelledSearchesLeaveNothingInFlight() throws Exception {
+        set(Settings.builder().put("mmsearch.triton.max_in_flight", 20));
+        CountDownLatch latch = hold();
+        List<ActionFuture<SearchResponse>> all = new ArrayList<>();
+        for (int i = 0; i < 100; i++) {
+            all.add(client().search(asked("products", NEURAL.replace("a chair", "y".repeat(i + 1)))));
+        }
+        assertBusy(() -> assertEquals(80, encoder().get("queued")));
+        client().admin().cluster().cancelTasks(new CancelTasksRequest().setActions(SearchAction.NAME)).actionGet();
         for (ActionFuture<SearchResponse> one : all) {
-            one.actionGet();
+            expectThrows(Exception.class, () -> one.actionGet(10, TimeUnit.SECONDS));
         }
+        assertNothingInFlight();
+        assertEquals(0, encoder().get("queued"));
+        latch.countDown();
+        assertBusy(() -> assertEquals("the exchanges are closed", 0, triton.connections()));
     }
 
     public void testStatsTellOfIt() throws Exception {
@@ -250,8 +284,10 @@ public class NeuralFaultsIT extends NeuralIT {
     }
 
     private static void assertNothingInFlight() throws Exception {
-        assertBusy(() -> assertEquals(0, encoder().get("in_flight")), 1, TimeUnit.SECONDS);
-        assertEquals(0, endpoint().get("in_flight"));
+        assertBusy(() -> {
+            assertEquals(0, encoder().get("in_flight"));
+            assertEquals(0, endpoint().get("in_flight"));
+        });
     }
 
     private static Map<?, ?> encoder() {
