@@ -46,7 +46,7 @@ STEPS = (
     Step("evaluation", ("evaluation.py",), ("evaluation",), 3),
     Step("training", ("training.py",), ("training",), 6),
     Step("encoders", ("encoders.py",), ("encoders-latency", "encoders-throughput"), 8),
-    Step("neural", ("neural.py",), ("neural",), 8),
+    Step("neural", ("neural.py",), ("neural", "neural-8-clients", "neural-cpu", "neural-sharing"), 14),
     Step(
         "hybrid",
         ("hybrid.py", "--documents", "50000"),

@@ -9,117 +9,31 @@ own. Without --opensearch a node is started from the checkout's plugin zip, and 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import multiprocessing
 import random
-import socket
 import statistics
-import struct
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from interleaved import measure
-from real_node import Client, median_ms, node
+from hybrid import Wire
+from interleaved import Table, measure
+from real_node import Client, median_ms, node, say
+from stub_encoder import DIMENSION, FINGERPRINT, FORK, PREPARED, StubEncoder, infer, vector_of
 
-DIMENSION = 384
 INDEX = "bench-neural"
-FINGERPRINT = "bench"
+PATH = f"/{INDEX}/_search"
+INFER = "/v2/models/query_encoder/versions/1/infer"
 K = 100
-PREPARED = 64
+CLIENTS = 8
+PROBE_SECONDS = 1.2  # the node reads its own processor time once a second
 
 
-def vector_of(text: str) -> np.ndarray:
-    """The stub's vector for a text: one of PREPARED unit vectors, float32 [DIMENSION]."""
-    slot = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "little") % PREPARED
-    vector = np.random.default_rng(slot).standard_normal(DIMENSION).astype(np.float32)
-    return vector / np.linalg.norm(vector)
-
-
-def answers() -> dict[int, bytes]:
-    """The stub's whole HTTP answers, by slot."""
-    prepared = {}
-    for number in range(10_000):
-        text = f"query {number}"
-        slot = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "little") % PREPARED
-        if slot in prepared:
-            continue
-        data = vector_of(text).astype("<f4").tobytes()
-        name = FINGERPRINT.encode()
-        tail = struct.pack("<I", len(name)) + name
-        outputs = [
-            output("EMBEDDING", "FP32", [1, DIMENSION], len(data)),
-            output("FINGERPRINT", "BYTES", [1, 1], len(tail)),
-        ]
-        head = json.dumps({"model_name": "query_encoder", "outputs": outputs}).encode()
-        body = head + data + tail
-        prepared[slot] = (
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
-            + f"Inference-Header-Content-Length: {len(head)}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-            + body
-        )
-        if len(prepared) == PREPARED:
-            break
-    return prepared
-
-
-def output(name: str, datatype: str, shape: list[int], size: int) -> dict[str, object]:
-    """An output's entry in the answer's header."""
-    return {"name": name, "datatype": datatype, "shape": shape, "parameters": {"binary_data_size": size}}
-
-
-def serve(ready: multiprocessing.Queue[int]) -> None:
-    """The stub: HTTP/1.1 on a free loopback port, a thread a connection."""
-    prepared = answers()
-    server = socket.create_server(("127.0.0.1", 0), backlog=512)
-    ready.put(server.getsockname()[1])
-    while True:
-        connection, _ = server.accept()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=converse, args=(connection, prepared), daemon=True).start()
-
-
-def converse(connection: socket.socket, prepared: dict[int, bytes]) -> None:
-    """Answer one connection's calls until it closes."""
-    buffer = b""
-    while True:
-        while b"\r\n\r\n" not in buffer:
-            part = connection.recv(65536)
-            if not part:
-                return
-            buffer += part
-        head, _, buffer = buffer.partition(b"\r\n\r\n")
-        headers = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
-        length = int(headers[b"content-length"])
-        while len(buffer) < length:
-            buffer += connection.recv(65536)
-        body, buffer = buffer[:length], buffer[length:]
-        at = int(headers[b"inference-header-content-length"])
-        size = struct.unpack_from("<I", body, at)[0]
-        text = body[at + 4 : at + 4 + size]
-        slot = int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "little") % PREPARED
-        connection.sendall(prepared[slot])
-
-
-@contextmanager
-def stub() -> Iterator[int]:
-    """The stub in a process of its own; its port."""
-    ready: multiprocessing.Queue[int] = multiprocessing.Queue()
-    process = multiprocessing.Process(target=serve, args=(ready,), daemon=True)
-    process.start()
-    try:
-        yield ready.get(timeout=30)
-    finally:
-        process.terminate()
-        process.join()
-
-
-def build(client: Client, documents: int) -> None:
+def build(client: Client, documents: int, index: str = INDEX) -> None:
     """The index: random unit vectors, one shard, one segment."""
-    client.connection.request("DELETE", f"/{INDEX}")
+    client.connection.request("DELETE", f"/{index}")
     client.connection.getresponse().read()
     field = {
         "type": "knn_vector",
@@ -142,7 +56,7 @@ def build(client: Client, documents: int) -> None:
             "properties": {"title": {"type": "text"}, "embedding": field},
         },
     }
-    client.call("PUT", f"/{INDEX}", json.dumps(mapping).encode())
+    client.call("PUT", f"/{index}", json.dumps(mapping).encode())
     generator = np.random.default_rng(1)
     for start in range(0, documents, 500):
         rows = generator.standard_normal((min(500, documents - start), DIMENSION)).astype(np.float32)
@@ -150,9 +64,15 @@ def build(client: Client, documents: int) -> None:
         for number, row in enumerate(rows, start):
             document = {"title": f"product {number}", "embedding": [round(float(x), 5) for x in row]}
             lines += [json.dumps({"index": {"_id": str(number)}}), json.dumps(document)]
-        client.call("POST", f"/{INDEX}/_bulk", ("\n".join(lines) + "\n").encode())
-    client.call("POST", f"/{INDEX}/_forcemerge?max_num_segments=1")
-    client.call("POST", f"/{INDEX}/_refresh")
+        client.call("POST", f"/{index}/_bulk", ("\n".join(lines) + "\n").encode())
+    client.call("POST", f"/{index}/_forcemerge?max_num_segments=1")
+    client.call("POST", f"/{index}/_refresh")
+
+
+def settings(client: Client, **values: object) -> None:
+    """Set the plugin's settings; `_` stands for `.`, a value None for the default."""
+    flat = {f"mmsearch.{key.replace('__', '.')}": value for key, value in values.items()}
+    client.call("PUT", "/_cluster/settings", json.dumps({"transient": flat}).encode())
 
 
 def search_body(query: dict[str, object]) -> bytes:
@@ -160,18 +80,175 @@ def search_body(query: dict[str, object]) -> bytes:
     return json.dumps({"size": 10, "_source": ["title"], "query": query}).encode()
 
 
-def infer(text: str) -> tuple[bytes, dict[str, str]]:
-    """The plugin's own request to the encoder: body and headers."""
-    data = text.encode()
-    inputs = [
-        {"name": name, "shape": [1, 1], "datatype": "BYTES", "parameters": {"binary_data_size": 4 + size}}
-        for name, size in (("TEXT", len(data)), ("IMAGE", 0))
-    ]
-    wanted = [{"name": name, "parameters": {"binary_data": True}} for name in ("EMBEDDING", "FINGERPRINT")]
-    head = json.dumps({"inputs": inputs, "outputs": wanted}).encode()
-    body = head + struct.pack("<I", len(data)) + data + struct.pack("<I", 0)
-    length = {"Inference-Header-Content-Length": str(len(head))}
-    return body, {**length, "Content-Type": "application/octet-stream"}
+def knn_body(vector: list[float]) -> bytes:
+    """A raw knn query with its vector as JSON."""
+    return search_body({"knn": {"embedding": {"vector": vector, "k": K}}})
+
+
+def neural_body(text: str) -> bytes:
+    """The clause."""
+    return search_body({"neural": {"embedding": {"query_text": text, "k": K}}})
+
+
+def stock(encoder: Client, search: Client, text: str) -> None:
+    """What a client does without the clause: JSON floats from the encoder, JSON floats into knn."""
+    vector = json.loads(encoder.call("POST", "/embed", json.dumps({"text": text}).encode()))
+    search.call("POST", PATH, knn_body(vector))
+
+
+def fresh_texts(count: int, numbers: Iterator[int]) -> list[str]:
+    """Texts that no one has asked before."""
+    return [f"query {next(numbers)}" for _ in range(count)]
+
+
+def one_client(url: str, triton: StubEncoder, queries: int, rounds: int, warm: int) -> Table:
+    """Latencies of a lone client."""
+    client, encoder = Client(url), Client(triton.url)
+    fresh = iter(range(10**9))
+    draw = random.Random(7)
+    remembered = [f"remembered {i}" for i in range(PREPARED)]
+
+    def timed(bodies: list[bytes]) -> float:
+        return median_ms([lambda b=b: client.call("POST", PATH, b) for b in bodies])
+
+    def bare() -> float:
+        requests = [infer(text) for text in fresh_texts(queries, fresh)]
+        return median_ms([lambda r=r: encoder.call("POST", INFER, r[0], r[1]) for r in requests])
+
+    def knn() -> float:
+        return timed([knn_body(vector_of(text).tolist()) for text in fresh_texts(queries, fresh)])
+
+    # The node's compiler needs thousands of calls before it is as fast as it gets.
+    timed([neural_body(f"warm {i}") for i in range(warm)])
+    knn()
+    timed([neural_body(text) for text in remembered])
+    table = measure(
+        "neural",
+        {
+            "knn": knn,
+            "neural": lambda: timed([neural_body(text) for text in fresh_texts(queries, fresh)]),
+            "remembered": lambda: timed([neural_body(draw.choice(remembered)) for _ in range(queries)]),
+            "bare encoder": bare,
+            "stock shape": lambda: median_ms(
+                [lambda t=t: stock(encoder, client, t) for t in fresh_texts(queries, fresh)]
+            ),
+        },
+        rounds=rounds,
+        unit="ms",
+        warm_up=3,
+    )
+    triples = zip(*(table.figures[arm] for arm in ("neural", "knn", "bare encoder")), strict=True)
+    over = statistics.median(neural - knn - bare for neural, knn, bare in triples)
+    table.figure("neural - knn - bare encoder, ms", over, {"<=": 0.5})
+    table.target("remembered", "knn", at_most=1.05)
+    table.note("The encoder is a stub at the wire; knn carries the same vectors as JSON.")
+    table.note("Stock shape: the client asks the encoder for JSON floats and sends them on in a knn query.")
+    return table
+
+
+def crowd_member(
+    url: str, triton: str, kind: str, count: int, seed: int, start: object, ends: object
+) -> None:
+    """One of many clients: ready, waits for the others, asks."""
+    texts = [f"{kind} {seed} {number}" for number in range(count)]
+    if kind == "stock shape":
+        encoder, client = Client(triton), Client(url)
+        calls: list[Callable[[], object]] = [lambda t=t: stock(encoder, client, t) for t in texts]
+    else:
+        wire = Wire(url, INDEX)
+        bodies = [neural_body(t) if kind == "neural" else knn_body(vector_of(t).tolist()) for t in texts]
+        requests = [wire.request(body) for body in bodies]
+        calls = [lambda r=r: wire.call(r) for r in requests]
+    start.wait()  # type: ignore[attr-defined]
+    begin = time.perf_counter()
+    for call in calls:
+        call()
+    ends.put((begin, time.perf_counter()))  # type: ignore[attr-defined]
+
+
+def node_cpu_ms(client: Client) -> float:
+    """Processor time that the node's process has used, milliseconds."""
+    time.sleep(PROBE_SECONDS)
+    stats = json.loads(client.call("GET", "/_nodes/_local/stats/process"))
+    return float(next(iter(stats["nodes"].values()))["process"]["cpu"]["total_in_millis"])
+
+
+def crowd(url: str, triton: StubEncoder, queries: int, rounds: int) -> tuple[Table, Table]:
+    """Queries a second of CLIENTS clients, and the node's processor time a query in the same runs."""
+    client = Client(url)
+    runs = iter(range(10**6))
+    cpu: list[float] = []
+
+    def run(kind: str) -> float:
+        start = FORK.Barrier(CLIENTS)
+        ends = FORK.Queue()
+        number = next(runs)
+        members = [
+            FORK.Process(
+                target=crowd_member,
+                args=(url, triton.url, kind, queries, number * CLIENTS + i, start, ends),
+            )
+            for i in range(CLIENTS)
+        ]
+        before = node_cpu_ms(client)
+        for member in members:
+            member.start()
+        spans = [ends.get(timeout=300) for _ in members]
+        for member in members:
+            member.join()
+        cpu.append((node_cpu_ms(client) - before) / (CLIENTS * queries))
+        return CLIENTS * queries / (max(end for _, end in spans) - min(begin for begin, _ in spans))
+
+    costs: dict[str, list[float]] = {}
+
+    def arm(kind: str, name: str) -> Callable[[], float]:
+        def both() -> float:
+            rate = run(kind)
+            costs.setdefault(name, []).append(cpu[-1])
+            return rate
+
+        return both
+
+    warm_up = 1
+    names = ("knn", "neural", "stock shape")
+    table = measure(
+        f"neural-{CLIENTS}-clients",
+        {name: arm(name, name) for name in names},
+        rounds=rounds,
+        unit="q/s",
+        warm_up=warm_up,
+    )
+    table.target("neural", "stock shape", at_least=1.5)
+    # The first arm ran twice a round: of its costs, the first of each pair is taken.
+    costs["knn"] = costs["knn"][::2]
+    spent = Table("neural-cpu", "ms", {name: costs[name][warm_up:] for name in names})
+    spent.target("neural", "knn", at_most=1.25)
+    spent.note(f"The node's own processor time a query, at {CLIENTS} clients (official: 1.66 x).")
+    return table, spent
+
+
+def sharing(url: str, triton: StubEncoder) -> Table:
+    """How many calls fifty equal queries make: one after the other, and all at once with the cache off."""
+    client = Client(url)
+    body = neural_body("fifty equal ones")
+    before = triton.calls
+    for _ in range(50):
+        client.call("POST", PATH, body)
+    in_turn = triton.calls - before
+    settings(client, cache__size="0b")
+    triton.behave(delay=0.5)
+    before = triton.calls
+    with ThreadPoolExecutor(50) as pool:
+        connections = [Client(url) for _ in range(50)]
+        for done in [pool.submit(each.call, "POST", PATH, body) for each in connections]:
+            done.result()
+    at_once = triton.calls - before
+    triton.behave()
+    settings(client, cache__size=None)
+    table = Table("neural-sharing", "calls", {"in turn": [in_turn], "at once, no cache": [at_once]})
+    table.figure("calls of 50 equal queries in turn", in_turn, {"<=": 1})
+    table.figure("calls of 50 equal concurrent queries, cache off", at_once, {"<=": 1})
+    return table
 
 
 def main() -> int:
@@ -179,61 +256,20 @@ def main() -> int:
     parser.add_argument("--opensearch", help="a node with the plugin; else one is started")
     parser.add_argument("--documents", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--queries", type=int, default=150, help="per arm and round")
+    parser.add_argument("--queries", type=int, default=150, help="per arm and round, and client")
     parser.add_argument("--warm", type=int, default=5000, help="queries before the first round")
     asked = parser.parse_args()
-    with node(asked.opensearch) as url, stub() as port:
-        triton = f"http://127.0.0.1:{port}"
-        client, encoder = Client(url), Client(triton)
-        settings = {"transient": {"mmsearch.triton.endpoints": [triton]}}
-        client.call("PUT", "/_cluster/settings", json.dumps(settings).encode())
+    with node(asked.opensearch) as url, StubEncoder() as triton:
+        client = Client(url)
+        settings(client, triton__endpoints=[triton.url])
+        say(f"building {INDEX}")
         build(client, asked.documents)
-        path = f"/{INDEX}/_search"
-        fresh = iter(range(10**9))
-        draw = random.Random(7)
-
-        def texts() -> list[str]:
-            return [f"query {next(fresh)}" for _ in range(asked.queries)]
-
-        def knn() -> float:
-            bodies = [search_body(raw(text)) for text in texts()]
-            return median_ms([lambda b=b: client.call("POST", path, b) for b in bodies])
-
-        def raw(text: str) -> dict[str, object]:
-            return {"knn": {"embedding": {"vector": vector_of(text).tolist(), "k": K}}}
-
-        def neural_of(chosen: list[str]) -> float:
-            bodies = [search_body({"neural": {"embedding": {"query_text": text, "k": K}}}) for text in chosen]
-            return median_ms([lambda b=b: client.call("POST", path, b) for b in bodies])
-
-        def bare() -> float:
-            requests = [infer(text) for text in texts()]
-            target = "/v2/models/query_encoder/versions/1/infer"
-            return median_ms([lambda r=r: encoder.call("POST", target, r[0], r[1]) for r in requests])
-
-        remembered = [f"remembered {i}" for i in range(PREPARED)]
-        # The node's compiler needs thousands of calls before its HTTP client is as fast as it gets.
-        neural_of([f"warm {i}" for i in range(asked.warm)])
-        knn()
-        neural_of(remembered)
-        table = measure(
-            "neural",
-            {
-                "knn": knn,
-                "neural": lambda: neural_of(texts()),
-                "remembered": lambda: neural_of([draw.choice(remembered) for _ in range(asked.queries)]),
-                "bare encoder": bare,
-            },
-            rounds=asked.rounds,
-            unit="ms",
-            warm_up=3,
-        )
-        rounds = zip(*(table.figures[arm] for arm in ("neural", "knn", "bare encoder")), strict=True)
-        over = statistics.median(neural - knn - bare for neural, knn, bare in rounds)
-        table.figure("neural - knn - bare encoder, ms", over, {"<=": 0.5})
-        table.target("remembered", "knn", at_most=1.05)
-        table.note("The encoder is a stub at the wire; knn carries the same vectors as JSON.")
-        return 0 if table.finish() else 1
+        tables = [one_client(url, triton, asked.queries, asked.rounds, asked.warm)]
+        tables += crowd(url, triton, asked.queries, asked.rounds)
+        tables.append(sharing(url, triton))
+        good = [table.finish() for table in tables]
+        client.call("DELETE", f"/{INDEX}")
+    return 0 if all(good) else 1
 
 
 if __name__ == "__main__":

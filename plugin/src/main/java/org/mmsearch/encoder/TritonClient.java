@@ -197,7 +197,7 @@ final class TritonClient {
 
         private float[] read(TritonEndpoint endpoint, HttpReply reply, Throwable error) {
             if (error != null) {
-                throw TritonFailure.of(endpoint.root, error);
+                throw TritonFailure.of(endpoint.root, model, error);
             }
             if (reply.status() != 200) {
                 throw TritonFailure.of(endpoint.root, model, reply);

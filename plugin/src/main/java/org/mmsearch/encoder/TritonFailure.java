@@ -13,13 +13,13 @@ final class TritonFailure {
     private TritonFailure() {}
 
     /** Of an exchange that gave no answer. */
-    static EncoderException of(URI root, Throwable error) {
+    static EncoderException of(URI root, EncoderModel model, Throwable error) {
         String said = error.getMessage() == null ? error.getClass().getSimpleName() : error.getMessage();
         if (error instanceof ProtocolException || error instanceof HttpReply.TooLong) {
             return new EncoderException(
                 EncoderFailure.BAD_ANSWER,
-                "what listens at " + root + " does not speak as Triton does: " + said + "; correct "
-                    + EncoderSettings.ENDPOINTS.getKey(),
+                "expected an answer of " + model.label() + ", and what listens at " + root + " does not speak as Triton does: " + said
+                    + "; correct " + EncoderSettings.ENDPOINTS.getKey(),
                 error
             );
         }

@@ -10,6 +10,7 @@ import java.util.concurrent.TimeUnit;
 import org.mmsearch.encoder.EncoderException;
 import org.mmsearch.encoder.EncoderFailure;
 import org.mmsearch.encoder.EncoderService;
+import org.mmsearch.encoder.EncoderSettings;
 import org.mmsearch.encoder.StubTriton;
 import org.mmsearch.encoder.StubTriton.Behaviour;
 import org.mmsearch.stats.StatsAction;
@@ -88,6 +89,7 @@ public class NeuralFaultsIT extends NeuralIT {
 
     public void testKilledEncoder() throws Exception {
         int port = triton.port();
+        assertEquals(Integer.valueOf(5), EncoderSettings.BREAKER_FAILURES.get(Settings.EMPTY));
         triton.close();
         for (int i = 0; i < 3; i++) {
             assertEquals(EncoderFailure.UNREACHABLE, failed(NEURAL).failure());
@@ -143,6 +145,7 @@ public class NeuralFaultsIT extends NeuralIT {
             triton.behave(bad);
             EncoderException e = failed(NEURAL);
             assertEquals(bad.toString(), RestStatus.BAD_GATEWAY, e.status());
+            assertTrue(e.getMessage(), e.getMessage().contains("query_encoder"));
         }
         triton.behave(new Behaviour.Status(400, "{\"error\":\"the picture cannot be decoded\"}"));
         EncoderException refused = failed(NEURAL);

@@ -1,0 +1,289 @@
+"""Queries while the encoder is gone, stopped, lying or overrun: the full form of F5, F6, F7, F8 and F11.
+
+    .venv/bin/python bench/faults_query.py [--opensearch URL] [--only F5 --only F11] [--seconds 60]
+
+The node is real; the encoder is a stub process that is killed, stopped and made to lie. The short form of
+each runs in the plugin's own tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import itertools
+import json
+import socket
+import statistics
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from interleaved import Table
+from neural import build, neural_body, search_body, settings
+from real_node import HEADERS, Client, node, say
+from stub_encoder import StubEncoder
+
+INDEX = "bench-neural"
+PATH = f"/{INDEX}/_search"
+RATE = 50.0
+STATS = "/_plugins/_mmsearch/stats/_local"
+MATCH = search_body({"match": {"title": "product"}})
+SLOTS = 2
+DELAY = 0.04
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One query's answer: its status, how long it took, and the body."""
+
+    status: int
+    ms: float
+    body: bytes
+
+
+def load(
+    url: str, body_of: Callable[[int], bytes], rate: float, seconds: float, threads: int
+) -> list[Answer]:
+    """`rate` queries a second whether or not the earlier ones are answered, in the order of their asking."""
+    parts = urlsplit(url)
+    answers: dict[int, Answer] = {}
+    numbers = itertools.count()
+    begin = time.perf_counter() + 0.2
+
+    def work() -> None:
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
+        connection.connect()
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while True:
+            number = next(numbers)
+            due = begin + number / rate
+            if due > begin + seconds:
+                return
+            time.sleep(max(0.0, due - time.perf_counter()))
+            body = body_of(number)
+            sent = time.perf_counter()
+            connection.request("POST", PATH, body, HEADERS)
+            response = connection.getresponse()
+            said = response.read()
+            answers[number] = Answer(response.status, 1000 * (time.perf_counter() - sent), said)
+
+    workers = [threading.Thread(target=work, daemon=True) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return [answers[number] for number in sorted(answers)]
+
+
+def p99(answers: list[Answer]) -> float:
+    """The 99th percentile of the times, milliseconds."""
+    times = sorted(answer.ms for answer in answers)
+    return times[min(len(times) - 1, int(0.99 * len(times)))]
+
+
+def statuses(answers: list[Answer]) -> dict[int, int]:
+    """How many answers had which status."""
+    return dict(sorted(Counter(answer.status for answer in answers).items()))
+
+
+def encoder_stats(client: Client) -> dict[str, object]:
+    """What the node tells of its encoder."""
+    nodes = json.loads(client.call("GET", STATS))["nodes"]
+    return dict(next(iter(nodes.values()))["encoder"])
+
+
+def distinct(word: str) -> Callable[[int], bytes]:
+    """The clause with a text of its own for each number."""
+    return lambda number: neural_body(f"{word} {number}")
+
+
+def share(answers: list[Answer], *wanted: int) -> float:
+    """The part of the answers that have one of these statuses."""
+    return sum(answer.status in wanted for answer in answers) / len(answers)
+
+
+def fault_5(url: str, triton: StubEncoder, seconds: float) -> Table:
+    """The encoder killed under load, then stopped."""
+    client = Client(url)
+    figures: dict[str, list[Answer]] = {}
+
+    def with_match(word: str) -> None:
+        matches: list[Answer] = []
+        beside = threading.Thread(
+            target=lambda: matches.extend(load(url, lambda number: MATCH, 20, seconds, 8))
+        )
+        beside.start()
+        figures[word] = load(url, distinct(f"F5 {word}"), RATE, seconds, 64)
+        beside.join()
+        figures[f"match, {word}"] = matches
+
+    with_match("healthy")
+    before = encoder_stats(client)
+    triton.kill()
+    with_match("killed")
+    after = encoder_stats(client)
+    triton.start()
+    began = time.perf_counter()
+    while load(url, distinct(f"F5 heals {time.perf_counter()}"), 100, 0, 1)[0].status != 200:
+        time.sleep(0.02)
+    healed = time.perf_counter() - began
+    triton.stop()
+    stopped = load(url, distinct("F5 stopped"), RATE, 8, 200)
+    triton.go_on()
+    time.sleep(2)
+    table = Table("F5 encoder gone", "ms, p99", {name: [p99(each)] for name, each in figures.items()})
+    killed = figures["killed"]
+    calls = int(str(after["calls"])) - int(str(before["calls"]))
+    probes = seconds + 2
+    table.figure("healthy: part of 200", share(figures["healthy"], 200), {">=": 1})
+    table.figure("killed: part of 503", share(killed, 503), {">=": 1})
+    table.figure("killed: 503 p99, ms", p99(killed), {"<=": 50})
+    # Five failures open it (calls already under way may add a few), then a probe a second.
+    table.figure("killed: calls of the dead encoder", calls, {"<=": 5 + 8 + probes})
+    ratio = p99(figures["match, killed"]) / p99(figures["match, healthy"])
+    table.figure("match p99, killed / healthy", ratio, {"<=": 1.1})
+    table.figure("match: part of 200", share(figures["match, killed"], 200), {">=": 1})
+    table.figure("heals after, s", healed, {"<=": 3})
+    late = [answer for answer in stopped if answer.status == 504]
+    table.figure("stopped: part of 504 and 503", share(stopped, 503, 504), {">=": 1})
+    table.figure("stopped: 504 median, ms", statistics.median(a.ms for a in late), {">=": 2000, "<=": 2100})
+    table.note(f"killed {statuses(killed)}, stopped {statuses(stopped)}; the deadline is 2 s.")
+    table.note(f"The first answer after the kill: {killed[0].body[:300].decode(errors='replace')}")
+    return table
+
+
+def fault_6(url: str, triton: StubEncoder, seconds: float) -> Table:
+    """Answers that cannot be used."""
+    client = Client(url)
+    settings(client, triton__timeout="300ms", triton__breaker__failures=1000)
+    table = Table("F6 encoder lies", "ms, p99", {})
+    for mode, delay, status in (
+        ("vectors", 1.0, 504),
+        ("wrong dimension", 0.0, 502),
+        ("nan", 0.0, 502),
+        ("garbage", 0.0, 502),
+    ):
+        triton.behave(mode, delay)
+        name = "slow" if delay else mode
+        answers = load(url, distinct(f"F6 {name}"), RATE, min(seconds, 5), 64)
+        table.figures[name] = [p99(answers)]
+        table.figure(f"{name}: part of {status}", share(answers, status), {">=": 1})
+        named = sum(b"query_encoder" in answer.body for answer in answers) / len(answers)
+        table.figure(f"{name}: part whose error names the model", named, {">=": 1})
+        table.figure(f"{name}: p99, ms", p99(answers), {"<=": 400})
+    triton.behave()
+    time.sleep(1)
+    settings(client, triton__timeout=None, triton__breaker__failures=None)
+    return table
+
+
+def fault_7(url: str, triton: StubEncoder, seconds: float) -> Table:
+    """Five hundred clients that vanish in the middle of their query, then fifty tasks that are cancelled."""
+    client = Client(url)
+    settings(client, triton__timeout="30s")
+    triton.behave(delay=20)
+    table = Table("F7 clients vanish", "calls", {})
+    parts = urlsplit(url)
+    gone = []
+    for number in range(500):
+        connection = socket.create_connection((str(parts.hostname), parts.port or 80))
+        body = neural_body(f"F7 {number}")
+        head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        gone.append(connection)
+    time.sleep(1)
+    busy = encoder_stats(client)
+    for connection in gone:
+        connection.close()
+    time.sleep(1)
+    left = encoder_stats(client)
+    table.figures["clients"] = [float(str(busy["in_flight"])), float(str(left["in_flight"]))]
+    table.figure("in flight while they wait", float(str(busy["in_flight"])), {">=": 64})
+    table.figure("in flight 1 s after they left", float(str(left["in_flight"])), {"<=": 0})
+    table.figure("queued 1 s after they left", float(str(left["queued"])), {"<=": 0})
+    waiting = threading.Thread(target=lambda: load(url, distinct("F7 tasks"), 1000, 0.05, 50))
+    waiting.start()
+    time.sleep(1)
+    client.call("POST", "/_tasks/_cancel?actions=indices:data/read/search", b"")
+    time.sleep(1)
+    left = encoder_stats(client)
+    table.figure("in flight 1 s after cancelling", float(str(left["in_flight"])), {"<=": 0})
+    waiting.join(30)
+    triton.kill()
+    triton.behave()
+    triton.start()
+    settings(client, triton__timeout=None)
+    time.sleep(2)
+    return table
+
+
+def fault_8(url: str, triton: StubEncoder, seconds: float) -> Table:
+    """Another encoder of the same dimension behind the same name."""
+    triton.behave("other fingerprint")
+    answers = load(url, distinct("F8"), RATE, min(seconds, 5), 32)
+    triton.behave()
+    table = Table("F8 fingerprint", "ms, p99", {"refused": [p99(answers)]})
+    table.figure("part of 400", share(answers, 400), {">=": 1})
+    table.note(answers[0].body[:400].decode(errors="replace"))
+    return table
+
+
+def fault_11(url: str, seconds: float) -> Table:
+    """Ten times what the encoder can do."""
+    client = Client(url)
+    capacity = SLOTS / DELAY
+    with StubEncoder(slots=SLOTS) as slow:
+        slow.behave(delay=DELAY)
+        settings(client, triton__endpoints=[slow.url], triton__max_in_flight=SLOTS + 1, triton__queue_size=8)
+        alone = load(url, distinct("F11 alone"), capacity * 2, min(seconds, 10), SLOTS + 1)
+        measured = share(alone, 200) * len(alone) / min(seconds, 10)
+        answers = load(url, distinct("F11"), 10 * capacity, seconds, 96)
+        lines = b"".join(b"{}\n" + neural_body(f"F11 item {i}") + b"\n" for i in range(40))
+        several = json.loads(client.call("POST", f"/{INDEX}/_msearch", lines))["responses"]
+    settings(client, triton__endpoints=None, triton__max_in_flight=None, triton__queue_size=None)
+    refused = [answer for answer in answers if answer.status == 429]
+    taken = [answer for answer in answers if answer.status == 200]
+    table = Table("F11 overload", "ms, p99", {"200": [p99(taken)], "429": [p99(refused)]})
+    offered = len(answers) / seconds
+    table.figure("offered / capacity", offered / measured, {">=": 9})
+    table.figure("goodput / capacity", len(taken) / seconds / measured, {">=": 0.9})
+    table.figure("part of 200 and 429", share(answers, 200, 429), {">=": 1})
+    table.figure("429 p99, ms", p99(refused), {"<=": 20})
+    items = Counter(item["status"] for item in several)
+    table.figure("_msearch: items with 200 or 429", items[200] + items[429], {">=": 40})
+    table.figure("_msearch: items with 429", items[429], {">=": 1})
+    table.note(f"Capacity {measured:.0f} a second measured, offered {offered:.0f}; {statuses(answers)}.")
+    return table
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--opensearch", help="a node with the plugin; else one is started")
+    parser.add_argument("--only", action="append", help="F5, F6, F7, F8 or F11; may be repeated")
+    parser.add_argument("--seconds", type=float, default=60)
+    asked = parser.parse_args()
+    faults: dict[str, Callable[[str, StubEncoder], Table]] = {
+        "F5": lambda url, triton: fault_5(url, triton, asked.seconds),
+        "F6": lambda url, triton: fault_6(url, triton, asked.seconds),
+        "F7": lambda url, triton: fault_7(url, triton, asked.seconds),
+        "F8": lambda url, triton: fault_8(url, triton, asked.seconds),
+        "F11": lambda url, triton: fault_11(url, asked.seconds),
+    }
+    good = True
+    with node(asked.opensearch) as url, StubEncoder() as triton:
+        client = Client(url)
+        build(client, 2000)
+        for name in asked.only or faults:
+            settings(client, triton__endpoints=[triton.url])
+            load(url, distinct(f"warm {name}"), 500, 3, 16)
+            say(f"{name} begins")
+            good &= faults[name](url, triton).finish()
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
