@@ -175,6 +175,29 @@ def test_hybrid_pages_aggregates_and_tells_its_legs(shop: Shop) -> None:
     assert "embedding" not in best["_source"]
 
 
+def test_counts_and_ranking_evaluation_take_the_clauses(shop: Shop) -> None:
+    dense = neural(query_text="wooden chair", k=10)
+    hybrid = {"hybrid": {"queries": [{"match": {"title": "chair"}}, dense], "pagination_depth": 25}}
+    for query, most in ((dense, 10), (hybrid, 25)):
+        answer = shop.search({"query": query, "size": 25})
+        found = [hit["_id"] for hit in answer["hits"]["hits"]]
+        assert 0 < len(found) <= most
+        counted = shop.post(f"/{INDEX}/_count", json.dumps({"query": query}))
+        assert counted["count"] == answer["hits"]["total"]["value"] == len(found)
+        ratings = [{"_index": answer["hits"]["hits"][0]["_index"], "_id": found[0], "rating": 1}]
+        evaluated = shop.post(
+            f"/{INDEX}/_rank_eval",
+            json.dumps(
+                {
+                    "requests": [{"id": "chair", "request": {"query": query}, "ratings": ratings}],
+                    "metric": {"mean_reciprocal_rank": {"k": 10, "relevant_rating_threshold": 1}},
+                }
+            ),
+        )
+        assert evaluated["failures"] == {}
+        assert evaluated["metric_score"] == 1.0
+
+
 def test_the_search_command_prints_hits_and_legs(shop: Shop) -> None:
     result = shop.run("search", "wooden chair", "--mode", "hybrid", "-k", "5", "--json")
     assert result.exit_code == 0, result.output

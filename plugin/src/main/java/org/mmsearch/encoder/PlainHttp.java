@@ -211,7 +211,7 @@ final class PlainHttp implements Http {
             connection.close(e);
         } catch (RuntimeException e) {
             log.error("an answer of Triton was not taken", e);
-            connection.close(null);
+            connection.close(new IOException("the answer was not taken", e));
         }
     }
 
