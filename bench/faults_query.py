@@ -32,6 +32,12 @@ PATH = f"/{INDEX}/_search"
 RATE = 50.0
 STATS = "/_plugins/_mmsearch/stats/_local"
 MATCH = search_body({"match": {"title": "product"}})
+CHANGED = (
+    "triton__timeout",
+    "triton__breaker__failures",
+    "triton__max_in_flight",
+    "triton__queue_size",
+)
 SLOTS = 2
 DELAY = 0.04
 
@@ -238,28 +244,44 @@ def fault_8(url: str, triton: StubEncoder, seconds: float) -> Table:
 def fault_11(url: str, seconds: float) -> Table:
     """Ten times what the encoder can do."""
     client = Client(url)
-    capacity = SLOTS / DELAY
+    items: Counter[int] = Counter()
+    over = threading.Event()
+
+    def ask_several() -> None:
+        beside = Client(url)
+        for number in itertools.takewhile(lambda _: not over.is_set(), itertools.count()):
+            lines = b"".join(b"{}\n" + neural_body(f"F11 item {number} {i}") + b"\n" for i in range(8))
+            answered = json.loads(beside.call("POST", f"/{INDEX}/_msearch", lines))
+            items.update(item["status"] for item in answered["responses"])
+
     with StubEncoder(slots=SLOTS) as slow:
         slow.behave(delay=DELAY)
         settings(client, triton__endpoints=[slow.url], triton__max_in_flight=SLOTS + 1, triton__queue_size=8)
-        alone = load(url, distinct("F11 alone"), capacity * 2, min(seconds, 10), SLOTS + 1)
-        measured = share(alone, 200) * len(alone) / min(seconds, 10)
-        answers = load(url, distinct("F11"), 10 * capacity, seconds, 96)
-        lines = b"".join(b"{}\n" + neural_body(f"F11 item {i}") + b"\n" for i in range(40))
-        several = json.loads(client.call("POST", f"/{INDEX}/_msearch", lines))["responses"]
+        began = time.perf_counter()
+        alone = load(url, distinct("F11 alone"), SLOTS / DELAY, min(seconds, 10), SLOTS + 1)
+        capacity = share(alone, 200) * len(alone) / (time.perf_counter() - began)
+        several = threading.Thread(target=ask_several)
+        several.start()
+        began = time.perf_counter()
+        answers = load(url, distinct("F11"), 10 * SLOTS / DELAY, seconds, 96)
+        took = time.perf_counter() - began
+        over.set()
+        several.join()
     settings(client, triton__endpoints=None, triton__max_in_flight=None, triton__queue_size=None)
     refused = [answer for answer in answers if answer.status == 429]
     taken = [answer for answer in answers if answer.status == 200]
     table = Table("F11 overload", "ms, p99", {"200": [p99(taken)], "429": [p99(refused)]})
-    offered = len(answers) / seconds
-    table.figure("offered / capacity", offered / measured, {">=": 9})
-    table.figure("goodput / capacity", len(taken) / seconds / measured, {">=": 0.9})
+    offered = len(answers) / took
+    goodput = (len(taken) + items[200]) / took
+    table.figure("offered / capacity", offered / capacity, {">=": 9})
+    table.figure("goodput / capacity", goodput / capacity, {">=": 0.9})
     table.figure("part of 200 and 429", share(answers, 200, 429), {">=": 1})
     table.figure("429 p99, ms", p99(refused), {"<=": 20})
-    items = Counter(item["status"] for item in several)
-    table.figure("_msearch: items with 200 or 429", items[200] + items[429], {">=": 40})
+    told = (items[200] + items[429]) / items.total()
+    table.figure("_msearch: part of items with 200 or 429", told, {">=": 1})
     table.figure("_msearch: items with 429", items[429], {">=": 1})
-    table.note(f"Capacity {measured:.0f} a second measured, offered {offered:.0f}; {statuses(answers)}.")
+    table.note(f"Capacity {capacity:.0f} a second, offered {offered:.0f}; {statuses(answers)}.")
+    table.note(f"Items of the _msearch beside it: {dict(sorted(items.items()))}.")
     return table
 
 
@@ -279,6 +301,8 @@ def main() -> int:
     good = True
     with node(asked.opensearch) as url, StubEncoder() as triton:
         client = Client(url)
+        # A node that is given may have been left by a run that was ended in the middle.
+        settings(client, **dict.fromkeys(CHANGED))
         build(client, 2000)
         for name in asked.only or faults:
             settings(client, triton__endpoints=[triton.url])

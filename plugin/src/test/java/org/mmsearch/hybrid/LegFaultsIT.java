@@ -18,6 +18,7 @@ import org.opensearch.action.search.SearchResponse;
 import org.opensearch.common.action.ActionFuture;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.common.xcontent.XContentType;
+import org.opensearch.core.tasks.TaskCancelledException;
 import org.opensearch.plugins.Plugin;
 import org.opensearch.script.MockScriptPlugin;
 import org.opensearch.search.SearchHit;
@@ -106,15 +107,20 @@ public class LegFaultsIT extends MmsearchIT {
         return ExceptionsHelper.stackTrace(expectThrows(Exception.class, () -> asker().search(request).actionGet()));
     }
 
-    public void testATimeoutOfALegIsTold() {
+    public void testATimeoutOfALegIsTold() throws Exception {
         for (int shards : SHARDS) {
             String index = products(shards);
             assertFalse(ask(index, hybrid("\"timeout\": \"1m\", ", "slow")).isTimedOut());
-            SearchResponse late = ask(index, hybrid("\"timeout\": \"20ms\", ", "slow"));
-            assertTrue(late.toString(), late.isTimedOut());
-            assertEquals(0, late.getFailedShards());
-            String whole = failed(asked(index, hybrid("\"timeout\": \"20ms\", ", "slow")).allowPartialSearchResults(false));
-            assertTrue(whole, whole.contains("Time exceeded"));
+            // Again where the thread that tells the time was itself late, as on a machine that is short of processors.
+            assertBusy(() -> {
+                SearchResponse late = ask(index, hybrid("\"timeout\": \"20ms\", ", "slow"));
+                assertTrue(late.toString(), late.isTimedOut());
+                assertEquals(0, late.getFailedShards());
+            });
+            assertBusy(() -> {
+                String whole = failed(asked(index, hybrid("\"timeout\": \"20ms\", ", "slow")).allowPartialSearchResults(false));
+                assertTrue(whole, whole.contains("Time exceeded"));
+            });
         }
     }
 
@@ -153,7 +159,7 @@ public class LegFaultsIT extends MmsearchIT {
             assertBusy(() -> assertTrue(searches().stream().allMatch(TaskInfo::isCancelled)));
             held.countDown();
             Exception e = expectThrows(Exception.class, () -> search.actionGet(10, TimeUnit.SECONDS));
-            assertTrue(ExceptionsHelper.stackTrace(e), ExceptionsHelper.stackTrace(e).contains("cancelled"));
+            assertTrue(ExceptionsHelper.stackTrace(e), ExceptionsHelper.stackTrace(e).contains(TaskCancelledException.class.getSimpleName()));
             assertBusy(() -> assertEquals(List.of(), searches()));
         } finally {
             held.countDown();
