@@ -103,8 +103,9 @@ def encoder_stats(client: Client) -> dict[str, object]:
 
 
 def distinct(word: str) -> Callable[[int], bytes]:
-    """The clause with a text of its own for each number."""
-    return lambda number: neural_body(f"{word} {number}")
+    """The clause with a text of its own for each number, which no run before has left in the node's cache."""
+    run = time.time_ns()
+    return lambda number: neural_body(f"{word} {run} {number}")
 
 
 def share(answers: list[Answer], *wanted: int) -> float:
@@ -207,9 +208,10 @@ def fault_7(url: str, triton: StubEncoder, seconds: float) -> Table:
     parts = urlsplit(url)
     for name, count in (("clients that vanish", 500), ("tasks cancelled", 50)):
         sent = []
+        began = time.time_ns()
         for number in range(count):
             connection = socket.create_connection((str(parts.hostname), parts.port or 80))
-            body = neural_body(f"F7 {name} {number}")
+            body = neural_body(f"F7 {name} {began} {number}")
             head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             sent.append(connection)
@@ -250,7 +252,9 @@ def fault_11(url: str, seconds: float) -> Table:
     def ask_several() -> None:
         beside = Client(url)
         for number in itertools.takewhile(lambda _: not over.is_set(), itertools.count()):
-            lines = b"".join(b"{}\n" + neural_body(f"F11 item {number} {i}") + b"\n" for i in range(8))
+            lines = b"".join(
+                b"{}\n" + neural_body(f"F11 item {began} {number} {i}") + b"\n" for i in range(8)
+            )
             answered = json.loads(beside.call("POST", f"/{INDEX}/_msearch", lines))
             items.update(item["status"] for item in answered["responses"])
 
