@@ -235,8 +235,8 @@ def sharing(url: str, triton: StubEncoder) -> Table:
     for _ in range(50):
         client.call("POST", PATH, body)
     in_turn = triton.calls - before
-    settings(client, cache__size="0b")
-    triton.behave(delay=0.5)
+    settings(client, cache__size="0b", triton__timeout="20s")
+    triton.behave(delay=3)
     before = triton.calls
     with ThreadPoolExecutor(50) as pool:
         connections = [Client(url) for _ in range(50)]
@@ -244,7 +244,7 @@ def sharing(url: str, triton: StubEncoder) -> Table:
             done.result()
     at_once = triton.calls - before
     triton.behave()
-    settings(client, cache__size=None)
+    settings(client, cache__size=None, triton__timeout=None)
     table = Table("neural-sharing", "calls", {"in turn": [in_turn], "at once, no cache": [at_once]})
     table.figure("calls of 50 equal queries in turn", in_turn, {"<=": 1})
     table.figure("calls of 50 equal concurrent queries, cache off", at_once, {"<=": 1})
