@@ -26,7 +26,7 @@ final class InShardQuery extends FusedQuery {
         List<Ranking> rankings = new ArrayList<>(legs().size());
         for (Query leg : legs()) {
             // The search above meets the same deadline at its first leaf and reports it.
-            rankings.add(ranking(LegSearch.top(searcher, leg, described().fusion().window(), () -> {})));
+            rankings.add(ranking(LegSearch.top(searcher, leg, described().fusion().window(), () -> false, () -> {})));
         }
         long fusing = System.nanoTime();
         List<FusedDocs.Doc> docs = new ArrayList<>();

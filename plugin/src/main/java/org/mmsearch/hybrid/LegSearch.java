@@ -1,6 +1,7 @@
 package org.mmsearch.hybrid;
 
 import java.io.IOException;
+import java.util.function.BooleanSupplier;
 
 import org.apache.lucene.index.LeafReaderContext;
 import org.apache.lucene.search.BulkScorer;
@@ -35,10 +36,11 @@ final class LegSearch {
      * @param searcher of the shard
      * @param query the leg
      * @param window how many hits
-     * @param late told when the search's deadline passes meanwhile
+     * @param overdue asked now and then: whether the search's deadline has passed; may throw to end the search
+     * @param late told when the deadline has ended the leg
      * @return the best hits by descending score and then ascending document
      */
-    static ScoreDoc[] top(IndexSearcher searcher, Query query, int window, Runnable late) throws IOException {
+    static ScoreDoc[] top(IndexSearcher searcher, Query query, int window, BooleanSupplier overdue, Runnable late) throws IOException {
         if (searcher.getIndexReader().maxDoc() == 0) {
             return new ScoreDoc[0];
         }
@@ -48,18 +50,18 @@ final class LegSearch {
             Weight weight = searcher.createWeight(searcher.rewrite(query), ScoreMode.TOP_SCORES, 1f);
             collector.setWeight(weight);
             for (LeafReaderContext leaf : searcher.getLeafContexts()) {
-                collect(leaf, weight, collector);
+                collect(leaf, weight, collector, overdue);
             }
         } catch (QueryPhase.TimeExceededException e) {
             // What was found so far stands.
             late.run();
-            return collector.topDocs().scoreDocs;
         }
         return collector.topDocs().scoreDocs;
     }
 
-    private static void collect(LeafReaderContext leaf, Weight weight, TopScoreDocCollector collector) throws IOException {
-        checkCancelled(leaf);
+    private static void collect(LeafReaderContext leaf, Weight weight, TopScoreDocCollector collector, BooleanSupplier overdue)
+        throws IOException {
+        check(leaf, overdue);
         BulkScorer scorer = weight.bulkScorer(leaf);
         if (scorer == null) {
             return;
@@ -71,7 +73,7 @@ final class LegSearch {
             while (next < max) {
                 int end = (int) Math.min((long) next + STRIDE, max);
                 next = scorer.score(into, leaf.reader().getLiveDocs(), next, end == max ? DocIdSetIterator.NO_MORE_DOCS : end);
-                checkCancelled(leaf);
+                check(leaf, overdue);
             }
             into.finish();
         } catch (CollectionTerminatedException e) {
@@ -79,8 +81,14 @@ final class LegSearch {
         }
     }
 
-    /** Asks the shard's reader for points, which checks for cancellation and the deadline first. */
-    private static void checkCancelled(LeafReaderContext leaf) throws IOException {
+    /**
+     * The shard's reader looks at cancellation and the deadline before it gives points, but is not wrapped to do so where
+     * {@code search.low_level_cancellation} is off.
+     */
+    private static void check(LeafReaderContext leaf, BooleanSupplier overdue) throws IOException {
         leaf.reader().getPointValues(SeqNoFieldMapper.NAME);
+        if (overdue.getAsBoolean()) {
+            throw new QueryPhase.TimeExceededException();
+        }
     }
 }

@@ -16,7 +16,10 @@ import org.apache.lucene.search.CollectionTerminatedException;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.search.ScoreDoc;
 import org.apache.lucene.search.ScoreMode;
+import org.opensearch.common.unit.TimeValue;
+import org.opensearch.core.tasks.TaskCancelledException;
 import org.opensearch.index.mapper.SeqNoFieldMapper;
+import org.opensearch.search.SearchService;
 import org.opensearch.search.aggregations.Aggregator;
 import org.opensearch.search.aggregations.InternalAggregation;
 import org.opensearch.search.aggregations.LeafBucketCollector;
@@ -30,6 +33,7 @@ final class LegsAggregator extends MetricsAggregator {
 
     private final List<Query> legs;
     private final int window;
+    private final long begin;
     private List<LegHits> found;
 
     LegsAggregator(
@@ -43,6 +47,7 @@ final class LegsAggregator extends MetricsAggregator {
         super(name, context, parent, metadata);
         this.legs = legs;
         this.window = window;
+        this.begin = context.getRelativeTimeInMillis();
     }
 
     @Override
@@ -66,9 +71,19 @@ final class LegsAggregator extends MetricsAggregator {
         for (Query leg : legs) {
             // What a top-level search would add: the alias's filter, and root documents only.
             Query filtered = context.buildFilteredQuery(leg);
-            hits.add(handles(LegSearch.top(context.searcher(), filtered, window, late)));
+            hits.add(handles(LegSearch.top(context.searcher(), filtered, window, this::overdue, late)));
         }
         return hits;
+    }
+
+    private boolean overdue() {
+        if (context.isCancelled()) {
+            throw new TaskCancelledException("the search was cancelled while a leg of its hybrid ran");
+        }
+        TimeValue timeout = context.timeout();
+        return timeout != null
+            && SearchService.NO_TIMEOUT.equals(timeout) == false
+            && context.getRelativeTimeInMillis() - begin > timeout.millis();
     }
 
     private LegHits handles(ScoreDoc[] top) throws IOException {
