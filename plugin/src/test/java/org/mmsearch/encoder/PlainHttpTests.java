@@ -9,7 +9,6 @@ import java.net.ProtocolException;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.URI;
-import java.nio.channels.UnresolvedAddressException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -168,7 +167,7 @@ public class PlainHttpTests extends OpenSearchTestCase {
     public void testWhatFails() throws Exception {
         for (String bad : List.of("SSH-2.0\r\n", "HTTP/1.1 200 OK\r\nX: " + "x".repeat(1 << 20))) {
             CompletableFuture<HttpReply> reply = post("1", Map.of());
-            say(socket(), bad);
+            sayMost(socket(), bad);
             assertTrue(failure(reply) instanceof ProtocolException);
         }
         CompletableFuture<HttpReply> tooLong = post("1", Map.of());
@@ -191,7 +190,6 @@ public class PlainHttpTests extends OpenSearchTestCase {
             port = free.getLocalPort();
         }
         assertTrue(failure(post(URI.create("http://127.0.0.1:" + port + "/"), "1", Map.of())) instanceof ConnectException);
-        assertTrue(failure(post(URI.create("http://no-such-host.invalid/"), "1", Map.of())) instanceof UnresolvedAddressException);
     }
 
     public void testAnAbortClosesTheConnectionAndTellsAtOnce() throws Exception {
@@ -321,6 +319,15 @@ public class PlainHttpTests extends OpenSearchTestCase {
         OutputStream out = socket.getOutputStream();
         out.write(text.getBytes(StandardCharsets.ISO_8859_1));
         out.flush();
+    }
+
+    /** As {@link #say}, to a client that may have heard enough before the end. */
+    private static void sayMost(Socket socket, String text) {
+        try {
+            say(socket, text);
+        } catch (IOException e) {
+            logger.info("the client left before the end", e);
+        }
     }
 
     private URI uri() {
