@@ -322,7 +322,7 @@ public class PlainHttpTests extends OpenSearchTestCase {
     }
 
     /** As {@link #say}, to a client that may have heard enough before the end. */
-    private static void sayMost(Socket socket, String text) {
+    private void sayMost(Socket socket, String text) {
         try {
             say(socket, text);
         } catch (IOException e) {
