@@ -84,7 +84,12 @@ def pinned(client: OpenSearch, name: str) -> Pin | None:
     if len(marks) != 1:
         return None
     ((version, fingerprint),) = marks
-    return Pin(version, fingerprint, {str(about["output"]): int(about["dimension"]) for about in ours})
+    widths = {
+        str(about["output"]): int(about["dimension"])
+        for about in ours
+        if "output" in about and "dimension" in about
+    }
+    return Pin(version, fingerprint, widths)
 
 
 def existing_target(

@@ -105,15 +105,15 @@ def servers(
 
 
 def trained(folder: Path) -> Path:
-    """What `mmsearch train` leaves, of the same width as the default and far from it: nothing but the model
-    tells them apart."""
+    """What `mmsearch train` leaves, of the default's width and far from it: queries and products are
+    both moved by one and the same vector, which nothing but the model tells."""
     folder.mkdir()
     architecture = load("4tmm_gated")
     torch.manual_seed(1)
-    weights = {
-        name: value + 0.3 * torch.randn_like(value) if value.dim() else value
-        for name, value in fusions.build(architecture).state_dict().items()
-    }
+    weights = fusions.build(architecture).state_dict()
+    moved = torch.randn(weights["query_text.outer.bias"].shape)
+    for name in ("query_text.outer.bias", "item_text.outer.bias"):
+        weights[name] = 2 * moved / moved.norm()
     save_file(weights, folder / "fusion.safetensors")
     (folder / "architecture.json").write_text(json.dumps(architecture.data))
     return folder
