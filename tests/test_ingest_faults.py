@@ -34,6 +34,11 @@ BATCH = 32
 MOST_IN_FLIGHT = 8
 
 
+def short(*values: int) -> Any:
+    """Of seconds rather than minutes, with servers of its own."""
+    return pytest.param(*values, marks=pytest.mark.integration)
+
+
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
     with FakeTriton(keep=False) as triton, FakeOpenSearch() as node:
@@ -70,7 +75,9 @@ def undisturbed(tmp_path: Path, lines: Sequence[Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("count", "kills"), [(400, 2), pytest.param(10_000, 100, marks=pytest.mark.slow)], ids=["short", "full"]
+    ("count", "kills"),
+    [short(400, 2), pytest.param(10_000, 100, marks=pytest.mark.slow)],
+    ids=["short", "full"],
 )
 def test_f1_a_killed_run_goes_on_where_it_was(
     catalogue: Catalogue, tmp_path: Path, count: int, kills: int
@@ -152,7 +159,7 @@ def stub_triton(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.parametrize(
     ("count", "times", "restarts"),
-    [(1_000, 1, 1), pytest.param(10_000, 20, 5, marks=pytest.mark.slow)],
+    [short(1_000, 1, 1), pytest.param(10_000, 20, 5, marks=pytest.mark.slow)],
     ids=["short", "full"],
 )
 def test_f2_servers_that_go_away_are_waited_for(
@@ -229,7 +236,7 @@ def test_f2_servers_that_go_away_are_waited_for(
 
 
 @pytest.mark.parametrize(
-    "count", [3_000, pytest.param(50_000, marks=pytest.mark.slow)], ids=["short", "full"]
+    "count", [short(3_000), pytest.param(50_000, marks=pytest.mark.slow)], ids=["short", "full"]
 )
 def test_f3_an_overloaded_node_gets_everything_in_the_end(catalogue: Catalogue, count: int) -> None:
     """30 % of the items put off with 429, 10 % of the requests with 503, 5 % of the answers cut in the

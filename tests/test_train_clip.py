@@ -70,6 +70,7 @@ def test_the_served_tokenizer_is_open_clips(clip_data: dict[str, Any], tmp_path:
     np.testing.assert_array_equal(ids, open_clip.SimpleTokenizer()(TEXTS).numpy())
 
 
+@pytest.mark.integration
 def test_it_is_exported_trained_through_and_answers_as_torch_does(
     clip_data: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
