@@ -7,7 +7,6 @@ labels. Run `.venv/bin/python bench/evaluation.py`; it prints the table and exit
 
 from __future__ import annotations
 
-import gc
 import random
 import sys
 import time
@@ -79,9 +78,6 @@ def largest_difference(ours_values: Values, theirs_values: Values) -> float:
 
 def timed(action: Callable[[], object]) -> float:
     """Seconds of processor time that `action` takes, all threads together."""
-    # The heap as the arm before leaves it costs a third more: so each arm is timed after a run of its own.
-    action()
-    gc.collect()
     start = time.process_time()
     action()
     return time.process_time() - start

@@ -72,7 +72,8 @@ def _ndcg(rows: Aligned, depth: int) -> Floats:
 
 
 def _discounted(gain: Floats) -> Floats:
-    discounted: Floats = gain @ (1.0 / np.log2(np.arange(2, gain.shape[1] + 2)))
+    # Not by `@`: OpenBLAS threads go on spinning for a tenth of a second after a product as small as this.
+    discounted: Floats = np.einsum("ij,j->i", gain, 1.0 / np.log2(np.arange(2, gain.shape[1] + 2)))
     return discounted
 
 
