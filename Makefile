@@ -69,8 +69,20 @@ test-all: .venv/.ready lint typecheck test-plugin test-wheel ## everything
 bench: .venv/.ready $(PLUGIN_ZIP) ## every table of bench/, into bench/results.md
 	@$(BIN)/python bench/everything.py
 
+faults: .venv/.ready $(PLUGIN_ZIP) ## F1 to F11 in full: servers that die, lie and are overrun; ARGS="--only F5"
+	@$(BIN)/python bench/faults.py $(ARGS) || code=$$?
+	$(BIN)/python bench/page.py
+	exit $${code:-0}
+
+fuzz: .venv/.ready ## what reads others' bytes, a minute each; ARGS="--only clauses"
+	@$(BIN)/python bench/fuzz.py $(ARGS) || code=$$?
+	$(BIN)/python bench/page.py
+	exit $${code:-0}
+
 soak: .venv/.ready $(PLUGIN_ZIP) ## half an hour of searches and ingests; nothing fails, nothing grows
-	@$(BIN)/python bench/soak.py
+	@$(BIN)/python bench/soak.py $(ARGS) || code=$$?
+	$(BIN)/python bench/page.py
+	exit $${code:-0}
 
 docs: .venv/.ready ## the documentation as a site, under build/site; a warning is an error
 	@$(BIN)/mkdocs build --strict -q
@@ -84,4 +96,4 @@ pins: .venv/.ready ## resolve requirements/*.in again
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: bench clean demo demo-large dist docs evaluate-demo gpu-check help lint models pins plugin setup soak test test-all test-plugin test-unit test-wheel train-demo typecheck
+.PHONY: bench clean demo demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin setup soak test test-all test-plugin test-unit test-wheel train-demo typecheck

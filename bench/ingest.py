@@ -27,9 +27,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ingest_arms import Bench, InProcess, bulk_all, encode_all, peers, processor_seconds, stock_all
+from ingest_arms import Bench, InProcess, bulk_all, encode_all, processor_seconds, stock_all
 from interleaved import Table, measure
 from opensearchpy import helpers
+from peers import has
 from real_node import node, say
 
 from mmsearch.cli.main import cli
@@ -79,7 +80,7 @@ def table_ingest(bench: Bench, rounds: int, servers: list[int]) -> bool:
         "bulk alone": lambda: bulk_all(bench, bench.created(), with_vectors),
         "stock shape": lambda: stock_all(bench, bench.created().index, items),
     }
-    if peers():
+    if has("lancedb"):
         peer = InProcess(bench)
         arms["onnxruntime + LanceDB"] = peer.all
     table = measure(

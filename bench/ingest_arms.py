@@ -5,13 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +27,6 @@ from mmsearch.ingest.records import parse
 from mmsearch.ingest.run import run
 from mmsearch.ingest.tally import Report
 
-ROOT = Path(__file__).parents[1]
 INDEX = "bench-ingest"
 CONNECTIONS = 30
 BATCH = 32
@@ -132,17 +128,6 @@ def stock_all(bench: Bench, index: str, items: list[Item]) -> float:
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         list(pool.map(one, items))
     return time.perf_counter() - started
-
-
-def peers() -> bool:
-    """Whether LanceDB is there, after trying to install it under build/."""
-    folder = ROOT / "build" / "peers"
-    pins = ROOT / "requirements" / f"{sys.version_info[0]}.{sys.version_info[1]}" / "bench.txt"
-    uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--no-deps"]
-    if not (folder / "lancedb").exists():
-        subprocess.run([*uv, "--require-hashes", "--target", str(folder), "-r", str(pins)], check=False)
-    sys.path.append(str(folder))
-    return find_spec("lancedb") is not None
 
 
 class InProcess:

@@ -66,8 +66,7 @@ class Table:
 
     @property
     def a_against_a(self) -> float:
-        first = next(iter(self.figures))
-        return self.ratio(AGAIN, first) if AGAIN in self.figures else 1.0
+        return self.ratio(AGAIN, next(iter(self.figures))) if AGAIN in self.figures else 1.0
 
     @property
     def valid(self) -> bool:
@@ -76,7 +75,8 @@ class Table:
     def finish(self) -> bool:
         """Print the table, write its JSON, and return whether it is valid and every target is met."""
         print(f"\n## {self.name}\n")
-        print(f"| arm | median {self.unit} | min | max |\n| --- | --- | --- | --- |")
+        if self.figures:
+            print(f"| arm | median {self.unit} | min | max |\n| --- | --- | --- | --- |")
         for arm, values in self.figures.items():
             print(f"| {arm} | {statistics.median(values):.4g} | {min(values):.4g} | {max(values):.4g} |")
         print("\n| ratio or figure | value | target | verdict |\n| --- | --- | --- | --- |")
@@ -85,8 +85,11 @@ class Table:
             print(f"| {row['what']} | {row['value']:.4g} | {row['target']} | {verdict} |")
         for sentence in self.notes:
             print(f"\n{sentence}")
-        state = "valid" if self.valid else "VOID, the machine was too unsteady"
-        print(f"\nA against A {self.a_against_a:.3f}: {state}. {machine()}")
+        if AGAIN in self.figures:
+            state = "valid" if self.valid else "VOID, the machine was too unsteady"
+            print(f"\nA against A {self.a_against_a:.3f}: {state}. {machine()}")
+        else:
+            print(f"\n{machine()}")
         OUTPUT.mkdir(parents=True, exist_ok=True)
         record = {
             "name": self.name,

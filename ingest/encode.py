@@ -124,22 +124,32 @@ class Encoder:
                 f"got {fingerprint[:12] or 'none'} and {other[:12] or 'none'}; "
                 "build both again with: mmsearch models build"
             )
+        # Versions of different width leave -1 in the config; the newest one's width is then a parameter.
+        dimensions = {
+            output.name: parameters.get(f"dimension.{output.name}") or (output.dims[-1] if output.dims else 0)
+            for output in config.output
+            if output.data_type == 11
+        }
         return Served(
             item_model=self.item_model,
             query_model=self.query_model,
-            version=max(about.versions, key=int, default="1"),
+            version=str(max((self._number("version", each) for each in about.versions), default=1)),
             fingerprint=fingerprint,
             architecture=parameters.get("architecture", ""),
-            # Versions of different width leave -1 in the config; the newest one's width is then a parameter.
-            dimensions={
-                output.name: int(parameters.get(f"dimension.{output.name}") or output.dims[-1])
-                for output in config.output
-                if output.data_type == 11
-            },
+            dimensions={name: self._number(f"dimension of {name}", of) for name, of in dimensions.items()},
             max_batch=max(1, config.max_batch_size),
-            max_text_bytes=int(parameters.get("max_text_bytes") or 0),
-            max_image_bytes=int(parameters.get("max_image_bytes") or 0),
+            max_text_bytes=self._number("max_text_bytes", parameters.get("max_text_bytes") or 0),
+            max_image_bytes=self._number("max_image_bytes", parameters.get("max_image_bytes") or 0),
         )
+
+    def _number(self, what: str, said: str | int) -> int:
+        try:
+            return int(said)
+        except ValueError:
+            raise self._wrong(
+                f"expected a whole number as {what}, got {str(said)[:40]!r}; build it again with: "
+                "mmsearch models build"
+            ) from None
 
     def pinned(self, served: Served, version: str, fingerprint: str, dimensions: Mapping[str, int]) -> Served:
         """What an index was made for, where that version is served beside the newest one; else `served`.

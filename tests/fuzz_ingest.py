@@ -1,4 +1,4 @@
-"""Fuzzing what reads other people's bytes: `python tests/fuzz_ingest.py reader|picture -max_total_time=60`.
+"""Fuzzing what reads others' bytes: `python tests/fuzz_ingest.py reader|picture|reply -max_total_time=60`.
 
 Atheris ends with an error when a target raises anything but what it promises.
 """
@@ -8,12 +8,16 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import atheris
+from google.protobuf.message import DecodeError
+from tritonclient.grpc import service_pb2 as wire
 
 with atheris.instrument_imports(include=["mmsearch.ingest"]):
     from mmsearch.ingest.catalogue import Catalogue
-    from mmsearch.ingest.errors import CatalogueError, PictureError, RecordError
+    from mmsearch.ingest.encode import Encoder, Served
+    from mmsearch.ingest.errors import CatalogueError, EncoderError, PictureError, RecordError
     from mmsearch.ingest.images import checked
     from mmsearch.ingest.item import Item
     from mmsearch.ingest.probe import probe
@@ -56,8 +60,40 @@ def picture(data: bytes) -> None:
         return
 
 
+class Replied(Encoder):
+    """An encoder whose server answers with given bytes."""
+
+    data = b""
+
+    def _call(self, method: str, request: Any) -> Any:
+        kinds = {
+            "ModelConfig": wire.ModelConfigResponse,
+            "ModelMetadata": wire.ModelMetadataResponse,
+            "ModelInfer": wire.ModelInferResponse,
+        }
+        return kinds[method].FromString(self.data)
+
+
+ENCODER = Replied("127.0.0.1:1")
+SERVED = Served("item_encoder", "query_encoder", "1", "f" * 8, "", {"EMBEDDING": 3}, 64, 0, 0)
+
+
+def reply(data: bytes) -> None:
+    """Triton's answer to two rows, or to the question what is served, as the first byte chooses."""
+    ENCODER.data = data[1:]
+    try:
+        if data[:1] == b"\x01":
+            ENCODER.describe()
+            return
+        (vectors,) = ENCODER.encode([(b"a", b""), (b"b", b"")], SERVED, ["EMBEDDING"])
+    except (DecodeError, EncoderError):
+        return
+    if vectors.shape != (2, 3):
+        raise RuntimeError(f"expected vectors of shape (2, 3), got {vectors.shape}")
+
+
 def main() -> None:
-    target = {"reader": reader, "picture": picture}[sys.argv.pop(1)]
+    target = {"reader": reader, "picture": picture, "reply": reply}[sys.argv.pop(1)]
     atheris.Setup(sys.argv, target)
     atheris.Fuzz()
 

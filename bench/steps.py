@@ -1,0 +1,71 @@
+"""What stands on the page of results: the tables of `make bench`, and those of the commands beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import faults_hybrids
+import faults_ingest
+import faults_query
+import fuzz
+
+
+@dataclass(frozen=True)
+class Step:
+    """One bench: what is run, the tables that it leaves, and how long it may take."""
+
+    name: str
+    command: tuple[str, ...]
+    tables: tuple[str, ...]
+    minutes: float
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Tables that a command of their own leaves."""
+
+    command: str
+    tables: tuple[str, ...]
+    about: str
+
+
+INGEST = {
+    "ingest": "ingest",
+    "stub": "ingest-stub",
+    "bulk": "ingest-bulk",
+    "bulk-graph": "ingest-bulk-graph",
+    "again": "ingest-again",
+    "memory": "ingest-memory",
+}
+STEPS = (
+    *(Step(name, ("ingest.py", "--table", table), (name,), 12) for table, name in INGEST.items()),
+    Step("evaluation", ("evaluation.py",), ("evaluation",), 3),
+    Step("training", ("training.py",), ("training",), 6),
+    Step("encoders", ("encoders.py",), ("encoders-latency", "encoders-throughput"), 8),
+    Step("neural", ("neural.py",), ("neural", "neural-8-clients", "neural-cpu", "neural-sharing"), 14),
+    Step(
+        "hybrid",
+        ("hybrid.py", "--documents", "50000"),
+        ("hybrid-1-shards", "hybrid-1-shards-8-clients", "hybrid-3-shards", "hybrid-3-shards-8-clients"),
+        14,
+    ),
+)
+BESIDE = (
+    Beside(
+        "make faults",
+        (
+            *faults_ingest.TABLES.values(),
+            *(faults_query.TABLES[name] for name in ("F5", "F6", "F7", "F8")),
+            *faults_hybrids.TABLES,
+            "F10-soak-of-two-minutes",
+            faults_query.TABLES["F11"],
+        ),
+        "What goes wrong around it, in full.",
+    ),
+    Beside(
+        "make fuzz",
+        (*fuzz.PYTHON.values(), *(table for table, _ in fuzz.JAVA.values())),
+        "What reads others' bytes, a minute each.",
+    ),
+    Beside("make soak", ("soak",), "Half an hour of searches and ingests."),
+)
