@@ -1,10 +1,10 @@
 """The served encoders against onnxruntime called directly with the same inputs.
 
-    .venv/bin/python bench/encoders.py --triton 127.0.0.1:8001 [--rounds 5]
+    .venv/bin/python bench/encoders.py [--triton HOST:PORT] [--rounds 5]
 
-Needs the default models served (`mmsearch up`). Latency is one caller with batches of one, the time added by
-Triton in milliseconds; throughput is two callers with batches of 32 against one onnxruntime thread, which is
-what a tower has. One onnxruntime thread everywhere.
+The default models are served for the time of the run, unless --triton says where they are. Latency is one
+caller with batches of one, the time added by Triton in milliseconds; throughput is two callers with batches
+of 32 against one onnxruntime thread, which is what a tower has. One onnxruntime thread everywhere.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import tritonclient.grpc as grpcclient
 from interleaved import measure
 from PIL import Image
 
+from ingest import real_servers
 from mmsearch.model_repository.serving.pictures import Frame, decode
 from mmsearch.model_repository.serving.tokens import Tokens
 from mmsearch.train.architecture import load
@@ -63,14 +64,22 @@ def given(name: str, array: np.ndarray, kind: str) -> grpcclient.InferInput:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--triton", default="127.0.0.1:8001")
+    parser.add_argument("--triton", help="HOST:PORT of its gRPC; else one is started")
     parser.add_argument("--rounds", type=int, default=5)
     chosen = parser.parse_args()
+    if chosen.triton:
+        return compare(chosen.triton, chosen.rounds)
+    with real_servers() as (_, triton, _):
+        return compare(triton, chosen.rounds)
+
+
+def compare(triton: str, rounds: int) -> int:
+    """Measure both tables; 0 when every target is met."""
     built = build(load("4tmm_cat"), "int8", print)
     minilm, lite0 = built.towers["minilm"], built.towers["lite0"]
     text_tower, picture_tower = session(minilm.onnx("int8")), session(lite0.onnx("int8"))
     tokens, frame = Tokens(minilm.tokenizer, 128), Frame(224)
-    client = grpcclient.InferenceServerClient(chosen.triton)
+    client = grpcclient.InferenceServerClient(triton)
     stream = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)).save(stream, "JPEG")
     picture = stream.getvalue()
@@ -120,7 +129,7 @@ def main() -> int:
         "picture, item_encoder": entry("item_encoder", "", picture, 1),
     }
     arms = {name: (lambda call=call: median_ms(call)) for name, call in single.items()}
-    latency = measure("encoders-latency", arms, rounds=chosen.rounds, unit="ms")
+    latency = measure("encoders-latency", arms, rounds=rounds, unit="ms")
     for kind, bare, served, added in (
         ("text tower", "text, onnxruntime", "text, tower", 1.5),
         ("picture tower", "picture, onnxruntime", "picture, tower", 1.5),
@@ -140,7 +149,7 @@ def main() -> int:
         name: (lambda call=call, callers=callers: per_second(call, callers))
         for name, (call, callers) in batches.items()
     }
-    throughput = measure("encoders-throughput", rates, rounds=chosen.rounds, unit="rows a second")
+    throughput = measure("encoders-throughput", rates, rounds=rounds, unit="rows a second")
     throughput.target("text, tower", "text, onnxruntime", at_least=0.90)
     throughput.target("text, query_encoder", "text, onnxruntime", at_least=0.90)
     throughput.target("picture, tower", "picture, onnxruntime", at_least=0.90)

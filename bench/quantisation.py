@@ -113,6 +113,7 @@ def main() -> int:
             {arm: partial(latency, name) for arm, name in names.items()},
             rounds=given.rounds,
             unit="ms",
+            warm_up=4,  # the node's compiler
         )
         for name in names.values():
             client.call("DELETE", f"/{name}")

@@ -39,7 +39,7 @@ INGEST = {
 }
 STEPS = (
     *(Step(name, ("ingest.py", "--table", table), (name,), 12) for table, name in INGEST.items()),
-    Step("evaluation", ("evaluation.py",), ("evaluation",), 3),
+    Step("evaluation", ("evaluation.py",), ("evaluation", "evaluation-ranx"), 4),
     Step("training", ("training.py",), ("training",), 6),
     Step("encoders", ("encoders.py",), ("encoders-latency", "encoders-throughput"), 8),
     Step("neural", ("neural.py",), ("neural", "neural-8-clients", "neural-cpu", "neural-sharing"), 14),
@@ -49,6 +49,9 @@ STEPS = (
         ("hybrid-1-shards", "hybrid-1-shards-8-clients", "hybrid-3-shards", "hybrid-3-shards-8-clients"),
         14,
     ),
+    Step("growth", ("growth.py",), ("growth",), 12),
+    Step("quantisation", ("quantisation.py",), ("quantisation",), 6),
+    Step("legs", ("legs.py",), ("leg-knn", "leg-lexical"), 6),
 )
 BESIDE = (
     Beside(
