@@ -118,7 +118,8 @@ def main() -> int:
         unit="s of processor time",
     )
     table.target("mmsearch", "pytrec_eval", at_most=1.0)
-    table.figure("largest difference", largest_difference(ours(qrels, run), theirs(qrels, run)), {"<=": 1e-9})
+    apart = largest_difference(ours(qrels, run), theirs(qrels, run))
+    table.figure("largest difference", apart, {"<=": 1e-9}, exact=True)
     table.note(f"{QUERIES} queries, up to {ANSWERS} answers each, {len(NAMES)} measures, per-query values.")
     good = table.finish()
     if has("ranx"):

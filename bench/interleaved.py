@@ -63,12 +63,17 @@ class Table:
         bound = {"<=": at_most, ">=": at_least}
         return self.figure(f"{arm} / {other}", self.ratio(arm, other), bound)
 
-    def figure(self, what: str, value: float, bound: Mapping[str, float | None]) -> bool:
-        """Record a figure against its bounds, `{"<=": x}` or `{">=": y}`; return whether it meets them."""
+    def figure(
+        self, what: str, value: float, bound: Mapping[str, float | None], *, exact: bool = False
+    ) -> bool:
+        """Record a figure against its bounds, `{"<=": x}` or `{">=": y}`; return whether it meets them.
+
+        One that is `exact`, as a count is or a recall, holds on an unsteady machine too.
+        """
         limits = {sign: limit for sign, limit in bound.items() if limit is not None}
         met = all(value <= limit if sign == "<=" else value >= limit for sign, limit in limits.items())
         words = " and ".join(f"{sign} {limit:g}" for sign, limit in limits.items())
-        self.verdicts.append({"what": what, "value": value, "target": words, "met": met})
+        self.verdicts.append({"what": what, "value": value, "target": words, "met": met, "exact": exact})
         return met
 
     def note(self, sentence: str) -> None:

@@ -60,10 +60,10 @@ def section(table: str, record: dict[str, Any], level: str = "##") -> list[str]:
 
 
 def verdict(row: dict[str, Any], record: dict[str, Any]) -> str:
-    """A void table's figures are shown but decide nothing."""
+    """A void table's figures are shown but decide nothing, unless the machine's speed is not in them."""
     if not row["target"]:
         return ""
-    if not record["valid"]:
+    if not record["valid"] and not row["exact"]:
         return "void"
     return "met" if row["met"] else "**missed**"
 

@@ -148,22 +148,22 @@ class Load:
 
 
 def searches(
-    url: str, kind: str, titles: list[str], servers: dict[str, int], seconds: float, logs: Path
+    url: str, kind: str, titles: list[str], servers: dict[str, int], seconds: float, records: Path
 ) -> None:
     """The node by JFR while it is asked."""
     pid = java_of(servers["opensearch"])
-    recording = logs / f"{kind}.jfr"  # where the node may write
+    recording = records / f"{kind}.jfr"
     with Load(url, kind, titles) as load:
         time.sleep(seconds)  # its compiler
         asked = len(load.times)
         before = {name: processor_seconds([each]) for name, each in servers.items()}
         client = time.process_time()
-        started = jcmd(pid, "JFR.start", f"name={kind}", "settings=profile")
+        jcmd(pid, "JFR.start", f"name={kind}", "settings=profile")
         time.sleep(seconds)
         count = len(load.times) - asked
         costs = {name: processor_seconds([each]) - before[name] for name, each in servers.items()}
         costs["the clients"] = time.process_time() - client
-        jcmd(pid, "JFR.stop", f"name={kind}", f"filename={recording}")
+        stopped = jcmd(pid, "JFR.stop", f"name={kind}", f"filename={recording}")
     times = sorted(load.times[asked : asked + count])
     lines = [
         f"{count / seconds:.0f} queries a second by {CLIENTS} clients, p50 "
@@ -176,7 +176,7 @@ def searches(
         lines += by_method(Path(f"/proc/{pid}/exe").resolve().with_name("jfr"), recording)
         recording.unlink()
     else:
-        lines.append(f"No recording: {started[:200]}")
+        lines.append(f"No recording: {stopped[:300]}")
     leave(f"node-{kind}", lines)
 
 
@@ -208,7 +208,7 @@ def by_method(jfr: Path, recording: Path) -> list[str]:
     owners: Counter[str] = Counter()
     methods: Counter[str] = Counter()
     for event in done.stdout.split("jdk.ExecutionSample {")[1:]:
-        frames = re.findall(r"^\s{4,}([\w.$]+)\(.*?line:", event, re.MULTILINE)
+        frames = re.findall(r"^\s{4,}([\w.$<>]+)\(.*?line:", event, re.MULTILINE)
         if not frames:
             continue
         methods[frames[0]] += 1
@@ -263,13 +263,16 @@ def main() -> int:
                 assert running.child is not None, "up has just started it"
                 servers[name] = running.child.pid
             catalogue = write_catalogue(Path(folder) / "catalogue", cache_folder())
+            records = Path(folder) / "records"
+            records.mkdir()
+            records.chmod(0o777)  # for the node's account
             titles = [
                 json.loads(line)["title"] for line in catalogue.read_text(encoding="utf-8").splitlines()
             ]
             ingest(catalogue, ports, servers, program("py-spy"))
             url = f"http://127.0.0.1:{ports.http}"
             for kind in ("neural", "hybrid"):
-                searches(url, kind, titles, servers, asked.seconds, home.logs)
+                searches(url, kind, titles, servers, asked.seconds, records)
             triton(ports)
         finally:
             embedded.delete(home)

@@ -123,12 +123,15 @@ def main() -> int:
     }
     floor, disk = recall_of["floats"], bytes_of["floats"]["store"]
     for arm in ARMS:
-        table.figure(f"recall@{K} of {arm}", recall_of[arm], {">=": 0.95 * floor})
-        table.figure(f"bytes searched, {arm} / floats", searched[arm] / searched["floats"], {"<=": 1.0})
+        table.figure(f"recall@{K} of {arm}", recall_of[arm], {">=": 0.95 * floor}, exact=True)
+        table.figure(
+            f"bytes searched, {arm} / floats", searched[arm] / searched["floats"], {"<=": 1.0}, exact=True
+        )
         table.figure(
             f"bytes on disk, {arm} / floats",
             bytes_of[arm]["store"] / disk,
             {"<=": 1.4},
+            exact=True,
         )
     table.target("byte", "floats", at_most=1.1)
     table.note(

@@ -59,7 +59,7 @@ public record Cutoff(Float relativeMax, Float gap, Float minScore) implements Wr
         if (value == null) {
             return null;
         }
-        if (value instanceof Number number) {
+        if (value instanceof Number number && Float.isFinite(number.floatValue())) {
             return number.floatValue();
         }
         throw new IllegalArgumentException("[cutoff] expected a number in [" + key + "], got [" + value + "]");

@@ -132,11 +132,16 @@ public final class FusionParser {
     }
 
     private static float number(Object value, String key) {
+        float number;
         try {
-            return value instanceof Number number ? number.floatValue() : Float.parseFloat(String.valueOf(value));
+            number = value instanceof Number given ? given.floatValue() : Float.parseFloat(String.valueOf(value));
         } catch (NumberFormatException e) {
             throw new IllegalArgumentException("[fusion] expected a number in [" + key + "], got [" + value + "]", e);
         }
+        if (Float.isFinite(number) == false) {
+            throw new IllegalArgumentException("[fusion] expected a finite number in [" + key + "], got [" + value + "]");
+        }
+        return number;
     }
 
     private static int integer(Map<String, Object> parent, String key, int absent, int least, int most) {

@@ -98,16 +98,23 @@ final class HybridParser {
         try {
             switch (key) {
                 case "pagination_depth" -> paginationDepth = window(parser.intValue());
-                case "totals" -> totals = Totals.of(parser.text());
-                case "on_encoder_failure" -> onEncoderFailure = OnEncoderFailure.of(parser.text());
+                case "totals" -> totals = Totals.of(text(key));
+                case "on_encoder_failure" -> onEncoderFailure = OnEncoderFailure.of(text(key));
                 case "evidence" -> evidence = parser.booleanValue();
                 case "boost" -> boost = parser.floatValue();
-                case "_name" -> queryName = parser.text();
+                case "_name" -> queryName = text(key);
                 default -> throw unknown(key);
             }
         } catch (IllegalArgumentException e) {
             throw error(e.getMessage(), e);
         }
+    }
+
+    private String text(String key) throws IOException {
+        if (parser.currentToken() == XContentParser.Token.VALUE_NULL) {
+            throw new IllegalArgumentException("expected [" + key + "] to be text, got null; leave it out");
+        }
+        return parser.text();
     }
 
     private static int window(int depth) {

@@ -132,6 +132,10 @@ public class HybridQueryBuilderTests extends AbstractQueryTestCase<HybridQueryBu
             Map.entry(one + ", \"pagination_depth\": 10001", "expected [pagination_depth] from 1 to 10000, got [10001]"),
             Map.entry(one + ", \"totals\": \"some\"", "expected [totals] to be one of [window, all], got [some]"),
             Map.entry(one + ", \"on_encoder_failure\": \"wait\"", "expected [on_encoder_failure] to be one of [fail, skip], got [wait]"),
+            Map.entry(one + ", \"_name\": null", "expected [_name] to be text, got null; leave it out"),
+            Map.entry(one + ", \"cutoff\": {\"min_score\": 1e300}", "expected a number in [min_score], got [1.0E300]"),
+            Map.entry(one + ", \"fusion\": {\"combination\": {\"parameters\": {\"weights\": [1e300]}}}", "a finite number in [weights]"),
+            Map.entry(one + ", \"totals\": null", "expected [totals] to be text, got null; leave it out"),
             Map.entry(one + ", \"totals\": \"all\", \"cutoff\": {\"gap\": 0.5}", "leave one out"),
             Map.entry(one + ", \"cutoff\": {\"top\": 1}", "[cutoff] does not support [top]"),
             Map.entry(one + ", \"fusion\": {\"combination\": {\"parameters\": {\"weights\": [0.5, 0.5]}}}", "as many weights as queries, 1, got 2")
