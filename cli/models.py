@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,9 @@ from ..ingest.errors import UnreachableError
 from ..ingest.waiting import AwayError
 from ..stack.state import Home
 from .options import tls
+
+if TYPE_CHECKING:
+    from ..train.build import ModelSet
 
 
 @click.group("models")
@@ -66,6 +69,7 @@ def build(architecture: str, precision: str, repository: Path | None) -> None:
         f"{built.architecture.name} ({precision}), fingerprint {built.fingerprint[:12]}, "
         f"{state} in {tree} in {time.monotonic() - started:.1f} s"
     )
+    _say_loss(built)
 
 
 @command.command("deploy")
@@ -93,16 +97,37 @@ def build(architecture: str, precision: str, repository: Path | None) -> None:
 @click.option(
     "--no-load", is_flag=True, help="Write the files only; the server takes them at its next start."
 )
-def deploy(training: Path, precision: str, repository: Path | None, triton: str, no_load: bool) -> None:
+@click.option(
+    "--pairs",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Pairs that were not trained on, to measure what int8 costs their nDCG@10; with --catalog.",
+)
+@click.option(
+    "--catalog",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The products of --pairs.",
+)
+def deploy(
+    training: Path,
+    precision: str,
+    repository: Path | None,
+    triton: str,
+    no_load: bool,
+    pairs: Path | None,
+    catalog: Path | None,
+) -> None:
     """Serve what `mmsearch train` left in the folder TRAINING, as a new version beside the old ones.
 
     The old versions go on answering, so an index that was made by one keeps its encoder; a new index takes
-    the new version. Deploying the same training again changes nothing.
+    the new version. Deploying the same training again changes nothing. What int8 costs is said: on general
+    texts, as it was measured when the tower was made, and on your own --pairs.
 
     Example: mmsearch models deploy runs/4tmm_gated
     """
     from ..train import deploy as deploying
 
+    if (pairs is None) != (catalog is None):
+        raise click.UsageError("expected --pairs and --catalog together, got one of them; add the other")
     tree = repository or Home.at().models
     deployed = deploying.deploy(training, precision, tree, lambda line: click.echo(f"  {line}", err=True))
     if not no_load:
@@ -113,6 +138,20 @@ def deploy(training: Path, precision: str, repository: Path | None, triton: str,
         f"{built.architecture.name} ({precision}), fingerprint {built.fingerprint[:12]}, "
         f"version {deployed.version} {state} {tree}"
     )
+    _say_loss(built)
+    if pairs and catalog and precision == "int8":
+        from ..train.loop_files import WEIGHTS
+        from ..train.pairs import read_pairs, read_products
+        from ..train.precision import compare
+
+        compared = compare(
+            built.architecture,
+            training / WEIGHTS,
+            read_products(catalog),
+            read_pairs(pairs),
+            lambda line: click.echo(f"  {line}", err=True),
+        )
+        click.echo(compared.sentence())
 
 
 @command.command("retire")
@@ -163,6 +202,18 @@ def retire(version: int, repository: Path | None, opensearch: str, triton: str) 
     remaining = served.retire(tree, version)
     deploying.unload(remaining, triton)
     click.echo(f"version {version} is no longer served from {tree}")
+
+
+def _say_loss(built: ModelSet) -> None:
+    """What int8 costs each text tower, where that was measured."""
+    from ..train.calibration import read
+
+    if built.precision != "int8":
+        return
+    for name, tower in built.towers.items():
+        loss = read(tower.loss)
+        if loss is not None:
+            click.echo(f"{name}: {loss.sentence()}")
 
 
 def _versions(about: Mapping[str, Any]) -> set[int]:

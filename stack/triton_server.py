@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from .state import Home, Launch, Ports
 
 NAME = "triton"
 ENTRY_MODELS = ("query_encoder", "item_encoder")
+DOT = "GIF87a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2L\1\0;"
+"""A picture of one pixel whose bytes are all ASCII, as JSON can carry them."""
 CACHE_BYTES = 64 << 20
 """size of the response cache, used by models that switch it on"""
 
@@ -184,16 +187,23 @@ def require_answer(ports: Ports) -> str:
 
 
 def infer(url: str, model: str, text: str) -> dict[str, Any]:
-    """One real inference of an entry model on a text; its outputs EMBEDDING and FINGERPRINT by name."""
+    """One real inference of an entry model on a text; its outputs EMBEDDING and FINGERPRINT by name.
+
+    A side that reads pictures only, as CLIP's products are read, has zeros for a text and is shown a picture.
+    """
+    for given in ({"TEXT": text, "IMAGE": ""}, {"TEXT": "", "IMAGE": DOT}):
+        found = _encoded(url, model, given)
+        if any(found["EMBEDDING"]):
+            return found
+    raise StackError(
+        f"expected {model} to encode {text!r} or a picture, got only zeros; repair: mmsearch models build"
+    )
+
+
+def _encoded(url: str, model: str, given: Mapping[str, str]) -> dict[str, Any]:
     inputs = [
-        {"name": name, "shape": [1, 1], "datatype": "BYTES", "data": [value]}
-        for name, value in (("TEXT", text), ("IMAGE", ""))
+        {"name": name, "shape": [1, 1], "datatype": "BYTES", "data": [value]} for name, value in given.items()
     ]
     outputs = [{"name": "EMBEDDING"}, {"name": "FINGERPRINT"}]
     answer = ask(f"{url}/v2/models/{model}/infer", {"inputs": inputs, "outputs": outputs}, timeout=30)
-    found = {output["name"]: output["data"] for output in answer["outputs"]}
-    if not any(found["EMBEDDING"]):
-        raise StackError(
-            f"expected {model} to encode {text!r}, got only zeros; repair: mmsearch models build"
-        )
-    return found
+    return {output["name"]: output["data"] for output in answer["outputs"]}

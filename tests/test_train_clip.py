@@ -17,41 +17,22 @@ from safetensors.torch import save_file
 from mmsearch.model_repository.serving.tokens import Tokens
 from mmsearch.train import architecture as architectures
 from mmsearch.train.build import build
-from mmsearch.train.clip import write_tokenizer
+from mmsearch.train.clip_tokens import write_tokenizer
 from mmsearch.train.errors import WeightsError
 from mmsearch.train.loop import train
 from mmsearch.train.objective import Training
 from mmsearch.train.pairs import Pair, Product, features
 from mmsearch.train.towers import build as build_tower
 
-CONFIG = {
-    "embed_dim": 24,
-    "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
-    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
-}
+from .small_clip import beside_minilm
+
 TEXTS = ["A Red  chair, isn't it?", "Bücherregal 120cm", "lamp", "word " * 100]
 
 
 @pytest.fixture(scope="module")
 def clip_data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A 4tMM architecture whose picture half is a small CLIP out of local files."""
-    folder = tmp_path_factory.mktemp("clip")
-    config, checkpoint = folder / "Small-CLIP.json", folder / "small.safetensors"
-    config.write_text(json.dumps(CONFIG))
-    open_clip.add_model_config(config)
-    torch.manual_seed(5)
-    model = open_clip.create_model("Small-CLIP", pretrained=None, pretrained_text=False)
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, checkpoint)
-    data = dict(architectures.load("4tmm_mlp").data) | {"name": "small_clip"}
-    clip = {"weights": str(checkpoint), "model": str(config), "dimension": 24}
-    data["towers"] = {
-        "minilm": data["towers"]["minilm"],
-        "words": clip | {"kind": "open_clip_text", "max_tokens": 77, "pad_to": 77},
-        "pictures": clip | {"kind": "open_clip_image", "size": 32, "fit": "crop"},
-    }
-    data["slots"] = data["slots"] | {"clip_text": "words", "clip_image": "pictures"}
-    data["fusion"] = data["fusion"] | {"image_dimension": 24, "dimension": 408, "axes": 8, "hidden": 16}
-    return data
+    return beside_minilm(tmp_path_factory.mktemp("clip"))
 
 
 def test_the_checkpoint_comes_back_unchanged(clip_data: dict[str, Any]) -> None:
@@ -124,5 +105,5 @@ def test_a_pickled_checkpoint_is_refused(clip_data: dict[str, Any], tmp_path: Pa
     for name in ("words", "pictures"):
         data["towers"][name]["weights"] = str(tmp_path / "weights.pt")
     architecture = architectures.parse(data)
-    with pytest.raises(WeightsError, match=r"or a \.safetensors file"):
+    with pytest.raises(WeightsError, match=r"or a \.safetensors file or a folder"):
         build_tower(architecture, architecture.towers["words"])

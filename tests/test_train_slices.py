@@ -87,8 +87,7 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
         from pathlib import Path
         from small_training import CPU, NUMBERS, drawn, fresh, small
         from mmsearch.train import distributed
-        from mmsearch.train.gpu_check import lacking
-from mmsearch.train.loop import Run
+        from mmsearch.train.loop import Run
         with distributed.group():
             run = Run(fresh("4tmm_gated"), drawn(small("4tmm_gated")), replace(NUMBERS, chunk=8), CPU)
             losses = [run.advance() for _ in range(4)]

@@ -1,8 +1,9 @@
-"""CLIP towers on open_clip: any of its models, with a pretrained tag, a local checkpoint, or a config file.
+"""CLIP towers on open_clip: any of its models, with a pretrained tag, a local checkpoint, or a local folder.
 
 In an architecture's data file: `"kind": "open_clip_text"` or `"open_clip_image"`, `"model"` an open_clip name
 such as `ViT-B-32` or `hf-hub:Marqo/marqo-fashionCLIP`, or the path of a config's .json file, and
-`"weights"` either `open_clip:TAG` or the path of a .safetensors file.
+`"weights"` either `open_clip:TAG` or the path of a .safetensors file. Where `"weights"` is a folder,
+it is the model too: `open_clip_config.json`, a .safetensors file and the tokenizer's files.
 """
 
 from __future__ import annotations
@@ -18,18 +19,30 @@ from .architecture import Tower
 from .errors import WeightsError
 from .sources import OPEN_CLIP
 
+PICKLED = (".bin", ".pt", ".pth")
+
 
 class ClipText(nn.Module):
-    """CLIP's text tower: token numbers to unit features."""
+    """CLIP's text tower: token numbers to unit features.
 
-    def __init__(self, model: Any) -> None:
+    `padding` is what the model was trained to see after a text's end, `dropped` a token that it sees as 0.
+    """
+
+    def __init__(self, model: Any, padding: int = 0, dropped: int | None = None) -> None:
         super().__init__()
         self.model = model
+        self.padding = padding
+        self.dropped = dropped
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """int64 [n, context] twice → float32 [n, dimension], each row of length 1."""
         # CLIP finds a text's end by itself; the product keeps the mask an input, as every text tower has it.
-        features: Tensor = self.model.encode_text(input_ids * attention_mask)
+        ids = input_ids * attention_mask
+        if self.padding:
+            ids = ids + self.padding * (1 - attention_mask)
+        if self.dropped is not None:
+            ids = ids * (ids != self.dropped)
+        features: Tensor = self.model.encode_text(ids)
         return functional.normalize(features, dim=1)
 
 
@@ -52,67 +65,60 @@ class ClipImage(nn.Module):
         return functional.normalize(features, dim=1)
 
 
+def text_tower(tower: Tower) -> ClipText:
+    """The text tower that an architecture names, with its tokenizer's habits; raises WeightsError."""
+    from . import clip_tokens
+
+    model = load(tower)
+    tokenizer = clip_tokens.tokenizer_of(tower, model)
+    return ClipText(model, clip_tokens.padding(tokenizer), clip_tokens.dropped(tokenizer))
+
+
 def load(tower: Tower) -> Any:
     """The open_clip model that a tower names, in evaluation mode; raises WeightsError."""
     import open_clip
 
-    name = str(tower.numbers["model"])
-    if name.endswith(".json"):
-        open_clip.add_model_config(Path(name))
-        name = Path(name).stem
     if tower.weights.startswith(OPEN_CLIP):
         pretrained: str | None = tower.weights.removeprefix(OPEN_CLIP) or None
     elif tower.weights.endswith(".safetensors"):
         pretrained = tower.weights
+    elif _is_safe(Path(tower.weights)):
+        pretrained = None
     else:
         raise WeightsError(
-            f"expected {OPEN_CLIP}TAG or a .safetensors file as the weights of {tower.name}, "
-            f"got {tower.weights!r}; save the checkpoint as safetensors"
+            f"expected {OPEN_CLIP}TAG or a .safetensors file or a folder with one and no pickled ones as the "
+            f"weights of {tower.name}, got {tower.weights!r}; save the checkpoint as safetensors"
         )
     # The fused attention of torch's own layers has no ONNX form.
     torch.backends.mha.set_fastpath_enabled(False)
     # `pretrained_text` would otherwise look for the text tower's weights in a hub.
-    return open_clip.create_model(name, pretrained=pretrained, pretrained_text=False).eval()
+    return open_clip.create_model(model_name(tower), pretrained=pretrained, pretrained_text=False).eval()
 
 
-def write_tokenizer(tower: Tower, file: Path) -> None:
-    """Writes open_clip's tokenizer as a `tokenizer.json`, so that serving needs no open_clip.
-
-    Raises WeightsError for a model whose tokenizer is not CLIP's own byte-pair one.
-    """
+def model_name(tower: Tower) -> str:
+    """What open_clip calls the model that a tower names; raises WeightsError."""
     import open_clip
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-    clip = open_clip.tokenizer.SimpleTokenizer()
-    vocabulary = int(load(tower).vocab_size)
-    if vocabulary != clip.vocab_size:
+    if not tower.weights.startswith(OPEN_CLIP) and Path(tower.weights).is_dir():
+        if not (Path(tower.weights) / "open_clip_config.json").is_file():
+            raise WeightsError(
+                f"expected open_clip_config.json in {tower.weights}, the weights of {tower.name}, got none; "
+                "add it, or name the .safetensors file and its `model`"
+            )
+        return f"local-dir:{tower.weights}"
+    if "model" not in tower.numbers:
         raise WeightsError(
-            f"expected CLIP's vocabulary of {clip.vocab_size} words in {tower.name}, got {vocabulary}; "
-            "use a model with CLIP's own tokenizer"
+            f"expected the `model` of {tower.name}, got none; name an open_clip model, or a folder of one as "
+            "`weights`"
         )
-    tokenizer = Tokenizer(
-        models.BPE(
-            clip.encoder, list(clip.bpe_ranks), end_of_word_suffix="</w>", continuing_subword_prefix=""
-        )
-    )
-    tokenizer.normalizer = normalizers.Sequence(
-        [
-            normalizers.NFC(),
-            normalizers.Replace(Regex(r"\s+"), " "),
-            normalizers.Strip(),
-            normalizers.Lowercase(),
-        ]
-    )
-    pieces = Regex(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(pieces, "removed", invert=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    start, end = "<start_of_text>", "<end_of_text>"
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{start} $A {end}",
-        special_tokens=[(start, clip.sot_token_id), (end, clip.eot_token_id)],
-    )
-    tokenizer.save(str(file))
+    name = str(tower.numbers["model"])
+    if name.endswith(".json"):
+        open_clip.add_model_config(Path(name))
+        name = Path(name).stem
+    return name
+
+
+def _is_safe(folder: Path) -> bool:
+    """Whether a folder has safetensors and no pickles, which open_clip may prefer."""
+    pickled = any(list(folder.glob(f"*{ending}")) for ending in PICKLED)
+    return bool(list(folder.glob("*.safetensors"))) and not pickled

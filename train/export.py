@@ -1,8 +1,7 @@
-"""Torch modules to ONNX files, and the fp32 text towers to int8."""
+"""Torch modules to ONNX files."""
 
 from __future__ import annotations
 
-import logging
 import warnings
 from pathlib import Path
 
@@ -79,17 +78,3 @@ def _export(
             opset_version=OPSET,
             dynamo=False,
         )
-
-
-def quantize(source: Path, target: Path) -> None:
-    """Writes the int8 form of a text tower: int8 weights by channel, activations quantised as they come."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    # The tool advises a shape inference first through the root logger; it changes nothing for a BERT.
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
-    finally:
-        logger.setLevel(level)

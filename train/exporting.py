@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..model_repository.serving.tokens import Tokens
-from . import export, towers
+from . import calibration, export, quantising, towers
 from .architecture import Architecture, Tower
 
 GOLDEN_TEXTS = (
@@ -31,11 +31,13 @@ def export_tower_folder(architecture: Architecture, tower: Tower, folder: Path) 
             features = built(torch.from_numpy(pixels)).numpy()
             np.savez(folder / "golden.npz", PIXELS=pixels, FEATURES=features)
             return
-        export.quantize(folder / "fp32.onnx", folder / "int8.onnx")
         towers.write_tokenizer(tower, folder / "tokenizer.json")
         tokens = Tokens(
             folder / "tokenizer.json", int(tower.numbers["max_tokens"]), tower.numbers.get("pad_to")
         )
+        fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
+        quantising.quantize(fp32, int8, calibration.batches(tokens))
+        calibration.write(calibration.measured(fp32, int8, tokens), folder / "int8.json")
         ids, mask = tokens(GOLDEN_TEXTS)
         features = built(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
         np.savez(folder / "golden.npz", TEXTS=np.array(GOLDEN_TEXTS), FEATURES=features)

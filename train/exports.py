@@ -17,8 +17,10 @@ from .errors import WeightsError
 
 # A change to these files changes what an export of the kind is.
 CODE = ("export.py", "exporting.py", "towers.py")
+QUANTISED = ("calibration.py", "quantising.py")
 CODE_OF_KIND = {
-    "open_clip_text": ("clip.py",),
+    "bert": QUANTISED,
+    "open_clip_text": ("clip.py", "clip_tokens.py", *QUANTISED),
     "open_clip_image": ("clip.py",),
     "picture_layers": ("picture_layers.py",),
 }
@@ -26,8 +28,8 @@ CODE_OF_KIND = {
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A tower's folder: `fp32.onnx`, for text towers `int8.onnx` and `tokenizer.json`, and `golden.npz`
-    (TEXTS or PIXELS, and the FEATURES that torch gives for them)."""
+    """A tower's folder: `fp32.onnx`, for text towers `int8.onnx`, `int8.json` (what that costs) and
+    `tokenizer.json`, and `golden.npz` (TEXTS or PIXELS, and the FEATURES that torch gives for them)."""
 
     tower: Tower
     folder: Path
@@ -39,6 +41,11 @@ class Exported:
     @property
     def tokenizer(self) -> Path:
         return self.folder / "tokenizer.json"
+
+    @property
+    def loss(self) -> Path:
+        """What int8 costs, as `calibration.read` reads it; a picture tower and a wheel's have none."""
+        return self.folder / "int8.json"
 
 
 PACKAGED = Path(__file__).parent / "packaged"

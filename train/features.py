@@ -23,8 +23,9 @@ BATCH = 32
 class FeatureCache:
     """One tower's features by the hash of what it read; a file that is read whole and replaced whole."""
 
-    def __init__(self, tower: Exported) -> None:
-        self._file = cache_folder().parent / "features" / f"{tower.folder.name}.npz"
+    def __init__(self, tower: Exported, precision: str = "fp32") -> None:
+        name = tower.folder.name + ("" if precision == "fp32" else f"-{precision}")
+        self._file = cache_folder().parent / "features" / f"{name}.npz"
         self._rows: dict[bytes, Floats] = {}
         if self._file.exists():
             with np.load(self._file) as stored:
@@ -49,9 +50,9 @@ class FeatureCache:
         Path(draft).replace(self._file)
 
 
-def text_features(tower: Exported, texts: Sequence[str]) -> Floats:
-    """Features of n texts by the tower's fp32 export, float32 [n, dimension]; an empty text is a zero row."""
-    session = _session(tower)
+def text_features(tower: Exported, texts: Sequence[str], precision: str = "fp32") -> Floats:
+    """Features of n texts by the tower's export, float32 [n, dimension]; an empty text is a zero row."""
+    session = _session(tower.onnx(precision))
     numbers = tower.tower.numbers
     tokens = Tokens(tower.tokenizer, int(numbers["max_tokens"]), numbers.get("pad_to"))
 
@@ -65,7 +66,8 @@ def text_features(tower: Exported, texts: Sequence[str]) -> Floats:
             found[places] = session.run(None, {"INPUT_IDS": ids, "ATTENTION_MASK": mask})[0]
         return found
 
-    return _present(tower, [text.encode() if text.strip() else b"" for text in texts], compute)
+    cache = FeatureCache(tower, precision)
+    return _present(cache, tower, [text.encode() if text.strip() else b"" for text in texts], compute)
 
 
 def picture_features(
@@ -75,7 +77,7 @@ def picture_features(
 
     A picture that does not decode is a zero row too, and `broken` hears its number and why.
     """
-    session = _session(tower)
+    session = _session(tower.onnx("fp32"))
     frame = Frame(int(tower.tower.numbers["size"]), str(tower.tower.numbers["fit"]))
     why: dict[bytes, str] = {}
 
@@ -93,26 +95,28 @@ def picture_features(
                 found[places] = session.run(None, {"PIXELS": np.stack(pixels)})[0]
         return found
 
-    rows = _present(tower, pictures, compute)
+    rows = _present(FeatureCache(tower), tower, pictures, compute)
     for number, picture in enumerate(pictures):
         if picture and not rows[number].any():
             broken(number, why.get(picture, "it did not decode when it was first read"))
     return rows
 
 
-def _present(tower: Exported, inputs: Sequence[bytes], compute: Callable[[list[bytes]], Floats]) -> Floats:
+def _present(
+    cache: FeatureCache, tower: Exported, inputs: Sequence[bytes], compute: Callable[[list[bytes]], Floats]
+) -> Floats:
     rows = np.zeros((len(inputs), tower.tower.dimension), np.float32)
     present = [number for number, value in enumerate(inputs) if value]
     if present:
-        rows[present] = FeatureCache(tower).rows([inputs[number] for number in present], compute)
+        rows[present] = cache.rows([inputs[number] for number in present], compute)
     return rows
 
 
-def _session(tower: Exported) -> onnxruntime.InferenceSession:
+def _session(file: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = os.cpu_count() or 1
     wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
     available = onnxruntime.get_available_providers()
     return onnxruntime.InferenceSession(
-        tower.folder / "fp32.onnx", options, providers=[name for name in wanted if name in available]
+        file, options, providers=[name for name in wanted if name in available]
     )

@@ -91,10 +91,12 @@ def features(
     pairs: list[Pair],
     say: Say,
     known: Mapping[str, list[str]] | None = None,
+    precision: str = "fp32",
 ) -> Features:
     """Runs the frozen towers (or takes what they said before) and joins pairs and products by number.
 
-    `known` maps a query to further products that are right for it and must not be negatives. A pair whose
+    `known` maps a query to further products that are right for it and must not be negatives; `precision` is
+    the text towers'. A pair whose
     product is not in the catalogue is left out and counted; raises TrainingError when none is left.
     """
     places = {product.identifier: number for number, product in enumerate(products)}
@@ -123,9 +125,9 @@ def features(
     fusion = architecture.fusion
     item_text = [product.text for product in products]
     return Features(
-        query_text=_texts(architecture, "bibert_query", queries, fusion.text_dimension, say),
-        query_words=_texts(architecture, "clip_text", queries, fusion.image_dimension, say),
-        item_text=_texts(architecture, "bibert_item", item_text, fusion.text_dimension, say),
+        query_text=_texts(architecture, "bibert_query", queries, fusion.text_dimension, say, precision),
+        query_words=_texts(architecture, "clip_text", queries, fusion.image_dimension, say, precision),
+        item_text=_texts(architecture, "bibert_item", item_text, fusion.text_dimension, say, precision),
         item_image=_pictures(architecture, products, say),
         pairs=torch.tensor([pair[:2] for pair in joined], dtype=torch.int64),
         counts=torch.tensor([pair[2] for pair in joined], dtype=torch.float32),
@@ -137,11 +139,13 @@ def features(
     )
 
 
-def _texts(architecture: Architecture, slot: str, texts: list[str], width: int, say: Say) -> torch.Tensor:
+def _texts(
+    architecture: Architecture, slot: str, texts: list[str], width: int, say: Say, precision: str
+) -> torch.Tensor:
     tower = architecture.tower(slot)
     if tower is None:
         return torch.zeros(len(texts), width)
-    return torch.from_numpy(text_features(exported(architecture, tower, say), texts))
+    return torch.from_numpy(text_features(exported(architecture, tower, say), texts, precision))
 
 
 def _pictures(architecture: Architecture, products: list[Product], say: Say) -> torch.Tensor:

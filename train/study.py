@@ -98,7 +98,9 @@ class Study:
     pools: list[Half]
     say: Say
 
-    def half(self, architecture: Architecture, pool: Half, shuffle: int | None = None) -> Features:
+    def half(
+        self, architecture: Architecture, pool: Half, shuffle: int | None = None, precision: str = "fp32"
+    ) -> Features:
         """Features and pairs of one half; with `shuffle` each product has another's picture."""
         chosen = [self.data.products[item] for item in pool.items]
         group = [str(self.data.group[item]) for item in pool.items]
@@ -116,7 +118,7 @@ class Study:
             for row, keyword in enumerate(pool.keywords)
             for place in np.flatnonzero(table[row])
         ]
-        return features(architecture, products, pairs, self.say)
+        return features(architecture, products, pairs, self.say, precision=precision)
 
     def tables(self, fusion: Fusion, data: Features, pool: Half) -> tuple[Scores, Scores, Scores]:
         """Cosines of a half's keywords with its products: fused, text alone, picture alone."""

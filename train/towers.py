@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..model_repository.serving.tokens import Tokens
-from . import clip, sources
+from . import clip, clip_tokens, sources
 from .architecture import Architecture, Tower
 from .errors import ArchitectureError
 from .picture_layers import LITE_MEAN, LITE_SCALE, PictureLayers
@@ -64,7 +64,7 @@ def build(architecture: Architecture, tower: Tower) -> nn.Module:
     if tower.kind == "bert":
         built: nn.Module = BertTower(minilm(tower))
     elif tower.kind == "open_clip_text":
-        built = clip.ClipText(clip.load(tower))
+        built = clip.text_tower(tower)
     elif tower.kind == "open_clip_image":
         built = clip.ClipImage(clip.load(tower))
     elif tower.kind in PICTURE_KINDS:
@@ -89,7 +89,7 @@ def build(architecture: Architecture, tower: Tower) -> nn.Module:
 def write_tokenizer(tower: Tower, file: Path) -> None:
     """Writes the `tokenizer.json` that belongs to a text tower."""
     if tower.kind == "open_clip_text":
-        clip.write_tokenizer(tower, file)
+        clip_tokens.write_tokenizer(tower, file)
     else:
         shutil.copyfile(tokenizer_file(tower), file)
 

@@ -1,0 +1,92 @@
+"""What int8 text towers cost against fp32 ones: nDCG@10 and overlap@10 on openclipart's held-out keywords.
+
+    .venv/bin/python bench/int8.py [--trained 4tmm_gated]
+
+Both folds are pools, as in `make train-demo`; nothing is timed. With `--trained` an architecture is trained
+on the other half too, on fp32 features, and asked by both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+
+import numpy as np
+import torch
+from interleaved import OUTPUT
+
+from mmsearch.evaluate.compare import compare
+from mmsearch.evaluate.measures import parse, score
+from mmsearch.train import fusions
+from mmsearch.train.architecture import load
+from mmsearch.train.calibration import DEPTH, overlap
+from mmsearch.train.exports import cache_folder
+from mmsearch.train.fusion import Fusion
+from mmsearch.train.loop import train
+from mmsearch.train.objective import Training
+from mmsearch.train.openclipart import collection
+from mmsearch.train.study import Half, Scores, Study, halves, judgments, run_of
+
+MEASURE = f"ndcg(grade)@{DEPTH}"
+AT_MOST = 0.01
+
+
+def fusion_for(name: str, study: Study, other: Half) -> Fusion:
+    """The architecture's fusion for the pool that is not `other`: trained there, or as it starts."""
+    architecture = load(name)
+    torch.manual_seed(0)
+    fusion = fusions.build(architecture)
+    if any(parameter.requires_grad for parameter in fusion.parameters()):
+        numbers = Training.of(architecture.data["training"])
+        train(fusion, study.half(architecture, other), numbers, device=torch.device("cpu"))
+    return fusion
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--trained", nargs="*", default=[], help="architectures to train besides")
+    chosen = parser.parse_args()
+    data = collection(cache_folder().parent)
+    study = Study(data, halves(data), lambda line: print(f"  {line}", file=sys.stderr, flush=True))
+    judged = judgments(study.pools)
+    measure = parse(MEASURE, judged)
+    rows, met = [], True
+    print(
+        "| system | fp32 | int8 | int8 / fp32 | interval | overlap |\n| --- | --- | --- | --- | --- | --- |"
+    )
+    for name in ("bibert", "4tmm_cat", *chosen.trained):
+        tables: dict[str, list[Scores]] = {"fp32": [], "int8": []}
+        for pool, other in zip(study.pools, reversed(study.pools), strict=True):
+            fusion = fusion_for(name, study, other)
+            for precision, found in tables.items():
+                asked = study.half(load(name), pool, precision=precision)
+                found.append(study.tables(fusion, asked, pool)[0])
+        fp32, int8 = (
+            score(measure, judged, run_of(precision, study.pools, found))
+            for precision, found in tables.items()
+        )
+        against = compare(int8, fp32)
+        shared = float(np.mean([overlap(*pair) for pair in zip(*tables.values(), strict=True)]))
+        edges = [1 + edge / against.baseline for edge in (against.low, against.high)]
+        rows.append(
+            {"system": name, "fp32": fp32.mean, "int8": int8.mean, "ratio": against.ratio, "interval": edges}
+            | {"overlap": shared}
+        )
+        met &= against.ratio >= 1 - AT_MOST
+        print(
+            f"| {name} | {fp32.mean:.4f} | {int8.mean:.4f} | {against.ratio:.4f} | "
+            f"{edges[0]:.3f}–{edges[1]:.3f} | {shared:.3f} |"
+        )
+    verdict = "met" if met else "missed"
+    print(f"\n{MEASURE} over {len(judged.queries)} queries; int8 / fp32 >= {1 - AT_MOST}: {verdict}.")
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    record = {"measure": MEASURE, "queries": len(judged.queries), "rows": rows, "met": met}
+    (OUTPUT / "int8.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.exit(main())
