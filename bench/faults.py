@@ -20,7 +20,7 @@ import faults_hybrids
 import faults_ingest
 import faults_query
 from child import run, script
-from interleaved import OUTPUT
+from interleaved import OUTPUT, shown
 
 SHORT_SECONDS = 8
 SOAK = "F10-soak-of-two-minutes"
@@ -65,7 +65,7 @@ def told(fault: Fault, code: int | None) -> tuple[bool, str]:
         if not path.is_file():
             return False, f"no table {table}" + (f" within {fault.minutes:g} minutes" if code is None else "")
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        missed = [f"{row['what']} {row['value']:.4g}" for row in record["verdicts"] if not row["met"]]
+        missed = [f"{row['what']} {shown(row['value'])}" for row in record["verdicts"] if not row["met"]]
         lines.append("missed " + ", ".join(missed) if missed else f"{len(record['verdicts'])} figures met")
         lines += record["notes"][:1]
     return met, "; ".join(lines)

@@ -94,11 +94,12 @@ class Table:
         if self.figures:
             print(f"| arm | median {self.unit} | min | max |\n| --- | --- | --- | --- |")
         for arm, values in self.figures.items():
-            print(f"| {arm} | {statistics.median(values):.4g} | {min(values):.4g} | {max(values):.4g} |")
+            numbers = (statistics.median(values), min(values), max(values))
+            print(f"| {arm} | {' | '.join(map(shown, numbers))} |")
         print("\n| ratio or figure | value | target | verdict |\n| --- | --- | --- | --- |")
         for row in self.verdicts:
             verdict = ("met" if row["met"] else "missed") if row["target"] else ""
-            print(f"| {row['what']} | {row['value']:.4g} | {row['target']} | {verdict} |")
+            print(f"| {row['what']} | {shown(row['value'])} | {row['target']} | {verdict} |")
         for sentence in self.notes:
             print(f"\n{sentence}")
         if AGAIN in self.figures:
@@ -143,6 +144,12 @@ def measure(
             if number >= 0:
                 figures[arm].append(value)
     return Table(name, unit, figures)
+
+
+def shown(value: object) -> str:
+    """A number for a table: counts whole, all else by four digits."""
+    assert isinstance(value, int | float)
+    return f"{value:,.0f}" if abs(value) >= 1000 and float(value).is_integer() else f"{value:.4g}"
 
 
 def machine() -> str:

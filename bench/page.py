@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from interleaved import AGAIN, OUTPUT, machine
+from interleaved import AGAIN, OUTPUT, machine, shown
 from steps import BESIDE, STEPS
 
 HERE = Path(__file__).parent
@@ -43,11 +43,13 @@ def section(table: str, record: dict[str, Any], level: str = "##") -> list[str]:
     if record["figures"]:
         lines += ["", f"| arm | median, {record['unit']} | min | max |", "| --- | --- | --- | --- |"]
     for arm, values in record["figures"].items():
-        lines.append(f"| {arm} | {statistics.median(values):.4g} | {min(values):.4g} | {max(values):.4g} |")
+        lines.append(
+            f"| {arm} | {shown(statistics.median(values))} | {shown(min(values))} | {shown(max(values))} |"
+        )
     if record["verdicts"]:
         lines += ["", "| ratio or figure | value | target | verdict |", "| --- | --- | --- | --- |"]
     for row in record["verdicts"]:
-        lines.append(f"| {row['what']} | {row['value']:.4g} | {row['target']} | {verdict(row, record)} |")
+        lines.append(f"| {row['what']} | {shown(row['value'])} | {row['target']} | {verdict(row, record)} |")
     for note in record["notes"]:
         lines += ["", note]
     if (OUTPUT / f"{table}.svg").is_file():
@@ -63,7 +65,7 @@ def verdict(row: dict[str, Any], record: dict[str, Any]) -> str:
     """A void table's figures are shown but decide nothing, unless the machine's speed is not in them."""
     if not row["target"]:
         return ""
-    if not record["valid"] and not row["exact"]:
+    if not record["valid"] and not row.get("exact"):
         return "void"
     return "met" if row["met"] else "**missed**"
 
@@ -79,7 +81,7 @@ def summary(records: Mapping[str, dict[str, Any]]) -> list[str]:
     if missed:
         lines += ["| table | figure | value | target | verdict |", "| --- | --- | --- | --- | --- |"]
         lines += [
-            f"| {table} | {row['what']} | {row['value']:.4g} | {row['target']} | {said} |"
+            f"| {table} | {row['what']} | {shown(row['value'])} | {row['target']} | {said} |"
             for table, row, said in missed
         ]
         lines.append("")
