@@ -1,6 +1,7 @@
 package org.mmsearch;
 
 import java.io.IOException;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
@@ -21,8 +22,8 @@ import org.opensearch.test.OpenSearchTestCase;
 
 /**
  * Random JSON, near to good clauses, at the parsers of both: it is refused as the caller's fault, or it is taken and says of itself
- * what is taken again as the same. Beside ours only {@code match_all} stands in them: other parsers of the engine answer some bad
- * values with 500.
+ * what is taken again as the same. Beside ours only {@code match_all} stands in the examples; where a change makes another of the
+ * engine's queries of it, what that one's parser says is the engine's affair: some answer bad values with 500.
  */
 public class ClauseFuzzTests extends OpenSearchTestCase {
 
@@ -74,6 +75,9 @@ public class ClauseFuzzTests extends OpenSearchTestCase {
         try {
             query = parse(json);
         } catch (Exception e) {
+            if (ofTheEngine(e)) {
+                return false;
+            }
             assertEquals(json + " ended in " + e, RestStatus.BAD_REQUEST, ExceptionsHelper.status(e));
             return false;
         }
@@ -81,6 +85,16 @@ public class ClauseFuzzTests extends OpenSearchTestCase {
             assertEquals(json, query, parse(query.toString()));
         }
         return query != null;
+    }
+
+    /** Whether a query of the engine, and none of ours, is nearest to where it was thrown. */
+    private static boolean ofTheEngine(Exception e) {
+        return Arrays.stream(e.getStackTrace())
+            .map(StackTraceElement::getClassName)
+            .filter(name -> name.startsWith("org.mmsearch.") || name.startsWith("org.opensearch.index.query."))
+            .findFirst()
+            .map(name -> name.startsWith("org.opensearch.") && name.equals(AbstractQueryBuilder.class.getName()) == false)
+            .orElse(false);
     }
 
     private QueryBuilder parse(String json) throws IOException {
