@@ -88,11 +88,11 @@ def summary(records: Mapping[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
-def profiles() -> list[str]:
-    """The summaries of bench/profiles.py."""
+def profiles(failure: str) -> list[str]:
+    """The summaries of bench/profiles.py, and what went wrong with it."""
     files = sorted(PROFILES.glob("*.txt"))
     if not files:
-        return ["## Profiles", "", "Not taken: `.venv/bin/python bench/profiles.py`.", ""]
+        return ["## Profiles", "", f"None: {failure or 'not run'}.", ""]
     lines = ["## Profiles", "", "Taken by `.venv/bin/python bench/profiles.py`.", ""]
     for file in files:
         lines += [f"### {file.stem}", "", "```text", *file.read_text(encoding="utf-8").rstrip().splitlines()]
@@ -115,7 +115,7 @@ def page(failures: Mapping[str, str]) -> str:
                 lines += section(table, records[table])
             else:
                 lines += [f"## {table}", "", f"No figure: {failures.get(step.name, 'not run')}.", ""]
-    lines += profiles()
+    lines += profiles(failures.get("profiles", ""))
     for beside in BESIDE:
         lines += [f"## {beside.command}", "", beside.about, ""]
         for table in beside.tables:

@@ -246,6 +246,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20, help="of each load, after as many to get warm")
     asked = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
+    for old in FOLDER.glob("*.txt"):
+        old.unlink()
     with tempfile.TemporaryDirectory() as folder:
         # Anyone can pass through the folder: OpenSearch runs as another account than root.
         Path(folder).chmod(0o755)

@@ -52,6 +52,7 @@ STEPS = (
     Step("growth", ("growth.py",), ("growth",), 12),
     Step("quantisation", ("quantisation.py",), ("quantisation",), 6),
     Step("legs", ("legs.py",), ("leg-knn", "leg-lexical"), 6),
+    Step("profiles", ("profiles.py",), (), 5),  # leaves texts
 )
 BESIDE = (
     Beside(
