@@ -42,6 +42,7 @@ STEPS = (
     Step("evaluation", ("evaluation.py",), ("evaluation", "evaluation-ranx"), 4),
     Step("training", ("training.py",), ("training",), 6),
     Step("encoders", ("encoders.py",), ("encoders-latency", "encoders-throughput"), 8),
+    Step("int8", ("int8.py",), ("int8",), 12),
     Step("neural", ("neural.py",), ("neural", "neural-8-clients", "neural-cpu", "neural-sharing"), 14),
     Step(
         "hybrid",

@@ -5,7 +5,8 @@
 Steps a second. All arms draw a batch, run the same fusion and loss, and step the same optimiser; ours also
 keeps its exact random state and what early stopping needs, and sentence-transformers' (the loop of its own,
 which needs neither datasets nor accelerate) clips gradients and steps a schedule. Features are drawn, since
-only time is measured.
+only time is measured. One thread of torch everywhere: on a shared machine two wait for each other by
+spinning, and any arm may be the one that waits.
 """
 
 from __future__ import annotations
@@ -118,6 +119,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     chosen = parser.parse_args()
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     run = Run(fusions.build(load("4tmm_gated")), drawn(), Training(titles=0.5), torch.device("cpu"))
     torch.manual_seed(0)
