@@ -13,6 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ..model_repository.serving.pictures import Frame, PictureError, decode
+from ..model_repository.serving.sessions import open_session
 from ..model_repository.serving.tokens import Tokens
 from .exports import Exported, cache_folder
 
@@ -115,8 +116,4 @@ def _present(
 def _session(file: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = os.cpu_count() or 1
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    available = onnxruntime.get_available_providers()
-    return onnxruntime.InferenceSession(
-        file, options, providers=[name for name in wanted if name in available]
-    )
+    return open_session(file, options)

@@ -20,7 +20,7 @@ from .errors import TrainingError
 from .fusion import Fusion
 from .loop_files import CHECKPOINT, CURVE, LOG
 from .ntxent import chunked_backward
-from .objective import Features, Training, batch_loss, encoded, loss_of
+from .objective import Features, Training, encoded, loss_of
 
 STATE = "state"
 Say = Callable[[dict[str, float]], None]
@@ -76,7 +76,10 @@ class Run:
             loss = self._in_slices(rows, drop)
         else:
             with self._mixed():
-                loss = batch_loss(self.fusion, self.data, rows, self.heat, self.numbers, drop)
+                vectors = encoded(self.fusion, self.data, rows, self.numbers, drop)
+            # In single precision, as over slices: a cosine over the temperature does not bear eight bits.
+            vectors = tuple(each.float() for each in vectors)
+            loss = loss_of(vectors, self.data, rows, self.heat, self.numbers, drop)
             torch.autograd.backward(loss)
         self.optimizer.step()
         self.step += 1

@@ -16,9 +16,7 @@ import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
 from .remembered import Remembered
-
-# TensorRT is left to Triton's own backend: building its engines inside a stub would block every request.
-PREFERRED_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+from .sessions import CPU, GPU, BySize, chosen, open_session, providers
 
 
 class Tower:
@@ -31,18 +29,37 @@ class Tower:
         options.intra_op_num_threads = int(config["parameters"]["intra_op_threads"]["string_value"])
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            str(Path(args["model_repository"], args["model_version"], "model.onnx")),
-            options,
-            providers=providers(onnxruntime.get_available_providers()),
-        )
+        file = Path(args["model_repository"], args["model_version"], "model.onnx")
+        self._session = open_session(file, options)
+        self._tell(f"{args['model_name']} {args['model_version']}")
         self._inputs = [tensor.name for tensor in self._session.get_inputs()]
         self._outputs = [tensor.name for tensor in self._session.get_outputs()]
+        self._by_size: BySize | None = None
+        if chosen(self._session) == GPU and self._session.get_inputs()[0].type == "tensor(uint8)":
+            self._by_size = BySize(lambda: open_session(file, options), int(config["max_batch_size"]))
         self._remembered: Remembered | None = None
         mebibytes = int(config["parameters"].get("remember_mib", {}).get("string_value") or 0)
         if mebibytes:
             self._remembered = Remembered(mebibytes << 20)
             self._count_rows(args)
+
+    def _tell(self, model: str) -> None:
+        """Has Triton's log say what runs the model: it would answer all the same, only slowly."""
+        provider = chosen(self._session)
+        if provider == CPU and len(providers(onnxruntime.get_available_providers())) > 1:
+            pb_utils.Logger.log_warn(
+                f"{model} runs on {provider}: expected CUDA and cuDNN beside onnxruntime, got none; "
+                "repair: pip install 'onnxruntime-gpu[cuda,cudnn]'"
+            )
+        else:
+            pb_utils.Logger.log_info(f"{model} runs on {provider}")
+
+    def _run(self, wanted: list[str], feeds: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """The outputs of a whole batch."""
+        if self._by_size is not None:
+            return self._by_size.run(wanted, feeds)
+        answers: list[NDArray[np.float32]] = self._session.run(wanted, feeds)
+        return answers
 
     def _count_rows(self, args: dict[str, str]) -> None:
         """Has Triton's metrics say how many rows were computed and how many only remembered."""
@@ -63,7 +80,7 @@ class Tower:
             if self._remembered is not None and any(map(asks_to_remember, requests)):
                 answers = [self._remember(self._remembered, joined(arrays))]
             else:
-                answers = self._session.run(wanted, joined(arrays))
+                answers = self._run(wanted, joined(arrays))
         except Exception as error:
             # The runtime's own text may show file paths; its kind is enough for a caller.
             message = (
@@ -89,7 +106,7 @@ class Tower:
 
     def _remember(self, memory: Remembered, feeds: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         """The first output, computed only for rows that were not read before."""
-        answer, computed = memory.run(feeds, lambda some: self._session.run(self._outputs[:1], some)[0])
+        answer, computed = memory.run(feeds, lambda some: self._run(self._outputs[:1], some)[0])
         self._counts["computed"].increment(computed)
         self._counts["remembered"].increment(len(answer) - computed)
         return answer
@@ -108,8 +125,3 @@ def joined(feeds: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     if len(feeds) == 1:
         return feeds[0]
     return {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}
-
-
-def providers(available: list[str]) -> list[str]:
-    """The execution providers to ask for: the GPU's where onnxruntime has it, then the CPU's."""
-    return [name for name in PREFERRED_PROVIDERS if name in available]
