@@ -32,7 +32,7 @@ from .traffic import Traffic
 pytestmark = pytest.mark.integration
 ALIAS, OLD, NEW = "shop", "shop-000001", "shop-000002"
 A_SECOND = 20
-# The text tower is int8: with what it is batched with, an input's scores differ by about this much.
+# One encoder's scores of an input differ by less than this, two encoders' by more.
 NEAR = 0.01
 TEXTS = [
     f"{kind} {thing} {n}"

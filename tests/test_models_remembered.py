@@ -117,10 +117,10 @@ def test_an_edited_text_costs_no_picture_and_an_edited_picture_no_text(triton: T
         "bibert_item": 0,
         "clip_image": 1,
     }
-    # Nobody is answered from memory unasked. int8 rounds a text by its batch, a picture not at all.
+    # Nobody is answered from memory unasked. What else is in a batch moves no vector.
     assert cost(edited, pictures, remember=False) == {
         "bibert_item": 0,
         "clip_image": 0,
     }
     np.testing.assert_allclose(found[3][:, 384:], found[1][:, 384:], atol=1e-5)
-    assert (found[3] * found[1]).sum(1).min() > 0.95
+    assert (found[3] * found[1]).sum(1).min() > 0.9999

@@ -122,7 +122,7 @@ def test_the_served_vectors_are_those_of_the_same_files_run_directly(
     for name, expected in by_hand.items():
         assert cosines(answer[name], expected).min() >= 0.9999, name
     # int8 differs from torch by what quantisation costs, and by no more.
-    assert cosines(answer["EMBEDDING"], golden["ITEM"]).min() >= 0.98
+    assert cosines(answer["EMBEDDING"], golden["ITEM"]).min() >= 0.99
 
 
 def test_fp32_files_answer_what_torch_answers() -> None:

@@ -8,11 +8,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from mmsearch.train import architecture as architectures
+from mmsearch.train import precision
 from mmsearch.train.calibration import Loss, calibration_texts, overlap, read, write
 from mmsearch.train.exporting import export_tower_folder
+from mmsearch.train.objective import Features
 from mmsearch.train.precision import Compared
 from mmsearch.train.quantising import quantize
 
@@ -128,6 +131,31 @@ def test_the_overlap_is_the_share_of_the_top_ten_that_stays() -> None:
     after = before.copy()
     after[0, :3] = 100  # three of the last ten come to the top of the first row and push three out
     assert overlap(before, after) == pytest.approx((7 + 10) / 20)
+
+
+def test_the_loss_on_ones_own_pairs_is_that_of_the_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = torch.eye(2, 384)
+    # In int8 the second query lies nearer to the first product than to its own.
+    asked = {"fp32": right, "int8": torch.stack([right[0], 0.9 * right[0] + 0.1 * right[1]])}
+
+    def given(*_: object, precision: str) -> Features:
+        return Features(
+            query_text=asked[precision],
+            query_words=torch.zeros(2, 384),
+            item_text=right,
+            item_image=torch.zeros(2, 384),
+            pairs=torch.tensor([[0, 0], [1, 1]]),
+            counts=torch.ones(2),
+            known=torch.tensor([0, 3]),
+            group=torch.arange(2),
+            negatives=torch.zeros(2, 0, dtype=torch.int64),
+        )
+
+    monkeypatch.setattr(precision, "features", given)
+    found = precision.compare(architectures.load("bibert"), None, [], [], print)
+    assert (found.queries, found.fp32, found.overlap) == (2, 1.0, 1.0)
+    assert found.int8 == pytest.approx((1 + 1 / np.log2(3)) / 2)
+    assert found.loss == pytest.approx(1 - found.int8)
 
 
 def test_what_was_measured_is_said(tmp_path: Path) -> None:
