@@ -16,6 +16,8 @@ FORMAT = 1
 SLOTS = ("bibert_query", "bibert_item", "clip_text", "clip_image")
 TEXT_SLOTS = ("bibert_query", "bibert_item", "clip_text")
 QUERY_TEXT_SLOTS = ("bibert_query", "clip_text")
+MADE_BY = {"int8": "int8 in fixed ranges"}
+"""how a precision comes about: rounded in another way, the same weights give other vectors"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,11 @@ class Architecture:
         Two model sets with one fingerprint give the same vectors up to rounding; an index stores it, and a
         query by another is refused. `weights` maps a source to its sha256.
         """
-        content = {"architecture": self.data, "weights": dict(weights), "precision": precision}
+        content = {
+            "architecture": self.data,
+            "weights": dict(weights),
+            "precision": MADE_BY.get(precision, precision),
+        }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
