@@ -23,12 +23,13 @@ SOURCE = Path(__file__).parents[1] / "model_repository"
 ENTRIES = {"query": "query_encoder", "item": "item_encoder"}
 MODELS = (*ENTRIES.values(), *SLOTS, "fusion_query", "fusion_item")
 SHARED = {
-    "entry": ("entry.py", "pictures.py", "rows.py", "tokens.py"),
+    "entry": ("entry.py", "inside.py", "pictures.py", "rows.py", "tokens.py"),
     "tower": ("tower.py", "remembered.py", "sessions.py"),
 }
 MAX_TEXT_BYTES = 65_536
 MAX_IMAGE_BYTES = 20_000_000
 STAMP = "served.json"
+FUSION = "fusion.onnx"
 # The fusion's input that each text slot of a side feeds.
 FEEDS = {"query": {"bibert_query": "TEXT", "clip_text": "CLIP_TEXT"}, "item": {"bibert_item": "TEXT"}}
 
@@ -151,6 +152,8 @@ def add(built: ModelSet, tree: Path, version: int) -> list[str]:
         for tower in description["text_towers"]:
             name = tower["tokenizer"].removesuffix(".tokenizer.json")
             _link(built.towers[name].tokenizer, target / tower["tokenizer"])
+        # The entry runs the fusion itself; the fusion's own model is for who has features already.
+        _link(built.folder / f"fusion_{side}.onnx", target / FUSION)
         text = json.dumps(description, indent=2) + "\n"
         (target / "serving.json").write_text(text, encoding="utf-8")
         changed.append(model)

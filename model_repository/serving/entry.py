@@ -1,7 +1,8 @@
 """An entry model: strings and pictures in, vectors out.
 
 A dynamic batch is read as one list of rows; each tower is called once for all of it, with the rows that
-have its modality, and the fusion once at the end. What the towers are is read from `serving.json`.
+have its modality, and the fusion once at the end, in this process. What the towers are is read from
+`serving.json`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
+from .inside import Inside
 from .pictures import Frame, PictureError, decode
 from .rows import Limits, RefusedError, Rows, read_rows
 from .tokens import Tokens
@@ -26,7 +28,7 @@ FEATURES = "FEATURES"
 
 
 class TowerError(RuntimeError):
-    """A tower or the fusion behind this model answered with an error."""
+    """A tower behind this model or its fusion answered with an error."""
 
 
 class Entry:
@@ -41,6 +43,7 @@ class Entry:
             (tower, Tokens(folder / tower["tokenizer"], tower["max_tokens"], tower.get("pad_to")))
             for tower in self._serving["text_towers"]
         ]
+        self._fusion = Inside(folder / "fusion.onnx")
         picture = self._serving["picture_tower"]
         self._frame = Frame(picture["size"], picture["fit"]) if picture else None
         # Pillow and the calls to the towers leave Python's lock, so threads do help here.
@@ -105,13 +108,22 @@ class Entry:
         kept = rows.without(refused)
         if not kept.owners:
             return kept, {}
-        fusion = self._serving["fusion"]
         keep = [row for row, owner in enumerate(rows.owners) if owner not in refused]
         feeds = {
             name: features[name][keep] if name in features else np.zeros((len(keep), width), np.float32)
-            for name, width in fusion["inputs"].items()
+            for name, width in self._serving["fusion"]["inputs"].items()
         }
-        return kept, call(fusion, feeds, wanted)
+        return kept, self._fuse(feeds, wanted)
+
+    def _fuse(self, feeds: dict[str, Floats], wanted: list[str]) -> dict[str, Floats]:
+        try:
+            return self._fusion.run(feeds, wanted)
+        except Exception as error:
+            # The runtime's own text may show file paths; its kind is enough for a caller.
+            raise TowerError(
+                f"expected the fusion to run on its towers' features, got {type(error).__name__} from "
+                "onnxruntime; see the server's log, or deploy the model anew"
+            ) from error
 
     def _start_text_towers(
         self, rows: Rows, remember: bool
