@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from . import clip
+from . import clip_models
 from .architecture import Tower
 from .errors import WeightsError
 
@@ -21,7 +21,7 @@ def write_tokenizer(tower: Tower, file: Path) -> None:
 
     Raises WeightsError for one that has no such form, or does not fit the model.
     """
-    model = clip.load(tower)
+    model = clip_models.load(tower)
     theirs = tokenizer_of(tower, model)
     _check_lengths(tower, model)
     own = not hasattr(theirs, "tokenizer")
@@ -40,7 +40,7 @@ def tokenizer_of(tower: Tower, model: Any) -> Any:
     """open_clip's tokenizer for a tower; raises WeightsError where its files are not to be had."""
     import open_clip
 
-    name = clip.model_name(tower)
+    name = clip_models.model_name(tower)
     try:
         theirs = open_clip.get_tokenizer(name)
     except (OSError, ValueError) as error:

@@ -20,8 +20,8 @@ CODE = ("export.py", "exporting.py", "towers.py")
 QUANTISED = ("calibration.py", "quantising.py")
 CODE_OF_KIND = {
     "bert": QUANTISED,
-    "open_clip_text": ("clip.py", "clip_tokens.py", *QUANTISED),
-    "open_clip_image": ("clip.py",),
+    "open_clip_text": ("clip.py", "clip_models.py", "clip_tokens.py", *QUANTISED),
+    "open_clip_image": ("clip.py", "clip_models.py"),
     "picture_layers": ("picture_layers.py",),
 }
 

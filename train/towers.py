@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..model_repository.serving.tokens import Tokens
-from . import clip, clip_tokens, sources
+from . import clip, clip_models, clip_tokens, sources
 from .architecture import Architecture, Tower
 from .errors import ArchitectureError
 from .picture_layers import LITE_MEAN, LITE_SCALE, PictureLayers
@@ -66,7 +66,7 @@ def build(architecture: Architecture, tower: Tower) -> nn.Module:
     elif tower.kind == "open_clip_text":
         built = clip.text_tower(tower)
     elif tower.kind == "open_clip_image":
-        built = clip.ClipImage(clip.load(tower))
+        built = clip.ClipImage(clip_models.load(tower))
     elif tower.kind in PICTURE_KINDS:
         names_by = architecture.towers[str(tower.numbers["names_by"])]
         names = class_name_vectors(
