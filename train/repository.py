@@ -24,7 +24,7 @@ ENTRIES = {"query": "query_encoder", "item": "item_encoder"}
 MODELS = (*ENTRIES.values(), *SLOTS, "fusion_query", "fusion_item")
 SHARED = {
     "entry": ("entry.py", "inside.py", "pictures.py", "rows.py", "tokens.py"),
-    "tower": ("tower.py", "remembered.py", "sessions.py"),
+    "tower": ("tower.py", "remembered.py", "sessions.py", "slices.py"),
 }
 MAX_TEXT_BYTES = 65_536
 MAX_IMAGE_BYTES = 20_000_000

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .remembered import Remembered
 from .sessions import CPU, GPU, BySize, chosen, open_session, providers
+from .slices import Slices
 
 
 class Tower:
@@ -25,7 +26,8 @@ class Tower:
     def initialize(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])
         options = onnxruntime.SessionOptions()
-        # More threads than one make every tower slower as soon as two of them work at once.
+        # More threads than one make every tower slower as soon as two of them work at once; several cores are
+        # for several slices of a batch.
         options.intra_op_num_threads = int(config["parameters"]["intra_op_threads"]["string_value"])
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -37,6 +39,10 @@ class Tower:
         self._by_size: BySize | None = None
         if chosen(self._session) == GPU and self._session.get_inputs()[0].type == "tensor(uint8)":
             self._by_size = BySize(lambda: open_session(file, options), int(config["max_batch_size"]))
+        self._slices: Slices | None = None
+        rows = int(config["parameters"].get("slice_rows", {}).get("string_value") or 0)
+        if rows and chosen(self._session) == CPU:
+            self._slices = Slices(self._session, rows)
         self._remembered: Remembered | None = None
         mebibytes = int(config["parameters"].get("remember_mib", {}).get("string_value") or 0)
         if mebibytes:
@@ -58,6 +64,8 @@ class Tower:
         """The outputs of a whole batch."""
         if self._by_size is not None:
             return self._by_size.run(wanted, feeds)
+        if self._slices is not None:
+            return self._slices.run(wanted, feeds)
         answers: list[NDArray[np.float32]] = self._session.run(wanted, feeds)
         return answers
 
