@@ -35,11 +35,14 @@ BATCH = 32
 class Bench:
     """One node, one encoder, one catalogue."""
 
-    def __init__(self, url: str, triton: str, folder: Path, catalogue: Path) -> None:
+    def __init__(
+        self, url: str, triton: str, folder: Path, catalogue: Path, image_root: Path | None = None
+    ) -> None:
         self.url = url
         self.triton = triton
         self.folder = folder
         self.catalogue = catalogue
+        self.image_root = image_root or catalogue.parent
         self.client: OpenSearch = connect(url, connections=CONNECTIONS + 2)
         # Nothing is remembered: each round encodes all of it.
         self.encoder = Encoder(triton, remember=False)
@@ -56,8 +59,9 @@ class Bench:
     def ingest(self, index: str | None = None, catalogue: Path | None = None) -> Report:
         job = Job(
             str(catalogue or self.catalogue),
-            self.catalogue.parent,
+            self.image_root,
             self.folder / "rejects.jsonl",
+            text_only=True,
             index=index or self.fresh(),
             journal=self.folder / "journal",
             batch=BATCH,

@@ -28,21 +28,23 @@ class Ticket:
 class Decoders:
     """A list of tasks goes in, a ticket comes out, and the ticket gives one result a task.
 
-    A process that dies costs the picture that killed it, and nothing else. The processes are started at
-    once, so that they are there when the first pictures are. With no processes the pictures are decoded
-    where the ticket is read.
+    A process that dies costs the picture that killed it, and nothing else. The processes are started with
+    the first pictures: a catalogue of texts does without. With no processes the pictures are decoded where
+    the ticket is read. Tickets are for one thread to ask for.
     """
 
     def __init__(self, root: Path, processes: int) -> None:
         self._root = root
         self._idle: queue.SimpleQueue[Process] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(processes, thread_name_prefix="decode") if processes else None
-        for _ in range(processes):
-            self._idle.put(Process(root))
+        self._to_start = processes
 
     def submit(self, tasks: Sequence[Task]) -> Ticket:
         if not tasks or self._pool is None:
             return Ticket(tasks, None)
+        for _ in range(self._to_start):
+            self._idle.put(Process(self._root))
+        self._to_start = 0
         return Ticket(tasks, self._pool.submit(self._run, tasks))
 
     def result(self, ticket: Ticket) -> list[Result]:

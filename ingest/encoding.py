@@ -20,7 +20,7 @@ from .spans import span
 from .tally import Tally
 from .waiting import AwayError, Patience
 
-LINGER = 0.5  # seconds a batch waits to be filled; while much is new it never has to
+LINGER = 2.0  # seconds a batch waits to be filled; while much is new it never has to
 DEATHS = 3  # times that the same batch may end the encoder before it is split
 PROBE: Row = (b"mmsearch", b"")
 
