@@ -17,6 +17,7 @@ from steps import BESIDE, STEPS
 
 HERE = Path(__file__).parent
 PAGE = HERE / "results.md"
+MISSED = HERE / "missed.md"
 OFFICIAL = HERE / "official.md"
 PLOTS = "plots"
 PROFILES = OUTPUT / "profiles"
@@ -116,7 +117,8 @@ def page(failures: Mapping[str, str]) -> str:
                 lines += section(table, records[table])
             else:
                 lines += [f"## {table}", "", f"No figure: {failures.get(step.name, 'not run')}.", ""]
-    lines += [*OFFICIAL.read_text(encoding="utf-8").splitlines(), ""]
+    for file in (MISSED, OFFICIAL):
+        lines += [*file.read_text(encoding="utf-8").splitlines(), ""]
     lines += profiles(failures.get("profiles", ""))
     for beside in BESIDE:
         lines += [f"## {beside.command}", "", beside.about, ""]
