@@ -22,8 +22,8 @@ import onnxruntime
 import tritonclient.grpc as grpcclient
 from interleaved import measure
 from PIL import Image
+from real_node import both
 
-from ingest import real_servers
 from mmsearch.model_repository.serving.pictures import Frame, decode
 from mmsearch.model_repository.serving.tokens import Tokens
 from mmsearch.train.architecture import load
@@ -73,8 +73,8 @@ def main() -> int:
     chosen = parser.parse_args()
     if chosen.triton:
         return compare(chosen.triton, chosen.rounds)
-    with real_servers() as (_, triton, _):
-        return compare(triton, chosen.rounds)
+    with both() as servers:
+        return compare(servers.triton, chosen.rounds)
 
 
 def compare(triton: str, rounds: int) -> int:

@@ -17,7 +17,6 @@ import math
 import random
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,14 +32,11 @@ from neural import node_cpu_ms
 from numpy.typing import NDArray
 from quantisation import FLOATS, GRAPH
 from quantisation import sizes as file_sizes
-from real_node import Client, say
+from real_node import MMSEARCH, Both, Client, both, say
 
-from mmsearch.stack import embedded
 from mmsearch.stack.downloads import cache_folder
 from mmsearch.stack.furniture import write_catalogue
-from mmsearch.stack.state import Home, Ports
 
-MMSEARCH = str(Path(sys.executable).parent / "mmsearch")
 KINDS = ("bm25", "neural", "hybrid")
 NOISE = 0.1
 WARM = 600
@@ -215,30 +211,19 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--queries", type=int, default=60, help="per arm and round")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        # Anyone can pass through the folder: OpenSearch runs as another account than root.
-        Path(folder).chmod(0o755)
-        home = Home.at(Path(folder) / "home")
-        subprocess.run([MMSEARCH, "models", "build", "--repository", str(home.models)], check=True)
-        wanted = embedded.Wanted(http_port=0, triton_http_port=0, triton_grpc_port=0, triton_metrics_port=0)
-        try:
-            embedded.up(home, wanted, say)
-            ports = home.ports()
-            assert ports is not None, "up has just written them"
-            ingest(write_catalogue(Path(folder) / "catalogue", cache_folder()), ports)
-            client = Client(f"http://127.0.0.1:{ports.http}")
-            client.connection.timeout = 900
-            client.connection.sock.settimeout(900)
-            table = table_of(client, Real(client), asked.sizes, asked.rounds, asked.queries)
-        finally:
-            embedded.delete(home)
+    with both() as servers:
+        ingest(write_catalogue(servers.folder / "catalogue", cache_folder()), servers)
+        client = Client(servers.url)
+        client.connection.timeout = 900
+        client.connection.sock.settimeout(900)
+        table = table_of(client, Real(client), asked.sizes, asked.rounds, asked.queries)
     return 0 if table.finish() else 1
 
 
-def ingest(catalogue: Path, ports: Ports) -> None:
+def ingest(catalogue: Path, servers: Both) -> None:
     """The real products, by the ordinary command."""
-    servers = (f"--opensearch=http://127.0.0.1:{ports.http}", f"--triton=127.0.0.1:{ports.triton_grpc}")
-    subprocess.run([MMSEARCH, "ingest", str(catalogue), *servers], cwd=catalogue.parent, check=True)
+    where = (f"--opensearch={servers.url}", f"--triton={servers.triton}")
+    subprocess.run([MMSEARCH, "ingest", str(catalogue), *where], cwd=catalogue.parent, check=True)
 
 
 if __name__ == "__main__":

@@ -31,17 +31,15 @@ from ingest_arms import Bench, InProcess, bulk_all, encode_all, processor_second
 from interleaved import Table, measure
 from opensearchpy import helpers
 from peers import has
-from real_node import node, say
+from real_node import both, node
 
-from mmsearch.cli.main import cli
 from mmsearch.ingest.connect import ask
 from mmsearch.ingest.encode import Served
 from mmsearch.ingest.item import Item
 from mmsearch.ingest.records import Line, parse
-from mmsearch.stack import clipart, embedded
+from mmsearch.stack import clipart
 from mmsearch.stack.downloads import cache_folder
 from mmsearch.stack.furniture import write_catalogue
-from mmsearch.stack.state import Home
 
 STUB = Path(__file__).parents[1] / "tests" / "fake_triton.py"
 WORDS = [f"word{number}" for number in range(5_000)]
@@ -340,30 +338,6 @@ def stub(seconds: float) -> Iterator[str]:
         process.stdout.close()
 
 
-@contextmanager
-def real_servers() -> Iterator[tuple[str, str, list[int]]]:
-    """A node and a Triton with the default models, ended after: their addresses and process ids."""
-    with tempfile.TemporaryDirectory() as folder:
-        home = Home.at(Path(folder) / "home")
-        cli.main(["models", "build", "--repository", str(home.models)], standalone_mode=False)
-        try:
-            wanted = embedded.Wanted(
-                servers=("opensearch", "triton"),
-                http_port=0,
-                triton_http_port=0,
-                triton_grpc_port=0,
-                triton_metrics_port=0,
-            )
-            embedded.up(home, wanted, say)
-            ports = home.ports()
-            assert ports is not None, "up has just written them"
-            running = [home.running(name) for name in wanted.servers]
-            roots = [each.child.pid for each in running if each and each.child]
-            yield f"http://127.0.0.1:{ports.http}", f"127.0.0.1:{ports.triton_grpc}", roots
-        finally:
-            embedded.delete(home)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--table", choices=list(SIZES), required=True)
@@ -381,7 +355,8 @@ def main() -> int:
         folder = Path(name)
         servers: list[int] = []
         if asked.table in ("ingest", "again") and not (asked.opensearch and asked.triton):
-            url, triton, servers = opened.enter_context(real_servers())
+            real = opened.enter_context(both())
+            url, triton, servers = real.url, real.triton, list(real.pids.values())
         else:
             url = opened.enter_context(node(asked.opensearch))
             seconds = 0.001 if asked.table == "stub" else 0.0

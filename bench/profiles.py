@@ -16,7 +16,6 @@ import random
 import re
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.request
@@ -28,16 +27,14 @@ from typing import Any
 from ingest_arms import processor_seconds
 from interleaved import OUTPUT, machine
 from peers import program
-from real_node import Client, say
+from real_node import MMSEARCH, Client, both
 from soak import family, seen
 
-from mmsearch.stack import embedded
 from mmsearch.stack.downloads import cache_folder
 from mmsearch.stack.furniture import write_catalogue
-from mmsearch.stack.state import Home, Ports
+from mmsearch.stack.state import Ports
 
 FOLDER = OUTPUT / "profiles"
-MMSEARCH = str(Path(sys.executable).parent / "mmsearch")
 CLIENTS = 4
 LINES = 12
 # The method nearest to the top of a stack that belongs to one of these says whose time it is.
@@ -248,36 +245,16 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for old in FOLDER.glob("*.txt"):
         old.unlink()
-    with tempfile.TemporaryDirectory() as folder:
-        # Anyone can pass through the folder: OpenSearch runs as another account than root.
-        Path(folder).chmod(0o755)
-        home = Home.at(Path(folder) / "home")
-        subprocess.run([MMSEARCH, "models", "build", "--repository", str(home.models)], check=True)
-        wanted = embedded.Wanted(http_port=0, triton_http_port=0, triton_grpc_port=0, triton_metrics_port=0)
-        try:
-            embedded.up(home, wanted, say)
-            ports = home.ports()
-            assert ports is not None, "up has just written them"
-            servers = {}
-            for name in ("opensearch", "triton"):
-                running = home.running(name)
-                assert running is not None
-                assert running.child is not None, "up has just started it"
-                servers[name] = running.child.pid
-            catalogue = write_catalogue(Path(folder) / "catalogue", cache_folder())
-            records = Path(folder) / "records"
-            records.mkdir()
-            records.chmod(0o777)  # for the node's account
-            titles = [
-                json.loads(line)["title"] for line in catalogue.read_text(encoding="utf-8").splitlines()
-            ]
-            ingest(catalogue, ports, servers, program("py-spy"))
-            url = f"http://127.0.0.1:{ports.http}"
-            for kind in ("neural", "hybrid"):
-                searches(url, kind, titles, servers, asked.seconds, records)
-            triton(ports)
-        finally:
-            embedded.delete(home)
+    with both() as servers:
+        catalogue = write_catalogue(servers.folder / "catalogue", cache_folder())
+        records = servers.folder / "records"
+        records.mkdir()
+        records.chmod(0o777)  # for the node's account
+        titles = [json.loads(line)["title"] for line in catalogue.read_text(encoding="utf-8").splitlines()]
+        ingest(catalogue, servers.ports, servers.pids, program("py-spy"))
+        for kind in ("neural", "hybrid"):
+            searches(servers.url, kind, titles, servers.pids, asked.seconds, records)
+        triton(servers.ports)
     return 0
 
 

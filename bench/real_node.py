@@ -1,21 +1,24 @@
-"""A real node for benches: given by its URL, or started from the checkout's plugin zip and ended after."""
+"""Real servers for benches, ended after: a node, by its URL or a bench's own, or a node and a Triton."""
 
 from __future__ import annotations
 
 import http.client
 import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from mmsearch.stack import embedded
-from mmsearch.stack.state import Home
+from mmsearch.stack.state import SERVERS, Home, Ports
 
+MMSEARCH = str(Path(sys.executable).parent / "mmsearch")
 HEADERS = {"Content-Type": "application/json"}
 
 
@@ -25,15 +28,43 @@ def node(url: str | None) -> Iterator[str]:
     if url is not None:
         yield url
         return
-    with tempfile.TemporaryDirectory() as folder:
-        home = Home.at(Path(folder) / "home")
-        try:
-            embedded.up(home, embedded.Wanted(servers=("opensearch",), http_port=0), say)
-            ports = home.ports()
-            assert ports is not None, "up has just written them"
-            yield f"http://127.0.0.1:{ports.http}"
-        finally:
-            embedded.delete(home)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        embedded.borrowed(Home.at(Path(folder) / "home"), ("opensearch",), say) as ports,
+    ):
+        yield f"http://127.0.0.1:{ports.http}"
+
+
+@dataclass(frozen=True)
+class Both:
+    """A node and a Triton with the default models, a folder beside them, and their process ids by name."""
+
+    folder: Path
+    ports: Ports
+    pids: dict[str, int]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.http}"
+
+    @property
+    def triton(self) -> str:
+        return f"127.0.0.1:{self.ports.triton_grpc}"
+
+
+@contextmanager
+def both() -> Iterator[Both]:
+    """Real servers of a bench's own, ended after."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        # Anyone can pass through the folder: OpenSearch runs as another account than root.
+        folder.chmod(0o755)
+        home = Home.at(folder / "home")
+        subprocess.run([MMSEARCH, "models", "build", "--repository", str(home.models)], check=True)
+        with embedded.borrowed(home, say=say) as ports:
+            running = {server: home.running(server) for server in SERVERS}
+            pids = {server: each.child.pid for server, each in running.items() if each and each.child}
+            yield Both(folder, ports, pids)
 
 
 def say(line: str) -> None:

@@ -18,7 +18,6 @@ import random
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -28,14 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from interleaved import Table
-from real_node import Client, say
+from real_node import MMSEARCH, Both, Client, both, say
 
-from mmsearch.stack import embedded
 from mmsearch.stack.downloads import cache_folder
 from mmsearch.stack.furniture import write_catalogue
-from mmsearch.stack.state import SERVERS, Home, Ports
+from mmsearch.stack.state import Ports
 
-MMSEARCH = str(Path(sys.executable).parent / "mmsearch")
 MEASURED = ("resident MB", "threads", "open files")
 EVERY = 5.0
 """seconds between two samples"""
@@ -159,26 +156,19 @@ def ingest_again_and_again(catalogue: Path, ports: Ports, until: float) -> Count
     raise AssertionError("count does not end")
 
 
-def soak(home: Home, catalogue: Path, minutes: float, rate: float, name: str) -> Table:
+def soak(servers: Both, catalogue: Path, minutes: float, rate: float, name: str) -> Table:
     """The run itself, and its table."""
-    ports = home.ports()
-    assert ports is not None, "up has just written them"
     titles = [json.loads(line)["title"] for line in catalogue.read_text(encoding="utf-8").splitlines()]
-    watched = {}
-    for server in SERVERS:
-        running = home.running(server)
-        assert running is not None
-        assert running.child is not None, "up has just started it"
-        watched[server] = Watched(running.child.pid)
+    watched = {server: Watched(pid) for server, pid in servers.pids.items()}
     say("the first ingest")
-    first = ingest_again_and_again(catalogue, ports, time.monotonic())
+    first = ingest_again_and_again(catalogue, servers.ports, time.monotonic())
     if first.total() != first["ended well"]:
         raise RuntimeError(f"expected the first ingest to end well, got {dict(first)}")
     until = time.monotonic() + 60 * minutes
-    shoppers = Shoppers(f"http://127.0.0.1:{ports.http}", "products", titles)
+    shoppers = Shoppers(servers.url, "products", titles)
     with ThreadPoolExecutor(2) as pool:
         asked = pool.submit(shoppers.run, rate, until)
-        ingested = pool.submit(ingest_again_and_again, catalogue, ports, until)
+        ingested = pool.submit(ingest_again_and_again, catalogue, servers.ports, until)
         while time.monotonic() < until:
             for one in watched.values():
                 one.sample()
@@ -213,18 +203,9 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=10, help="searches a second")
     parser.add_argument("--name", default="soak", help="of the table")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        home = Home.at(Path(folder) / "home")
-        # Anyone can pass through the folder: OpenSearch runs as another account than root.
-        Path(folder).chmod(0o755)
-        subprocess.run([MMSEARCH, "models", "build", "--repository", str(home.models)], check=True)
-        wanted = embedded.Wanted(http_port=0, triton_http_port=0, triton_grpc_port=0, triton_metrics_port=0)
-        try:
-            embedded.up(home, wanted, say)
-            catalogue = write_catalogue(Path(folder) / "catalogue", cache_folder())
-            table = soak(home, catalogue, asked.minutes, asked.rate, asked.name)
-        finally:
-            embedded.delete(home)
+    with both() as servers:
+        catalogue = write_catalogue(servers.folder / "catalogue", cache_folder())
+        table = soak(servers, catalogue, asked.minutes, asked.rate, asked.name)
     return 0 if table.finish() else 1
 
 

@@ -22,38 +22,19 @@ from sentence_transformers import SentenceTransformer
 
 from mmsearch.train import fusions
 from mmsearch.train.architecture import load
-from mmsearch.train.fusion import unit
+from mmsearch.train.gpu_check import features_drawn
 from mmsearch.train.loop import Run
-from mmsearch.train.objective import Features, Training, batch_loss
+from mmsearch.train.objective import Training, batch_loss
 
 STEPS = 10
 PRODUCTS, QUERIES, PAIRS = 1300, 700, 4000
 
 
-def drawn() -> Features:
-    generator = torch.Generator().manual_seed(0)
-
-    def rows(count: int, width: int) -> torch.Tensor:
-        return unit(torch.randn(count, width, generator=generator))
-
-    pairs = torch.stack(
-        [
-            torch.randint(QUERIES, (PAIRS,), generator=generator),
-            torch.randint(PRODUCTS, (PAIRS,), generator=generator),
-        ],
-        dim=1,
-    )
-    return Features(
-        query_text=rows(QUERIES, 384),
-        query_words=rows(QUERIES, 384),
-        item_text=rows(PRODUCTS, 384),
-        item_image=rows(PRODUCTS, 3540),
-        pairs=pairs,
-        counts=torch.ones(PAIRS),
-        known=torch.unique(pairs[:, 0] * PRODUCTS + pairs[:, 1]),
-        group=torch.arange(PRODUCTS),
-        negatives=torch.zeros(QUERIES, 0, dtype=torch.int64),
-    )
+def new() -> Run:
+    """A run over drawn features; each one the same."""
+    torch.manual_seed(0)
+    data = features_drawn(PRODUCTS, QUERIES, PAIRS)
+    return Run(fusions.build(load("4tmm_gated")), data, Training(titles=0.5), torch.device("cpu"))
 
 
 def steps_per_second(step: Callable[[], object]) -> float:
@@ -120,10 +101,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    torch.manual_seed(0)
-    run = Run(fusions.build(load("4tmm_gated")), drawn(), Training(titles=0.5), torch.device("cpu"))
-    torch.manual_seed(0)
-    bare = Run(fusions.build(load("4tmm_gated")), drawn(), Training(titles=0.5), torch.device("cpu"))
+    run = new()
+    bare = new()
 
     def bare_step() -> None:
         rows = bare.train_rows[torch.randint(len(bare.train_rows), (bare.numbers.batch,))]
@@ -134,8 +113,7 @@ def main() -> int:
         bare.optimizer.step()
 
     bare.fusion.train()
-    torch.manual_seed(0)
-    theirs = Run(fusions.build(load("4tmm_gated")), drawn(), Training(titles=0.5), torch.device("cpu"))
+    theirs = new()
     table = measure(
         "training",
         {

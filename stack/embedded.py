@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from . import opensearch_files, opensearch_node, ports, triton_server
 from .account import unprivileged
 from .downloads import locked
 from .loopback import Answered
-from .processes import Process
+from .processes import Process, myself
 from .state import SERVERS, Home, Launch, Ports, Running
 
 READY_WITHIN = 300.0
@@ -233,6 +234,24 @@ def delete(home: Home) -> None:
     """End the servers and delete the node with its data; the models and logs stay."""
     down(home, lambda _: None)
     shutil.rmtree(opensearch_files.node_folder(home.folder, unprivileged()), ignore_errors=True)
+
+
+@contextmanager
+def borrowed(
+    home: Home,
+    servers: tuple[str, ...] = SERVERS,
+    say: Callable[[str], None] = lambda _: None,
+    **wanted: Any,
+) -> Iterator[Ports]:
+    """Servers on free ports for as long as the block runs, and no longer than this process; their ports.
+
+    `wanted` is what else `Wanted` takes. The node's data are deleted after. Raises StackError, as `up` does.
+    """
+    try:
+        up(home, Wanted(servers, 0, 0, 0, 0, while_alive=myself(), **wanted), say)
+        yield home.ports() or Ports()  # `up` has written them
+    finally:
+        delete(home)
 
 
 def states(home: Home) -> list[State]:

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,11 +21,11 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from mmsearch.stack import drawn, embedded
-from mmsearch.stack.processes import myself
 from mmsearch.stack.state import Home
 from mmsearch.train import fusions
 from mmsearch.train.architecture import load
 
+from .asking import ask
 from .traffic import Traffic
 
 pytestmark = pytest.mark.integration
@@ -66,12 +65,7 @@ class Servers:
         )
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self.url + path, data, {"Content-Type": "application/json"}, method=method
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
+        return ask(self.url, method, path, body)
 
     def search(self, text: str) -> Any:
         """By `neural` or by a hybrid with it, in turn; an answer that lacks a shard or time is none."""
@@ -90,18 +84,14 @@ def servers(
 ) -> Iterator[Servers]:
     home = Home.at(tmp_path_factory.mktemp("blue-green") / "home")
     build_models(home)
-    free = dict.fromkeys(("http_port", "triton_http_port", "triton_grpc_port", "triton_metrics_port"), 0)
-    embedded.up(home, embedded.Wanted(while_alive=myself(), **free), lambda _: None)
-    ports = home.ports()
-    assert ports is not None
-    named = {
-        "MMSEARCH_OPENSEARCH": f"http://127.0.0.1:{ports.http}",
-        "MMSEARCH_TRITON": f"127.0.0.1:{ports.triton_grpc}",
-        "MMSEARCH_HOME": str(home.folder),
-        "MMSEARCH_INDEX": ALIAS,
-    }
-    yield Servers(home, named["MMSEARCH_OPENSEARCH"], named["MMSEARCH_TRITON"], {**os.environ, **named})
-    embedded.delete(home)
+    with embedded.borrowed(home) as ports:
+        named = {
+            "MMSEARCH_OPENSEARCH": f"http://127.0.0.1:{ports.http}",
+            "MMSEARCH_TRITON": f"127.0.0.1:{ports.triton_grpc}",
+            "MMSEARCH_HOME": str(home.folder),
+            "MMSEARCH_INDEX": ALIAS,
+        }
+        yield Servers(home, named["MMSEARCH_OPENSEARCH"], named["MMSEARCH_TRITON"], {**os.environ, **named})
 
 
 def trained(folder: Path) -> Path:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 import sys
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mmsearch.stack import drawn, embedded
-from mmsearch.stack.processes import myself
 from mmsearch.stack.state import Home
 
+from .asking import ask
 from .test_docs import COMMANDS
 
 pytestmark = pytest.mark.integration
@@ -33,10 +30,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, build_models: Callable[[Home]
     """Both servers of this file's own: versions come and go here."""
     made = Home.at(tmp_path_factory.mktemp("docs-training") / "home")
     build_models(made)
-    free = dict.fromkeys(("http_port", "triton_http_port", "triton_grpc_port", "triton_metrics_port"), 0)
-    embedded.up(made, embedded.Wanted(while_alive=myself(), heap="512m", **free), lambda _: None)
-    yield made
-    embedded.delete(made)
+    with embedded.borrowed(made, heap="512m"):
+        yield made
 
 
 def test_the_pages_commands_lead_from_pairs_to_another_model_behind_the_same_name(
@@ -68,15 +63,9 @@ def test_the_pages_commands_lead_from_pairs_to_another_model_behind_the_same_nam
             )
             assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
-    def ask(path: str, body: object = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url + path, data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
-
     def encoder(index: str) -> tuple[str, str]:
         """The index behind the name, and the version of the model that made it."""
-        ((name, found),) = ask(f"/{index}/_mapping").items()
+        ((name, found),) = ask(url, "GET", f"/{index}/_mapping").items()
         (about,) = found["mappings"]["_meta"]["mmsearch"]["fields"].values()
         return name, about["model_version"]
 
@@ -93,6 +82,6 @@ def test_the_pages_commands_lead_from_pairs_to_another_model_behind_the_same_nam
     assert name == "products-000002"
     assert int(version) > 1
     query = {"query": {"neural": {"embedding": {"query_text": "red ball", "k": 3}}}}
-    assert len(ask("/products/_search", query)["hits"]["hits"]) == 3
+    assert len(ask(url, "POST", "/products/_search", query)["hits"]["hits"]) == 3
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        ask("/products-000001/_mapping")
+        ask(url, "GET", "/products-000001/_mapping")

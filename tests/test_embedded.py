@@ -5,11 +5,10 @@ import os
 import signal
 import subprocess
 import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
@@ -20,20 +19,10 @@ from mmsearch.stack import embedded, ports, triton_server
 from mmsearch.stack.processes import myself
 from mmsearch.stack.state import Home, Ports
 
+from .asking import ask
+
 if TYPE_CHECKING:
     from conftest import OpenSearchUnderTest, StackUnderTest, TritonUnderTest
-
-
-def ask(url: str, method: str, path: str, body: object = None) -> dict[str, Any]:
-    """The JSON that OpenSearch answers; raises HTTPError."""
-    request = urllib.request.Request(
-        url + path,
-        data=None if body is None else json.dumps(body).encode(),
-        method=method,
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
 
 
 def test_ports_are_the_given_ones_then_those_of_the_last_time_then_the_defaults(tmp_path: Path) -> None:

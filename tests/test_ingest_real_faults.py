@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ import pytest
 from mmsearch.stack import embedded
 from mmsearch.stack.processes import myself
 from mmsearch.stack.state import Home
+
+from .asking import ask
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 PRODUCTS = 6_000
@@ -77,29 +78,27 @@ class Servers:
         running.child.send(signal.SIGKILL)
         assert running.child.wait(5)
 
-    def ask(self, path: str, body: object = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
-
     def written(self, index: str) -> int:
         """How many writes the node has taken since it started; -1 while it is away."""
         try:
-            return int(self.ask(f"/{index}/_stats/indexing")["_all"]["primaries"]["indexing"]["index_total"])
+            return int(
+                ask(self.url, "GET", f"/{index}/_stats/indexing")["_all"]["primaries"]["indexing"][
+                    "index_total"
+                ]
+            )
         except (urllib.error.URLError, ConnectionError, KeyError, TimeoutError):
             return -1
 
     def documents(self, index: str) -> dict[str, Any]:
         """Every product with its vector."""
-        self.ask(f"/{index}/_refresh", {})
+        ask(self.url, "POST", f"/{index}/_refresh")
         found: dict[str, Any] = {}
         after: list[Any] = []
         while True:
             body = {"size": 1000, "sort": ["price"], "_source": ["*"]} | (
                 {"search_after": after} if after else {}
             )
-            hits = self.ask(f"/{index}/_search", body)["hits"]["hits"]
+            hits = ask(self.url, "POST", f"/{index}/_search", body)["hits"]["hits"]
             if not hits:
                 return found
             found |= {hit["_id"]: hit["_source"] for hit in hits}
@@ -110,10 +109,8 @@ class Servers:
 def servers(tmp_path: Path, build_models: Callable[[Home], None]) -> Iterator[Servers]:
     home = Home.at(tmp_path / "home")
     build_models(home)
-    free = dict.fromkeys(("http_port", "triton_http_port", "triton_grpc_port", "triton_metrics_port"), 0)
-    embedded.up(home, embedded.Wanted(while_alive=myself(), heap="512m", **free), lambda _: None)
-    yield Servers(home)
-    embedded.delete(home)
+    with embedded.borrowed(home, heap="512m"):
+        yield Servers(home)
 
 
 def test_killed_servers_and_killed_runs_leave_what_an_undisturbed_run_leaves(

@@ -24,7 +24,6 @@ from mmsearch.model_repository.serving.tokens import Tokens
 from mmsearch.stack import embedded
 from mmsearch.stack.downloads import cache_folder
 from mmsearch.stack.furniture import write_catalogue
-from mmsearch.stack.processes import myself
 from mmsearch.stack.state import Home
 from mmsearch.train import architecture as architectures
 from mmsearch.train import fusions
@@ -62,20 +61,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     command = ["models", "build", "--architecture", str(folder / "clip.json"), "--precision", "fp32"]
     built = CliRunner().invoke(cli, [*command, "--repository", str(home.models)])
     assert built.exit_code == 0, built.output
-    wanted = embedded.Wanted(
-        servers=("triton",),
-        http_port=0,
-        triton_http_port=0,
-        triton_grpc_port=0,
-        triton_metrics_port=0,
-        while_alive=myself(),
-        ready_within=120,
-    )
-    embedded.up(home, wanted, lambda _: None)
-    ports = home.ports()
-    assert ports is not None
-    yield Served(home, f"127.0.0.1:{ports.triton_grpc}", data)
-    embedded.delete(home)
+    with embedded.borrowed(home, ("triton",), ready_within=120) as ports:
+        yield Served(home, f"127.0.0.1:{ports.triton_grpc}", data)
 
 
 @pytest.fixture

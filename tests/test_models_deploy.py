@@ -17,7 +17,6 @@ from safetensors.torch import save_file
 from mmsearch.cli.main import cli
 from mmsearch.ingest.encode import Encoder
 from mmsearch.stack import embedded
-from mmsearch.stack.processes import myself
 from mmsearch.stack.state import Home
 from mmsearch.train import fusions
 from mmsearch.train.architecture import load
@@ -33,19 +32,8 @@ def own_triton(
     """A server of this file's own, since deploying changes what an unpinned call gets."""
     home = Home.at(tmp_path_factory.mktemp("deploy") / "home")
     build_models(home)
-    wanted = embedded.Wanted(
-        servers=("triton",),
-        http_port=0,
-        triton_http_port=0,
-        triton_grpc_port=0,
-        triton_metrics_port=0,
-        while_alive=myself(),
-    )
-    embedded.up(home, wanted, lambda _: None)
-    ports = home.ports()
-    assert ports is not None
-    yield home, f"127.0.0.1:{ports.triton_grpc}"
-    embedded.delete(home)
+    with embedded.borrowed(home, ("triton",)) as ports:
+        yield home, f"127.0.0.1:{ports.triton_grpc}"
 
 
 def training(folder: Path, name: str) -> Path:

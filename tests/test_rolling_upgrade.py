@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from mmsearch.stack import drawn, embedded, opensearch_files, opensearch_node, p
 from mmsearch.stack.processes import myself
 from mmsearch.stack.state import Home
 
+from .asking import ask
 from .conftest import TritonUnderTest
 from .traffic import Traffic
 
@@ -80,13 +80,7 @@ class Cluster:
         return up.versions
 
     def ask(self, name: str, method: str, path: str, body: object = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self.urls[name] + path, data, {"Content-Type": "application/json"}, method=method
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            text = answer.read()
-            return json.loads(text) if text else None
+        return ask(self.urls[name], method, path, body)
 
     def search(self, text: str) -> Any:
         """One clause through each node that is asked in its turn; a partial answer is a failure."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ from click.testing import CliRunner
 
 from mmsearch.cli.main import cli
 from mmsearch.stack import drawn
+
+from .asking import ask
 
 pytestmark = pytest.mark.integration
 INDEX = "snapped"
@@ -30,11 +31,11 @@ def url(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     mapping = mappings(url, f"{INDEX}-000001")
     mapping["_meta"]["mmsearch"]["fields"]["embedding"]["fingerprint"] = "0" * 64
     body = {"settings": {"index.knn": True, "number_of_replicas": 0}, "mappings": mapping}
-    asked(url, "PUT", f"/{INDEX}-other", body)
+    ask(url, "PUT", f"/{INDEX}-other", body)
     location = {"type": "fs", "settings": {"location": "tested"}}
-    asked(url, "PUT", "/_snapshot/tested", location)
+    ask(url, "PUT", "/_snapshot/tested", location)
     wanted = {"indices": f"{INDEX}-000001,{INDEX}-other", "include_global_state": False}
-    taken = asked(url, "PUT", "/_snapshot/tested/monday?wait_for_completion=true", wanted)
+    taken = ask(url, "PUT", "/_snapshot/tested/monday?wait_for_completion=true", wanted)
     assert taken["snapshot"]["state"] == "SUCCESS"
     renamed = {
         "rename_pattern": f"{INDEX}-(.+)",
@@ -42,20 +43,13 @@ def url(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
         "include_aliases": False,
     }
     path = "/_snapshot/tested/monday/_restore?wait_for_completion=true"
-    restored = asked(url, "POST", path, wanted | renamed)
+    restored = ask(url, "POST", path, wanted | renamed)
     assert restored["snapshot"]["shards"]["failed"] == 0
     return url
 
 
-def asked(url: str, method: str, path: str, body: object = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url + path, data, {"Content-Type": "application/json"}, method=method)
-    with urllib.request.urlopen(request, timeout=120) as answer:
-        return json.load(answer)
-
-
 def mappings(url: str, index: str) -> Any:
-    return asked(url, "GET", f"/{index}/_mapping")[index]["mappings"]
+    return ask(url, "GET", f"/{index}/_mapping")[index]["mappings"]
 
 
 def test_the_fingerprint_and_the_vectors_are_intact(url: str) -> None:
@@ -64,7 +58,7 @@ def test_the_fingerprint_and_the_vectors_are_intact(url: str) -> None:
     assert len(after["_meta"]["mmsearch"]["fields"]["embedding"]["fingerprint"]) == 64
     every = {"size": 100, "sort": ["_doc"], "_source": ["embedding", "ingest"]}
     stored, come = (
-        {hit["_id"]: hit["_source"] for hit in asked(url, "POST", f"/{index}/_search", every)["hits"]["hits"]}
+        {hit["_id"]: hit["_source"] for hit in ask(url, "POST", f"/{index}/_search", every)["hits"]["hits"]}
         for index in (f"{INDEX}-000001", "come-back-000001")
     )
     assert len(stored) == len(drawn.COLOURS) * len(drawn.SHAPES)
@@ -73,10 +67,7 @@ def test_the_fingerprint_and_the_vectors_are_intact(url: str) -> None:
 
 def test_a_query_by_meaning_finds_the_same(url: str) -> None:
     before, after = (
-        [
-            (hit["_id"], hit["_score"])
-            for hit in asked(url, "POST", f"/{index}/_search", QUERY)["hits"]["hits"]
-        ]
+        [(hit["_id"], hit["_score"]) for hit in ask(url, "POST", f"/{index}/_search", QUERY)["hits"]["hits"]]
         for index in (INDEX, "come-back-000001")
     )
     assert len(after) == 5
@@ -94,7 +85,7 @@ def test_ingest_goes_on_with_the_restored_index(url: str, stack: Any, tmp_path: 
 
 def test_an_index_of_another_encoder_is_still_refused(url: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
-        asked(url, "POST", "/come-back-other/_search", QUERY)
+        ask(url, "POST", "/come-back-other/_search", QUERY)
     assert refused.value.code == 400
     reason = json.load(refused.value)["error"]["reason"]
     assert "0" * 64 in reason

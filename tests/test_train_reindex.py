@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -16,10 +14,11 @@ from safetensors.torch import save_file
 from mmsearch.cli.main import cli
 from mmsearch.cli.reindex import following
 from mmsearch.stack import drawn, embedded
-from mmsearch.stack.processes import myself
 from mmsearch.stack.state import Home
 from mmsearch.train import fusions
 from mmsearch.train.architecture import load
+
+from .asking import ask
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +28,8 @@ def own_stack(
     """Both servers of this file's own, since deploying changes what an unpinned call gets."""
     home = Home.at(tmp_path_factory.mktemp("reindex") / "home")
     build_models(home)
-    free = dict.fromkeys(("http_port", "triton_http_port", "triton_grpc_port", "triton_metrics_port"), 0)
-    embedded.up(home, embedded.Wanted(while_alive=myself(), **free), lambda _: None)
-    yield home
-    embedded.delete(home)
-
-
-def asked(url: str, path: str, body: object = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url + path, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)
+    with embedded.borrowed(home):
+        yield home
 
 
 @pytest.mark.integration
@@ -71,13 +61,13 @@ def test_the_name_moves_to_the_new_model_and_the_old_index_still_answers(
     assert (summary["old"], summary["new"]) == ("products-000001", "products-000002")
     assert summary["indexed"] > 0
     assert 0 < summary["overlap"] <= 1
-    assert list(asked(url, "/_alias/products")) == ["products-000002"]
-    about = asked(url, "/products/_mapping")["products-000002"]["mappings"]["_meta"]["mmsearch"]
+    assert list(ask(url, "GET", "/_alias/products")) == ["products-000002"]
+    about = ask(url, "GET", "/products/_mapping")["products-000002"]["mappings"]["_meta"]["mmsearch"]
     assert about["fields"]["embedding"]["model_version"] == "2"
     assert about["fields"]["embedding"]["dimension"] == 384
     for index in ("products", "products-000001"):
         clause = {"neural": {"embedding": {"query_text": "a red chair", "k": 5}}}
-        hits = asked(url, f"/{index}/_search", {"query": clause, "size": 5})["hits"]["hits"]
+        hits = ask(url, "POST", f"/{index}/_search", {"query": clause, "size": 5})["hits"]["hits"]
         assert len(hits) == 5, index
 
 

@@ -26,7 +26,6 @@ import tritonclient.grpc as grpcclient
 
 from ..model_repository.serving.sessions import CPU, GPU, chosen, open_session
 from ..stack import drawn, embedded
-from ..stack.processes import myself
 from ..stack.state import Home
 from . import fusions, loop
 from .architecture import load
@@ -239,22 +238,10 @@ def serving(built: ModelSet, folder: Path) -> Iterator[tuple[Home, str]]:
     """A Triton of its own for the set, and its gRPC address; its log is kept beside the result."""
     home = Home.at(folder / "home")
     assemble(built, home.models)
-    wanted = embedded.Wanted(
-        servers=("triton",),
-        http_port=0,
-        triton_http_port=0,
-        triton_grpc_port=0,
-        triton_metrics_port=0,
-        while_alive=myself(),
-    )
     try:
-        embedded.up(home, wanted, lambda _: None)
-        at = home.ports()
-        if at is None:
-            raise RuntimeError("expected a Triton that has started, got none")
-        yield home, f"127.0.0.1:{at.triton_grpc}"
+        with embedded.borrowed(home, ("triton",)) as at:
+            yield home, f"127.0.0.1:{at.triton_grpc}"
     finally:
-        embedded.delete(home)
         LOG.parent.mkdir(parents=True, exist_ok=True)
         if home.log("triton").exists():
             shutil.copyfile(home.log("triton"), LOG)

@@ -36,13 +36,13 @@ class Tower:
         self._tell(f"{args['model_name']} {args['model_version']}")
         self._inputs = [tensor.name for tensor in self._session.get_inputs()]
         self._outputs = [tensor.name for tensor in self._session.get_outputs()]
-        self._by_size: BySize | None = None
-        if chosen(self._session) == GPU and self._session.get_inputs()[0].type == "tensor(uint8)":
-            self._by_size = BySize(lambda: open_session(file, options), int(config["max_batch_size"]))
-        self._slices: Slices | None = None
+        # What runs whole batches: the session itself, or what gives it the batches that it is quick with.
+        self._runner: Any = self._session
         rows = int(config["parameters"].get("slice_rows", {}).get("string_value") or 0)
-        if rows and chosen(self._session) == CPU:
-            self._slices = Slices(self._session, rows)
+        if chosen(self._session) == GPU and self._session.get_inputs()[0].type == "tensor(uint8)":
+            self._runner = BySize(lambda: open_session(file, options), int(config["max_batch_size"]))
+        elif chosen(self._session) == CPU and rows:
+            self._runner = Slices(self._session, rows)
         self._remembered: Remembered | None = None
         mebibytes = int(config["parameters"].get("remember_mib", {}).get("string_value") or 0)
         if mebibytes:
@@ -59,15 +59,6 @@ class Tower:
             )
         else:
             pb_utils.Logger.log_info(f"{model} runs on {provider}")
-
-    def _run(self, wanted: list[str], feeds: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
-        """The outputs of a whole batch."""
-        if self._by_size is not None:
-            return self._by_size.run(wanted, feeds)
-        if self._slices is not None:
-            return self._slices.run(wanted, feeds)
-        answers: list[NDArray[np.float32]] = self._session.run(wanted, feeds)
-        return answers
 
     def _count_rows(self, args: dict[str, str]) -> None:
         """Has Triton's metrics say how many rows were computed and how many only remembered."""
@@ -88,7 +79,7 @@ class Tower:
             if self._remembered is not None and any(map(asks_to_remember, requests)):
                 answers = [self._remember(self._remembered, joined(arrays))]
             else:
-                answers = self._run(wanted, joined(arrays))
+                answers = self._runner.run(wanted, joined(arrays))
         except Exception as error:
             # The runtime's own text may show file paths; its kind is enough for a caller.
             message = (
@@ -114,7 +105,7 @@ class Tower:
 
     def _remember(self, memory: Remembered, feeds: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         """The first output, computed only for rows that were not read before."""
-        answer, computed = memory.run(feeds, lambda some: self._run(self._outputs[:1], some)[0])
+        answer, computed = memory.run(feeds, lambda some: self._runner.run(self._outputs[:1], some)[0])
         self._counts["computed"].increment(computed)
         self._counts["remembered"].increment(len(answer) - computed)
         return answer
