@@ -1,11 +1,12 @@
 """The served encoders against onnxruntime called directly with the same inputs.
 
-    .venv/bin/python bench/encoders.py [--triton HOST:PORT] [--rounds 5]
+    .venv/bin/python bench/encoders.py [--rounds 15]
 
-The default models are served for the time of the run, unless --triton says where they are. Latency is one
-caller with batches of one, the time added by Triton in milliseconds, against one onnxruntime thread;
-throughput is two callers with batches of 32 against onnxruntime, with one thread and with all cores: a tower
-has all cores too, but shares them with Triton and the callers.
+The default models are served for the time of the run. Latency is one caller with batches of one, the time
+added by Triton in milliseconds, against one onnxruntime thread, by the two carriers that are in use: HTTP,
+as a node asks for a query's vectors, and gRPC, as ingest asks for those of products. Throughput is four
+callers with batches of 32, as many as ingest starts with, against onnxruntime, with one thread and with all
+cores: a tower has all cores too, but shares them with Triton and the callers.
 """
 
 from __future__ import annotations
@@ -17,21 +18,24 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import numpy as np
 import onnxruntime
-import tritonclient.grpc as grpcclient
-from interleaved import measure
+from carriers import Given, by_grpc, by_http, strings, tensor
+from interleaved import Table, measure
 from PIL import Image
-from real_node import both
+from real_node import Both, Client, both
 
+from mmsearch.ingest.encode import Encoder
 from mmsearch.model_repository.serving.pictures import Frame, decode
 from mmsearch.model_repository.serving.tokens import Tokens
 from mmsearch.train.architecture import load
 from mmsearch.train.build import build
 
 TEXT = "a comfortable armchair with wooden legs"
-CALLS = 20
+CALLS = 40
 BATCH = 32
+CALLERS = 4
 
 
 def session(file: object, threads: int = 1) -> onnxruntime.InferenceSession:
@@ -60,110 +64,122 @@ def per_second(call: Callable[[], object], callers: int) -> float:
         return calls * BATCH / (time.perf_counter() - started)
 
 
-def given(name: str, array: np.ndarray, kind: str) -> grpcclient.InferInput:
-    tensor = grpcclient.InferInput(name, list(array.shape), kind)
-    tensor.set_data_from_numpy(array)
-    return tensor
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--triton", help="HOST:PORT of its gRPC; else one is started")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=15)
     chosen = parser.parse_args()
-    if chosen.triton:
-        return compare(chosen.triton, chosen.rounds)
     with both() as servers:
-        return compare(servers.triton, chosen.rounds)
+        bench = Encoders(servers)
+        tables = [bench.latency(chosen.rounds), bench.throughput(max(3, chosen.rounds // 2))]
+    finished = [table.finish() for table in tables]
+    return 0 if all(finished) else 1
 
 
-def compare(triton: str, rounds: int) -> int:
-    """Measure both tables; 0 when every target is met."""
-    built = build(load("4tmm_cat"), "int8", print)
-    minilm, lite0 = built.towers["minilm"], built.towers["lite0"]
-    text_tower, picture_tower = session(minilm.onnx("int8")), session(lite0.onnx("int8"))
-    # 0 is one thread a core.
-    text_all, picture_all = session(minilm.onnx("int8"), 0), session(lite0.onnx("int8"), 0)
-    tokens, frame = Tokens(minilm.tokenizer, 128), Frame(224)
-    client = grpcclient.InferenceServerClient(triton)
-    stream = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)).save(stream, "JPEG")
-    picture = stream.getvalue()
+class Encoders:
+    """The default towers, as files for onnxruntime and as the given servers serve them."""
 
-    def bare_text(rows: int, tower: onnxruntime.InferenceSession = text_tower) -> Callable[[], object]:
-        ids, mask = tokens([TEXT] * rows)
+    def __init__(self, servers: Both) -> None:
+        built = build(load("4tmm_cat"), "int8", print)
+        self.minilm, self.lite0 = built.towers["minilm"], built.towers["lite0"]
+        self.tokens, self.frame = Tokens(self.minilm.tokenizer, 128), Frame(224)
+        stream = io.BytesIO()
+        drawn = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+        Image.fromarray(drawn).save(stream, "JPEG")
+        self.picture = stream.getvalue()
+        self.client = Client(f"http://127.0.0.1:{servers.ports.triton_http}")
+        self.channel = grpc.insecure_channel(servers.triton)
+        # What was read before is computed again, as it is by onnxruntime.
+        self.ingest = Encoder(servers.triton, remember=False)
+        self.served = self.ingest.describe()
+
+    def text(self, rows: int) -> list[Given]:
+        ids, mask = self.tokens([TEXT] * rows)
+        return [tensor("INPUT_IDS", ids), tensor("ATTENTION_MASK", mask)]
+
+    def pixels(self, rows: int) -> np.ndarray:
+        return np.stack([decode(self.picture, self.frame)] * rows)
+
+    def bare_text(self, rows: int, threads: int = 1) -> Callable[[], object]:
+        tower, (ids, mask) = session(self.minilm.onnx("int8"), threads), self.tokens([TEXT] * rows)
         return lambda: tower.run(None, {"INPUT_IDS": ids, "ATTENTION_MASK": mask})
 
-    def served_text(rows: int) -> Callable[[], object]:
-        ids, mask = tokens([TEXT] * rows)
-        inputs = [given("INPUT_IDS", ids, "INT64"), given("ATTENTION_MASK", mask, "INT64")]
-        return lambda: client.infer("bibert_query", inputs)
+    def bare_picture(self, rows: int, threads: int = 1) -> Callable[[], object]:
+        tower, pixels = session(self.lite0.onnx("int8"), threads), self.pixels(rows)
+        return lambda: tower.run(None, {"PIXELS": pixels})
 
-    pixels = decode(picture, frame)
+    def read_text(self, rows: int, threads: int = 1) -> Callable[[], object]:
+        """What an entry has to do for texts at the least: tokens and the tower."""
+        tower = session(self.minilm.onnx("int8"), threads)
 
-    def bare_picture(rows: int, tower: onnxruntime.InferenceSession = picture_tower) -> Callable[[], object]:
-        many = np.stack([pixels] * rows)
-        return lambda: tower.run(None, {"PIXELS": many})
+        def call() -> object:
+            ids, mask = self.tokens([TEXT] * rows)
+            return tower.run(None, {"INPUT_IDS": ids, "ATTENTION_MASK": mask})
 
-    def served_picture(rows: int) -> Callable[[], object]:
-        inputs = [given("PIXELS", np.stack([pixels] * rows), "UINT8")]
-        return lambda: client.infer("clip_image", inputs)
+        return call
 
-    def entry(model: str, text: str, image: bytes, rows: int) -> Callable[[], object]:
-        def column(name: str, value: bytes) -> grpcclient.InferInput:
-            return given(name, np.array([[value]] * rows, dtype=object), "BYTES")
+    def read_picture(self) -> Callable[[], object]:
+        """What an entry has to do for a picture at the least: decoding and the tower."""
+        tower = session(self.lite0.onnx("int8"))
+        return lambda: tower.run(None, {"PIXELS": self.pixels(1)})
 
-        inputs = [column("TEXT", text.encode()), column("IMAGE", image)]
-        wanted = [grpcclient.InferRequestedOutput(name) for name in ("EMBEDDING", "FINGERPRINT")]
-        return lambda: client.infer(model, inputs, outputs=wanted)
+    def query(self, rows: int) -> list[Given]:
+        return [strings("TEXT", [TEXT.encode()] * rows), strings("IMAGE", [b""] * rows)]
 
-    def whole_text() -> object:
-        ids, mask = tokens([TEXT])
-        return text_tower.run(None, {"INPUT_IDS": ids, "ATTENTION_MASK": mask})
+    def latency(self, rounds: int) -> Table:
+        """One caller, batches of one, milliseconds."""
+        pixels = [tensor("PIXELS", self.pixels(1))]
+        vectors, features = ("EMBEDDING", "FINGERPRINT"), ("FEATURES",)
+        calls = {
+            "text, onnxruntime": self.bare_text(1),
+            "text tower, HTTP": by_http(self.client, "bibert_query", self.text(1), features),
+            "text tower, gRPC": by_grpc(self.channel, "bibert_query", self.text(1), features),
+            "text, tokenised + onnxruntime": self.read_text(1),
+            "query_encoder, HTTP": by_http(self.client, "query_encoder", self.query(1), vectors),
+            "picture, onnxruntime": self.bare_picture(1),
+            "picture tower, HTTP": by_http(self.client, "clip_image", pixels, features),
+            "picture tower, gRPC": by_grpc(self.channel, "clip_image", pixels, features),
+            "picture, decoded + onnxruntime": self.read_picture(),
+            "item_encoder, gRPC": lambda: self.ingest.encode([(b"", self.picture)], self.served, vectors[:1]),
+        }
+        arms = {name: (lambda call=call: median_ms(call)) for name, call in calls.items()}
+        table = measure("encoders-latency", arms, rounds=rounds, unit="ms")
+        for bare, most, *served in (
+            ("text, onnxruntime", 1.5, "text tower, HTTP", "text tower, gRPC"),
+            ("text, tokenised + onnxruntime", 3.0, "query_encoder, HTTP"),
+            ("picture, onnxruntime", 1.5, "picture tower, HTTP", "picture tower, gRPC"),
+            ("picture, decoded + onnxruntime", 3.0, "item_encoder, gRPC"),
+        ):
+            for name in served:
+                pairs = zip(table.figures[name], table.figures[bare], strict=True)
+                table.figure(f"{name}: added ms", float(np.median([a - b for a, b in pairs])), {"<=": most})
+        return table
 
-    def whole_picture() -> object:
-        return picture_tower.run(None, {"PIXELS": decode(picture, frame)[None]})
-
-    single = {
-        "text, onnxruntime": bare_text(1),
-        "text, tower": served_text(1),
-        "text, tokenised + onnxruntime": whole_text,
-        "text, query_encoder": entry("query_encoder", TEXT, b"", 1),
-        "picture, onnxruntime": bare_picture(1),
-        "picture, tower": served_picture(1),
-        "picture, decoded + onnxruntime": whole_picture,
-        "picture, item_encoder": entry("item_encoder", "", picture, 1),
-    }
-    arms = {name: (lambda call=call: median_ms(call)) for name, call in single.items()}
-    latency = measure("encoders-latency", arms, rounds=rounds, unit="ms")
-    for kind, bare, served, added in (
-        ("text tower", "text, onnxruntime", "text, tower", 1.5),
-        ("picture tower", "picture, onnxruntime", "picture, tower", 1.5),
-        ("query_encoder", "text, tokenised + onnxruntime", "text, query_encoder", 3.0),
-        ("item_encoder", "picture, decoded + onnxruntime", "picture, item_encoder", 3.0),
-    ):
-        pairs = zip(latency.figures[served], latency.figures[bare], strict=True)
-        latency.figure(f"{kind}: added ms", float(np.median([a - b for a, b in pairs])), {"<=": added})
-    batches = {
-        "text, onnxruntime": (bare_text(BATCH, text_all), 1),
-        "text, onnxruntime, one thread": (bare_text(BATCH), 1),
-        "text, tower": (served_text(BATCH), 2),
-        "text, query_encoder": (entry("query_encoder", TEXT, b"", BATCH), 2),
-        "picture, onnxruntime": (bare_picture(BATCH, picture_all), 1),
-        "picture, onnxruntime, one thread": (bare_picture(BATCH), 1),
-        "picture, tower": (served_picture(BATCH), 2),
-    }
-    rates = {
-        name: (lambda call=call, callers=callers: per_second(call, callers))
-        for name, (call, callers) in batches.items()
-    }
-    throughput = measure("encoders-throughput", rates, rounds=rounds, unit="rows a second")
-    throughput.target("text, tower", "text, onnxruntime", at_least=0.90)
-    throughput.target("text, query_encoder", "text, onnxruntime", at_least=0.90)
-    throughput.target("picture, tower", "picture, onnxruntime", at_least=0.90)
-    throughput.target("text, tower", "text, onnxruntime, one thread", at_least=0.90)
-    throughput.target("picture, tower", "picture, onnxruntime, one thread", at_least=0.90)
-    return 0 if all([latency.finish(), throughput.finish()]) else 1
+    def throughput(self, rounds: int) -> Table:
+        """Batches of 32, rows a second; CALLERS of what is served, one of onnxruntime."""
+        features, vectors = ("FEATURES",), ("EMBEDDING", "FINGERPRINT")
+        pixels = [tensor("PIXELS", self.pixels(BATCH))]
+        # 0 is one thread a core.
+        calls = {
+            "text, onnxruntime": (self.bare_text(BATCH, 0), 1),
+            "text, onnxruntime, one thread": (self.bare_text(BATCH), 1),
+            "text tower": (by_grpc(self.channel, "bibert_query", self.text(BATCH), features), CALLERS),
+            "text, tokenised + onnxruntime": (self.read_text(BATCH, 0), 1),
+            "query_encoder": (by_grpc(self.channel, "query_encoder", self.query(BATCH), vectors), CALLERS),
+            "picture, onnxruntime": (self.bare_picture(BATCH, 0), 1),
+            "picture, onnxruntime, one thread": (self.bare_picture(BATCH), 1),
+            "picture tower": (by_grpc(self.channel, "clip_image", pixels, features), CALLERS),
+        }
+        rates = {
+            name: (lambda call=call, callers=callers: per_second(call, callers))
+            for name, (call, callers) in calls.items()
+        }
+        table = measure("encoders-throughput", rates, rounds=rounds, unit="rows a second")
+        table.target("text tower", "text, onnxruntime", at_least=0.90)
+        table.target("text tower", "text, onnxruntime, one thread", at_least=0.90)
+        table.target("query_encoder", "text, tokenised + onnxruntime", at_least=0.90)
+        table.target("picture tower", "picture, onnxruntime", at_least=0.90)
+        table.target("picture tower", "picture, onnxruntime, one thread", at_least=0.90)
+        return table
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 
 import numpy as np
+from carriers import http_request, strings
 
 DIMENSION = 384
 FINGERPRINT = "bench"
@@ -44,16 +45,8 @@ def vector(slot: int) -> np.ndarray:
 
 def infer(text: str) -> tuple[bytes, dict[str, str]]:
     """The plugin's own request to an encoder: body and headers."""
-    data = text.encode()
-    inputs = [
-        {"name": name, "shape": [1, 1], "datatype": "BYTES", "parameters": {"binary_data_size": 4 + size}}
-        for name, size in (("TEXT", len(data)), ("IMAGE", 0))
-    ]
-    wanted = [{"name": name, "parameters": {"binary_data": True}} for name in ("EMBEDDING", "FINGERPRINT")]
-    head = json.dumps({"inputs": inputs, "outputs": wanted}).encode()
-    body = head + struct.pack("<I", len(data)) + data + struct.pack("<I", 0)
-    length = {"Inference-Header-Content-Length": str(len(head))}
-    return body, {**length, "Content-Type": "application/octet-stream"}
+    inputs = [strings("TEXT", [text.encode()]), strings("IMAGE", [b""])]
+    return http_request(inputs, ("EMBEDDING", "FINGERPRINT"))
 
 
 def answer(values: np.ndarray, fingerprint: str = FINGERPRINT) -> bytes:

@@ -1,4 +1,4 @@
-"""Batches in slices: every row once, in its order, however many cores there are."""
+"""Batches in slices: every row once, in its order, and every core with as many slices as the others."""
 
 from __future__ import annotations
 
@@ -27,16 +27,29 @@ class Session:
         return [total, 2 * total][: len(wanted)]
 
 
-@pytest.mark.parametrize("cores", [1, 3])
-@pytest.mark.parametrize("count", [1, 4, 5, 8, 13])
-def test_rows_come_back_as_from_one_piece(cores: int, count: int) -> None:
+@pytest.mark.parametrize(
+    ("cores", "count", "slices"),
+    [
+        (1, 1, [1]),
+        (1, 4, [4]),
+        (1, 5, [2, 3]),
+        (1, 13, [3, 3, 3, 4]),
+        (2, 1, [1]),
+        (2, 3, [3]),  # too few for two cores
+        (2, 4, [2, 2]),
+        (2, 8, [4, 4]),
+        (2, 9, [2, 2, 2, 3]),  # three slices would leave one core idle
+        (3, 13, [2, 2, 2, 2, 2, 3]),
+    ],
+)
+def test_rows_come_back_as_from_one_piece(cores: int, count: int, slices: list[int]) -> None:
     session = Session()
     feeds = {"A": np.arange(3.0 * count).reshape(count, 3), "B": np.ones((count, 3))}
-    answers = Slices(session, 4, cores).run(["SUM", "DOUBLE"], feeds)
+    answers = Slices(session, 2, 4, cores).run(["SUM", "DOUBLE"], feeds)
     expected = (feeds["A"] + 1).sum(1, keepdims=True)
     np.testing.assert_array_equal(answers[0], expected)
     np.testing.assert_array_equal(answers[1], 2 * expected)
-    assert sorted(session.seen, reverse=True) == [4] * (count // 4) + [count % 4] * (count % 4 > 0)
+    assert sorted(session.seen) == slices
 
 
 def test_slices_are_computed_at_the_same_time() -> None:
@@ -48,11 +61,11 @@ def test_slices_are_computed_at_the_same_time() -> None:
             return super().run(wanted, feeds)
 
     feeds = {"A": np.ones((4, 1)), "B": np.ones((4, 1))}
-    (answer,) = Slices(Meeting(), 2, 2).run(["SUM"], feeds)
+    (answer,) = Slices(Meeting(), 1, 2, 2).run(["SUM"], feeds)
     assert answer.tolist() == [[2.0]] * 4
 
 
 def test_what_one_slice_raises_is_raised() -> None:
     feeds = {"A": np.array([[1.0], [1.0], [-1.0]]), "B": np.ones((3, 1))}
     with pytest.raises(ValueError, match="negative"):
-        Slices(Session(), 1, 2).run(["SUM"], feeds)
+        Slices(Session(), 1, 1, 2).run(["SUM"], feeds)

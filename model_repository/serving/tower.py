@@ -38,14 +38,13 @@ class Tower:
         self._outputs = [tensor.name for tensor in self._session.get_outputs()]
         # What runs whole batches: the session itself, or what gives it the batches that it is quick with.
         self._runner: Any = self._session
-        rows = int(config["parameters"].get("slice_rows", {}).get("string_value") or 0)
+        least, most = (number(config, f"slice_rows_{bound}") for bound in ("least", "most"))
         if chosen(self._session) == GPU and self._session.get_inputs()[0].type == "tensor(uint8)":
             self._runner = BySize(lambda: open_session(file, options), int(config["max_batch_size"]))
-        elif chosen(self._session) == CPU and rows:
-            self._runner = Slices(self._session, rows)
+        elif chosen(self._session) == CPU and least and most:
+            self._runner = Slices(self._session, least, most)
         self._remembered: Remembered | None = None
-        mebibytes = int(config["parameters"].get("remember_mib", {}).get("string_value") or 0)
-        if mebibytes:
+        if mebibytes := number(config, "remember_mib"):
             self._remembered = Remembered(mebibytes << 20)
             self._count_rows(args)
 
@@ -112,6 +111,11 @@ class Tower:
 
     def _arrays(self, request: Any) -> dict[str, NDArray[Any]]:
         return {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs}
+
+
+def number(config: dict[str, Any], parameter: str) -> int:
+    """A whole number among the config's parameters; 0 where it is not there or empty."""
+    return int(config["parameters"].get(parameter, {}).get("string_value") or 0)
 
 
 def asks_to_remember(request: Any) -> bool:
