@@ -74,6 +74,18 @@ faults: .venv/.ready $(PLUGIN_ZIP) ## F1 to F11 in full: servers that die, lie a
 	$(BIN)/python bench/page.py
 	exit $${code:-0}
 
+quality: .venv/.ready $(PLUGIN_ZIP) ## train-demo and evaluate-demo, and what they found against the targets
+	@$(BIN)/python -m mmsearch.train.demo
+	QUERIES=$${QUERIES:-250} evaluate/demo.sh
+	$(BIN)/python bench/quality.py || code=$$?
+	$(BIN)/python bench/page.py
+	exit $${code:-0}
+
+security: .venv/.ready ## addresses, bombs, certificates, secrets: every test of them in full
+	@$(BIN)/python bench/security.py $(ARGS) || code=$$?
+	$(BIN)/python bench/page.py
+	exit $${code:-0}
+
 fuzz: .venv/.ready ## what reads others' bytes, a minute each; ARGS="--only clauses"
 	@$(BIN)/python bench/fuzz.py $(ARGS) || code=$$?
 	$(BIN)/python bench/page.py
@@ -96,4 +108,4 @@ pins: .venv/.ready ## resolve requirements/*.in again
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: bench clean demo demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin setup soak test test-all test-plugin test-unit test-wheel train-demo typecheck
+.PHONY: bench clean demo demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin quality security setup soak test test-all test-plugin test-unit test-wheel train-demo typecheck

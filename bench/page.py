@@ -24,7 +24,7 @@ PROFILES = OUTPUT / "profiles"
 INTRODUCTION = """\
 # Results
 
-Written by `make bench`, `make faults`, `make fuzz` and `make soak`.
+Written by `make bench`, `make quality`, `make security`, `make faults`, `make fuzz` and `make soak`.
 Every figure of a measurement is a median over rounds in which the arms take turns.
 A ratio is taken pair by pair within a round.
 A table whose first arm differs from itself by more than 5 % is void."""

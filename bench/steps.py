@@ -57,6 +57,12 @@ STEPS = (
 )
 BESIDE = (
     Beside(
+        "make quality",
+        ("quality-fusion", "quality-hybrid"),
+        "What training, pictures and a tuned hybrid bring, on queries that they were not chosen on.",
+    ),
+    Beside("make security", ("security",), "What quality asks of security, by the tests that try it."),
+    Beside(
         "make faults",
         (
             *faults_ingest.TABLES.values(),

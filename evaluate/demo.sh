@@ -39,7 +39,9 @@ for set in openclipart furniture; do
     folder=$work/$set
     export MMSEARCH_INDEX=$name_of-$set-4tmm
     run mmsearch tune --judgments "$folder/judgments.jsonl" --leg bm25=lexical --leg text --leg fused=neural \
-        --out "$folder/tuned.json"
+        --out "$folder/tuned.json" --json | tee "$folder/tune.json"
+    MMSEARCH_INDEX=$name_of-$set-untrained run mmsearch tune --judgments "$folder/judgments.jsonl" \
+        --leg bm25=lexical --leg fused=neural --json | tee "$folder/tune-untrained.json"
     run mmsearch evaluate --judgments "$folder/judgments.jsonl" \
         --system bm25=lexical --system text --system "untrained@$name_of-$set-untrained=neural" --system "3tmm@$name_of-$set-3tmm=neural" \
         --system 4tmm=neural --system "rrf=$rrf" --system hybrid --system "tuned=$folder/tuned.json" \
