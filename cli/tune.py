@@ -41,6 +41,12 @@ WINDOW = 100
 @click.option(
     "--window", type=click.IntRange(1, 10_000), default=WINDOW, show_default=True, help="Hits a leg."
 )
+@click.option(
+    "--classes/--mean-alone",
+    default=True,
+    show_default=True,
+    help="Choose so that no class of queries falls below its best leg, or by the mean alone.",
+)
 @click.option("--esci", is_flag=True, help="Read grades 3 to 0 of qrels as E, S, C, I.")
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
@@ -53,6 +59,7 @@ def command(
     measure: str,
     folds: int,
     window: int,
+    classes: bool,
     esci: bool,
     index: str,
     opensearch: str,
@@ -72,7 +79,7 @@ def command(
     judged = read_judgments(judgments, esci=esci)
     systems = [read_system(leg, known_bodies(window)) for leg in legs or ("lexical", "neural")]
     runs, _ = gather(systems, judged, judgments.parent, opensearch, index, window)
-    found = tune(judged, runs, parse(measure, judged), folds=folds, window=window)
+    found = tune(judged, runs, parse(measure, judged), folds=folds, window=window, classes=classes)
     clause = hybrid(systems, found.fusion, window)
     if out:
         if clause is None:

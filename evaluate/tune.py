@@ -4,6 +4,9 @@ chosen by.
 The legs' lists are fetched once and fused here, by the plugin's formulas (fusion.py). For each fold of the
 queries the best fusion of the other folds is chosen and scored on this fold, so that the figure told is of
 held-out queries. The clause to paste is chosen on all queries.
+
+A good mean may not be paid for by one class of queries: a fusion under which a class falls clearly below the
+leg that is best for it is chosen only where every fusion does that, or where the mean alone is to count.
 """
 
 from __future__ import annotations
@@ -135,10 +138,16 @@ def _ordered(leg: Run, query: str) -> Iterator[tuple[str, float]]:
 
 
 def tune(
-    judgments: Judgments, legs: Sequence[Run], measure: Measure, *, folds: int = 5, window: int = 100
+    judgments: Judgments,
+    legs: Sequence[Run],
+    measure: Measure,
+    *,
+    folds: int = 5,
+    window: int = 100,
+    classes: bool = True,
 ) -> Tuned:
     """Choose a fusion of `legs` by `measure`, an nDCG with a depth, and judge the choosing by
-    cross-validation."""
+    cross-validation. Without `classes` the mean alone counts, whatever a class of queries pays."""
     if not 2 <= len(legs) <= 10:
         raise MmsearchError(f"expected 2 to 10 legs to fuse, got {len(legs)}; name each with --leg")
     lists = Lists(judgments, legs, measure, window)
@@ -149,7 +158,10 @@ def tune(
         )
     fold_of = np.random.default_rng(SEED).permutation(np.arange(count) % folds)
 
-    search = _Search(lists, len(legs))
+    alone = {leg.name: score(measure, judgments, leg) for leg in legs}
+    kinds = list(_classes(judgments, lists.queries))
+    values = _aligned(lists.queries, alone)
+    search = _Search(lists, len(legs), [members for _, _, members in kinds if classes], values)
     held_out = np.zeros(count)
     chosen = []
     for fold in range(folds):
@@ -157,13 +169,10 @@ def tune(
         held_out[fold_of == fold] = search.values(best)[fold_of == fold]
         chosen.append(best)
 
-    alone = {leg.name: score(measure, judgments, leg) for leg in legs}
     best_leg = max(alone, key=lambda name: alone[name].mean)
-    rows = {query: row for row, query in enumerate(alone[best_leg].queries)}
-    picked = np.array([rows[query] for query in lists.queries])
     counted = np.ones(count, bool)
     tuned_scores = Scores(measure, lists.queries, held_out, counted)
-    leg_scores = Scores(measure, lists.queries, alone[best_leg].values[picked], counted)
+    leg_scores = Scores(measure, lists.queries, values[best_leg], counted)
     return Tuned(
         measure,
         search.best(counted),
@@ -172,39 +181,57 @@ def tune(
         {name: scores.mean for name, scores in alone.items()},
         float(search.values(Fusion()).mean()),
         chosen,
-        list(_by_class(judgments, lists.queries, held_out, alone)),
+        [_of_class(of, held_out, values) for of in kinds],
     )
 
 
-def _by_class(
-    judgments: Judgments, queries: Sequence[str], held_out: Floats, alone: Mapping[str, Scores]
-) -> Iterator[OfClass]:
-    """Every class with enough queries, of every kind that divides the queries."""
-    value = dict(zip(queries, held_out.tolist(), strict=True))
-    of_leg = {
-        leg: dict(zip(scores.queries, scores.values.tolist(), strict=True)) for leg, scores in alone.items()
-    }
+def _aligned(queries: Sequence[str], alone: Mapping[str, Scores]) -> dict[str, Floats]:
+    """Each leg's values of the given queries, float64 [queries]."""
+    found = {}
+    for leg, scores in alone.items():
+        rows = {query: row for row, query in enumerate(scores.queries)}
+        found[leg] = scores.values[[rows[query] for query in queries]]
+    return found
+
+
+def _classes(judgments: Judgments, queries: Sequence[str]) -> Iterator[tuple[str, str, npt.NDArray[np.intp]]]:
+    """Every class with enough queries, of every kind that divides them: kind, name, places of its queries."""
+    places = {query: place for place, query in enumerate(queries)}
     attributes = dict.fromkeys(key for query in queries for key in judgments.queries[query].attributes)
     for by in [*BUILT_IN, *attributes]:
         members = {
-            name: [query for query in found if query in value]
+            name: np.array([places[query] for query in found if query in places], np.intp)
             for name, found in slices(judgments, by).items()
         }
-        large = {name: found for name, found in members.items() if len(found) >= FEWEST}
-        if sum(map(bool, members.values())) < 2:
-            continue
-        for name, found in large.items():
-            means = {leg: float(np.mean([values[q] for q in found])) for leg, values in of_leg.items()}
-            best = max(means, key=lambda leg: means[leg])
-            mean = float(np.mean([value[query] for query in found]))
-            yield OfClass(by, name, len(found), best, means[best], mean)
+        if sum(len(found) > 0 for found in members.values()) >= 2:
+            yield from ((by, name, found) for name, found in members.items() if len(found) >= FEWEST)
+
+
+def _of_class(
+    of: tuple[str, str, npt.NDArray[np.intp]], held_out: Floats, alone: Mapping[str, Floats]
+) -> OfClass:
+    by, name, members = of
+    means = {leg: float(values[members].mean()) for leg, values in alone.items()}
+    best = max(means, key=lambda leg: means[leg])
+    return OfClass(by, name, len(members), best, means[best], float(held_out[members].mean()))
 
 
 class _Search:
-    """Fusions tried so far, with every query's value: the folds share them."""
+    """Fusions tried so far, with every query's value: the folds share them.
 
-    def __init__(self, lists: Lists, legs: int) -> None:
+    `classes` are the places of each class's queries, `alone` each leg's values.
+    """
+
+    def __init__(
+        self,
+        lists: Lists,
+        legs: int,
+        classes: Sequence[npt.NDArray[np.intp]],
+        alone: Mapping[str, Floats],
+    ) -> None:
         self._lists = lists
+        self._classes = classes
+        self._alone = alone
         self._grid = [
             Fusion.weighed(technique, weights) for technique in techniques() for weights in simplex(legs)
         ]
@@ -218,23 +245,31 @@ class _Search:
     def best(self, rows: npt.NDArray[np.bool_]) -> Fusion:
         """The best fusion over some queries: the grid's best of each technique, refined, and the best of
         these."""
+        floors = [
+            (members, (1 - TOLERATED) * max(values[members].mean() for values in self._alone.values()))
+            for members in (members[rows[members]] for members in self._classes)
+            if len(members) >= FEWEST
+        ]
 
-        def mean(fusion: Fusion) -> float:
-            return float(self.values(fusion)[rows].mean())
+        def worth(fusion: Fusion) -> tuple[float, float]:
+            """How far classes are below their floors, negative, and where that is equal, the mean."""
+            values = self.values(fusion)
+            lacking = sum(max(0.0, floor - float(values[members].mean())) for members, floor in floors)
+            return -lacking, float(values[rows].mean())
 
         starts: dict[tuple[str, str], Fusion] = {}
         for fusion in self._grid:
             key = (fusion.normalization, fusion.combination)
-            if key not in starts or mean(fusion) > mean(starts[key]):
+            if key not in starts or worth(fusion) > worth(starts[key]):
                 starts[key] = fusion
-        promising = sorted(starts.values(), key=mean, reverse=True)[:3]
-        return max((self._climbed(fusion, mean) for fusion in promising), key=mean)
+        promising = sorted(starts.values(), key=worth, reverse=True)[:3]
+        return max((self._climbed(fusion, worth) for fusion in promising), key=worth)
 
-    def _climbed(self, fusion: Fusion, mean: Callable[[Fusion], float]) -> Fusion:
+    def _climbed(self, fusion: Fusion, worth: Callable[[Fusion], tuple[float, float]]) -> Fusion:
         """Shift weight between two legs, one step at a time, as long as it helps."""
         while True:
-            best = max([fusion, *_neighbours(fusion)], key=mean)
-            if mean(best) <= mean(fusion):
+            best = max([fusion, *_neighbours(fusion)], key=worth)
+            if worth(best) <= worth(fusion):
                 return fusion
             fusion = best
 

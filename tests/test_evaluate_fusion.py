@@ -152,6 +152,29 @@ def test_tuning_finds_what_helps_and_says_it_of_held_out_queries() -> None:
     assert np.isclose(sum(found.fusion.weights), 1)
 
 
+def test_a_class_of_queries_pays_for_the_mean_only_where_that_is_asked_for() -> None:
+    """Most queries find theirs at rank 2 by each leg and at rank 1 by any mix of both; the others find theirs
+    at rank 1 by their pictures alone and at rank 2 by any mix."""
+    judgments = Judgments()
+    words: dict[str, dict[str, float]] = {}
+    pictures: dict[str, dict[str, float]] = {}
+    for number in range(60):
+        few = number % 4 == 0
+        query = Query(f"q{number}", attributes={"kind": "few" if few else "most"})
+        judgments.add(query, "a", label="E")
+        words[query.id] = {"x": 9.0, "w": 8.0} if few else {"w": 9.0, "a": 8.9, "u": 1.0}
+        pictures[query.id] = {"a": 0.9, "x": 0.89, "v": 0.1} if few else {"v": 0.9, "a": 0.89, "u": 0.1}
+    legs, measure = [Run("words", words), Run("pictures", pictures)], parse("ndcg@10", judgments)
+    second = 1 / math.log2(3)
+
+    def by_kind(classes: bool) -> dict[str, tuple[float, bool]]:
+        found = tune(judgments, legs, measure, classes=classes).classes
+        return {each.name: (each.held_out, each.below) for each in found if each.by == "kind"}
+
+    assert by_kind(True) == {"few": (1.0, False), "most": (pytest.approx(second), False)}
+    assert by_kind(False) == {"few": (pytest.approx(second), True), "most": (1.0, False)}
+
+
 def test_tuning_never_sees_the_fold_that_it_scores() -> None:
     judgments, legs = random_world(30, 2, seed=9)
     measure = parse("ndcg@10", judgments)
