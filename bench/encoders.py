@@ -24,11 +24,12 @@ import onnxruntime
 from carriers import Given, by_grpc, by_http, strings, tensor
 from interleaved import Table, measure
 from PIL import Image
-from real_node import Both, Client, both
+from real_node import Client, both
 
 from mmsearch.ingest.encode import Encoder
 from mmsearch.model_repository.serving.pictures import Frame, decode
 from mmsearch.model_repository.serving.tokens import Tokens
+from mmsearch.stack.state import Ports
 from mmsearch.train.architecture import load
 from mmsearch.train.build import build
 
@@ -69,7 +70,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=15)
     chosen = parser.parse_args()
     with both() as servers:
-        bench = Encoders(servers)
+        bench = Encoders(servers.ports)
         tables = [bench.latency(chosen.rounds), bench.throughput(max(3, chosen.rounds // 2))]
     finished = [table.finish() for table in tables]
     return 0 if all(finished) else 1
@@ -78,7 +79,7 @@ def main() -> int:
 class Encoders:
     """The default towers, as files for onnxruntime and as the given servers serve them."""
 
-    def __init__(self, servers: Both) -> None:
+    def __init__(self, ports: Ports) -> None:
         built = build(load("4tmm_cat"), "int8", print)
         self.minilm, self.lite0 = built.towers["minilm"], built.towers["lite0"]
         self.tokens, self.frame = Tokens(self.minilm.tokenizer, 128), Frame(224)
@@ -86,10 +87,10 @@ class Encoders:
         drawn = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
         Image.fromarray(drawn).save(stream, "JPEG")
         self.picture = stream.getvalue()
-        self.client = Client(f"http://127.0.0.1:{servers.ports.triton_http}")
-        self.channel = grpc.insecure_channel(servers.triton)
+        self.client = Client(f"http://127.0.0.1:{ports.triton_http}")
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{ports.triton_grpc}")
         # What was read before is computed again, as it is by onnxruntime.
-        self.ingest = Encoder(servers.triton, remember=False)
+        self.ingest = Encoder(f"127.0.0.1:{ports.triton_grpc}", remember=False)
         self.served = self.ingest.describe()
 
     def text(self, rows: int) -> list[Given]:

@@ -78,5 +78,10 @@ BESIDE = (
         (*fuzz.PYTHON.values(), *(table for table, _ in fuzz.JAVA.values())),
         "What reads others' bytes, a minute each.",
     ),
+    Beside(
+        "bench/checkouts.py",
+        ("checkouts-latency", "checkouts-throughput"),
+        "The encoders before and after: 728363d had the fusion as a model of its own, 482dcff one core a tower.",
+    ),
     Beside("make soak", ("soak",), "Half an hour of searches and ingests."),
 )
