@@ -48,7 +48,7 @@ def test_the_loss_falls_in_a_few_steps(name: str) -> None:
 def test_it_starts_where_the_untrained_towers_are(name: str) -> None:
     fusion, data = fresh(name), drawn(small(name))
     assert isinstance(fusion, Learned)
-    fusion.fit(data.item_image, torch.zeros(40, 16), data.group)
+    fusion.told.fit(data.item_image, torch.zeros(40, 16), data.group)
     query = fusion.query(data.query_text, data.query_words, torch.zeros(12, data.item_image.shape[1]))
     torch.testing.assert_close(query[1], data.query_text if "clip" not in name else query[1])
     item = fusion.item(data.item_text, data.item_image)

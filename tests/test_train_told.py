@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import onnxruntime
 import pytest
 import torch
 
+from mmsearch.train import told
+from mmsearch.train.architecture import FusionNumbers
 from mmsearch.train.export import export_fusion
+from mmsearch.train.fusion import unit
 from mmsearch.train.learned import Learned
-from mmsearch.train.told import main_axes, out_of_fold, ridge
+from mmsearch.train.told import Told, dual, likeness, main_axes
 
 from .small_training import drawn as data_of
 from .small_training import fresh, small
@@ -20,28 +24,88 @@ def drawn(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
 
 
-def test_ridge_of_one_number_by_hand() -> None:
-    # w = sum(x y) / (sum(x²) + weight) = (1·2 + 2·4) / (1 + 4 + 5)
-    found = ridge(torch.tensor([[1.0], [2.0]]), torch.tensor([[2.0], [4.0]]), 5.0)
-    assert float(found) == pytest.approx(1.0)
+def told_of(count: int, **numbers: object) -> Told:
+    """A map over `count` features, whose first two are the place."""
+    return Told(FusionNumbers("text", 2, 2, 2, {"axes": 8, **numbers}), count)
 
 
-@pytest.mark.parametrize("rows", [6, 30])
-def test_either_side_gives_the_same_map(rows: int) -> None:
-    features, targets = drawn(rows, 12), drawn(rows, 3)
-    normal = features.T @ features + 0.5 * torch.eye(12)
-    expected = torch.linalg.inv(normal) @ features.T @ targets
-    torch.testing.assert_close(ridge(features, targets, 0.5), expected, atol=1e-4, rtol=1e-3)
+def test_two_landmarks_by_hand() -> None:
+    # They are alike by exp(-ln 2) = 1/2: [[1.5, .5], [.5, 1.5]] w = [2, 4]
+    landmarks = torch.tensor([[0.0], [math.log(2) ** 0.5]])
+    found = dual(landmarks, landmarks, torch.tensor([[2.0], [4.0]]), 0.5)
+    torch.testing.assert_close(found, torch.tensor([[0.5], [2.5]]))
+
+
+def test_landmarks_that_are_all_rows_give_the_exact_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(told, "SLICE", 7)
+    rows, targets = drawn(30, 4), drawn(30, 3)
+    exact = dual(rows, rows, targets, 0.5)
+    torch.testing.assert_close(dual(rows.clone(), rows, targets, 0.5), exact, atol=1e-3, rtol=1e-3)
+
+
+def test_fewer_landmarks_fit_all_rows_as_well_as_they_can() -> None:
+    rows, targets = drawn(60, 2), drawn(60, 1)
+    landmarks = rows[:10].clone()
+
+    def cost(weights: torch.Tensor) -> float:
+        missed = likeness(rows, landmarks) @ weights - targets
+        return float(missed.square().sum() + 0.5 * weights.T @ likeness(landmarks, landmarks) @ weights)
+
+    best = dual(rows, landmarks, targets, 0.5)
+    for place in range(10):
+        for change in (-0.02, 0.02):
+            other = best.clone()
+            other[place] += change
+            assert cost(best) < cost(other)
 
 
 def test_a_row_is_told_by_maps_that_never_saw_its_group() -> None:
-    features, targets, group = drawn(40, 8), drawn(40, 2), torch.arange(40) // 2
-    told = out_of_fold(features, targets, group, 1.0)
+    features, targets, group = drawn(40, 12), drawn(40, 2), torch.arange(40) // 2
+    rows = told_of(12).fit(features, targets, group)
     changed = targets.clone()
     changed[6:8] = 100.0  # one group's own targets
-    again = out_of_fold(features, changed, group, 1.0)
-    torch.testing.assert_close(told[6:8], again[6:8])
-    assert not torch.allclose(told, again)
+    again = told_of(12).fit(features, changed, group)
+    torch.testing.assert_close(rows[6:8], again[6:8])
+    assert not torch.allclose(rows, again)
+
+
+@pytest.mark.parametrize("landmarks", [4096, 50])
+def test_taught_pictures_make_the_map_better(landmarks: int) -> None:
+    # Six kinds, of which the products are of three.
+    kind = torch.cat([torch.arange(20) % 3, torch.arange(140) % 6])
+    features = drawn(6, 12)[kind] + 0.3 * drawn(160, 12)
+    asked = unit(drawn(6, 2))[kind]
+    plain, helped = told_of(12, landmarks=landmarks), told_of(12, landmarks=landmarks)
+    group = torch.arange(20)
+    plain.fit(features[:20], asked[:20], group)
+    rows = helped.fit(features[:20], asked[:20], group, features[20:100], asked[20:100])
+    assert rows.shape == (20, 2 + 2 + 8)
+
+    def right(map_: Told) -> float:
+        return float((map_(features[100:])[:, 2:4] * asked[100:]).sum(1).mean())
+
+    assert right(helped) > right(plain) + 0.05
+
+
+def test_a_picture_that_is_absent_or_was_never_asked_for_is_not_fitted_to() -> None:
+    features, targets, group = drawn(30, 12), drawn(30, 2), torch.arange(30)
+    features[3], targets[5] = 0.0, 0.0
+    map_ = told_of(12)
+    rows = map_.fit(features, targets, group)
+    assert not rows[3].any()
+    assert rows[5, 2:4].any()
+    assert int(map_.weights.any(dim=1).sum()) == 28
+
+
+def test_parts_weigh_the_features() -> None:
+    features, targets, group = drawn(30, 12), drawn(30, 2), torch.arange(30)
+    map_ = told_of(12, parts=[[0, 0.5], [8, 0.0]])
+    map_.fit(features, targets, group)
+    changed = features.clone()
+    changed[:, 8:] += 1.0
+    torch.testing.assert_close(map_(changed), map_(features))
+    changed[:, 4] += 1.0
+    assert not torch.allclose(map_(changed)[:, 2:], map_(features)[:, 2:])
 
 
 @pytest.mark.parametrize("rows", [7, 50])
@@ -59,8 +123,8 @@ def test_the_exported_fusion_answers_as_the_fitted_one(name: str, tmp_path: Path
     architecture, data = small(name), data_of(small(name))
     fusion = fresh(name)
     assert isinstance(fusion, Learned)
-    fusion.fit(data.item_image, data.asked(), data.group)
-    assert fusion.told.any()
+    fusion.told.fit(data.item_image, data.asked(), data.group)
+    assert fusion.told.weights.any()
     for side in ("query", "item"):
         export_fusion(fusion, architecture, side, tmp_path / f"{side}.onnx")
     nothing = torch.zeros(12, data.item_image.shape[1])

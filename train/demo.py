@@ -19,7 +19,9 @@ from ..evaluate.measures import parse, score
 from ..evaluate.runs import Run
 from .exports import cache_folder
 from .openclipart import collection
-from .study import SHUFFLED, TRAINED, UNTRAINED, WEIGHTS, Scores, Study, halves, judgments, run_of
+from .side_by_side import side_by_side
+from .study import SHUFFLED, TRAINED, UNTRAINED, WEIGHTS, Scores, Study, Trial, halves, judgments, run_of
+from .taught import taught
 
 MEASURES = ("recall(grade)@1", "recall(grade)@10", "recall(grade)@100", "ndcg(grade)@10")
 BASELINE = "bibert_mlp"
@@ -96,9 +98,18 @@ def best_mix(name: str, study: Study, judged: Judgments, left: list[Scores], rig
     return max(mixes, key=lambda run: score(measure, judged, run).mean)
 
 
+def say(line: str) -> None:
+    print(f"  {line}", file=sys.stderr, flush=True)  # noqa: T201 - this is a command
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="train-demo", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1, help="how many trainings of each architecture")
+    parser.add_argument(
+        "--seeds", type=int, default=2, help="how many trainings of each architecture on each fold"
+    )
+    parser.add_argument(
+        "--processes", type=int, help="how many trainings at once, one thread each; by default one a core"
+    )
     parser.add_argument(
         "--systems",
         nargs="+",
@@ -106,16 +117,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=(*TRAINED, SHUFFLED_ROW),
         help="train only these, and the text-only control",
     )
+    parser.add_argument(
+        "--without-taught", action="store_true", help="leave out what emoji and furniture teach of pictures"
+    )
     parser.add_argument("--out", type=Path, default=Path("build/train-demo"))
     chosen = parser.parse_args(arguments)
     started = time.monotonic()
-
-    def say(line: str) -> None:
-        print(f"  {line}", file=sys.stderr, flush=True)  # noqa: T201 - this is a command
-
     say("reading openclipart")
     data = collection(cache_folder().parent)
-    study = Study(data, halves(data), say)
+    lessons = None if chosen.without_taught else taught(cache_folder().parent)
+    study = Study(data, halves(data), say, lessons)
     judged = judgments(study.pools)
     table = Table(judged)
     table.runs["bm25"] = [run_of("bm25", study.pools, study.bm25())]
@@ -131,11 +142,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
             [image for _, _, image in plain["4tmm_cat"]],
         )
     ]
+    wanted = [name for name in TRAINED if name in (BASELINE, *chosen.systems)]
+    systems = {name: (name, False) for name in wanted}
+    if SHUFFLED_ROW in chosen.systems:
+        systems[SHUFFLED_ROW] = (SHUFFLED, True)
+    study.prepare(sorted({name for name, _ in systems.values()}))
+    trials = [
+        Trial(name, seed, pool.side, shuffled)
+        for seed in range(chosen.seeds)
+        for name, shuffled in systems.values()
+        for pool in study.pools
+    ]
+    trained = dict(zip(trials, side_by_side(study.trained, trials, chosen.processes), strict=True))
     for seed in range(chosen.seeds):
-        wanted = [name for name in TRAINED if name in (BASELINE, *chosen.systems)]
-        found = {name: study.trained(name, seed) for name in wanted}
-        if SHUFFLED_ROW in chosen.systems:
-            found[SHUFFLED_ROW] = study.trained(SHUFFLED, seed, shuffled=True)
+        found = {
+            row: [trained[Trial(name, seed, pool.side, shuffled)] for pool in study.pools]
+            for row, (name, shuffled) in systems.items()
+        }
         for name, tables in found.items():
             run = run_of(name, study.pools, [fused for fused, _, _ in tables])
             table.runs.setdefault(name, []).append(run)

@@ -53,11 +53,11 @@ class FeatureCache:
 
 def text_features(tower: Exported, texts: Sequence[str], precision: str = "fp32") -> Floats:
     """Features of n texts by the tower's export, float32 [n, dimension]; an empty text is a zero row."""
-    session = _session(tower.onnx(precision))
-    numbers = tower.tower.numbers
-    tokens = Tokens(tower.tokenizer, int(numbers["max_tokens"]), numbers.get("pad_to"))
 
     def compute(values: list[bytes]) -> Floats:
+        session = _session(tower.onnx(precision))
+        numbers = tower.tower.numbers
+        tokens = Tokens(tower.tokenizer, int(numbers["max_tokens"]), numbers.get("pad_to"))
         # By length, so that short texts are not padded to the longest of all.
         order = sorted(range(len(values)), key=lambda place: len(values[place]))
         found = np.empty((len(values), tower.tower.dimension), np.float32)
@@ -78,11 +78,11 @@ def picture_features(
 
     A picture that does not decode is a zero row too, and `broken` hears its number and why.
     """
-    session = _session(tower.onnx("fp32"))
     frame = Frame(int(tower.tower.numbers["size"]), str(tower.tower.numbers["fit"]))
     why: dict[bytes, str] = {}
 
     def compute(values: list[bytes]) -> Floats:
+        session = _session(tower.onnx("fp32"))
         found = np.zeros((len(values), tower.tower.dimension), np.float32)
         for start in range(0, len(values), BATCH):
             places, pixels = [], []

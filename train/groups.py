@@ -46,6 +46,14 @@ def groups(titles: Sequence[str], folders: Sequence[str], hashes: NDArray[np.boo
     return np.array([root(node) for node in range(len(titles))], np.int64)
 
 
+def near_any(hashes: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether each of n pictures' hashes (bool [n, bits]) is near any of m others': bool [n]."""
+    signs, against = (np.where(rows, 1.0, -1.0).astype(np.float32) for rows in (hashes, others))
+    distances = (hashes.shape[1] - signs @ against.T) / 2
+    near: NDArray[np.bool_] = (distances <= NEAR).any(axis=1)
+    return near
+
+
 def _near(hashes: NDArray[np.bool_]) -> Iterable[list[int]]:
     signs = np.where(hashes, 1.0, -1.0).astype(np.float32)
     bits = hashes.shape[1]

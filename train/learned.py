@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .architecture import FusionNumbers
 from .fusion import Fusion, Vectors, present, unit
-from .told import centred, main_axes, out_of_fold, ridge
+from .told import Told
 
 
 class Residual(nn.Module):
@@ -42,23 +42,15 @@ class Learned(Fusion):
     head starts there, and once fitted between that and where people's queries put such pictures.
     """
 
-    middle: Tensor
-    axes: Tensor
-    told: Tensor
-
     def __init__(self, numbers: FusionNumbers, features: dict[str, int]) -> None:
         super().__init__()
         own = numbers.numbers
         hidden, dropout = int(own["hidden"]), float(own["dropout"])
         self.place = numbers.image_dimension
-        self.ridge = float(own.get("ridge", 1.0))
         text, image, axes = numbers.text_dimension, numbers.image_dimension, int(own["axes"])
         self.query_text = Residual(features["query_text"], text, hidden, dropout)
         self.item_text = Residual(features["item_text"], text, hidden, dropout)
-        # Fitted to the training pictures before the first step, then kept: see `fit`.
-        self.register_buffer("middle", torch.zeros(features["image"]))
-        self.register_buffer("axes", torch.zeros(axes, features["image"]))
-        self.register_buffer("told", torch.zeros(features["image"], image))
+        self.told = Told(numbers, features["image"])
         # How far the picture's place leans to what the fitted map says of it.
         self.lean = nn.Parameter(torch.tensor(1.0))
         self.picture = Residual(2 * image + axes, image, hidden, dropout)
@@ -69,45 +61,13 @@ class Learned(Fusion):
     def texts(self, text: Tensor) -> Tensor:
         return self.query_text(text, text) * present(text)
 
-    def fit(self, image: Tensor, asked: Tensor, group: Tensor) -> Tensor:
-        """Fits to the training pictures' features, float32 [n, features], what has a closed form.
-
-        The axes become the principal ones: thousands of features for a thousand pictures are learned by
-        heart, their main axes are not, and a step costs a tenth. The map becomes the ridge regression to
-        `asked`, float32 [n, image_dimension], the middle of each product's queries (zero for none).
-        Returns the rows to train on, as `short` gives them, each told by a map that did not see its `group`.
-        """
-        there = present(image).squeeze(1) > 0
-        if not there.any():
-            return self.short(image)
-        self.middle.copy_(image[there].mean(0))
-        rows, asked = image[there] - self.middle, asked[there]
-        axes, sizes = main_axes(rows, len(self.axes))
-        # Scaled so that each axis has deviation 1/sqrt(axes): the whole has about length 1, as the text has.
-        scale = (len(rows) / max(len(self.axes), 1)) ** 0.5 / sizes.clamp(min=1e-6)
-        self.axes[: len(axes)] = axes * scale.unsqueeze(1)
-        short = self.short(image)
-        has = asked.abs().amax(dim=1) > 0
-        if has.any():
-            self.told.copy_(ridge(rows[has], centred(asked[has]), self.ridge))
-            short[there, self.place : 2 * self.place] = unit(
-                out_of_fold(rows, asked, group[there], self.ridge)
-            )
-        return short
-
-    def short(self, image: Tensor) -> Tensor:
-        """A picture's place among texts, what the map says of it, its numbers on the axes; zero rows stay."""
-        rows = image - self.middle
-        parts = [image[:, : self.place], unit(rows @ self.told), rows @ self.axes.T]
-        return torch.cat(parts, 1) * present(image)
-
     def pictures(self, image: Tensor) -> Tensor:
-        """Unit picture vectors from the tower's features, or from what `short` made of them before."""
+        """Unit picture vectors from the tower's features, or from what `told` made of them before."""
         if not torch.onnx.is_in_onnx_export() and not image.any():
             # Most queries hold no picture: the head would work on zeros for nothing.
             return torch.zeros(len(image), self.place, device=image.device)
-        if image.shape[1] != 2 * self.place + len(self.axes):
-            image = self.short(image)
+        if image.shape[1] != 2 * self.place + len(self.told.axes):
+            image = self.told(image)
         place, told = image[:, : self.place], image[:, self.place : 2 * self.place]
         lean = torch.sigmoid(self.lean)
         return self.picture((1 - lean) * place + lean * told, image) * present(image)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -43,10 +43,10 @@ class Training:
     @classmethod
     def of(cls, numbers: Mapping[str, Any]) -> Training:
         """Raises TrainingError for a number that does not exist."""
-        unknown = sorted(set(numbers) - {field.name for field in fields(cls)})
+        unknown = sorted(set(numbers) - {each.name for each in fields(cls)})
         if unknown:
             raise TrainingError(
-                f"expected training numbers out of {', '.join(field.name for field in fields(cls))}, "
+                f"expected training numbers out of {', '.join(each.name for each in fields(cls))}, "
                 f"got {', '.join(unknown)}; correct the data file"
             )
         return replace(cls(), **numbers)
@@ -60,6 +60,8 @@ class Features:
     [m, 2] of (query, product), `counts` float32 [m]; `known` int64, sorted, query * n + product for all
     that is known to be right and so is never a negative; `group` int64 [n], which a split must not part;
     `negatives` int64 [q, h] of each query's hard negatives, -1 where it has fewer (h may be 0).
+    `taught_image` float32 [e, ·] are pictures of no product here, and `taught_asked` float32 [e, ·] what
+    they would be asked by, in the picture space: the closed-form map learns from them, and no step does.
     """
 
     query_text: Tensor
@@ -71,9 +73,11 @@ class Features:
     known: Tensor
     group: Tensor
     negatives: Tensor
+    taught_image: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    taught_asked: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
 
     def to(self, device: torch.device) -> Features:
-        return Features(*(getattr(self, field.name).to(device) for field in fields(self)))
+        return Features(*(getattr(self, each.name).to(device) for each in fields(self)))
 
     def fitted(self, fusion: Fusion) -> Features:
         """With the pictures' features as the fusion shortens them, once instead of in every step.
@@ -82,7 +86,10 @@ class Features:
         """
         if not isinstance(fusion, Learned):
             return self
-        return replace(self, item_image=fusion.fit(self.item_image, self.asked(), self.group))
+        short = fusion.told.fit(
+            self.item_image, self.asked(), self.group, self.taught_image, self.taught_asked
+        )
+        return replace(self, item_image=short)
 
     def asked(self) -> Tensor:
         """The middle of the queries that each product answered, by count, at length 1; zero for none.

@@ -52,12 +52,14 @@ class Clipart:
 @dataclass(frozen=True, slots=True)
 class Collection:
     """Products with the group of each, and for each keyword the products that only a picture or a sense
-    of meaning can find (`relevant`) and those whose title already has it (`named`)."""
+    of meaning can find (`relevant`) and those whose title already has it (`named`); `hashes` bool [n, bits]
+    are the pictures' difference hashes."""
 
     products: list[Clipart]
     group: NDArray[np.int64]
     relevant: dict[str, list[int]]
     named: dict[str, list[int]]
+    hashes: NDArray[np.bool_]
 
 
 def collection(cache: Path) -> Collection:
@@ -86,7 +88,7 @@ def collection(cache: Path) -> Collection:
         for keyword in clipart.keywords:
             (named if stems(keyword) & title else relevant)[keyword].append(number)
     kept = {keyword: numbers for keyword, numbers in relevant.items() if len(numbers) <= MAX_PRODUCTS}
-    return Collection(products, group, kept, {keyword: named[keyword] for keyword in kept})
+    return Collection(products, group, kept, {keyword: named[keyword] for keyword in kept}, np.array(hashes))
 
 
 def write_catalogue(data: Collection, folder: Path) -> tuple[Path, Path]:

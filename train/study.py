@@ -19,6 +19,7 @@ from .loop import train
 from .objective import Features, Training
 from .openclipart import Collection, folds
 from .pairs import Pair, Product, features
+from .taught import Taught
 
 Scores = NDArray[np.float32]
 Say = Callable[[str], None]
@@ -90,6 +91,22 @@ def run_of(name: str, pools: Sequence[Half], tables: Sequence[Scores]) -> Run:
     return Run(name, answers)
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One training: an architecture and a seed, asked about the fold `side`; `shuffled` has the pictures
+    of other products."""
+
+    name: str
+    seed: int
+    side: int
+    shuffled: bool = False
+
+    @property
+    def label(self) -> str:
+        shuffled = " shuffled" if self.shuffled else ""
+        return f"{self.name}{shuffled}, seed {self.seed}, fold {self.side}"
+
+
 @dataclass(slots=True)
 class Study:
     """The collection's features by architecture and half, and everything that is measured on them."""
@@ -97,6 +114,7 @@ class Study:
     data: Collection
     pools: list[Half]
     say: Say
+    taught: Taught | None = None
 
     def half(
         self, architecture: Architecture, pool: Half, shuffle: int | None = None, precision: str = "fp32"
@@ -120,6 +138,20 @@ class Study:
         ]
         return features(architecture, products, pairs, self.say, precision=precision)
 
+    def lesson(self, architecture: Architecture, side: int, shuffle: int | None = None) -> Features:
+        """What is trained on before the fold `side` is asked about: the other fold, and the taught pictures.
+
+        Those that resemble a picture of `side` are left out; with `shuffle` they are exchanged too.
+        """
+        lesson = self.half(architecture, self.pools[1 - side], shuffle)
+        if self.taught is None:
+            return lesson
+        asked_about = self.data.hashes[self.pools[side].items]
+        image, asked = self.taught.unlike(asked_about).features(architecture, self.say)
+        if shuffle is not None:
+            image = image[torch.randperm(len(image), generator=torch.Generator().manual_seed(shuffle))]
+        return replace(lesson, taught_image=image, taught_asked=asked)
+
     def tables(self, fusion: Fusion, data: Features, pool: Half) -> tuple[Scores, Scores, Scores]:
         """Cosines of a half's keywords with its products: fused, text alone, picture alone."""
         nothing = torch.zeros(len(data.query_text), data.item_image.shape[1])
@@ -134,23 +166,28 @@ class Study:
         fusion = fusions.build(architecture)
         return [self.tables(fusion, self.half(architecture, pool), pool) for pool in self.pools]
 
-    def trained(self, name: str, seed: int, shuffled: bool = False) -> list[tuple[Scores, Scores, Scores]]:
-        """Trained on one half and asked about the other, both ways."""
-        architecture = load(name)
-        numbers = replace(Training.of(architecture.data["training"]), seed=seed)
-        found = []
-        for pool, other in zip(self.pools, reversed(self.pools), strict=True):
-            torch.manual_seed(seed)
-            fusion = fusions.build(architecture)
-            lesson = self.half(architecture, other, seed if shuffled else None)
-            result = train(fusion, lesson, numbers, device=torch.device("cpu"))
-            self.say(
-                f"{name}{' shuffled' if shuffled else ''}, seed {seed}: best at step {result.best_step} "
-                f"of {result.steps}, {result.seconds:.0f} s"
-            )
-            asked = self.half(architecture, pool, seed + 1 if shuffled else None)
-            found.append(self.tables(fusion, asked, pool))
-        return found
+    def trained(self, trial: Trial) -> tuple[Scores, Scores, Scores]:
+        """Trained on one half and asked about the other."""
+        pool = self.pools[trial.side]
+        architecture = load(trial.name)
+        numbers = replace(Training.of(architecture.data["training"]), seed=trial.seed)
+        torch.manual_seed(trial.seed)
+        fusion = fusions.build(architecture)
+        lesson = self.lesson(architecture, trial.side, trial.seed if trial.shuffled else None)
+        result = train(fusion, lesson, numbers, device=torch.device("cpu"))
+        self.say(f"{trial.label}: best at step {result.best_step} of {result.steps}, {result.seconds:.0f} s")
+        asked = self.half(architecture, pool, trial.seed + 1 if trial.shuffled else None)
+        return self.tables(fusion, asked, pool)
+
+    def prepare(self, names: Sequence[str]) -> None:
+        """Computes the features that trainings of these architectures read, so that none does it twice."""
+        seen: set[str] = set()
+        for architecture in map(load, names):
+            towers = {repr((slot, architecture.tower(slot))) for slot in architecture.slots}
+            if not towers <= seen:
+                seen |= towers
+                for pool in self.pools:
+                    self.lesson(architecture, pool.side)
 
     def bm25(self) -> list[Scores]:
         tables = []
