@@ -58,8 +58,7 @@ def tables(encoders: dict[str, Encoders], rounds: int) -> list[Table]:
     latency, rates = {}, {}
     for where, served_by in encoders.items():
         asked = by_http(served_by.client, "query_encoder", served_by.query(1), vectors)
-        product = [strings("TEXT", [b""]), strings("IMAGE", [served_by.picture])]
-        offered = by_grpc(served_by.channel, "item_encoder", product, vectors)
+        offered = by_grpc(served_by.channel, "item_encoder", served_by.seen(), vectors)
         latency[f"query_encoder, {where}"] = lambda call=asked: median_ms(call)
         latency[f"item_encoder, {where}"] = lambda call=offered: median_ms(call)
         products = [strings("TEXT", [TEXT.encode()] * BATCH), strings("IMAGE", [served_by.picture] * BATCH)]

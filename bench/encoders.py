@@ -126,6 +126,9 @@ class Encoders:
     def query(self, rows: int) -> list[Given]:
         return [strings("TEXT", [TEXT.encode()] * rows), strings("IMAGE", [b""] * rows)]
 
+    def seen(self) -> list[Given]:
+        return [strings("TEXT", [b""]), strings("IMAGE", [self.picture])]
+
     def latency(self, rounds: int) -> Table:
         """One caller, batches of one, milliseconds."""
         pixels = [tensor("PIXELS", self.pixels(1))]
@@ -140,6 +143,7 @@ class Encoders:
             "picture tower, HTTP": by_http(self.client, "clip_image", pixels, features),
             "picture tower, gRPC": by_grpc(self.channel, "clip_image", pixels, features),
             "picture, decoded + onnxruntime": self.read_picture(),
+            "query_encoder, a picture, HTTP": by_http(self.client, "query_encoder", self.seen(), vectors),
             "item_encoder, gRPC": lambda: self.ingest.encode([(b"", self.picture)], self.served, vectors[:1]),
         }
         arms = {name: (lambda call=call: median_ms(call)) for name, call in calls.items()}
@@ -148,7 +152,7 @@ class Encoders:
             ("text, onnxruntime", 1.5, "text tower, HTTP", "text tower, gRPC"),
             ("text, tokenised + onnxruntime", 3.0, "query_encoder, HTTP"),
             ("picture, onnxruntime", 1.5, "picture tower, HTTP", "picture tower, gRPC"),
-            ("picture, decoded + onnxruntime", 3.0, "item_encoder, gRPC"),
+            ("picture, decoded + onnxruntime", 3.0, "query_encoder, a picture, HTTP", "item_encoder, gRPC"),
         ):
             for name in served:
                 pairs = zip(table.figures[name], table.figures[bare], strict=True)
