@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from opensearchpy import OpenSearch
 
-from mmsearch.ingest.bulk import action, send
+from mmsearch.ingest.bulk import packed, send
 from mmsearch.ingest.catalogue import Catalogue
 from mmsearch.ingest.connect import ask, connect
 from mmsearch.ingest.encode import Encoder, Row, Served
@@ -109,8 +109,9 @@ def bulk_all(bench: Bench, target: Target, items: list[Item], threads: int = 2) 
     started = time.perf_counter()
 
     def one(part: list[Item]) -> None:
-        outcome = send(bench.client, target, part, [action(item, target.fields) for item in part])
-        if outcome.again or outcome.refused:
+        bulk, rest = packed(part, target.fields)
+        outcome = send(bench.client, target, bulk)
+        if rest or outcome.again or outcome.refused:
             raise RuntimeError(f"expected all {len(part)} documents to be taken, got {outcome}")
 
     with ThreadPoolExecutor(threads) as pool:

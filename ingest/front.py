@@ -27,8 +27,8 @@ Asked = tuple[list[Item], Ticket]
 
 
 class Front:
-    """`lookup` says what the index knows of some ids; `send` gets each product that is to be encoded
-    or stored."""
+    """`lookup` says what the index knows of some ids; `send` gets the products that are to be
+    encoded or stored."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Front:
         rejects: Rejects,
         tally: Tally,
         lookup: Callable[[Sequence[str]], dict[str, Known]],
-        send: Callable[[Item], None],
+        send: Callable[[Sequence[Item]], None],
         max_text_bytes: int = 0,
         fetch: Fetching | None = None,
     ) -> None:
@@ -135,9 +135,12 @@ class Front:
         while taken := self.asked.get(1):
             for items, ticket in taken:
                 results = iter(self._decoders.result(ticket))
-                for item in items:
-                    if not item.product.pictures or self._pictured(item, item.trouble or next(results)):
-                        self._sort(item)
+                usable = [
+                    item
+                    for item in items
+                    if not item.product.pictures or self._pictured(item, item.trouble or next(results))
+                ]
+                self._send([item for item in usable if self._wanted(item)])
 
     def _pictured(self, item: Item, result: Result) -> bool:
         if isinstance(result, Prepared):
@@ -150,16 +153,16 @@ class Front:
             return False
         return True
 
-    def _sort(self, item: Item) -> None:
+    def _wanted(self, item: Item) -> bool:
+        """Whether the item is to be encoded or stored; it is counted or rejected where it is not."""
         if item.unchanged:
             self._tally.add(unchanged=1, indexed=1)
-        elif item.text or item.image_hash:
-            self._send(item)
-        else:
-            error = RecordError(
-                "nothing_to_encode", "expected a title, description or picture, got none of them"
-            )
-            self._rejects.add(item.line, item.product.id, error)
+            return False
+        if item.text or item.image_hash:
+            return True
+        error = RecordError("nothing_to_encode", "expected a title, description or picture, got none of them")
+        self._rejects.add(item.line, item.product.id, error)
+        return False
 
 
 def _task(item: Item, fetched: Iterator[Path]) -> Task:

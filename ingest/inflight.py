@@ -37,7 +37,8 @@ class InFlight:
         finally:
             with self._changed:
                 self.under_way -= 1
-                self._changed.notify_all()
+                # One place, one that waits for it; waking them all costs more than the place.
+                self._changed.notify()
 
     def trouble(self) -> None:
         """The server is overloaded or away: halve."""

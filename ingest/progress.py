@@ -65,7 +65,7 @@ class Progress:
         """Give each item its vectors where they are known: left by a killed run, or of the same content."""
         with self._lock:
             for item in items:
-                left = self._left.pop(_key(item), None)
+                left = self._left.pop(_key(item), None) if self._left else None
                 if left is not None:
                     item.vectors = self._vectors(left)
                     self._pending[_key(item)] = left

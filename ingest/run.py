@@ -200,11 +200,12 @@ class Run:
             return {}
         return self._patience.call(lambda: known(self._client, target, ids))
 
-    def _send(self, item: Item) -> None:
+    def _send(self, items: Sequence[Item]) -> None:
+        # What needs no new vectors goes past the encoder.
+        stored = [item for item in items if item.same_input]
+        fresh = [item for item in items if not item.same_input]
         if self._job.dry_run:
-            self.tally.add(encoded=0 if item.same_input else 1, indexed=1)
-        elif item.same_input:
-            # What needs no new vectors goes past the encoder.
-            self._encoded.put(item)
-        else:
-            self._ready.put(item)
+            self.tally.add(encoded=len(fresh), indexed=len(items))
+            return
+        self._encoded.put_all(stored)
+        self._ready.put_all(fresh)

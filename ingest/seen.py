@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-RECENT = 1 << 16
+RECENT = 1 << 12  # a set takes about a hundred bytes for each, an array eight
 Hashes = NDArray[np.uint64]
 
 

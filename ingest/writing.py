@@ -9,7 +9,7 @@ import time
 
 from opensearchpy import OpenSearch
 
-from .bulk import BULK_BYTES, Outcome, action, send
+from .bulk import Bulk, Outcome, packed, send
 from .channel import Channel
 from .errors import UnreachableError
 from .index import Target
@@ -25,7 +25,6 @@ BULK_ITEMS = 500
 LINGER = 0.25  # seconds a bulk waits to be filled
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 5.0
-Packed = tuple[Item, bytes]
 
 
 class Writing:
@@ -55,33 +54,30 @@ class Writing:
         self._last = time.monotonic()
 
     def work(self, source: Channel[Item]) -> None:
-        again: list[Packed] = []
+        items: list[Item] = []
         pause = 0.0
         while True:
             if pause:
                 self._stopped.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
-            fresh = source.get(max(1, self._bulk_items - len(again)), LINGER, wait=not again)
-            if not fresh and not again:
+            items += source.get(max(1, self._bulk_items - len(items)), LINGER, wait=not items)
+            if not items:
                 return
-            bulk, again = _filled(again, [(item, action(item, self._target.fields)) for item in fresh])
-            put_off, overloaded = self._send(bulk)
-            again = put_off + again
+            items, sent, overloaded = self._send(items)
             if not overloaded:
                 pause = 0.0
                 continue
             self._in_flight.trouble()
             # A node that takes some documents needs a breath, one that takes none a rest.
-            taken = len(put_off) < len(bulk)
-            pause = FIRST_PAUSE if taken else min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+            pause = FIRST_PAUSE if sent else min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
 
-    def _send(self, bulk: list[Packed]) -> tuple[list[Packed], bool]:
-        """Send one bulk; what is to be sent again, and whether OpenSearch is overloaded."""
-        items = [item for item, _ in bulk]
-        lines = [line for _, line in bulk]
+    def _send(self, items: list[Item]) -> tuple[list[Item], bool, bool]:
+        """Send one bulk; what is still to be sent, whether any was taken, and whether OpenSearch is
+        overloaded."""
+        bulk, rest = packed(items, self._target.fields)
         with self._in_flight.slot():
             started = time.monotonic()
-            outcome = self._patience.call(lambda: self._attempt(items, lines))
-            if len(bulk) == self._bulk_items and not outcome.again:
+            outcome = self._patience.call(lambda: self._attempt(bulk))
+            if len(bulk.items) == self._bulk_items and not outcome.again:
                 self._in_flight.learn(time.monotonic() - started)
         if outcome.done or outcome.refused:
             self._last = time.monotonic()
@@ -94,24 +90,12 @@ class Writing:
                 f"expected OpenSearch to take documents within {self._patience.limit:.0f} s, got it "
                 f"overloaded all that time{self._patience.go_on}"
             )
-        waiting = {id(item) for item in outcome.again}
-        return [packed for packed in bulk if id(packed[0]) in waiting], outcome.overloaded
+        return [*outcome.again, *rest], len(outcome.again) < len(bulk.items), outcome.overloaded
 
-    def _attempt(self, items: list[Item], lines: list[bytes]) -> Outcome:
+    def _attempt(self, bulk: Bulk) -> Outcome:
         try:
-            with self._tally.writing, span("bulk", documents=len(items), bytes=sum(map(len, lines))):
-                return send(self._client, self._target, items, lines)
+            with self._tally.writing, span("bulk", documents=len(bulk.items), bytes=len(bulk.body)):
+                return send(self._client, self._target, bulk)
         except AwayError:
             self._in_flight.trouble()
             raise
-
-
-def _filled(first: list[Packed], then: list[Packed]) -> tuple[list[Packed], list[Packed]]:
-    """As many as one request of BULK_BYTES takes, at least one, and the rest."""
-    size = 0
-    waiting = first + then
-    for number, (_, line) in enumerate(waiting):
-        size += len(line)
-        if size > BULK_BYTES and number:
-            return waiting[:number], waiting[number:]
-    return waiting, []

@@ -57,6 +57,61 @@ def test_a_reader_lingers_for_a_fuller_batch_but_not_for_ever() -> None:
     assert channel.get(3, 0.01, wait=False) == []
 
 
+def test_a_reader_is_woken_once_for_a_batch_and_not_for_each_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    channel = Channel[int](100)
+    channel.opened(1)
+    woken: list[int] = []
+    wait = threading.Condition.wait
+
+    def counted(self: threading.Condition, timeout: float | None = None) -> bool:
+        found = wait(self, timeout)
+        if self is channel._enough:
+            woken.append(len(channel._items))
+        return found
+
+    monkeypatch.setattr(threading.Condition, "wait", counted)
+    got: list[list[int]] = []
+    reader = threading.Thread(target=lambda: got.append(channel.get(20, 10.0)))
+    reader.start()
+    while not channel._needed:  # until it waits
+        time.sleep(0.001)
+    channel.put(0)
+    while channel._needed != [20]:  # until it lingers for the others
+        time.sleep(0.001)
+    for number in range(1, 20):
+        channel.put(number)
+    reader.join(10)
+    assert got == [list(range(20))]
+    assert woken == [1, 20]
+
+
+def test_a_reader_that_may_not_wait_does_not_stand_behind_one_that_waits() -> None:
+    channel = Channel[int](10)
+    channel.opened(1)
+    waiting = threading.Thread(target=channel.get, args=(1,))
+    waiting.start()
+    while not channel._needed:
+        time.sleep(0.001)
+    started = time.monotonic()
+    assert channel.get(1, 0.01, wait=False) == []
+    assert time.monotonic() - started < 5
+    channel.close()
+    waiting.join(10)
+    assert not waiting.is_alive()
+
+
+def test_a_batch_larger_than_the_channel_passes_in_parts() -> None:
+    channel = Channel[int](3)
+    channel.opened(1)
+    writer = threading.Thread(target=lambda: (channel.put_all(range(10)), channel.close()))
+    writer.start()
+    got: list[int] = []
+    while items := channel.get(2, 10.0):
+        got += items
+    writer.join(10)
+    assert got == list(range(10))
+
+
 def test_a_full_channel_counts_its_time() -> None:
     channel = Channel[int](4)
     channel.opened(1)

@@ -96,6 +96,7 @@ GOOD_BUT_ODD = [
     b'{"id": "a", "title": "nul \\u0000 in it"}',
     '{"id": "a", "title": "\U0001f600 \u202e"}'.encode(),
     b'{"id": "a", "title": null, "price": ""}',
+    b'{"id": "a", "title": "a \\"quote\\": and b\\":", "x": [1, "y"]}',
 ]
 
 
@@ -116,6 +117,10 @@ BAD = {
     "lone surrogate": (b'{"id": "a", "title": "\\ud800"}', "not_json", ""),
     "two objects": (b'{"id": "a"}{"id": "b"}', "not_json", ""),
     "key twice": (b'{"id": "a", "id": "b"}', "duplicate_key", "id"),
+    "key twice, a blank before the colon": (b'{"id": "a", "x" :1, "x"\t: 2}', "duplicate_key", "x"),
+    "key twice, once escaped": (b'{"id": "a", "x": 1, "\\u0078": 2}', "duplicate_key", "x"),
+    "key twice, a colon in a string": (b'{"id": "a", "x": "\\":", "x": "b:c"}', "duplicate_key", "x"),
+    "key twice in a list": (b'{"id": "a", "x": [{"y": 1, "y": 2}]}', "duplicate_key", "y"),
     "inner key twice": (b'{"id": "a", "x": {"y": 1, "y": 2}}', "duplicate_key", "y"),
     "10,000 deep": (b'{"id": "a", "x": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", "not_json", ""),
     "1,000 deep": (b'{"id": "a", "x": ' + b"[" * 1_000 + b"]" * 1_000 + b"}", "too_deep", ""),
