@@ -50,6 +50,7 @@ STEPS = (
         ("hybrid-1-shards", "hybrid-1-shards-8-clients", "hybrid-3-shards", "hybrid-3-shards-8-clients"),
         14,
     ),
+    Step("slow-legs", ("slow_legs.py",), ("hybrid-slow-legs",), 10),
     Step("growth", ("growth.py",), ("growth",), 12),
     Step("quantisation", ("quantisation.py",), ("quantisation",), 6),
     Step("legs", ("legs.py",), ("leg-knn", "leg-lexical"), 6),

@@ -98,7 +98,9 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
 
     @Override
     public List<Setting<?>> getSettings() {
-        return new ArrayList<>(neural.settings());
+        List<Setting<?>> settings = new ArrayList<>(neural.settings());
+        settings.addAll(hybrid.settings());
+        return settings;
     }
 
     @Override

@@ -30,6 +30,15 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
         return List.of(Knn.plugin(), MmsearchPlugin.class);
     }
 
+    /** The legs of a hybrid run one after the other, as on small shards, or at the same time, as on large ones. */
+    @Override
+    protected Settings nodeSettings(int nodeOrdinal) {
+        return Settings.builder()
+            .put(super.nodeSettings(nodeOrdinal))
+            .put("mmsearch.hybrid.legs_at_once_from", randomFrom(0, 100_000))
+            .build();
+    }
+
     /**
      * Creates an index of products: {@code title}, {@code color}, {@code price}, and the vector {@code v}.
      *

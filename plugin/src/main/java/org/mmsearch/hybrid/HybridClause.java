@@ -9,6 +9,7 @@ public final class HybridClause {
 
     private final String name;
     private final HybridStats stats = new HybridStats();
+    private final LegSearches searches = new LegSearches();
     private final FusedQueries running = new FusedQueries();
     private volatile Coordinator coordinator;
 
@@ -25,6 +26,10 @@ public final class HybridClause {
     /** @return what this node's hybrids have done */
     public HybridStats stats() {
         return stats;
+    }
+
+    LegSearches searches() {
+        return searches;
     }
 
     FusedQueries running() {

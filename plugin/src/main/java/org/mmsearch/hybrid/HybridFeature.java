@@ -8,6 +8,7 @@ import org.mmsearch.fusion.Fusion;
 import org.opensearch.action.support.ActionFilter;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
 import org.opensearch.cluster.service.ClusterService;
+import org.opensearch.common.settings.Setting;
 import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.plugins.SearchPlugin.AggregationSpec;
 import org.opensearch.plugins.SearchPlugin.QuerySpec;
@@ -34,6 +35,11 @@ public final class HybridFeature {
         return clause.stats();
     }
 
+    /** What a node's owner can set. */
+    public List<Setting<?>> settings() {
+        return List.of(LegSearches.FROM);
+    }
+
     /** The clause, and the two forms it takes on its way to the shards. */
     public List<QuerySpec<?>> queries() {
         return List.of(
@@ -54,7 +60,7 @@ public final class HybridFeature {
     /** What carries the legs to several shards and back. */
     public List<AggregationSpec> aggregations() {
         return List.of(
-            new AggregationSpec(LegsAggregationBuilder.NAME, LegsAggregationBuilder::new, LegsAggregationBuilder::parse).addResultReader(
+            new AggregationSpec(LegsAggregationBuilder.NAME, in -> new LegsAggregationBuilder(in, clause), LegsAggregationBuilder::parse).addResultReader(
                 InternalLegs::new
             )
         );
@@ -98,6 +104,7 @@ public final class HybridFeature {
         IndexNameExpressionResolver resolver,
         NamedWriteableRegistry registry
     ) {
+        clause.searches().open(cluster.getClusterSettings(), threads.executor(ThreadPool.Names.INDEX_SEARCHER));
         notes = new SearchNotesFilter(threads.getThreadContext(), () -> cluster.localNode().getId());
         clause.coordinator(new Coordinator(clause, cluster, resolver, registry, notes));
     }

@@ -13,20 +13,22 @@ import org.mmsearch.fusion.Ranking;
 /** Runs the legs and fuses them where they are: exact when the shard holds everything the request asks for. */
 final class InShardQuery extends FusedQuery {
 
+    private final LegSearches searches;
     private final HybridStats stats;
 
-    InShardQuery(List<Query> legs, Legs described, HybridStats stats) {
+    InShardQuery(List<Query> legs, Legs described, HybridClause clause) {
         super(legs, described);
-        this.stats = stats;
+        searches = clause.searches();
+        stats = clause.stats();
     }
 
     @Override
     FusedDocs resolve(IndexSearcher searcher) throws IOException {
         long start = System.nanoTime();
         List<Ranking> rankings = new ArrayList<>(legs().size());
-        for (Query leg : legs()) {
-            // The search above meets the same deadline at its first leaf and reports it.
-            rankings.add(ranking(LegSearch.top(searcher, leg, described().fusion().window(), () -> false, () -> {})));
+        // The search above meets the same deadline at its first leaf and reports it.
+        for (ScoreDoc[] top : searches.top(searcher, legs(), described().fusion().window(), () -> false, () -> {})) {
+            rankings.add(ranking(top));
         }
         long fusing = System.nanoTime();
         List<FusedDocs.Doc> docs = new ArrayList<>();

@@ -43,7 +43,7 @@ final class InShardQueryBuilder extends FusedQueryBuilder<InShardQueryBuilder> {
                     + "] too: an alias was moved meanwhile, send the request again"
             );
         }
-        return new InShardQuery(queries, described(), clause().stats());
+        return new InShardQuery(queries, described(), clause());
     }
 
     @Override

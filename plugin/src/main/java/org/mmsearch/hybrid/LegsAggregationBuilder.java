@@ -30,11 +30,13 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
     /** The name on the wire; no request can ask for it. */
     public static final String NAME = "mmsearch_legs";
 
+    private final HybridClause clause;
     private final List<QueryBuilder> legs;
     private final int window;
 
-    LegsAggregationBuilder(String name, List<QueryBuilder> legs, int window) {
+    LegsAggregationBuilder(String name, HybridClause clause, List<QueryBuilder> legs, int window) {
         super(name);
+        this.clause = clause;
         this.legs = List.copyOf(legs);
         this.window = window;
     }
@@ -45,13 +47,15 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
         Map<String, Object> metadata
     ) {
         super(clone, factoriesBuilder, metadata);
+        clause = clone.clause;
         legs = clone.legs;
         window = clone.window;
     }
 
     /** Reads it from the wire. */
-    public LegsAggregationBuilder(StreamInput in) throws IOException {
+    public LegsAggregationBuilder(StreamInput in, HybridClause clause) throws IOException {
         super(in);
+        this.clause = clause;
         legs = in.readNamedWriteableList(QueryBuilder.class);
         window = in.readVInt();
     }
@@ -76,7 +80,7 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
             changed |= next != leg;
             rewritten.add(next);
         }
-        return changed ? new LegsAggregationBuilder(getName(), rewritten, window) : this;
+        return changed ? new LegsAggregationBuilder(getName(), clause, rewritten, window) : this;
     }
 
     @Override
@@ -89,7 +93,7 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
         for (QueryBuilder leg : legs) {
             queries.add(leg.toQuery(context));
         }
-        return new LegsAggregatorFactory(name, context, parent, subFactoriesBuilder, metadata, queries, window);
+        return new LegsAggregatorFactory(name, context, parent, subFactoriesBuilder, metadata, clause.searches(), queries, window);
     }
 
     @Override

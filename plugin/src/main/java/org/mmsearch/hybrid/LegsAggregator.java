@@ -31,6 +31,7 @@ final class LegsAggregator extends MetricsAggregator {
 
     private static final LegHits NOTHING = new LegHits(new int[0], new long[0], new int[0], new float[0]);
 
+    private final LegSearches searches;
     private final List<Query> legs;
     private final int window;
     private final long begin;
@@ -41,10 +42,12 @@ final class LegsAggregator extends MetricsAggregator {
         SearchContext context,
         Aggregator parent,
         Map<String, Object> metadata,
+        LegSearches searches,
         List<Query> legs,
         int window
     ) throws IOException {
         super(name, context, parent, metadata);
+        this.searches = searches;
         this.legs = legs;
         this.window = window;
         this.begin = context.getRelativeTimeInMillis();
@@ -65,13 +68,16 @@ final class LegsAggregator extends MetricsAggregator {
     }
 
     private List<LegHits> run() throws IOException {
-        List<LegHits> hits = new ArrayList<>(legs.size());
         // The search above collects nothing and, on a shard of one segment, never looks at the clock again.
         Runnable late = () -> context.setSearchTimedOut(true);
+        List<Query> filtered = new ArrayList<>(legs.size());
         for (Query leg : legs) {
             // What a top-level search would add: the alias's filter, and root documents only.
-            Query filtered = context.buildFilteredQuery(leg);
-            hits.add(handles(LegSearch.top(context.searcher(), filtered, window, this::overdue, late)));
+            filtered.add(context.buildFilteredQuery(leg));
+        }
+        List<LegHits> hits = new ArrayList<>(legs.size());
+        for (ScoreDoc[] top : searches.top(context.searcher(), filtered, window, this::overdue, late)) {
+            hits.add(handles(top));
         }
         return hits;
     }

@@ -15,6 +15,7 @@ import org.opensearch.search.internal.SearchContext;
 /** Makes the aggregator that runs the legs on a shard. */
 final class LegsAggregatorFactory extends AggregatorFactory {
 
+    private final LegSearches searches;
     private final List<Query> legs;
     private final int window;
 
@@ -24,10 +25,12 @@ final class LegsAggregatorFactory extends AggregatorFactory {
         AggregatorFactory parent,
         AggregatorFactories.Builder subFactoriesBuilder,
         Map<String, Object> metadata,
+        LegSearches searches,
         List<Query> legs,
         int window
     ) throws IOException {
         super(name, context, parent, subFactoriesBuilder, metadata);
+        this.searches = searches;
         this.legs = legs;
         this.window = window;
     }
@@ -39,6 +42,6 @@ final class LegsAggregatorFactory extends AggregatorFactory {
         CardinalityUpperBound cardinality,
         Map<String, Object> metadata
     ) throws IOException {
-        return new LegsAggregator(name, searchContext, parent, metadata, legs, window);
+        return new LegsAggregator(name, searchContext, parent, metadata, searches, legs, window);
     }
 }

@@ -64,7 +64,7 @@ final class Rounds {
         SearchSourceBuilder source = new SearchSourceBuilder().size(0)
             .trackTotalHits(false)
             .query(carrier(original, legs))
-            .aggregation(new LegsAggregationBuilder(LEGS, legs, window));
+            .aggregation(new LegsAggregationBuilder(LEGS, clause, legs, window));
         if (asked != null) {
             source.timeout(asked.timeout()).profile(asked.profile());
             if (asked.pointInTimeBuilder() != null) {

@@ -53,7 +53,7 @@ final class WireSamples {
         all.put("DegradedLeg", new Sample(new DegradedLeg("dense", "encoder down"), DegradedLeg::new));
         all.put("MmsearchExt", new Sample(new MmsearchExt(List.of(new DegradedLeg("1", "x"))), MmsearchExt::new));
         all.put("InternalLegs", new Sample(new InternalLegs("legs", null, 100, List.of(shard), List.of(hits)), InternalLegs::new));
-        all.put("LegsAggregation", new Sample(new LegsAggregationBuilder("legs", legs, 100), LegsAggregationBuilder::new));
+        all.put("LegsAggregation", new Sample(new LegsAggregationBuilder("legs", clause, legs, 100), in -> new LegsAggregationBuilder(in, clause)));
         all.put(
             "HybridQuery",
             new Sample(
