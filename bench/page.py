@@ -18,6 +18,7 @@ from steps import BESIDE, STEPS
 HERE = Path(__file__).parent
 PAGE = HERE / "results.md"
 MISSED = HERE / "missed.md"
+IMPROVED = HERE / "improved.md"
 OFFICIAL = HERE / "official.md"
 PLOTS = "plots"
 PROFILES = OUTPUT / "profiles"
@@ -117,7 +118,7 @@ def page(failures: Mapping[str, str]) -> str:
                 lines += section(table, records[table])
             else:
                 lines += [f"## {table}", "", f"No figure: {failures.get(step.name, 'not run')}.", ""]
-    for file in (MISSED, OFFICIAL):
+    for file in (MISSED, IMPROVED, OFFICIAL):
         lines += [*file.read_text(encoding="utf-8").splitlines(), ""]
     lines += profiles(failures.get("profiles", ""))
     for beside in BESIDE:

@@ -3,8 +3,8 @@
     .venv/bin/python bench/quality.py
 
 Both leave their figures under build/. Nothing is timed. The queries are keywords of Debian's openclipart, not
-purchases; the trained fusion is `4tmm_gated`, and whatever the better of the text-only controls is stands
-against it.
+purchases. The trained fusion is the one that did best on what the trainings held out, so that it is not
+chosen on the queries that it is measured by; the better of the text-only controls stands against it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from interleaved import Table
+from pytested import pytested
 
 BUILD = Path(__file__).parents[1] / "build"
 TRAINED = BUILD / "train-demo" / "results.json"
-FUSION = "4tmm_gated"
+FUSIONS = ("3tmm_mlp", "3tmm_gated", "4tmm_mlp", "4tmm_gated")
 UNTRAINED = "4tmm_cat"
 TEXT_ONLY = ("bibert", "bibert_mlp")
 LATE = "late_fusion trained"
-SHUFFLED = "shuffled_pictures"
+SHUFFLED = "shuffled "
 RECALL_10, RECALL_100, NDCG_10 = "recall(grade)@10", "recall(grade)@100", "ndcg(grade)@10"
 BELOW = 0.02
 """how far below its best leg a class of queries may be"""
@@ -32,7 +33,8 @@ def fusion(results: dict[str, Any]) -> Table:
     """What training and pictures bring, from `make train-demo`."""
     table = Table("quality-fusion", "", {})
     rows = {row["system"]: row for row in results["rows"]}
-    ours = rows[FUSION]
+    chosen = max(FUSIONS, key=lambda name: float(rows[name]["held out"]))
+    ours = rows[chosen]
 
     def over(measure: str, other: str) -> float:
         return float(ours[measure]) / float(rows[other][measure])
@@ -56,14 +58,22 @@ def fusion(results: dict[str, Any]) -> Table:
         ours["exclusive"] / ours["exclusive of text"],
         at_least=2,
     )
-    of("nDCG@10, over late fusion of trained towers", over(NDCG_10, LATE), at_least=1.0)
-    of("R@100, over late fusion of trained towers", over(RECALL_100, LATE))
-    of("nDCG@10, over shuffled pictures", over(NDCG_10, SHUFFLED), at_least=1.10)
-    of("R@100, over shuffled pictures", over(RECALL_100, SHUFFLED))
+    for control, what, least in (
+        (LATE, "late fusion of trained towers", {"at_least": 1.0}),
+        (SHUFFLED + chosen, "itself with shuffled pictures", {"at_least": 1.10}),
+    ):
+        for measure, short in ((NDCG_10, "nDCG@10"), (RECALL_10, "R@10"), (RECALL_100, "R@100")):
+            ratio, low, high = ours[f"over {control}"][measure]
+            # The first is what the target is of, the others stand beside it.
+            of(
+                f"{short}, over {what} ({low:.2f} to {high:.2f})",
+                ratio,
+                **(least if measure == NDCG_10 else {}),
+            )
     table.note(
         f"{results['products']} products, two folds, {results['queries']} queries, "
         f"{results['seeds']} seed(s); "
-        f"the system is {FUSION}."
+        f"{chosen} did best on what the trainings held out."
     )
     return table
 
@@ -84,8 +94,15 @@ def hybrid(folder: Path) -> Table:
     return table
 
 
+def served() -> Table:
+    """Whether served vectors are the trained ones, by the test that deploys a 4tMM and a 3tMM."""
+    return pytested(
+        "quality-served", "tests/test_models_deploy.py", "two_trained_versions", r"served in fp32 .*", 10
+    )
+
+
 def main() -> int:
-    good = True
+    good = served().finish()
     folders = sorted(
         BUILD.glob("evaluate*/openclipart/tune-untrained.json"), key=lambda file: file.stat().st_mtime
     )

@@ -59,7 +59,7 @@ STEPS = (
 BESIDE = (
     Beside(
         "make quality",
-        ("quality-fusion", "quality-hybrid"),
+        ("quality-fusion", "quality-hybrid", "quality-served"),
         "What training, pictures and a tuned hybrid bring, on queries that they were not chosen on.",
     ),
     Beside("make security", ("security",), "What quality asks of security, by the tests that try it."),

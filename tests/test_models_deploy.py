@@ -99,16 +99,19 @@ def test_two_trained_versions_are_served_beside_the_first(
 
     with grpcclient.InferenceServerClient(triton) as client:
         marks = {vectors(client, "1", [b"lamp"])[1]}
+        lowest = 1.0
         for version, name in ((2, "4tmm_gated"), (3, "3tmm_gated")):
             built = build(load(name), "fp32", print, tmp_path / name / "fusion.safetensors")
             with np.load(built.folder / "golden.npz") as opened:
                 golden = dict(opened)
             found, mark = vectors(client, str(version), [text.encode() for text in golden["TEXTS"].tolist()])
             assert found.shape[1] == load(name).fusion.dimension
-            assert (found * golden["QUERY"]).sum(1).min() >= 0.9999
+            lowest = min(lowest, float((found * golden["QUERY"]).sum(1).min()))
             assert mark == built.fingerprint.encode()
             marks.add(mark)
     assert len(marks) == 3
+    print(f"served in fp32 against trained: lowest cosine {lowest:.7f}")
+    assert lowest >= 0.9999
     encoder = Encoder(triton)
     newest = encoder.describe()
     encoder.close()

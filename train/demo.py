@@ -20,13 +20,15 @@ from ..evaluate.runs import Run
 from .exports import cache_folder
 from .openclipart import collection
 from .side_by_side import side_by_side
-from .study import SHUFFLED, TRAINED, UNTRAINED, WEIGHTS, Scores, Study, Trial, halves, judgments, run_of
+from .study import MULTIMODAL, TRAINED, UNTRAINED, WEIGHTS, Scores, Study, Trial, halves, judgments, run_of
 from .taught import taught
 
 MEASURES = ("recall(grade)@1", "recall(grade)@10", "recall(grade)@100", "ndcg(grade)@10")
 BASELINE = "bibert_mlp"
 RECOVERED_AT = (10, 100)
-SHUFFLED_ROW = "shuffled_pictures"
+LATE = "late_fusion trained"
+SHUFFLED = "shuffled "
+"""before the name of what was trained with other products' pictures"""
 
 
 class Table:
@@ -35,6 +37,7 @@ class Table:
     def __init__(self, judged: Judgments) -> None:
         self.judged = judged
         self.runs: dict[str, list[Run]] = {}
+        self.held_out: dict[str, list[float]] = {}
         self._measured: dict[tuple[str, str], Measured] = {}
 
     def measured(self, name: str, measure: str) -> Measured:
@@ -67,7 +70,18 @@ class Table:
         for depth in RECOVERED_AT:
             shares = [recovered(self.judged, run, text, depth) for run, text in pairs]
             row[f"recovered@{depth}"] = round(float(np.mean(shares)), 3)
+        if name in self.held_out:
+            row["held out"] = round(float(np.mean(self.held_out[name])), 4)
+        for control in (SHUFFLED + name, LATE):
+            if name in MULTIMODAL and control in self.runs:
+                row[f"over {control}"] = {measure: self.over(name, control, measure) for measure in MEASURES}
         return row
+
+    def over(self, name: str, control: str, measure: str) -> list[float]:
+        """The ratio of two systems' means, and its interval's ends."""
+        against = compare(self.measured(name, measure), self.measured(control, measure))
+        edges = (1 + edge / against.baseline for edge in (against.low, against.high))
+        return [round(value, 3) for value in (against.ratio, *edges)]
 
 
 def recovered(judged: Judgments, run: Run, text: Run, depth: int) -> float:
@@ -113,9 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--systems",
         nargs="+",
-        choices=(*TRAINED, SHUFFLED_ROW),
-        default=(*TRAINED, SHUFFLED_ROW),
-        help="train only these, and the text-only control",
+        choices=TRAINED,
+        default=TRAINED,
+        help="train only these, each with its shuffled pictures too, and the text-only control",
     )
     parser.add_argument(
         "--without-taught", action="store_true", help="leave out what emoji and furniture teach of pictures"
@@ -144,8 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     wanted = [name for name in TRAINED if name in (BASELINE, *chosen.systems)]
     systems = {name: (name, False) for name in wanted}
-    if SHUFFLED_ROW in chosen.systems:
-        systems[SHUFFLED_ROW] = (SHUFFLED, True)
+    systems |= {SHUFFLED + name: (name, True) for name in MULTIMODAL if name in chosen.systems}
     study.prepare(sorted({name for name, _ in systems.values()}))
     trials = [
         Trial(name, seed, pool.side, shuffled)
@@ -159,18 +172,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             row: [trained[Trial(name, seed, pool.side, shuffled)] for pool in study.pools]
             for row, (name, shuffled) in systems.items()
         }
-        for name, tables in found.items():
-            run = run_of(name, study.pools, [fused for fused, _, _ in tables])
+        for name, asked in found.items():
+            run = run_of(name, study.pools, [each.scores[0] for each in asked])
             table.runs.setdefault(name, []).append(run)
+            table.held_out.setdefault(name, []).extend(each.held_out for each in asked)
         if "clip_mlp" in found:
-            late = best_mix(
-                "late_fusion trained",
-                study,
-                judged,
-                [fused for fused, _, _ in found[BASELINE]],
-                [fused for fused, _, _ in found["clip_mlp"]],
-            )
-            table.runs.setdefault("late_fusion trained", []).append(late)
+            text, picture = ([each.scores[0] for each in found[name]] for name in (BASELINE, "clip_mlp"))
+            table.runs.setdefault(LATE, []).append(best_mix(LATE, study, judged, text, picture))
     rows = [table.row(name) for name in table.runs]
     chosen.out.mkdir(parents=True, exist_ok=True)
     report = {
@@ -196,8 +204,8 @@ def markdown(report: dict[str, object], rows: list[dict[str, object]]) -> str:
         f"{report['seeds']} seed(s), {report['seconds']} s.",
         "",
         "| system | R@1 | R@10 | R@100 | nDCG@10 | nDCG@10 over text + MLP | R@100 over it | "
-        "recovered@10 | @100 | exclusive : reverse |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "nDCG@10 over shuffled | recovered@10 | @100 | exclusive : reverse |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
         means = " | ".join(f"{row[measure]:.3f}" for measure in MEASURES)
@@ -206,6 +214,10 @@ def markdown(report: dict[str, object], rows: list[dict[str, object]]) -> str:
             for measure in (MEASURES[3], MEASURES[2])
             if isinstance(edges := row[f"{measure} interval"], list)
         ]
+        shuffled = row.get(f"over {SHUFFLED}{row['system']}")
+        over.append(
+            "{:.2f} ({:.2f}–{:.2f})".format(*shuffled[MEASURES[3]]) if isinstance(shuffled, dict) else ""
+        )
         again = " | ".join(f"{row[f'recovered@{depth}']:.2f}" for depth in RECOVERED_AT)
         lines.append(
             f"| {row['system']} | {means} | {' | '.join(over)} | "

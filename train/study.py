@@ -26,7 +26,8 @@ Say = Callable[[str], None]
 DEPTH = 100
 UNTRAINED = ("bibert", "clip", "4tmm_cat", "4tmm_alpha_cat")
 TRAINED = ("bibert_mlp", "clip_mlp", "3tmm_mlp", "3tmm_gated", "4tmm_mlp", "4tmm_gated")
-SHUFFLED = "4tmm_gated"
+# What pictures bring, each is held against itself, trained with the pictures of other products.
+MULTIMODAL = ("3tmm_mlp", "3tmm_gated", "4tmm_mlp", "4tmm_gated")
 WEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
 
 
@@ -107,6 +108,14 @@ class Trial:
         return f"{self.name}{shuffled}, seed {self.seed}, fold {self.side}"
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a trial's fusion answered, and how well it did on the groups that its training held out."""
+
+    scores: tuple[Scores, Scores, Scores]
+    held_out: float
+
+
 @dataclass(slots=True)
 class Study:
     """The collection's features by architecture and half, and everything that is measured on them."""
@@ -166,7 +175,7 @@ class Study:
         fusion = fusions.build(architecture)
         return [self.tables(fusion, self.half(architecture, pool), pool) for pool in self.pools]
 
-    def trained(self, trial: Trial) -> tuple[Scores, Scores, Scores]:
+    def trained(self, trial: Trial) -> Asked:
         """Trained on one half and asked about the other."""
         pool = self.pools[trial.side]
         architecture = load(trial.name)
@@ -177,7 +186,7 @@ class Study:
         result = train(fusion, lesson, numbers, device=torch.device("cpu"))
         self.say(f"{trial.label}: best at step {result.best_step} of {result.steps}, {result.seconds:.0f} s")
         asked = self.half(architecture, pool, trial.seed + 1 if trial.shuffled else None)
-        return self.tables(fusion, asked, pool)
+        return Asked(self.tables(fusion, asked, pool), result.best_recall)
 
     def prepare(self, names: Sequence[str]) -> None:
         """Computes the features that trainings of these architectures read, so that none does it twice."""
