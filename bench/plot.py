@@ -41,7 +41,8 @@ def write(path: Path, title: str, x: str, y: str, lines: Mapping[str, Points]) -
         parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2"{dash} points="{joined}"/>')
         parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{colour}"/>' for a, b in places]
         key = TOP + 8 + 20 * number
-        parts.append(f'<rect x="{WIDTH - RIGHT + 14}" y="{key - 8}" width="12" height="4" fill="{colour}"/>')
+        ends = f'x1="{WIDTH - RIGHT + 8}" x2="{WIDTH - RIGHT + 28}" y1="{key - 6}" y2="{key - 6}"'
+        parts.append(f'<line {ends} stroke="{colour}" stroke-width="3"{dash}/>')
         parts.append(_text(WIDTH - RIGHT + 32, key, name, "start"))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([*parts, "</svg>"]) + "\n", encoding="utf-8")
