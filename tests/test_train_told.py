@@ -97,6 +97,13 @@ def test_a_picture_that_is_absent_or_was_never_asked_for_is_not_fitted_to() -> N
     assert int(map_.weights.any(dim=1).sum()) == 28
 
 
+def test_pictures_that_are_all_alike_are_told_the_same() -> None:
+    image = drawn(1, 12).expand(10, 12).contiguous()
+    short = told_of(12).fit(image, unit(drawn(10, 2)), torch.arange(10))
+    assert short.isfinite().all()
+    torch.testing.assert_close(short[:, 4:], torch.zeros(10, 8))
+
+
 def test_parts_weigh_the_features() -> None:
     features, targets, group = drawn(30, 12), drawn(30, 2), torch.arange(30)
     map_ = told_of(12, parts=[[0, 0.5], [8, 0.0]])

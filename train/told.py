@@ -154,7 +154,9 @@ class Told(nn.Module):
         scale = (len(rows) / max(len(self.axes), 1)) ** 0.5 / sizes.clamp(min=1e-6)
         self.axes.zero_()[: len(axes)] = axes * scale.unsqueeze(1) * weigh
         mean_square = weighed.square().sum(1).mean()
-        self.spread.zero_()[: len(axes)] = 1 / (scale * (self.width * mean_square).sqrt())
+        # Pictures that are all alike have no spread.
+        apart = (self.width * mean_square).sqrt().clamp(min=1e-6)
+        self.spread.zero_()[: len(axes)] = 1 / (scale * apart)
 
     def _axes(self, image: Tensor) -> Tensor:
         return (image - self.middle) @ self.axes.T
