@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from carriers import by_grpc, by_http, strings, tensor
-from encoders import BATCH, CALLERS, TEXT, Encoders, median_ms, per_second
+from carriers import by_grpc, by_http, tensor
+from encoders import BATCH, CALLERS, CALLS, TEXT, Encoders, per_second
 from interleaved import Table, measure
+from real_node import median_ms
 
 from mmsearch.stack.state import Home, Ports
 
@@ -57,11 +58,13 @@ def tables(encoders: dict[str, Encoders], rounds: int) -> list[Table]:
     vectors, features = ("EMBEDDING", "FINGERPRINT"), ("FEATURES",)
     latency, rates = {}, {}
     for where, served_by in encoders.items():
-        asked = by_http(served_by.client, "query_encoder", served_by.query(1), vectors)
-        offered = by_grpc(served_by.channel, "item_encoder", served_by.seen(), vectors)
-        latency[f"query_encoder, {where}"] = lambda call=asked: median_ms(call)
-        latency[f"item_encoder, {where}"] = lambda call=offered: median_ms(call)
-        products = [strings("TEXT", [TEXT.encode()] * BATCH), strings("IMAGE", [served_by.picture] * BATCH)]
+        asked = by_http(served_by.client, "query_encoder", served_by.rows(1, TEXT), vectors)
+        offered = by_grpc(
+            served_by.channel, "item_encoder", served_by.rows(1, picture=served_by.picture), vectors
+        )
+        latency[f"query_encoder, {where}"] = lambda call=asked: median_ms([call] * CALLS)
+        latency[f"item_encoder, {where}"] = lambda call=offered: median_ms([call] * CALLS)
+        products = served_by.rows(BATCH, TEXT, served_by.picture)
         for what, model, inputs, outputs in (
             ("text tower", "bibert_query", served_by.text(BATCH), features),
             ("picture tower", "clip_image", [tensor("PIXELS", served_by.pixels(BATCH))], features),

@@ -24,7 +24,7 @@ import onnxruntime
 from carriers import Given, by_grpc, by_http, strings, tensor
 from interleaved import Table, measure
 from PIL import Image
-from real_node import Client, both
+from real_node import Client, both, median_ms
 
 from mmsearch.ingest.encode import Encoder
 from mmsearch.model_repository.serving.pictures import Frame, decode
@@ -43,15 +43,6 @@ def session(file: object, threads: int = 1) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     return onnxruntime.InferenceSession(file, options)
-
-
-def median_ms(call: Callable[[], object]) -> float:
-    times = []
-    for _ in range(CALLS):
-        started = time.perf_counter()
-        call()
-        times.append((time.perf_counter() - started) * 1e3)
-    return float(np.median(times))
 
 
 def per_second(call: Callable[[], object], callers: int) -> float:
@@ -123,11 +114,9 @@ class Encoders:
         tower = session(self.lite0.onnx("int8"))
         return lambda: tower.run(None, {"PIXELS": self.pixels(1)})
 
-    def query(self, rows: int) -> list[Given]:
-        return [strings("TEXT", [TEXT.encode()] * rows), strings("IMAGE", [b""] * rows)]
-
-    def seen(self) -> list[Given]:
-        return [strings("TEXT", [b""]), strings("IMAGE", [self.picture])]
+    def rows(self, count: int, text: str = "", picture: bytes = b"") -> list[Given]:
+        """What an entry is given: as many equal rows, each with what is named of it."""
+        return [strings("TEXT", [text.encode()] * count), strings("IMAGE", [picture] * count)]
 
     def latency(self, rounds: int) -> Table:
         """One caller, batches of one, milliseconds."""
@@ -138,15 +127,17 @@ class Encoders:
             "text tower, HTTP": by_http(self.client, "bibert_query", self.text(1), features),
             "text tower, gRPC": by_grpc(self.channel, "bibert_query", self.text(1), features),
             "text, tokenised + onnxruntime": self.read_text(1),
-            "query_encoder, HTTP": by_http(self.client, "query_encoder", self.query(1), vectors),
+            "query_encoder, HTTP": by_http(self.client, "query_encoder", self.rows(1, TEXT), vectors),
             "picture, onnxruntime": self.bare_picture(1),
             "picture tower, HTTP": by_http(self.client, "clip_image", pixels, features),
             "picture tower, gRPC": by_grpc(self.channel, "clip_image", pixels, features),
             "picture, decoded + onnxruntime": self.read_picture(),
-            "query_encoder, a picture, HTTP": by_http(self.client, "query_encoder", self.seen(), vectors),
+            "query_encoder, a picture, HTTP": by_http(
+                self.client, "query_encoder", self.rows(1, picture=self.picture), vectors
+            ),
             "item_encoder, gRPC": lambda: self.ingest.encode([(b"", self.picture)], self.served, vectors[:1]),
         }
-        arms = {name: (lambda call=call: median_ms(call)) for name, call in calls.items()}
+        arms = {name: (lambda call=call: median_ms([call] * CALLS)) for name, call in calls.items()}
         table = measure("encoders-latency", arms, rounds=rounds, unit="ms")
         for bare, most, *served in (
             ("text, onnxruntime", 1.5, "text tower, HTTP", "text tower, gRPC"),
@@ -169,7 +160,10 @@ class Encoders:
             "text, onnxruntime, one thread": (self.bare_text(BATCH), 1),
             "text tower": (by_grpc(self.channel, "bibert_query", self.text(BATCH), features), CALLERS),
             "text, tokenised + onnxruntime": (self.read_text(BATCH, 0), 1),
-            "query_encoder": (by_grpc(self.channel, "query_encoder", self.query(BATCH), vectors), CALLERS),
+            "query_encoder": (
+                by_grpc(self.channel, "query_encoder", self.rows(BATCH, TEXT), vectors),
+                CALLERS,
+            ),
             "picture, onnxruntime": (self.bare_picture(BATCH, 0), 1),
             "picture, onnxruntime, one thread": (self.bare_picture(BATCH), 1),
             "picture tower": (by_grpc(self.channel, "clip_image", pixels, features), CALLERS),

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 from interleaved import Table, measure
-from real_node import Client, node, say
+from real_node import Client, median_ms, node, say
 
 DIMENSION = 384
 WINDOW = 100
@@ -31,8 +31,8 @@ OFFICIAL = (
 WORDS = [f"word{number}" for number in range(2000)]
 
 
-def build(client: Client, index: str, documents: int, shards: int) -> None:
-    """The index: titles of six words, random unit vectors, one segment a shard."""
+def create(client: Client, index: str, shards: int, dimension: int, **graph: int) -> None:
+    """An empty index of titles and vectors in place of what has its name; `graph` are HNSW's parameters."""
     client.connection.request("DELETE", f"/{index}")
     client.connection.getresponse().read()
     mapping = {
@@ -50,14 +50,19 @@ def build(client: Client, index: str, documents: int, shards: int) -> None:
                 "title": {"type": "text"},
                 "embedding": {
                     "type": "knn_vector",
-                    "dimension": DIMENSION,
+                    "dimension": dimension,
                     "space_type": "cosinesimil",
-                    "method": {"name": "hnsw", "engine": "lucene"},
+                    "method": {"name": "hnsw", "engine": "lucene", "parameters": graph},
                 },
             }
         },
     }
     client.call("PUT", f"/{index}", json.dumps(mapping).encode())
+
+
+def build(client: Client, index: str, documents: int, shards: int) -> None:
+    """The index: titles of six words, random unit vectors, one segment a shard."""
+    create(client, index, shards, DIMENSION)
     draw = np.random.default_rng(1)
     for start in range(0, documents, 500):
         rows = draw.standard_normal((min(500, documents - start), DIMENSION)).astype(np.float32)
@@ -80,15 +85,15 @@ def title(draw: np.random.Generator, words: int = 6) -> str:
     return " ".join(WORDS[rank] for rank in np.minimum(draw.zipf(1.3, words) - 1, len(WORDS) - 1))
 
 
-def queries(kind: str, count: int, seed: int) -> list[bytes]:
+def queries(
+    kind: str, count: int, seed: int, words: int = 3, dimension: int = DIMENSION, k: int = WINDOW
+) -> list[bytes]:
     """Bodies of one arm; the same seed gives every arm the same words and vectors."""
     draw = np.random.default_rng(seed)
     bodies = []
     for _ in range(count):
-        match = {"match": {"title": title(draw, 3)}}
-        knn = {
-            "knn": {"embedding": {"vector": draw.standard_normal(DIMENSION).round(4).tolist(), "k": WINDOW}}
-        }
+        match = {"match": {"title": title(draw, words)}}
+        knn = {"knn": {"embedding": {"vector": draw.standard_normal(dimension).round(4).tolist(), "k": k}}}
         query: dict[str, object] = {
             "match": match,
             "knn": knn,
@@ -126,19 +131,14 @@ class Wire:
             have += len(self.socket.recv(65536))
 
 
-def latency(url: str, index: str, kind: str, count: int) -> Callable[[], float]:
-    """An arm: the median time of one query of a lone client, milliseconds."""
+def latency(url: str, index: str, bodies: Callable[[int], list[bytes]]) -> Callable[[], float]:
+    """An arm: the median time of one query of a lone client, milliseconds; `bodies` are those of a seed."""
     wire = Wire(url, index)
     seeds = iter(range(1, 10**9))
 
     def run() -> float:
-        requests = [wire.request(body) for body in queries(kind, count, next(seeds))]
-        times = []
-        for request in requests:
-            begin = time.perf_counter()
-            wire.call(request)
-            times.append(time.perf_counter() - begin)
-        return float(np.median(times)) * 1000
+        requests = [wire.request(body) for body in bodies(next(seeds))]
+        return median_ms([partial(wire.call, request) for request in requests])
 
     return run
 
@@ -175,8 +175,11 @@ def throughput(url: str, index: str, kind: str, count: int) -> float:
 def one_client(url: str, index: str, shards: int, rounds: int, count: int, warm: int) -> Table:
     """The latencies on one index, with the node warm."""
     for kind in ("bool", "hybrid", "match", "knn"):
-        latency(url, index, kind, warm)()
-    arms = {kind: latency(url, index, kind, count) for kind in ("bool", "hybrid", "match", "knn")}
+        latency(url, index, partial(queries, kind, warm))()
+    arms = {
+        kind: latency(url, index, partial(queries, kind, count))
+        for kind in ("bool", "hybrid", "match", "knn")
+    }
     table = measure(f"hybrid-{shards}-shards", arms, rounds=rounds, unit="ms")
     table.target("hybrid", "bool", at_most=1.15 if shards == 1 else 1.35)
     return table

@@ -9,13 +9,13 @@ and none may fail.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from fuzz import ended
 from interleaved import Table
 from pytested import PYTEST, ROOT
 
@@ -27,7 +27,7 @@ PLUGIN = (
     "TritonCertificatesTests",
     "VectorCacheTests",
 )
-MINUTES = 12
+SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -80,38 +80,31 @@ def count(report: Path) -> tuple[int, int]:
     return ran, failed
 
 
-def pytested(tried: Tried) -> tuple[int, int]:
+def by_pytest(tried: Tried) -> tuple[int, int]:
     """Runs tests in their full form; (ran, failed)."""
     with TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [*PYTEST, "-q", "-m", "slow or not slow", f"--junitxml={report}", *tried.arguments]
-        shown(
-            subprocess.run(
-                command, cwd=ROOT, capture_output=True, text=True, timeout=60 * MINUTES, check=False
-            )
-        )
+        run([*PYTEST, "-q", "-m", "slow or not slow", f"--junitxml={report}", *tried.arguments])
         return count(report) if report.is_file() else (0, 1)
 
 
-def surefire() -> tuple[int, int]:
+def by_maven() -> tuple[int, int]:
     """Runs the plugin's; (ran, failed)."""
     reports = ROOT / "plugin" / "target" / "surefire-reports"
     for old in reports.glob("TEST-*.xml"):
         old.unlink()
-    command = ["stack/maven.sh", "-q", "test", f"-Dtest={','.join(PLUGIN)}"]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=60 * MINUTES, check=False
-    )
-    shown(done)
+    code = run(["stack/maven.sh", "-q", "test", f"-Dtest={','.join(PLUGIN)}"])
     counts = [count(file) for file in reports.glob("TEST-*.xml")]
     ran, failed = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
-    return ran, failed or int(done.returncode != 0)
+    return ran, failed or int(code != 0)
 
 
-def shown(done: subprocess.CompletedProcess[str]) -> None:
-    """What a command that failed has said, beside the table."""
-    if done.returncode:
-        print(f"{done.stdout[-4000:]}{done.stderr[-2000:]}", file=sys.stderr)
+def run(command: list[str]) -> int:
+    """The exit code; what a command that failed has said stands beside the table."""
+    said, code = ended(command, SECONDS)
+    if code:
+        print(said[-6000:], file=sys.stderr)
+    return code
 
 
 def main() -> int:
@@ -122,10 +115,10 @@ def main() -> int:
     for name in asked.only or [*PYTHON, JAVA]:
         if name == JAVA:
             what = "in the plugin: a picture's size, tokens, TLS, the cache of another fingerprint"
-            ran, failed = surefire()
+            ran, failed = by_maven()
         else:
             what = PYTHON[name].what
-            ran, failed = pytested(PYTHON[name])
+            ran, failed = by_pytest(PYTHON[name])
         table.figure(f"{what}: failed of {ran} tests", failed if ran else 1, {"<=": 0}, exact=True)
     return 0 if table.finish() else 1
 

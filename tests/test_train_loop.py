@@ -104,6 +104,17 @@ def test_a_folder_of_other_numbers_is_refused(tmp_path: Path) -> None:
         trained("bibert_mlp", tmp_path, replace(NUMBERS, rate=0.5))
 
 
+def test_what_another_fusion_left_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    trained("bibert_mlp", tmp_path)
+    with pytest.raises(
+        TrainingError, match=r"for ThreeTowerMlp, got others in .*checkpoint\.safetensors; train"
+    ):
+        trained("3tmm_mlp", tmp_path)
+    fusion, left = fresh("3tmm_mlp"), fresh("bibert_mlp").state_dict()
+    with pytest.raises(TrainingError, match="as this version trains them"):
+        fusions.give(fusion, left, tmp_path / "fusion.safetensors")
+
+
 def test_unknown_numbers_are_refused() -> None:
     with pytest.raises(TrainingError, match="got epochs"):
         Training.of({"epochs": 3})

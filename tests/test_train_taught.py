@@ -79,6 +79,10 @@ def test_asked_by_title_and_keywords(monkeypatch: pytest.MonkeyPatch) -> None:
         asked, unit(torch.tensor([[1.0, 0, 0], [0, 1.0, 0]]) + torch.cat([middle, torch.zeros(1, 3)]))
     )
     assert image.shape == (2, 5)
+    monkeypatch.setattr(taught, "picture_features", lambda *_: np.array([[0] * 5, [1] * 5], np.float32))
+    whole, by = lessons.features(small("4tmm_gated"), print)  # the first does not decode
+    assert whole.shape == (1, 5)
+    torch.testing.assert_close(by, asked[1:])
     nothing, by = lessons.features(small("bibert_mlp"), print)
     assert len(nothing) == len(by) == 0
 

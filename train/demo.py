@@ -55,11 +55,8 @@ class Table:
         row: dict[str, object] = {"system": name}
         row |= {measure: round(self.measured(name, measure).mean, 4) for measure in MEASURES}
         for measure in MEASURES[1:]:
-            against = compare(self.measured(name, measure), self.measured(BASELINE, measure))
-            row[f"{measure} ratio"] = round(against.ratio, 3)
-            row[f"{measure} interval"] = [
-                round(1 + edge / against.baseline, 3) for edge in (against.low, against.high)
-            ]
+            ratio, *interval = self.over(name, BASELINE, measure)
+            row |= {f"{measure} ratio": ratio, f"{measure} interval": interval}
         ours, theirs = self.runs[name], self.runs[BASELINE]
         pairs = list(zip(ours, theirs * len(ours) if len(theirs) == 1 else theirs, strict=False))
         for key, first, second in (("exclusive", 0, 1), ("exclusive of text", 1, 0)):

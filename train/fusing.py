@@ -24,7 +24,7 @@ def loaded(architecture: Architecture, weights: Path | None) -> Fusion:
     if weights is not None:
         from safetensors.torch import load_file
 
-        fusion.load_state_dict(load_file(weights))
+        fusions.give(fusion, load_file(weights), weights)
     return fusion.eval()
 
 

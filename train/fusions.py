@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
 from .architecture import Architecture, fusion_inputs
-from .errors import ArchitectureError
+from .errors import ArchitectureError, TrainingError
 from .fusion import Cat, Fusion, ImageOnly, TextOnly
 from .learned import (
     FourTowerAttention,
@@ -48,3 +53,14 @@ def build(architecture: Architecture) -> Fusion:
         "image": item["IMAGE"],
     }
     return LEARNED[numbers.kind](numbers, widths).eval()
+
+
+def give(fusion: Fusion, weights: Mapping[str, Tensor], source: Path) -> None:
+    """Gives a fusion the weights that `source` held; raises TrainingError when they are of another fusion."""
+    try:
+        fusion.load_state_dict(weights)
+    except RuntimeError as error:
+        raise TrainingError(
+            f"expected weights as this version trains them for {type(fusion).__name__}, "
+            f"got others in {source}; train it again, in a new folder"
+        ) from error

@@ -48,18 +48,25 @@ def groups(titles: Sequence[str], folders: Sequence[str], hashes: NDArray[np.boo
 
 def near_any(hashes: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Whether each of n pictures' hashes (bool [n, bits]) is near any of m others': bool [n]."""
-    signs, against = (np.where(rows, 1.0, -1.0).astype(np.float32) for rows in (hashes, others))
-    distances = (hashes.shape[1] - signs @ against.T) / 2
-    near: NDArray[np.bool_] = (distances <= NEAR).any(axis=1)
+    near: NDArray[np.bool_] = _alike(_signs(hashes), _signs(others)).any(axis=1)
+    return near
+
+
+def _signs(hashes: NDArray[np.bool_]) -> NDArray[np.float32]:
+    return np.where(hashes, np.float32(1), np.float32(-1))
+
+
+def _alike(signs: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of n hashes' signs (float32 [n, bits]) are near which of m others': bool [n, m]."""
+    near: NDArray[np.bool_] = (signs.shape[1] - signs @ others.T) / 2 <= NEAR
     return near
 
 
 def _near(hashes: NDArray[np.bool_]) -> Iterable[list[int]]:
-    signs = np.where(hashes, 1.0, -1.0).astype(np.float32)
-    bits = hashes.shape[1]
-    for number, row in enumerate(signs):
-        distances = (bits - signs[number + 1 :] @ row) / 2
-        yield [number, *(np.flatnonzero(distances <= NEAR) + number + 1).tolist()]
+    signs = _signs(hashes)
+    for number in range(len(signs)):
+        near = _alike(signs[number + 1 :], signs[number : number + 1])[:, 0]
+        yield [number, *(np.flatnonzero(near) + number + 1).tolist()]
 
 
 def _siblings(titles: Sequence[str]) -> Iterable[list[int]]:

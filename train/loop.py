@@ -18,6 +18,7 @@ from . import distributed
 from .curve import curve
 from .errors import TrainingError
 from .fusion import Fusion
+from .fusions import give
 from .loop_files import CHECKPOINT, CURVE, LOG
 from .ntxent import chunked_backward
 from .objective import Features, Training, encoded, loss_of
@@ -148,7 +149,7 @@ class Run:
             raise TrainingError(
                 f"expected {folder} to be a training with the same numbers, got another; name another folder"
             )
-        self.fusion.load_state_dict(_under("now.", tensors))
+        give(self.fusion, _under("now.", tensors), folder / CHECKPOINT)
         self.best = {name: value.to(self.device) for name, value in _under("best.", tensors).items()}
         with torch.no_grad():
             self.heat.copy_(tensors["heat"])

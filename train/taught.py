@@ -22,7 +22,7 @@ from .architecture import Architecture
 from .emoji import emoji
 from .exports import exported
 from .features import picture_features, text_features
-from .fusion import unit
+from .fusion import present, unit
 from .groups import difference_hash, near_any
 from .openclipart import HASHED_SIZE, Clipart
 from .pairs import Say
@@ -45,7 +45,8 @@ class Taught:
     ) -> tuple[Tensor, Tensor]:
         """The tower's features, float32 [n, ·], and what each picture is asked by, float32 [n, ·].
 
-        That is the middle of its title and the middle of its keywords, each at length 1.
+        A picture that does not decode is left out. What one is asked by is the middle of its title and the
+        middle of its keywords, each at length 1.
         """
         tower = architecture.tower("clip_image")
         words = architecture.tower("clip_text") or architecture.tower("bibert_query")
@@ -63,7 +64,8 @@ class Taught:
         text = torch.from_numpy(text_features(exported(architecture, words, say), titles + said, precision))
         title, keywords = text[: len(titles)], text[len(titles) :]
         middle = torch.zeros_like(title).index_add_(0, torch.tensor(of, dtype=torch.int64), keywords)
-        return image, unit(title + unit(middle))
+        there = present(image).squeeze(1) > 0
+        return image[there], unit(title + unit(middle))[there]
 
 
 def taught(cache: Path) -> Taught:

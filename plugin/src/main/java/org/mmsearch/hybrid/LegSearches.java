@@ -15,6 +15,7 @@ import org.apache.lucene.search.TaskExecutor;
 import org.opensearch.common.settings.ClusterSettings;
 import org.opensearch.common.settings.Setting;
 import org.opensearch.common.settings.Setting.Property;
+import org.opensearch.common.settings.Settings;
 import org.opensearch.search.internal.ContextIndexSearcher;
 
 /**
@@ -32,7 +33,7 @@ final class LegSearches {
         Property.Dynamic
     );
 
-    private volatile int from = FROM.getDefault(null);
+    private volatile int from = FROM.getDefault(Settings.EMPTY);
     private volatile TaskExecutor threads;
 
     /** Gives it the threads that search the slices of shards. */

@@ -95,24 +95,20 @@ public class LegSearchesTests extends OpenSearchTestCase {
         assertEquals(expected, documents(from(DOCUMENTS + 1), legs));
     }
 
-    /** A leg that cannot go on before as many others have come as far: one after the other, none would. */
-    private static final class Meeting extends Query {
+    /** A leg that does something of its own before it is searched. */
+    private static final class Preceded extends Query {
 
         private final Query leg;
-        private final CyclicBarrier barrier;
+        private final Runnable first;
 
-        Meeting(Query leg, CyclicBarrier barrier) {
+        Preceded(Query leg, Runnable first) {
             this.leg = leg;
-            this.barrier = barrier;
+            this.first = first;
         }
 
         @Override
         public Query rewrite(IndexSearcher searcher) {
-            try {
-                barrier.await(30, TimeUnit.SECONDS);
-            } catch (InterruptedException | BrokenBarrierException | TimeoutException e) {
-                throw new IllegalStateException("the other leg did not come", e);
-            }
+            first.run();
             return leg;
         }
 
@@ -133,45 +129,27 @@ public class LegSearchesTests extends OpenSearchTestCase {
 
         @Override
         public String toString(String field) {
-            return "meeting";
+            return "preceded " + leg;
         }
     }
 
+    /** Each leg waits for the other: one after the other, none would go on. */
     public void testOnLargeShardsTheyRunAtTheSameTime() throws IOException {
         CyclicBarrier barrier = new CyclicBarrier(2);
-        List<List<Integer>> found = documents(from(DOCUMENTS), new Meeting(kind("even"), barrier), new Meeting(kind("odd"), barrier));
+        Runnable meet = () -> {
+            try {
+                barrier.await(30, TimeUnit.SECONDS);
+            } catch (InterruptedException | BrokenBarrierException | TimeoutException e) {
+                throw new IllegalStateException("the other leg did not come", e);
+            }
+        };
+        List<List<Integer>> found = documents(from(DOCUMENTS), new Preceded(kind("even"), meet), new Preceded(kind("odd"), meet));
         assertEquals(List.of(List.of(0, 2, 4), List.of(1, 3, 5)), found);
     }
 
     public void testOnSmallShardsTheyRunInTheAskersThread() throws IOException {
         Thread asker = Thread.currentThread();
-        Query here = new Query() {
-            @Override
-            public Query rewrite(IndexSearcher searcher) {
-                assertSame(asker, Thread.currentThread());
-                return kind("even");
-            }
-
-            @Override
-            public void visit(QueryVisitor visitor) {
-                visitor.visitLeaf(this);
-            }
-
-            @Override
-            public boolean equals(Object other) {
-                return this == other;
-            }
-
-            @Override
-            public int hashCode() {
-                return 0;
-            }
-
-            @Override
-            public String toString(String field) {
-                return "here";
-            }
-        };
+        Query here = new Preceded(kind("even"), () -> assertSame(asker, Thread.currentThread()));
         List<List<Integer>> found = documents(from(DOCUMENTS + 1), here, here, here);
         assertEquals(3, found.size());
         assertEquals(List.of(0, 2, 4), found.get(2));
