@@ -1,8 +1,8 @@
 """Trainings that do not wait for each other: one process a core, one torch thread each.
 
 A fusion's step is hundreds of small kernels, which two threads of one process compute hardly faster than
-one, while two processes do not wait for each other. With one thread everywhere the numbers do not depend on how many
-processes there are.
+one, while two processes do not wait for each other. With one thread everywhere the numbers do not depend on
+how many processes there are.
 """
 
 from __future__ import annotations
