@@ -34,6 +34,8 @@ from mmsearch.stack.furniture import write_catalogue
 from mmsearch.stack.state import Ports
 
 MEASURED = ("resident MB", "threads", "open files")
+BESIDE = "own MB"
+"""measured too, and not judged"""
 EVERY = 5.0
 """seconds between two samples"""
 WARM_UP = 0.2
@@ -53,16 +55,18 @@ def family(pid: int) -> list[Path]:
     return [Path(f"/proc/{pid}"), *(below for child in children for below in family(int(child)))]
 
 
-def seen(process: Path) -> tuple[float, int, int]:
-    """A process's resident memory in MB, its threads and its open files."""
+def seen(process: Path) -> tuple[float, int, int, float]:
+    """A process's resident memory in MB, its threads, its open files, and its memory without mapped files."""
     status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
     files = sum(1 for _ in (process / "fd").iterdir())
-    return int(status["VmRSS"].split()[0]) / 1024, int(status["Threads"]), files
+    resident, own = (int(status[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon"))
+    return resident, int(status["Threads"]), files, own
 
 
 @dataclass
 class Watched:
-    """What one server's process and those below it were seen with: a row of MEASURED each EVERY seconds."""
+    """What one server's process and those below it were seen with: a row each EVERY seconds, of MEASURED
+    and BESIDE."""
 
     pid: int
     samples: list[tuple[float, ...]] = field(default_factory=list)
@@ -74,7 +78,7 @@ class Watched:
     def rise(self, measured: str) -> float:
         """How much it rises over the judged part, relative to its median there."""
         judged = self.samples[int(WARM_UP * len(self.samples)) :]
-        values = [row[MEASURED.index(measured)] for row in judged]
+        values = [row[(*MEASURED, BESIDE).index(measured)] for row in judged]
         slopes = [(b - a) / (j - i) for (i, a), (j, b) in itertools.combinations(enumerate(values), 2)]
         return statistics.median(slopes) * (len(values) - 1) / statistics.median(values)
 
@@ -178,7 +182,7 @@ def soak(servers: Both, catalogue: Path, minutes: float, rate: float, name: str)
     figures = {
         f"{server}, {what}": [row[i] for row in one.samples]
         for server, one in watched.items()
-        for i, what in enumerate(MEASURED)
+        for i, what in enumerate((*MEASURED, BESIDE))
     }
     table = Table(name, "as named", figures)
     failed = sum(count for outcome, count in shoppers.outcomes.items() if outcome != "answered")
@@ -189,6 +193,7 @@ def soak(servers: Both, catalogue: Path, minutes: float, rate: float, name: str)
         for what in MEASURED:
             bound = {"<=": RISE if minutes >= JUDGED else None}
             table.figure(f"rise of {server}'s {what}", one.rise(what), bound)
+        table.figure(f"rise of {server}'s {BESIDE}", one.rise(BESIDE), {})
     searches, ingests = shoppers.outcomes.total(), passes.total()
     table.note(f"{minutes:g} minutes, {searches} searches at {rate:g} a second, {ingests} ingests.")
     for outcome in [*shoppers.outcomes, *passes]:

@@ -1,4 +1,4 @@
-"""Pictures are read, hashed and decoded in processes of their own, since decoding holds Python's lock."""
+"""Pictures are read and hashed in threads, and decoded in processes, since decoding holds Python's lock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from .errors import IngestError, PictureError
-from .prepare import Result, Task, prepare
+from .prepare import Result, Task, at_once, prepare
 
 PROGRAM = "from mmsearch.ingest.prepare import main; main()"
 
@@ -28,23 +28,20 @@ class Ticket:
 class Decoders:
     """A list of tasks goes in, a ticket comes out, and the ticket gives one result a task.
 
-    A process that dies costs the picture that killed it, and nothing else. The processes are started with
-    the first pictures: a catalogue of texts does without. With no processes the pictures are decoded where
-    the ticket is read. Tickets are for one thread to ask for.
+    A process that dies costs the picture that killed it, and nothing else. A process is started when there
+    is something to decode and all are busy: a catalogue of texts, or of small plain pictures, does without.
+    With no processes the pictures are decoded where the ticket is read. Tickets are for one thread to ask
+    for.
     """
 
     def __init__(self, root: Path, processes: int) -> None:
         self._root = root
         self._idle: queue.SimpleQueue[Process] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(processes, thread_name_prefix="decode") if processes else None
-        self._to_start = processes
 
     def submit(self, tasks: Sequence[Task]) -> Ticket:
         if not tasks or self._pool is None:
             return Ticket(tasks, None)
-        for _ in range(self._to_start):
-            self._idle.put(Process(self._root))
-        self._to_start = 0
         return Ticket(tasks, self._pool.submit(self._run, tasks))
 
     def result(self, ticket: Ticket) -> list[Result]:
@@ -61,8 +58,18 @@ class Decoders:
             self._idle.get().end()
 
     def _run(self, tasks: Sequence[Task]) -> list[Result]:
-        """In a thread of the pool: one process for these tasks, and new ones where it dies."""
-        process = self._idle.get()
+        """In a thread of the pool: what can be told at once, and the others by a process."""
+        told = [at_once(task, self._root) for task in tasks]
+        left = [task for task, result in zip(tasks, told, strict=True) if result is None]
+        decoded = iter(self._decode(left) if left else ())
+        return [result or next(decoded) for result in told]
+
+    def _decode(self, tasks: Sequence[Task]) -> list[Result]:
+        """One process for these tasks, and new ones where it dies; there are as many as threads at most."""
+        try:
+            process = self._idle.get_nowait()
+        except queue.Empty:
+            process = Process(self._root)
         try:
             try:
                 return process.ask(tasks)

@@ -10,7 +10,8 @@ import numpy as np
 
 from .channel import Channel
 from .encode import FIELD_OUTPUTS, Encoder, FaultError, Row, Served, Vectors
-from .errors import RefusedError
+from .errors import PictureError, RefusedError
+from .images import checked
 from .index import NESTED
 from .inflight import InFlight
 from .item import Item
@@ -39,6 +40,7 @@ class Encoding:
         progress: Progress,
         in_flight: InFlight,
         batch: int = 32,
+        text_only: bool = False,
     ) -> None:
         self._encoder = encoder
         self._served = served
@@ -51,6 +53,7 @@ class Encoding:
         self._progress = progress
         self._in_flight = in_flight
         self._batch = min(batch, served.max_batch)
+        self._text_only = text_only
 
     def work(self, source: Channel[Item], output: Channel[Item]) -> None:
         while True:
@@ -74,6 +77,11 @@ class Encoding:
         self._progress.recall(others)
         # What was refused elsewhere is refused here by itself.
         self._encode_all([item for item in others if not item.vectors])
+        bare = [item for item in items if item.failed and item.trouble]
+        for item in bare:
+            item.leave_pictures()
+        if bare:
+            self._give_vectors(bare)
         for item in items:
             item.pictures = ()
 
@@ -107,9 +115,7 @@ class Encoding:
                 self._encode(items[:middle])
                 self._encode(items[middle:])
             else:
-                items[0].failed = True
-                rejection = error if isinstance(error, RefusedError) else _fatal(error)
-                self._rejects.add(items[0].line, items[0].product.id, rejection)
+                self._give_up(items[0], error)
             return
         at = 0
         for item in items:
@@ -124,6 +130,18 @@ class Encoding:
             at += count
         self._progress.keep(items)
         self._tally.add(encoded=len(items))
+
+    def _give_up(self, item: Item, error: RefusedError | FaultError) -> None:
+        """Reject an item, or say in its `trouble` that it is to be encoded by its text alone."""
+        item.failed = True
+        if isinstance(error, FaultError):
+            self._rejects.add(item.line, item.product.id, _fatal(error))
+            return
+        broken = _broken(item.pictures)
+        if broken and self._text_only and item.text:
+            item.trouble = broken
+        else:
+            self._rejects.add(item.line, item.product.id, broken or error)
 
     def _ask(self, rows: list[Row], deaths: Iterator[int]) -> list[Vectors]:
         started = time.monotonic()
@@ -159,6 +177,16 @@ class Encoding:
 def _rows(item: Item) -> list[Row]:
     text = item.text.encode()
     return [(text, picture) for picture in item.pictures] or [(text, b"")]
+
+
+def _broken(pictures: Sequence[bytes]) -> PictureError | None:
+    """What is wrong with the first of them that does not decode: not all are decoded before they are sent."""
+    try:
+        for picture in pictures:
+            checked(picture)
+    except PictureError as error:
+        return error
+    return None
 
 
 def _mean(vectors: Vectors) -> Vectors:

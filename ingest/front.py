@@ -146,8 +146,8 @@ class Front:
         if isinstance(result, Prepared):
             item.image_hash, item.pictures = result.digest, result.pictures
         elif self._job.text_only and item.text:
-            # Remembered with the product, so that a later run tries the picture again.
-            item.image_error = result.reason
+            item.trouble = result
+            item.leave_pictures()
         else:
             self._rejects.add(item.line, item.product.id, result)
             return False

@@ -1,8 +1,8 @@
 """A picture's reference becomes checked bytes that the encoder can take.
 
 References are a path below the image root, or a `data:` URI. What comes out is either the file as it is
-(small, plain) or the same picture made upright, flat and small, so that nothing the encoder would choke on
-ever reaches a batch.
+(small, plain) or the same picture made upright, flat and small, so that hardly anything that the encoder
+would choke on reaches a batch.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import io
 import os
 import re
 import stat
-import struct
 import urllib.parse
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from .errors import PictureError
 from .probe import Header, probe
+from .whole import BROKEN, NO_PICTURE, ORIENTATION, whole_and_plain
 
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 50_000_000
@@ -54,14 +54,14 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def read(reference: str, root: Path) -> bytes:
-    """The bytes behind a reference, at most MAX_BYTES of them.
+def read(reference: str, root: Path, most: int = MAX_BYTES) -> bytes:
+    """The bytes behind a reference, at most `most` of them.
 
     Raises PictureError with one of the reasons not_found, outside_root, unreadable, url, bad_reference,
     too_large.
     """
     if reference[:5].lower() == "data:":
-        return _from_data_uri(reference)
+        return _from_data_uri(reference, most)
     scheme = _SCHEME.match(reference)
     if scheme:
         raise PictureError(
@@ -69,15 +69,15 @@ def read(reference: str, root: Path) -> bytes:
             f"expected a path below the image root or a data: URI, got a {scheme[0]} reference; "
             "pass --fetch-images for http and https",
         )
-    return _from_file(reference, root)
+    return _from_file(reference, root, most)
 
 
-def _from_data_uri(reference: str) -> bytes:
+def _from_data_uri(reference: str, most: int) -> bytes:
     head = _DATA_URI.match(reference)
     if head is None:
         raise PictureError("bad_reference", "expected data:image/…;base64,…, got a data: URI without a comma")
     body = reference[head.end() :]
-    if len(body) > MAX_BYTES * 3:
+    if len(body) > most * 3:
         raise _too_large(len(body))
     try:
         if head["parameters"].lower().endswith(";base64"):
@@ -86,12 +86,12 @@ def _from_data_uri(reference: str) -> bytes:
             data = urllib.parse.unquote_to_bytes(body)
     except (binascii.Error, ValueError) as error:
         raise PictureError("bad_reference", f"expected base64 in a data: URI, got: {error}") from None
-    if len(data) > MAX_BYTES:
+    if len(data) > most:
         raise _too_large(len(data))
     return data
 
 
-def _from_file(reference: str, root: Path) -> bytes:
+def _from_file(reference: str, root: Path, most: int) -> bytes:
     try:
         base = os.path.realpath(root)
         path = os.path.realpath(os.path.join(base, reference))  # noqa: PTH118 - a reference is no Path yet
@@ -106,9 +106,9 @@ def _from_file(reference: str, root: Path) -> bytes:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise PictureError("unreadable", f"expected a file, got {_short(reference)}, which is none")
-            if status.st_size > MAX_BYTES:
+            if status.st_size > most:
                 raise _too_large(status.st_size)
-            data = file.read(MAX_BYTES + 1) or b""
+            data = file.read(most + 1) or b""
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             raise PictureError(
@@ -121,9 +121,20 @@ def _from_file(reference: str, root: Path) -> bytes:
         raise PictureError(
             "bad_reference", f"expected a file name, got {_short(reference)}: {error}"
         ) from None
-    if len(data) > MAX_BYTES:
+    if len(data) > most:
         raise _too_large(len(data))
     return data
+
+
+def goes_as_it_is(data: bytes) -> bool:
+    """Whether a picture is small, plain and whole by what its file says of itself, so that the encoder may
+    have it undecoded; where a file says so wrongly, the encoder refuses it.
+
+    Raises PictureError with one of the reasons not_a_picture, too_many_pixels, too_many_scans, truncated.
+    """
+    header = probe(data)
+    _within_limits(header)
+    return _is_small(data, header) and whole_and_plain(data, header)
 
 
 def checked(data: bytes) -> bytes:
@@ -132,32 +143,16 @@ def checked(data: bytes) -> bytes:
     Small plain pictures are returned as they are. The others are made upright by their EXIF orientation,
     put on white, converted to RGB, cut to the first frame, shrunk to a short side of 448 pixels, and
     written as JPEG. Raises PictureError with one of the reasons not_a_picture, too_many_pixels,
-    truncated.
+    too_many_scans, truncated.
     """
     header = probe(data)
     _within_limits(header)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _decoded(data, header)
-    except PictureError:
-        raise
-    except (UnidentifiedImageError, Image.DecompressionBombError, MemoryError) as error:
-        raise PictureError(
-            "not_a_picture", f"expected a {header.format} picture, got: {_first(error)}"
-        ) from None
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        TypeError,
-        EOFError,
-        IndexError,
-        KeyError,
-        struct.error,
-    ) as error:
-        # Pillow's decoders raise all of these on broken files.
-        raise PictureError("truncated", f"expected a whole {header.format}, got: {_first(error)}") from None
+    return _decoded(data, header)
+
+
+def _is_small(data: bytes, header: Header) -> bool:
+    """Whether the encoder may get it as it is, where it is plain."""
+    return len(data) <= AS_IT_IS_BYTES and header.width * header.height <= AS_IT_IS_PIXELS
 
 
 def _within_limits(header: Header) -> None:
@@ -181,6 +176,21 @@ def _within_limits(header: Header) -> None:
 
 
 def _decoded(data: bytes, header: Header) -> bytes:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _made_small(data, header)
+    except PictureError:
+        raise
+    except NO_PICTURE as error:
+        raise PictureError(
+            "not_a_picture", f"expected a {header.format} picture, got: {_first(error)}"
+        ) from None
+    except BROKEN as error:
+        raise PictureError("truncated", f"expected a whole {header.format}, got: {_first(error)}") from None
+
+
+def _made_small(data: bytes, header: Header) -> bytes:
     with Image.open(io.BytesIO(data), formats=(header.format,)) as image:
         if header.format == "JPEG":
             # libjpeg reads every byte either way, but makes only the pixels we keep.
@@ -188,7 +198,7 @@ def _decoded(data: bytes, header: Header) -> bytes:
         image.load()
         turn = _orientation(image)
         plain = turn is None and not getattr(image, "is_animated", False) and image.mode in _PLAIN
-        if plain and len(data) <= AS_IT_IS_BYTES and header.width * header.height <= AS_IT_IS_PIXELS:
+        if plain and _is_small(data, header):
             return data
         small = _shrunk(_rgb(_thinned(image) if image.mode in ("P", "1") else _shrunk(image)))
         out = io.BytesIO()
@@ -199,8 +209,8 @@ def _decoded(data: bytes, header: Header) -> bytes:
 def _orientation(image: Image.Image) -> Image.Transpose | None:
     """What makes the picture upright, None when it is; a broken EXIF block says nothing."""
     try:
-        return _TURNS.get(image.getexif().get(0x0112, 1))
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, struct.error):
+        return _TURNS.get(image.getexif().get(ORIENTATION, 1))
+    except BROKEN:
         return None
 
 

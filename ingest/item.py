@@ -70,6 +70,13 @@ class Item:
             and known.image_error == self.image_error
         )
 
+    def leave_pictures(self) -> None:
+        """Go on by the text alone, and keep what is wrong, so that a later run tries the picture again."""
+        if self.trouble:
+            self.image_error = self.trouble.reason
+        self.pictures, self.image_hash = (), ""
+        self.failed, self.trouble = False, None
+
     def document(self) -> dict[str, Any]:
         """What the index stores, without the vectors."""
         modalities = [name for name, there in (("text", self.text), ("image", self.image_hash)) if there]

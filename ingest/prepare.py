@@ -1,7 +1,7 @@
-"""What a decoder process does: read, hash and check the pictures of products, each within limits.
+"""Pictures of products are read, hashed and checked: at once where nothing is to be decoded, or in a process.
 
-It is started as a program of its own and speaks pickles over its pipes, so that nothing of the parent's main
-module is imported again, and so that it ends when the parent does, however that ends.
+A decoder process is started as a program of its own and speaks pickles over its pipes, so that nothing of
+the parent's main module is imported again, and so that it ends when the parent does, however that ends.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from types import FrameType
 from PIL import Image
 
 from .errors import PictureError
-from .images import MAX_PIXELS, checked, read, sha256
+from .images import AS_IT_IS_BYTES, MAX_PIXELS, checked, goes_as_it_is, read, sha256
 
 CPU_SECONDS = 1.5
 
@@ -44,6 +44,30 @@ Result = Prepared | PictureError
 
 class _SlowError(Exception):
     pass
+
+
+def at_once(task: Task, root: Path) -> Prepared | None:
+    """The pictures of one product where none has to be decoded: known ones, and small ones that go to the
+    encoder as they are.
+
+    None for all others, broken ones too: a decoder process then says what they are.
+    """
+    try:
+        found = [_small(reference, root) for reference in task.references]
+        digest = joint(sha256(data) for data in found)
+        if digest == task.known:
+            return Prepared(digest, ())
+        return Prepared(digest, tuple(found)) if all(map(goes_as_it_is, found)) else None
+    except (PictureError, OSError):
+        return None
+
+
+def _small(reference: str | Path, root: Path) -> bytes:
+    if isinstance(reference, str):
+        return read(reference, root, AS_IT_IS_BYTES)
+    if reference.stat().st_size > AS_IT_IS_BYTES:
+        raise PictureError("too_large", "expected a picture that may go as it is, got a larger one")
+    return reference.read_bytes()
 
 
 def prepare(task: Task, root: Path, limit: Callable[[], None] | None = None) -> Result:

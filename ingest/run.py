@@ -170,6 +170,7 @@ class Run:
             progress,
             InFlight(FIRST_ENCODING, MOST_ENCODING),
             self._job.batch,
+            self._job.text_only,
         )
         writing = Writing(
             self._client,

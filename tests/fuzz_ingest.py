@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=["mmsearch.ingest"]):
     from mmsearch.ingest.catalogue import Catalogue
     from mmsearch.ingest.encode import Encoder, Served
     from mmsearch.ingest.errors import CatalogueError, EncoderError, PictureError, RecordError
-    from mmsearch.ingest.images import checked
+    from mmsearch.ingest.images import checked, goes_as_it_is
     from mmsearch.ingest.item import Item
     from mmsearch.ingest.probe import probe
     from mmsearch.ingest.records import parse
@@ -54,7 +54,7 @@ def picture(data: bytes) -> None:
     if header.width * header.height > 1_000_000:
         return  # only to be quick: what is large is refused or shrunk elsewhere
     try:
-        if not checked(data):
+        if goes_as_it_is(data) not in (True, False) or not checked(data):
             raise RuntimeError("expected bytes for the encoder, got none")
     except PictureError:
         return

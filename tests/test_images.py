@@ -339,17 +339,17 @@ def test_damaged_pictures_raise_nothing_but_picture_errors() -> None:
 
 
 def test_decoders_answer_in_order_and_outlive_a_worker(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(saved(halves(), "PNG"))
+    (tmp_path / "a.gif").write_bytes(saved(halves(), "GIF"))
     (tmp_path / "b.png").write_bytes(b"no picture")
     decoders = Decoders(tmp_path, 1)
     try:
-        tasks = [Task(("a.png",), ""), Task(("b.png",), ""), Task(("c.png",), "")]
+        tasks = [Task(("a.gif",), ""), Task(("b.png",), ""), Task(("c.png",), "")]
         first = decoders.submit(tasks)
         results = decoders.result(first)
         assert isinstance(results[0], Prepared)
         assert [getattr(result, "reason", "") for result in results] == ["", "not_a_picture", "not_found"]
         known = results[0].digest
-        assert decoders.result(decoders.submit([Task(("a.png",), known)])) == [Prepared(known, ())]
+        assert decoders.result(decoders.submit([Task(("a.gif",), known)])) == [Prepared(known, ())]
         # A worker is killed, as the kernel does when memory is short.
         process = decoders._idle.get()
         process._process.kill()
@@ -362,8 +362,8 @@ def test_decoders_answer_in_order_and_outlive_a_worker(tmp_path: Path) -> None:
 
 
 def test_one_picture_among_several_that_fails_fails_the_product(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(saved(halves(), "PNG"))
-    result = prepare(Task(("a.png", "b.png"), ""), tmp_path)
+    (tmp_path / "a.gif").write_bytes(saved(halves(), "GIF"))
+    result = prepare(Task(("a.gif", "b.png"), ""), tmp_path)
     assert isinstance(result, PictureError)
     assert result.reason == "not_found"
 
@@ -371,7 +371,7 @@ def test_one_picture_among_several_that_fails_fails_the_product(tmp_path: Path) 
 def test_a_picture_that_ends_its_decoder_is_told_and_the_others_are_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "a.png").write_bytes(saved(halves(), "PNG"))
+    (tmp_path / "a.gif").write_bytes(saved(halves(), "GIF"))
     (tmp_path / "deadly.png").write_bytes(b"x")
     deadly = (
         "import os; from mmsearch.ingest import prepare as p; real = p.read;"
@@ -381,7 +381,7 @@ def test_a_picture_that_ends_its_decoder_is_told_and_the_others_are_taken(
     monkeypatch.setattr("mmsearch.ingest.decoders.PROGRAM", deadly)
     decoders = Decoders(tmp_path, 1)
     try:
-        tasks = [Task((name,), "") for name in ("a.png", "deadly.png", "a.png", "deadly.png", "a.png")]
+        tasks = [Task((name,), "") for name in ("a.gif", "deadly.png", "a.gif", "deadly.png", "a.gif")]
         for _ in range(2):
             results = decoders.result(decoders.submit(tasks))
             reasons = [getattr(result, "reason", "taken") for result in results]
@@ -397,6 +397,6 @@ def test_decoders_that_do_not_start_are_no_fault_of_the_pictures(
     decoders = Decoders(tmp_path, 1)
     try:
         with pytest.raises(IngestError, match="expected a decoder process to start, got exit code 3"):
-            decoders.result(decoders.submit([Task(("a.png",), "")]))
+            decoders.result(decoders.submit([Task(("a.gif",), "")]))
     finally:
         decoders.close()

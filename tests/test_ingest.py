@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -215,6 +217,41 @@ def test_an_item_that_the_encoder_refuses_is_rejected_alone(catalogue: Catalogue
     assert (report.indexed, report.rejected) == (39, 1)
     (entry,) = catalogue.rejected()
     assert (entry["id"], entry["stage"], entry["reason"]) == ("11", "encode", "refused")
+
+
+def vouched() -> bytes:
+    """A PNG whose checksums are right and whose pixels do not unpack."""
+    data = picture()
+    at, end = data.index(b"IDAT"), data.index(b"IEND") - 8
+    body = b"IDAT" + bytes(end - at - 4)
+    return data[:at] + body + struct.pack(">I", zlib.crc32(body)) + data[end + 4 :]
+
+
+def test_a_picture_that_only_the_encoder_finds_broken_is_rejected_alone(catalogue: Catalogue) -> None:
+    """By its checksums it is whole, so it is sent; in a run that takes texts alone, its product comes in."""
+    bad = vouched()
+
+    def fault(rows: Any) -> None:
+        if any(data == bad for _, data in rows):
+            raise RefuseError(grpc.StatusCode.INVALID_ARGUMENT, "no such picture")
+
+    catalogue.triton.fault = fault
+    for number in range(12):
+        (catalogue.folder / f"{number}.png").write_bytes(picture(size=(20, 10 + number)))
+    for number in (3, 7):
+        (catalogue.folder / f"{number}.png").write_bytes(bad)
+    catalogue.write(*({"id": str(n), "title": f"t {n % 4}", "image": f"{n}.png"} for n in range(12)))
+    report = catalogue.ingest()
+    assert (report.indexed, report.rejected) == (10, 2)
+    assert {(entry["id"], entry["stage"], entry["reason"]) for entry in catalogue.rejected()} == {
+        ("3", "image", "truncated"),
+        ("7", "image", "truncated"),
+    }
+    report = catalogue.ingest(text_only=True)
+    assert (report.indexed, report.rejected) == (12, 0)
+    about = catalogue.node.sources()["7"]["ingest"]
+    assert (about["modalities"], about["image_error"]) == (["text"], "truncated")
+    assert catalogue.node.sources()["8"]["ingest"]["modalities"] == ["text", "image"]
 
 
 def test_an_item_that_breaks_the_server_is_found_and_rejected_alone(catalogue: Catalogue) -> None:

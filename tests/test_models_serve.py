@@ -16,10 +16,11 @@ import tritonclient.grpc as grpcclient
 from PIL import Image
 from tritonclient.utils import InferenceServerException
 
+from mmsearch.ingest.encode import Encoder
 from mmsearch.model_repository.serving.tokens import Tokens
 from mmsearch.stack.downloads import cache_folder
 from mmsearch.stack.furniture import write_catalogue
-from mmsearch.train.architecture import load
+from mmsearch.train.architecture import SLOTS, load
 from mmsearch.train.build import ModelSet, build
 from mmsearch.train.repository import MODELS
 
@@ -151,6 +152,32 @@ def test_each_row_has_the_modalities_that_it_came_with(client: grpcclient.Infere
     query = encode(client, "query_encoder", ["lamp", ""], [b"", picture])
     assert np.any(query["IMAGE_EMBEDDING"][0])  # a text looks into the picture space too
     np.testing.assert_allclose(query["IMAGE_EMBEDDING"][1], answer["IMAGE_EMBEDDING"][1], atol=1e-4)
+
+
+def test_small_towers_run_inside_the_entry_models_and_answer_the_same(
+    client: grpcclient.InferenceServerClient, triton: TritonUnderTest
+) -> None:
+    """A query makes no other model work; a product does where its towers are to remember it."""
+
+    def worked() -> dict[str, int]:
+        return {
+            model: client.get_inference_statistics(model).model_stats[0].inference_count for model in SLOTS
+        }
+
+    picture = png(np.full((50, 40, 3), 90, np.uint8))
+    before = worked()
+    query = encode(client, "query_encoder", ["lamp", ""], [b"", picture])
+    item = encode(client, "item_encoder", ["lamp"], [picture])
+    assert worked() == before
+    asked = Encoder(triton.grpc, remember=True)
+    try:
+        (by_call,) = asked.encode([(b"lamp", picture)], asked.describe(), ["EMBEDDING"])
+    finally:
+        asked.close()
+    after = worked()
+    assert {model for model in SLOTS if after[model] > before[model]} == {"bibert_item", "clip_image"}
+    assert cosines(by_call, item["EMBEDDING"]).min() >= 0.9999
+    assert cosines(query["IMAGE_EMBEDDING"][1:], item["IMAGE_EMBEDDING"]).min() >= 0.9999
 
 
 @pytest.mark.parametrize(

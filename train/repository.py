@@ -14,7 +14,7 @@ from typing import Any
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from .architecture import SLOTS, TEXT_SLOTS, Tower, fusion_inputs
+from .architecture import SLOTS, TEXT_SLOTS, fusion_inputs
 from .build import ModelSet
 from .errors import ServedTreeError
 from .sources import file_hash
@@ -23,11 +23,22 @@ SOURCE = Path(__file__).parents[1] / "model_repository"
 ENTRIES = {"query": "query_encoder", "item": "item_encoder"}
 MODELS = (*ENTRIES.values(), *SLOTS, "fusion_query", "fusion_item")
 SHARED = {
-    "entry": ("entry.py", "inside.py", "pictures.py", "rows.py", "tokens.py"),
+    "entry": (
+        "entry.py",
+        "inside.py",
+        "pictures.py",
+        "rows.py",
+        "sessions.py",
+        "slices.py",
+        "tokens.py",
+        "towers.py",
+    ),
     "tower": ("tower.py", "remembered.py", "sessions.py", "slices.py"),
 }
 MAX_TEXT_BYTES = 65_536
 MAX_IMAGE_BYTES = 20_000_000
+# Each of an entry's processes holds its towers that are no larger than this; what is larger is shared.
+MOST_INSIDE = 64 << 20
 STAMP = "served.json"
 FUSION = "fusion.onnx"
 # The fusion's input that each text slot of a side feeds.
@@ -139,8 +150,7 @@ def add(built: ModelSet, tree: Path, version: int) -> list[str]:
     for model in (*SLOTS, "fusion_query", "fusion_item"):
         if model in SLOTS and model not in built.architecture.slots:
             continue
-        slot = built.architecture.slots.get(model)
-        file = built.towers[slot].onnx(built.precision) if slot else built.folder / f"{model}.onnx"
+        file = _tower_file(built, model) if model in SLOTS else built.folder / f"{model}.onnx"
         pins[model] = _served_as(file, tree / model) or version
         if pins[model] == version:
             _write_code(model, tree, version)
@@ -152,6 +162,9 @@ def add(built: ModelSet, tree: Path, version: int) -> list[str]:
         for tower in description["text_towers"]:
             name = tower["tokenizer"].removesuffix(".tokenizer.json")
             _link(built.towers[name].tokenizer, target / tower["tokenizer"])
+        for tower in (*description["text_towers"], *filter(None, [description["picture_tower"]])):
+            if tower["inside"]:
+                _link(_tower_file(built, tower["model"]), target / tower["inside"]["file"])
         # The entry runs the fusion itself; the fusion's own model is for who has features already.
         _link(built.folder / f"fusion_{side}.onnx", target / FUSION)
         text = json.dumps(description, indent=2) + "\n"
@@ -281,6 +294,7 @@ def serving(built: ModelSet, side: str, pins: Mapping[str, int]) -> dict[str, An
                 "tokenizer": f"{tower.name}.tokenizer.json",
                 "max_tokens": tower.numbers["max_tokens"],
                 "pad_to": tower.numbers.get("pad_to"),
+                "inside": _inside(built, slot),
                 "feeds": [],
             }
         texts[tower.name]["feeds"].append(slots[slot])
@@ -291,7 +305,7 @@ def serving(built: ModelSet, side: str, pins: Mapping[str, int]) -> dict[str, An
         "max_text_bytes": MAX_TEXT_BYTES,
         "max_image_bytes": MAX_IMAGE_BYTES,
         "text_towers": list(texts.values()),
-        "picture_tower": _picture_tower(architecture.tower("clip_image"), pins),
+        "picture_tower": _picture_tower(built, pins),
         "fusion": {
             "model": f"fusion_{side}",
             "version": pins[f"fusion_{side}"],
@@ -300,16 +314,31 @@ def serving(built: ModelSet, side: str, pins: Mapping[str, int]) -> dict[str, An
     }
 
 
-def _picture_tower(tower: Tower | None, pins: Mapping[str, int]) -> dict[str, Any] | None:
+def _picture_tower(built: ModelSet, pins: Mapping[str, int]) -> dict[str, Any] | None:
+    tower = built.architecture.tower("clip_image")
     if tower is None:
         return None
     return {
         "model": "clip_image",
         "version": pins["clip_image"],
+        "inside": _inside(built, "clip_image"),
         "size": tower.numbers["size"],
         "fit": tower.numbers["fit"],
         "feeds": ["IMAGE"],
     }
+
+
+def _inside(built: ModelSet, slot: str) -> dict[str, Any] | None:
+    """How an entry model runs a tower in its own process: its file and its slices; None for a large one."""
+    if _tower_file(built, slot).stat().st_size > MOST_INSIDE:
+        return None
+    config = parse_config(SOURCE / slot / "config.pbtxt")
+    slices = ("slice_rows_least", "slice_rows_most")
+    return {"file": f"{slot}.onnx"} | {name: int(config.parameters[name].string_value) for name in slices}
+
+
+def _tower_file(built: ModelSet, slot: str) -> Path:
+    return built.towers[built.architecture.slots[slot]].onnx(built.precision)
 
 
 def _link(source: Path, target: Path) -> None:

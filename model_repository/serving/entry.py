@@ -1,6 +1,6 @@
 """An entry model: strings and pictures in, vectors out.
 
-A dynamic batch is read as one list of rows; each tower is called once for all of it, with the rows that
+A dynamic batch is read as one list of rows; each tower runs once for all of it, with the rows that
 have its modality, and the fusion once at the end, in this process. What the towers are is read from
 `serving.json`.
 """
@@ -21,14 +21,10 @@ from .inside import Inside
 from .pictures import Frame, PictureError, decode
 from .rows import Limits, RefusedError, Rows, read_rows
 from .tokens import Tokens
+from .towers import TowerError, Towers
 
 Floats = NDArray[np.float32]
 VECTORS = ("EMBEDDING", "TEXT_EMBEDDING", "IMAGE_EMBEDDING")
-FEATURES = "FEATURES"
-
-
-class TowerError(RuntimeError):
-    """A tower behind this model or its fusion answered with an error."""
 
 
 class Entry:
@@ -45,6 +41,12 @@ class Entry:
         ]
         self._fusion = Inside(folder / "fusion.onnx")
         picture = self._serving["picture_tower"]
+        parameters = json.loads(args["model_config"])["parameters"]
+        self._towers = Towers(
+            folder,
+            [*self._serving["text_towers"], *filter(None, [picture])],
+            inside=parameters.get("towers_inside", {}).get("string_value") == "yes",
+        )
         self._frame = Frame(picture["size"], picture["fit"]) if picture else None
         # Pillow and the calls to the towers leave Python's lock, so threads do help here.
         self._pool = ThreadPoolExecutor(max(2, len(self._text_towers) + min(2, os.cpu_count() or 1)))
@@ -101,7 +103,7 @@ class Entry:
         if pixels:
             tower = self._serving["picture_tower"]
             stacked = np.stack(list(pixels.values()))
-            found = call(tower, {"PIXELS": stacked}, [FEATURES], remember)[FEATURES]
+            found = self._towers.run(tower["model"], {"PIXELS": stacked}, remember)
             spread(features, tower, list(pixels), found, len(rows.owners))
         for tower, present, future in running:
             spread(features, tower, present, future.result(), len(rows.owners))
@@ -142,10 +144,9 @@ class Entry:
             for tower, tokens in self._text_towers
         ]
 
-    @staticmethod
-    def _run_text(tower: dict[str, Any], tokens: Tokens, texts: list[str], remember: bool) -> Floats:
+    def _run_text(self, tower: dict[str, Any], tokens: Tokens, texts: list[str], remember: bool) -> Floats:
         numbers, mask = tokens(texts)
-        return call(tower, {"INPUT_IDS": numbers, "ATTENTION_MASK": mask}, [FEATURES], remember)[FEATURES]
+        return self._towers.run(tower["model"], {"INPUT_IDS": numbers, "ATTENTION_MASK": mask}, remember)
 
     def _decode(self, rows: Rows, refused: dict[int, RefusedError]) -> dict[int, NDArray[np.uint8]]:
         """Pixels by row; a request with a picture that does not decode is refused whole."""
@@ -183,29 +184,6 @@ def tensor(request: Any, name: str) -> NDArray[Any]:
 
 def invalid(why: RefusedError) -> Any:
     return pb_utils.TritonError(str(why), pb_utils.TritonError.INVALID_ARG)
-
-
-def call(
-    model: dict[str, Any], feeds: dict[str, NDArray[Any]], outputs: list[str], remember: bool = False
-) -> dict[str, Floats]:
-    """Calls one pinned version of a model behind this one; raises TowerError where it answers an error.
-
-    `remember` lets a tower answer rows that it has read before from memory.
-    """
-    answer = pb_utils.InferenceRequest(
-        model_name=model["model"],
-        model_version=model["version"],
-        requested_output_names=outputs,
-        inputs=[pb_utils.Tensor(name, array) for name, array in feeds.items()],
-        parameters={"remember": True} if remember else {},
-    ).exec()
-    if answer.has_error():
-        raise TowerError(
-            f"expected {model['model']} version {model['version']} to answer, "
-            f"got: {answer.error().message()}; see the server's log, or unload and load the model"
-        )
-    # Copied, because the answer's memory is the server's and is gone with the answer.
-    return {name: np.array(pb_utils.get_output_tensor_by_name(answer, name).as_numpy()) for name in outputs}
 
 
 def spread(
