@@ -23,9 +23,9 @@ NO_PICTURE = (UnidentifiedImageError, Image.DecompressionBombError, MemoryError)
 ORIENTATION = 0x0112  # in EXIF; 1 is upright
 _PNG_HEAD = 8
 _PNG_PALETTE = 3
-# What makes more of a PNG than one upright frame: its animation, its orientation, and packed text, of which
-# little may unpack to much.
-_PNG_MORE = frozenset((b"acTL", b"eXIf", b"zTXt", b"iTXt"))
+# What makes more of a PNG than one upright frame: its animation, its orientation, and packed text (in iTXt by
+# a flag), of which little may unpack to much.
+_PNG_MORE = frozenset((b"acTL", b"eXIf", b"zTXt"))
 _JPEG_END = b"\xff\xd9"
 
 
@@ -52,13 +52,18 @@ def _png(data: bytes) -> bool:
         if end + 4 > len(data) or kind in _PNG_MORE:
             return False
         (checksum,) = struct.unpack_from(">I", data, end)
-        if zlib.crc32(view[at + 4 : end]) != checksum:
+        if zlib.crc32(view[at + 4 : end]) != checksum or (kind == b"iTXt" and _packed(data[at + 8 : end])):
             return False
         if kind == b"IEND":
             return pixels
         pixels = pixels or kind == b"IDAT"
         at = end + 4
     return False
+
+
+def _packed(text: bytes) -> bool:
+    """Whether an iTXt chunk's text is, by the byte after the keyword's end."""
+    return text[text.find(b"\0") + 1 :][:1] != b"\0"
 
 
 def _jpeg(data: bytes) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from mmsearch.ingest.decoders import Decoders, Process
 from mmsearch.ingest.errors import PictureError
@@ -68,6 +69,15 @@ def test_a_whole_plain_picture_is_told(kind: str, mode: str, options: dict[str, 
         saved(halves("1"), "PNG"),
         saved(Image.fromarray(np.full((4, 4), 40_000, np.uint16)), "PNG"),
         png(8, 8, 8, 0, zlib.compress(bytes(72)), chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(900_000)))),
+        png(
+            8,
+            8,
+            8,
+            0,
+            zlib.compress(bytes(72)),
+            chunk(b"iTXt", b"k\0\x01\0\0\0" + zlib.compress(bytes(9_000))),
+        ),
+        png(8, 8, 8, 0, zlib.compress(bytes(72)), chunk(b"iTXt", b"no end")),
         scans(MAX_SCANS + 1, 64),
         saved(halves(), "JPEG")[:-2],
         saved(halves(), "PNG")[:-12],
@@ -83,6 +93,8 @@ def test_a_whole_plain_picture_is_told(kind: str, mode: str, options: dict[str, 
         "one bit",
         "sixteen bits",
         "packed text",
+        "packed international text",
+        "text without end",
         "many scans",
         "JPEG without end",
         "PNG without end",
@@ -92,6 +104,16 @@ def test_a_whole_plain_picture_is_told(kind: str, mode: str, options: dict[str, 
 def test_what_cannot_be_told_does_not_go_as_it_is(data: bytes) -> None:
     assert not told(data)
     assert not goes_as_it_is(data)
+
+
+def test_a_png_with_notes_as_image_editors_write_them_is_plain() -> None:
+    notes = PngInfo()
+    notes.add_text("Software", "an editor")
+    notes.add_itxt("XML:com.adobe.xmp", "<x:xmpmeta/>")
+    data = saved(noise(), "PNG", pnginfo=notes, icc_profile=b"a profile", dpi=(72, 72))
+    assert {b"tEXt", b"iTXt", b"iCCP", b"pHYs"} <= {data[at : at + 4] for at in range(len(data))}
+    assert goes_as_it_is(data)
+    assert checked(data) is data
 
 
 @pytest.mark.parametrize("size", [(3_000, 500), (500, 3_000)])
