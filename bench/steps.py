@@ -82,7 +82,8 @@ BESIDE = (
     Beside(
         "bench/checkouts.py",
         ("checkouts-latency", "checkouts-throughput"),
-        "The encoders before and after: 482dcff had one core a tower, 728363d besides a hop to the fusion.",
+        "The encoders before and after, all towers called yet: 482dcff had one core a tower, 728363d besides "
+        "a hop to the fusion.",
     ),
     Beside("make soak", ("soak",), "Half an hour of searches and ingests."),
 )
