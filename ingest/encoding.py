@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Iterator, Sequence
 
@@ -23,6 +24,8 @@ from .waiting import AwayError, Patience
 
 LINGER = 2.0  # seconds a batch waits to be filled; while much is new it never has to
 DEATHS = 3  # times that the same batch may end the encoder before it is split
+# Decoding silences warnings, which is for the whole process: one thread at a time.
+_decoding = threading.Lock()
 PROBE: Row = (b"mmsearch", b"")
 
 
@@ -182,8 +185,9 @@ def _rows(item: Item) -> list[Row]:
 def _broken(pictures: Sequence[bytes]) -> PictureError | None:
     """What is wrong with the first of them that does not decode: not all are decoded before they are sent."""
     try:
-        for picture in pictures:
-            checked(picture)
+        with _decoding:
+            for picture in pictures:
+                checked(picture)
     except PictureError as error:
         return error
     return None

@@ -15,17 +15,18 @@ import io
 import os
 import re
 import stat
+import struct
 import urllib.parse
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from .errors import PictureError
 from .probe import Header, probe
-from .whole import BROKEN, NO_PICTURE, ORIENTATION, whole_and_plain
+from .whole import whole_and_plain
 
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 50_000_000
@@ -47,6 +48,9 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Pillow's decoders raise all of these on broken files.
+_BROKEN = (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, struct.error)
+_NO_PICTURE = (UnidentifiedImageError, Image.DecompressionBombError, MemoryError)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:", re.ASCII)
 
 
@@ -182,11 +186,11 @@ def _decoded(data: bytes, header: Header) -> bytes:
             return _made_small(data, header)
     except PictureError:
         raise
-    except NO_PICTURE as error:
+    except _NO_PICTURE as error:
         raise PictureError(
             "not_a_picture", f"expected a {header.format} picture, got: {_first(error)}"
         ) from None
-    except BROKEN as error:
+    except _BROKEN as error:
         raise PictureError("truncated", f"expected a whole {header.format}, got: {_first(error)}") from None
 
 
@@ -209,8 +213,8 @@ def _made_small(data: bytes, header: Header) -> bytes:
 def _orientation(image: Image.Image) -> Image.Transpose | None:
     """What makes the picture upright, None when it is; a broken EXIF block says nothing."""
     try:
-        return _TURNS.get(image.getexif().get(ORIENTATION, 1))
-    except BROKEN:
+        return _TURNS.get(image.getexif().get(0x0112, 1))
+    except _BROKEN:
         return None
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from .errors import PictureError
 
 MAX_SEGMENTS = 10_000  # parts of a header; pictures have some dozens
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
-_JPEG_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
+JPEG_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +130,9 @@ def _jpeg(data: bytes) -> Header:
         marker = data[at + 1]
         if marker == 0xFF:
             at += 1
-        elif marker in _JPEG_ALONE:
+        elif marker in JPEG_ALONE:
             at += 2
-        elif marker in _JPEG_FRAMES:
+        elif marker in JPEG_FRAMES:
             return _jpeg_frame(data, at, marker)
         elif marker in (0xD8, 0xD9, 0xDA):
             raise PictureError("not_a_picture", "expected a JPEG frame before its data, got none")

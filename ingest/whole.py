@@ -7,26 +7,21 @@ is decoded by `images.checked`; what the encoder refuses all the same is told ap
 
 from __future__ import annotations
 
-import io
 import struct
-import warnings
 import zlib
 
-from PIL import Image, UnidentifiedImageError
-
-from .probe import Header
+from .probe import JPEG_ALONE, JPEG_FRAMES, Header
 
 MAX_SCANS = 20  # passes of a progressive JPEG: each costs the encoder what decoding a baseline one does
-# Pillow's decoders raise all of these on broken files.
-BROKEN = (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, struct.error)
-NO_PICTURE = (UnidentifiedImageError, Image.DecompressionBombError, MemoryError)
-ORIENTATION = 0x0112  # in EXIF; 1 is upright
 _PNG_HEAD = 8
 _PNG_PALETTE = 3
 # What makes more of a PNG than one upright frame: its animation, its orientation, and packed text (in iTXt by
 # a flag), of which little may unpack to much.
 _PNG_MORE = frozenset((b"acTL", b"eXIf", b"zTXt"))
 _JPEG_END = b"\xff\xd9"
+_ORIENTATION = 0x0112  # in EXIF, a number of 16 bits; 1 is upright
+_SHORT = 3
+_TURNED = b"tiff:Orientation"  # in XMP
 
 
 def whole_and_plain(data: bytes, header: Header) -> bool:
@@ -52,7 +47,7 @@ def _png(data: bytes) -> bool:
         if end + 4 > len(data) or kind in _PNG_MORE:
             return False
         (checksum,) = struct.unpack_from(">I", data, end)
-        if zlib.crc32(view[at + 4 : end]) != checksum or (kind == b"iTXt" and _packed(data[at + 8 : end])):
+        if zlib.crc32(view[at + 4 : end]) != checksum or (kind == b"iTXt" and _more(data[at + 8 : end])):
             return False
         if kind == b"IEND":
             return pixels
@@ -61,19 +56,48 @@ def _png(data: bytes) -> bool:
     return False
 
 
-def _packed(text: bytes) -> bool:
-    """Whether an iTXt chunk's text is, by the byte after the keyword's end."""
-    return text[text.find(b"\0") + 1 :][:1] != b"\0"
+def _more(text: bytes) -> bool:
+    """Whether an iTXt chunk's text is packed, by the byte after the keyword's end, or turns the picture."""
+    return text[text.find(b"\0") + 1 :][:1] != b"\0" or _TURNED in text
 
 
 def _jpeg(data: bytes) -> bool:
-    if not data.endswith(_JPEG_END):
+    """Walks the parts before the pixels."""
+    at, plain = 2, False
+    while data.endswith(_JPEG_END) and at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+        elif marker in JPEG_ALONE:
+            at += 2
+        elif marker == 0xDA:
+            return plain
+        else:
+            (length,) = struct.unpack_from(">H", data, at + 2)
+            body = data[at + 4 : at + 2 + length]
+            if marker in JPEG_FRAMES:
+                plain = len(body) > 5 and body[0] == 8 and body[5] in (1, 3)
+            elif (marker == 0xE1 and not _upright(body)) or (marker == 0xE2 and body.startswith(b"MPF\0")):
+                return False
+            at += 2 + max(length, 2)
+    return False
+
+
+def _upright(body: bytes) -> bool:
+    """Whether an application's segment, EXIF or XMP, leaves the picture as it is."""
+    if not body.startswith(b"Exif\0\0"):
+        return _TURNED not in body
+    tiff = body[6:]
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
         return False
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-                plain = image.mode in ("L", "RGB") and not getattr(image, "is_animated", False)
-                return plain and image.getexif().get(ORIENTATION, 1) == 1
-    except (*NO_PICTURE, *BROKEN):
+        (first,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (count,) = struct.unpack_from(f"{order}H", tiff, first)
+        for at in range(first + 2, first + 2 + 12 * count, 12):
+            tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, at)
+            if tag == _ORIENTATION:
+                return bool(kind == _SHORT and value == 1)
+    except struct.error:
         return False
+    return True

@@ -22,6 +22,8 @@ from mmsearch.ingest.whole import MAX_SCANS, whole_and_plain
 
 from .test_images import chunk, halves, png, saved, scans
 
+XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+
 
 def told(data: bytes) -> bool:
     return whole_and_plain(data, probe(data))
@@ -49,6 +51,8 @@ def exif(turn: int) -> Image.Exif:
         ("JPEG", "L", {}),
         ("JPEG", "RGB", {"progressive": True}),
         ("JPEG", "RGB", {"exif": exif(1)}),
+        ("JPEG", "RGB", {"exif": b"Exif\0\0MM\0*" + bytes((0, 0, 0, 8, 0, 0, 0, 0, 0, 0))}),
+        ("JPEG", "RGB", {"xmp": b"<x:xmpmeta/>", "icc_profile": b"a profile", "dpi": (72, 72)}),
     ],
 )
 def test_a_whole_plain_picture_is_told(kind: str, mode: str, options: dict[str, Any]) -> None:
@@ -65,6 +69,11 @@ def test_a_whole_plain_picture_is_told(kind: str, mode: str, options: dict[str, 
         saved(halves("CMYK"), "JPEG"),
         saved(halves(), "JPEG", exif=exif(6)),
         saved(halves(), "PNG", exif=exif(6)),
+        saved(halves(), "JPEG", xmp=XMP),
+        png(8, 8, 8, 0, zlib.compress(bytes(72)), chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP)),
+        saved(halves(), "JPEG", exif=b"Exif\0\0II*\0" + bytes((8, 0, 0, 0, 9, 0))),
+        saved(halves(), "JPEG", exif=b"Exif\0\0nonsense"),
+        saved(halves(), "MPO", save_all=True, append_images=[Image.new("RGB", (64, 32))]),
         saved(halves(), "PNG", save_all=True, append_images=[Image.new("RGB", (64, 32))]),
         saved(halves("1"), "PNG"),
         saved(Image.fromarray(np.full((4, 4), 40_000, np.uint16)), "PNG"),
@@ -89,6 +98,11 @@ def test_a_whole_plain_picture_is_told(kind: str, mode: str, options: dict[str, 
         "CMYK",
         "JPEG turned",
         "PNG turned",
+        "JPEG turned by XMP",
+        "PNG turned by XMP",
+        "EXIF cut",
+        "EXIF of no order",
+        "two pictures",
         "PNG animated",
         "one bit",
         "sixteen bits",
