@@ -196,6 +196,7 @@ def soak(servers: Both, catalogue: Path, minutes: float, rate: float, name: str)
         table.figure(f"rise of {server}'s {BESIDE}", one.rise(BESIDE), {})
     searches, ingests = shoppers.outcomes.total(), passes.total()
     table.note(f"{minutes:g} minutes, {searches} searches at {rate:g} a second, {ingests} ingests.")
+    table.note("Triton's towers remember what they have read, up to 128 MiB each, and fill that memory here.")
     for outcome in [*shoppers.outcomes, *passes]:
         if outcome not in {"answered", "ended well"}:
             table.note(outcome)
