@@ -80,9 +80,11 @@ class Encoding:
         self._progress.recall(others)
         # What was refused elsewhere is refused here by itself.
         self._encode_all([item for item in others if not item.vectors])
-        bare = [item for item in items if item.failed and item.trouble]
-        for item in bare:
-            item.leave_pictures()
+        bare = []
+        for item in items:
+            if item.failed and item.trouble:
+                item.leave_pictures(item.trouble)
+                bare.append(item)
         if bare:
             self._give_vectors(bare)
         for item in items:

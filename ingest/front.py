@@ -146,8 +146,7 @@ class Front:
         if isinstance(result, Prepared):
             item.image_hash, item.pictures = result.digest, result.pictures
         elif self._job.text_only and item.text:
-            item.trouble = result
-            item.leave_pictures()
+            item.leave_pictures(result)
         else:
             self._rejects.add(item.line, item.product.id, result)
             return False

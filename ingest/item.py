@@ -70,10 +70,9 @@ class Item:
             and known.image_error == self.image_error
         )
 
-    def leave_pictures(self) -> None:
+    def leave_pictures(self, why: PictureError) -> None:
         """Go on by the text alone, and keep what is wrong, so that a later run tries the picture again."""
-        if self.trouble:
-            self.image_error = self.trouble.reason
+        self.image_error = why.reason
         self.pictures, self.image_hash = (), ""
         self.failed, self.trouble = False, None
 

@@ -10,6 +10,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from .sessions import CPU, quiet
+
 Floats = NDArray[np.float32]
 
 
@@ -17,10 +19,7 @@ class Inside:
     """A fusion's ONNX file on one thread of the CPU."""
 
     def __init__(self, file: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(str(file), quiet(), providers=[CPU])
         # A fusion that has no use for a modality has no input for it.
         self._inputs = [tensor.name for tensor in self._session.get_inputs()]
 

@@ -16,6 +16,15 @@ GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 GPU_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
 
 
+def quiet(threads: int = 1) -> onnxruntime.SessionOptions:
+    """Options of a session that shares its machine with others: so many threads, none of which spins."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
 def providers(available: Sequence[str]) -> list[Any]:
     """The execution providers to ask for: the GPU's where onnxruntime has it, then the CPU's.
 

@@ -16,7 +16,7 @@ import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
 from .remembered import Remembered
-from .sessions import CPU, GPU, BySize, chosen, open_session, providers
+from .sessions import CPU, GPU, BySize, chosen, open_session, providers, quiet
 from .slices import Slices
 
 
@@ -25,12 +25,9 @@ class Tower:
 
     def initialize(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])
-        options = onnxruntime.SessionOptions()
         # More threads than one make every tower slower as soon as two of them work at once; several cores are
         # for several slices of a batch.
-        options.intra_op_num_threads = int(config["parameters"]["intra_op_threads"]["string_value"])
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options = quiet(int(config["parameters"]["intra_op_threads"]["string_value"]))
         file = Path(args["model_repository"], args["model_version"], "model.onnx")
         self._session = open_session(file, options)
         self._tell(f"{args['model_name']} {args['model_version']}")

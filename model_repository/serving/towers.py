@@ -16,7 +16,7 @@ import onnxruntime
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
-from .sessions import CPU, providers
+from .sessions import CPU, providers, quiet
 from .slices import Slices
 
 Floats = NDArray[np.float32]
@@ -60,10 +60,7 @@ class Towers:
 
 
 def _opened(file: Path, slices: Mapping[str, int]) -> Slices:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(str(file), options, providers=[CPU])
+    session = onnxruntime.InferenceSession(str(file), quiet(), providers=[CPU])
     return Slices(session, slices["slice_rows_least"], slices["slice_rows_most"])
 
 
