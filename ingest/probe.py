@@ -6,14 +6,16 @@ Every number in here comes from someone else's file, so nothing is allocated and
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .errors import PictureError
 
 MAX_SEGMENTS = 10_000  # parts of a header; pictures have some dozens
+JPEG_SCAN = 0xDA
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
-JPEG_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
+_JPEG_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,12 @@ def _webp(data: bytes) -> Header:
     return Header("WEBP", width, height, width * height * 16)
 
 
-def _jpeg(data: bytes) -> Header:
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """The marker of each part of a JPEG and where it stands, from the first on, MAX_SEGMENTS at most.
+
+    After the header comes a scan (0xDA), behind which there is nothing to walk. Raises PictureError, and
+    struct.error or IndexError where the bytes end.
+    """
     at = 2
     for _ in range(MAX_SEGMENTS):
         if data[at] != 0xFF:
@@ -130,15 +137,20 @@ def _jpeg(data: bytes) -> Header:
         marker = data[at + 1]
         if marker == 0xFF:
             at += 1
-        elif marker in JPEG_ALONE:
+        elif marker in _JPEG_ALONE:
             at += 2
-        elif marker in JPEG_FRAMES:
-            return _jpeg_frame(data, at, marker)
-        elif marker in (0xD8, 0xD9, 0xDA):
-            raise PictureError("not_a_picture", "expected a JPEG frame before its data, got none")
         else:
+            yield marker, at
             (length,) = struct.unpack_from(">H", data, at + 2)
             at += 2 + max(length, 2)
+
+
+def _jpeg(data: bytes) -> Header:
+    for marker, at in jpeg_segments(data):
+        if marker in JPEG_FRAMES:
+            return _jpeg_frame(data, at, marker)
+        if marker in (0xD8, 0xD9, JPEG_SCAN):
+            raise PictureError("not_a_picture", "expected a JPEG frame before its data, got none")
     raise _endless("JPEG")
 
 

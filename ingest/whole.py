@@ -10,7 +10,8 @@ from __future__ import annotations
 import struct
 import zlib
 
-from .probe import JPEG_ALONE, JPEG_FRAMES, Header
+from .errors import PictureError
+from .probe import JPEG_FRAMES, JPEG_SCAN, Header, jpeg_segments
 
 MAX_SCANS = 20  # passes of a progressive JPEG: each costs the encoder what decoding a baseline one does
 _PNG_HEAD = 8
@@ -62,24 +63,19 @@ def _more(text: bytes) -> bool:
 
 
 def _jpeg(data: bytes) -> bool:
-    """Walks the parts before the pixels."""
-    at, plain = 2, False
-    while data.endswith(_JPEG_END) and at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:
-            at += 1
-        elif marker in JPEG_ALONE:
-            at += 2
-        elif marker == 0xDA:
-            return plain
-        else:
+    plain = False
+    try:
+        for marker, at in jpeg_segments(data):
+            if marker == JPEG_SCAN:
+                return plain and data.endswith(_JPEG_END)
             (length,) = struct.unpack_from(">H", data, at + 2)
             body = data[at + 4 : at + 2 + length]
             if marker in JPEG_FRAMES:
                 plain = len(body) > 5 and body[0] == 8 and body[5] in (1, 3)
             elif (marker == 0xE1 and not _upright(body)) or (marker == 0xE2 and body.startswith(b"MPF\0")):
                 return False
-            at += 2 + max(length, 2)
+    except (PictureError, struct.error, IndexError):
+        return False
     return False
 
 
