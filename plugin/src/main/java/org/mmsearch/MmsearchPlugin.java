@@ -10,6 +10,7 @@ import java.util.function.Supplier;
 
 import org.mmsearch.answers.DefaultAnswers;
 import org.mmsearch.hybrid.HybridFeature;
+import org.mmsearch.hybrid.fused.HybridNode;
 import org.mmsearch.neural.NeuralFeature;
 import org.mmsearch.stats.NodeStats;
 import org.mmsearch.stats.RestStatsAction;
@@ -36,15 +37,17 @@ import org.opensearch.plugins.Plugin;
 import org.opensearch.plugins.SearchPipelinePlugin;
 import org.opensearch.plugins.SearchPlugin;
 import org.opensearch.repositories.RepositoriesService;
-import org.opensearch.rest.RestHeaderDefinition;
 import org.opensearch.rest.RestController;
 import org.opensearch.rest.RestHandler;
+import org.opensearch.rest.RestHeaderDefinition;
 import org.opensearch.script.ScriptService;
 import org.opensearch.search.fetch.FetchSubPhase;
+import org.opensearch.search.pipeline.Processor;
 import org.opensearch.search.pipeline.SearchPhaseResultsProcessor;
 import org.opensearch.search.pipeline.SearchRequestProcessor;
 import org.opensearch.search.pipeline.SearchResponseProcessor;
-import org.opensearch.search.pipeline.Processor;
+import org.opensearch.search.pipeline.SystemGeneratedProcessor.SystemGeneratedFactory;
+import org.opensearch.search.query.QueryCollectorContextSpecFactory;
 import org.opensearch.threadpool.ExecutorBuilder;
 import org.opensearch.threadpool.ThreadPool;
 import org.opensearch.transport.client.Client;
@@ -72,6 +75,11 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     /** The names under which this node knows the clauses. */
     ClauseNames names() {
         return names;
+    }
+
+    /** What this node's hybrids work with, for tests. */
+    public HybridNode hybridNode() {
+        return hybrid.node();
     }
 
     @Override
@@ -128,7 +136,7 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
             indexNameExpressionResolver,
             namedWriteableRegistry
         );
-        hybrid.open(clusterService, threadPool, indexNameExpressionResolver, namedWriteableRegistry);
+        hybrid.open(client, clusterService, indexNameExpressionResolver, xContentRegistry, namedWriteableRegistry);
         List<Object> components = new ArrayList<>(
             neural.components(clusterService, threadPool, environment, indexNameExpressionResolver)
         );
@@ -172,6 +180,28 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     @Override
     public Map<String, Processor.Factory<SearchResponseProcessor>> getResponseProcessors(Parameters parameters) {
         return names.official() ? hybrid.responseProcessors() : Map.of();
+    }
+
+    @Override
+    public Map<String, SystemGeneratedFactory<SearchRequestProcessor>> getSystemGeneratedRequestProcessors(Parameters parameters) {
+        return hybrid.generatedRequestProcessors();
+    }
+
+    @Override
+    public Map<String, SystemGeneratedFactory<SearchPhaseResultsProcessor>> getSystemGeneratedSearchPhaseResultsProcessors(
+        Parameters parameters
+    ) {
+        return hybrid.generatedPhaseResultsProcessors();
+    }
+
+    @Override
+    public List<QueryCollectorContextSpecFactory> getCollectorContextSpecFactories() {
+        return hybrid.collectors();
+    }
+
+    @Override
+    public Settings additionalSettings() {
+        return hybrid.additionalSettings();
     }
 
     @Override

@@ -8,6 +8,7 @@ import java.util.List;
 import org.opensearch.ExceptionsHelper;
 import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.search.SearchResponse;
+import org.opensearch.common.CheckedRunnable;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.common.xcontent.XContentType;
 import org.opensearch.core.common.Strings;
@@ -15,7 +16,9 @@ import org.opensearch.core.rest.RestStatus;
 import org.opensearch.core.xcontent.DeprecationHandler;
 import org.opensearch.core.xcontent.NamedXContentRegistry;
 import org.opensearch.core.xcontent.XContentParser;
+import org.opensearch.index.query.MatchAllQueryBuilder;
 import org.opensearch.search.builder.SearchSourceBuilder;
+import org.opensearch.search.pipeline.SearchPipelineService;
 import org.opensearch.plugins.Plugin;
 import org.opensearch.test.OpenSearchIntegTestCase;
 import org.opensearch.transport.client.Client;
@@ -91,6 +94,47 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
         return ExceptionsHelper.stackTrace(e);
     }
 
+    /** The ways in which a hybrid is answered on several shards. */
+    protected enum HybridWay {
+        ONE_SEARCH,
+        TWO_ROUNDS,
+        POINT_IN_TIME
+    }
+
+    private static volatile HybridWay way = HybridWay.ONE_SEARCH;
+
+    /**
+     * Does something while hybrids are answered in one way. By one search, those that cannot be take two rounds; by two rounds, all do; by
+     * a point in time, the cluster's operator has switched the others off.
+     */
+    protected static void by(HybridWay chosen, CheckedRunnable<Exception> action) throws Exception {
+        String factories = SearchPipelineService.ENABLED_SYSTEM_GENERATED_FACTORIES_SETTING.getKey();
+        way = chosen;
+        try {
+            if (chosen == HybridWay.POINT_IN_TIME) {
+                set(Settings.builder().putList(factories, "somebody_elses"));
+            }
+            action.run();
+        } finally {
+            way = HybridWay.ONE_SEARCH;
+            if (chosen == HybridWay.POINT_IN_TIME) {
+                set(Settings.builder().putNull(factories));
+            }
+        }
+    }
+
+    private static void set(Settings.Builder settings) {
+        assertAcked(client().admin().cluster().prepareUpdateSettings().setTransientSettings(settings));
+    }
+
+    /** Every search of the test has freed its readers. */
+    protected static void assertNothingOpen() throws Exception {
+        assertBusy(() -> {
+            long open = client().admin().indices().prepareStats().setSearch(true).get().getTotal().getSearch().getOpenContexts();
+            assertEquals("open reader contexts", 0, open);
+        });
+    }
+
     /** @return a search request of a JSON body */
     protected static SearchRequest asked(String index, String body) {
         NamedXContentRegistry registry = internalCluster().getInstance(NamedXContentRegistry.class, node());
@@ -98,7 +142,12 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
             XContentParser parser = XContentType.JSON.xContent()
                 .createParser(registry, DeprecationHandler.THROW_UNSUPPORTED_OPERATION, body)
         ) {
-            return new SearchRequest(Strings.splitStringByCommaToArray(index)).source(SearchSourceBuilder.fromXContent(parser));
+            SearchSourceBuilder source = SearchSourceBuilder.fromXContent(parser);
+            if (way == HybridWay.TWO_ROUNDS && source.postFilter() == null) {
+                // It filters nothing, and one search cannot answer a request that has it.
+                source.postFilter(new MatchAllQueryBuilder());
+            }
+            return new SearchRequest(Strings.splitStringByCommaToArray(index)).source(source);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

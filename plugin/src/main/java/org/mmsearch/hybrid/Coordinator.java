@@ -4,10 +4,21 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BiConsumer;
 
 import org.mmsearch.SameIndices;
 import org.mmsearch.fusion.Fusion;
+import org.mmsearch.hybrid.fused.CandidatesQueryBuilder;
+import org.mmsearch.hybrid.fused.InShardQueryBuilder;
+import org.mmsearch.hybrid.legs.Legs;
+import org.mmsearch.hybrid.pipeline.PipelineFusion;
+import org.mmsearch.hybrid.search.DegradedLeg;
+import org.mmsearch.hybrid.search.Rounds;
+import org.mmsearch.hybrid.search.SearchNotes;
+import org.mmsearch.hybrid.search.SearchNotesFilter;
+import org.mmsearch.hybrid.search.Way;
 import org.opensearch.action.IndicesRequest;
+import org.opensearch.action.explain.ExplainRequest;
 import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.support.IndicesOptions;
 import org.opensearch.cluster.ClusterState;
@@ -22,8 +33,9 @@ import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.index.query.MatchNoneQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryCoordinatorContext;
+import org.opensearch.transport.client.Client;
 
-/** Turns a hybrid whose legs are rewritten into the query that the shards run: one way or the other. */
+/** Turns a hybrid whose legs are rewritten into the query that the shards run. */
 final class Coordinator {
 
     private final HybridClause clause;
@@ -50,47 +62,82 @@ final class Coordinator {
     QueryBuilder fuse(HybridQueryBuilder hybrid, QueryCoordinatorContext context) {
         SearchRequest request = searchRequest(context.getSearchRequest());
         ClusterState state = cluster.state();
+        SearchNotes search = notes.of(context);
         HybridRequest checked = new HybridRequest(clause.name(), request).validate();
         SearchTarget target = SearchTarget.of(request, state, cluster.operationRouting(), resolver, registry);
-        // Handles of one index find nothing in the one that an alias moves to between the rounds.
+        // The readers of one index find nothing in the one that an alias moves to between the rounds.
         SameIndices.keep(request, target.indices(), state, resolver);
-        Fusion asked = asked(hybrid, request, target, state);
+        Fusion asked = asked(hybrid, request, search, target, state);
         Fusion fusion = hybrid.narrowed(asked).window(hybrid.window(asked));
         checked.validate(fusion.window());
         Legs described = hybrid.describe(fusion);
         List<QueryBuilder> legs = pushed(hybrid.queries(), hybrid.pushedFilter());
         if (context.validate()) {
-            return new InShardQueryBuilder(clause, legs, described, null);
+            return new InShardQueryBuilder(clause.node(), legs, described, null);
         }
         if (target.indices().length == 0) {
             return new MatchNoneQueryBuilder();
         }
         if (target.only() != null) {
-            return new InShardQueryBuilder(clause, legs, described, target.only());
+            return new InShardQueryBuilder(clause.node(), legs, described, target.only());
         }
-        SetOnce<QueryBuilder> winners = new SetOnce<>();
-        Rounds rounds = new Rounds(clause, notes.current());
-        context.registerAsyncAction((client, listener) -> rounds.run(client, request, legs, described, ActionListener.wrap(query -> {
-            winners.set(query);
-            listener.onResponse(null);
-        }, listener::onFailure)));
-        return new PendingQueryBuilder(winners::get);
+        if (context.getSearchRequest() instanceof ExplainRequest explain) {
+            return pending(context, (client, listener) -> ExplainedHybrid.ask(client, explain, hybrid, listener));
+        }
+        if (search == null || search.way() == Way.NONE || search.way() == Way.ONE_SEARCH && hybrid.comesFrom(request.source().query()) == false) {
+            throw new IllegalArgumentException(
+                "[" + clause.name() + "] expected a place in the request's query, its [post_filter], a rescorer or an aggregation's filter, "
+                    + "got one in which it cannot be fused over several shards: move it there"
+            );
+        }
+        if (search.way() == Way.ONE_SEARCH) {
+            search.legsBegin();
+            return new CandidatesQueryBuilder(clause.node(), legs, described, null);
+        }
+        Rounds rounds = new Rounds(clause.node(), search, state.nodes().getMinNodeVersion());
+        return pending(context, (client, listener) -> rounds.run(client, request, legs, described, listener));
     }
 
-    private Fusion asked(HybridQueryBuilder hybrid, SearchRequest request, SearchTarget target, ClusterState state) {
+    /** A query that is not known before an action has found it. */
+    private static QueryBuilder pending(QueryCoordinatorContext context, BiConsumer<Client, ActionListener<QueryBuilder>> action) {
+        SetOnce<QueryBuilder> found = new SetOnce<>();
+        context.registerAsyncAction((client, listener) -> action.accept(client, ActionListener.wrap(query -> {
+            found.set(query);
+            listener.onResponse(null);
+        }, listener::onFailure)));
+        return new PendingQueryBuilder(found::get);
+    }
+
+    /** Whether a search goes to several shards; one that fails to say so fails by itself. */
+    boolean severalShards(SearchRequest request) {
+        try {
+            SearchTarget target = SearchTarget.of(request, cluster.state(), cluster.operationRouting(), resolver, registry);
+            return target.only() == null && target.indices().length > 0;
+        } catch (RuntimeException e) {
+            return false;
+        }
+    }
+
+    private Fusion asked(
+        HybridQueryBuilder hybrid,
+        SearchRequest request,
+        SearchNotes search,
+        SearchTarget target,
+        ClusterState state
+    ) {
         if (hybrid.options().fusion() != null) {
             return hybrid.options().fusion();
         }
-        Fusion pipeline = new PipelineFusion(clause.name(), state).of(request, notes.current(), target.indices());
+        Fusion pipeline = new PipelineFusion(clause.name(), state).of(request, search, target.indices());
         return pipeline == null ? Fusion.DEFAULT : pipeline;
     }
 
     /** Rewrites each query by itself and leaves out those whose encoder fails. */
     QueryBuilder rewriteEach(HybridQueryBuilder hybrid, QueryCoordinatorContext context) {
-        SetOnce<QueryBuilder> rest = new SetOnce<>();
-        SearchNotes search = notes.current();
-        context.registerAsyncAction(
-            (client, listener) -> new LegRewrites(context).run(client, hybrid.queries(), ActionListener.wrap(outcome -> {
+        SearchNotes search = notes.of(context);
+        return pending(
+            context,
+            (client, listener) -> new LegRewrites(context).run(client, hybrid.queries(), ActionListener.map(listener, outcome -> {
                 List<String> names = hybrid.describe(Fusion.DEFAULT).names();
                 for (int i = 0; i < outcome.failures().size(); i++) {
                     Exception failure = outcome.failures().get(i);
@@ -101,11 +148,9 @@ final class Coordinator {
                         }
                     }
                 }
-                rest.set(hybrid.keep(outcome.kept(), outcome.legs()));
-                listener.onResponse(null);
-            }, listener::onFailure))
+                return hybrid.keep(outcome.kept(), outcome.legs());
+            }))
         );
-        return new PendingQueryBuilder(rest::get);
     }
 
     /** The request as a search: other requests that rewrite queries name indices as a search does. */

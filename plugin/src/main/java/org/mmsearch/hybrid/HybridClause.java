@@ -1,39 +1,32 @@
 package org.mmsearch.hybrid;
 
-import org.opensearch.core.common.ParsingException;
-import org.opensearch.core.xcontent.XContentParser;
-import org.opensearch.index.query.QueryBuilder;
+import org.mmsearch.hybrid.fused.HybridNode;
+import org.mmsearch.hybrid.legs.HybridStats;
 
 /** What the hybrid clause's builders need of the node they are on. */
 public final class HybridClause {
 
-    private final String name;
-    private final HybridStats stats = new HybridStats();
-    private final LegSearches searches = new LegSearches();
-    private final FusedQueries running = new FusedQueries();
+    private final HybridNode node;
     private volatile Coordinator coordinator;
 
     /** @param name the clause's name on this node */
     public HybridClause(String name) {
-        this.name = name;
+        node = new HybridNode(name);
     }
 
     /** @return the clause's name on this node */
     public String name() {
-        return name;
+        return node.clause();
     }
 
     /** @return what this node's hybrids have done */
     public HybridStats stats() {
-        return stats;
+        return node.stats();
     }
 
-    LegSearches searches() {
-        return searches;
-    }
-
-    FusedQueries running() {
-        return running;
+    /** What the forms that the shards run need of the node. */
+    HybridNode node() {
+        return node;
     }
 
     /** The node's coordinating side, once the node has one. */
@@ -47,10 +40,5 @@ public final class HybridClause {
 
     void coordinator(Coordinator ready) {
         coordinator = ready;
-    }
-
-    /** Refuses a form that only the wire knows. */
-    static QueryBuilder internal(XContentParser parser, String form) {
-        throw new ParsingException(parser.getTokenLocation(), "[" + form + "] is internal: use the hybrid query");
     }
 }

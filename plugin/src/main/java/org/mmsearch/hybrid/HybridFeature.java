@@ -5,25 +5,55 @@ import java.util.List;
 import java.util.Map;
 
 import org.mmsearch.fusion.Fusion;
+import org.mmsearch.hybrid.fused.CandidatesQueryBuilder;
+import org.mmsearch.hybrid.fused.ExplainedQueryBuilder;
+import org.mmsearch.hybrid.fused.HybridNode;
+import org.mmsearch.hybrid.fused.InShardQueryBuilder;
+import org.mmsearch.hybrid.fused.LegsCollectorFactory;
+import org.mmsearch.hybrid.fused.LegsFetchPhase;
+import org.mmsearch.hybrid.fused.RankDocsQueryBuilder;
+import org.mmsearch.hybrid.legs.HybridStats;
+import org.mmsearch.hybrid.legs.InternalLegs;
+import org.mmsearch.hybrid.legs.LegSearches;
+import org.mmsearch.hybrid.legs.LegsAggregationBuilder;
+import org.mmsearch.hybrid.pipeline.ExplanationProcessor;
+import org.mmsearch.hybrid.pipeline.FusionProcessor;
+import org.mmsearch.hybrid.search.FusionPhase;
+import org.mmsearch.hybrid.search.HybridRewrite;
+import org.mmsearch.hybrid.search.MmsearchExt;
+import org.mmsearch.hybrid.search.SearchNotes;
+import org.mmsearch.hybrid.search.SearchNotesFilter;
+import org.mmsearch.hybrid.search.Way;
 import org.opensearch.action.support.ActionFilter;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
 import org.opensearch.cluster.service.ClusterService;
 import org.opensearch.common.settings.Setting;
+import org.opensearch.common.settings.Settings;
 import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
+import org.opensearch.core.common.io.stream.Writeable;
+import org.opensearch.core.xcontent.NamedXContentRegistry;
+import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.plugins.SearchPlugin.AggregationSpec;
 import org.opensearch.plugins.SearchPlugin.QuerySpec;
 import org.opensearch.plugins.SearchPlugin.SearchExtSpec;
 import org.opensearch.search.fetch.FetchSubPhase;
 import org.opensearch.search.pipeline.Processor;
 import org.opensearch.search.pipeline.SearchPhaseResultsProcessor;
+import org.opensearch.search.pipeline.SearchPipelineService;
+import org.opensearch.search.pipeline.SearchRequestProcessor;
 import org.opensearch.search.pipeline.SearchResponseProcessor;
+import org.opensearch.search.pipeline.SystemGeneratedProcessor.SystemGeneratedFactory;
+import org.opensearch.search.query.QueryCollectorContextSpecFactory;
 import org.opensearch.threadpool.ThreadPool;
+import org.opensearch.transport.client.Client;
 
 /** All that the plugin class registers for the {@code hybrid} clause. */
 public final class HybridFeature {
 
     private final HybridClause clause;
+    private Ways ways;
     private SearchNotesFilter notes;
+    private HybridRewrite.Services services;
 
     /** @param name the clause's name on this node */
     public HybridFeature(String name) {
@@ -35,40 +65,58 @@ public final class HybridFeature {
         return clause.stats();
     }
 
+    /** @return what this node's hybrids work with */
+    public HybridNode node() {
+        return clause.node();
+    }
+
     /** What a node's owner can set. */
     public List<Setting<?>> settings() {
         return List.of(LegSearches.FROM);
     }
 
-    /** The clause, and the two forms it takes on its way to the shards. */
+    /** What a node is set to where its owner does not say otherwise: the processors that answer hybrids are switched on. */
+    public Settings additionalSettings() {
+        return Settings.builder()
+            .putList(SearchPipelineService.ENABLED_SYSTEM_GENERATED_FACTORIES_SETTING.getKey(), Ways.FACTORIES)
+            .build();
+    }
+
+    /** The clause, and the forms it takes on its way to the shards. */
     public List<QuerySpec<?>> queries() {
+        HybridNode node = clause.node();
         return List.of(
             new QuerySpec<>(clause.name(), in -> new HybridQueryBuilder(in, clause), parser -> HybridParser.parse(parser, clause)),
-            new QuerySpec<>(
-                InShardQueryBuilder.NAME,
-                in -> new InShardQueryBuilder(in, clause),
-                parser -> HybridClause.internal(parser, InShardQueryBuilder.NAME)
-            ),
-            new QuerySpec<>(
-                WinnersQueryBuilder.NAME,
-                in -> new WinnersQueryBuilder(in, clause),
-                parser -> HybridClause.internal(parser, WinnersQueryBuilder.NAME)
-            )
+            internal(InShardQueryBuilder.NAME, in -> new InShardQueryBuilder(in, node)),
+            internal(CandidatesQueryBuilder.NAME, in -> new CandidatesQueryBuilder(in, node)),
+            internal(RankDocsQueryBuilder.NAME, in -> new RankDocsQueryBuilder(in, node)),
+            internal(ExplainedQueryBuilder.NAME, ExplainedQueryBuilder::new)
         );
     }
 
-    /** What carries the legs to several shards and back. */
+    private static QuerySpec<QueryBuilder> internal(String name, Writeable.Reader<QueryBuilder> reader) {
+        return new QuerySpec<>(name, reader, parser -> HybridNode.internal(parser, name));
+    }
+
+    /** What carries the legs to several shards and back where no processor can. */
     public List<AggregationSpec> aggregations() {
         return List.of(
-            new AggregationSpec(LegsAggregationBuilder.NAME, in -> new LegsAggregationBuilder(in, clause), LegsAggregationBuilder::parse).addResultReader(
-                InternalLegs::new
-            )
+            new AggregationSpec(
+                LegsAggregationBuilder.NAME,
+                in -> new LegsAggregationBuilder(in, clause.node().searches()),
+                LegsAggregationBuilder::parse
+            ).addResultReader(InternalLegs::new)
         );
+    }
+
+    /** What puts the legs' windows in the place of a shard's top documents. */
+    public List<QueryCollectorContextSpecFactory> collectors() {
+        return List.of(new LegsCollectorFactory());
     }
 
     /** The legs on each hit. */
     public List<FetchSubPhase> fetchSubPhases() {
-        return List.of(new LegsFetchPhase(clause.running()));
+        return List.of(new LegsFetchPhase(clause.node().running()));
     }
 
     /** What an answer says of legs that are missing from it. */
@@ -90,6 +138,19 @@ public final class HybridFeature {
         return Map.of(ExplanationProcessor.TYPE, ExplanationProcessor.factory());
     }
 
+    /** What rewrites a request whose legs run before it. */
+    public Map<String, SystemGeneratedFactory<SearchRequestProcessor>> generatedRequestProcessors() {
+        return HybridRewrite.factory(request -> ways.of(request), () -> notes.current(), () -> services);
+    }
+
+    /** What fuses between the phases of a search. */
+    public Map<String, SystemGeneratedFactory<SearchPhaseResultsProcessor>> generatedPhaseResultsProcessors() {
+        return FusionPhase.factory(
+            request -> request.source() != null
+                && (request.source().query() instanceof CandidatesQueryBuilder || ways.of(request) != Way.NONE)
+        );
+    }
+
     private void inline(Fusion fusion) {
         SearchNotes search = notes.current();
         if (search != null) {
@@ -99,14 +160,26 @@ public final class HybridFeature {
 
     /** Gives the clause what it works with. */
     public void open(
+        Client client,
         ClusterService cluster,
-        ThreadPool threads,
         IndexNameExpressionResolver resolver,
-        NamedWriteableRegistry registry
+        NamedXContentRegistry xContent,
+        NamedWriteableRegistry writeables
     ) {
-        clause.searches().open(cluster.getClusterSettings(), threads.executor(ThreadPool.Names.INDEX_SEARCHER));
-        notes = new SearchNotesFilter(threads.getThreadContext(), () -> cluster.localNode().getId());
-        clause.coordinator(new Coordinator(clause, cluster, resolver, registry, notes));
+        clause.node().searches().open(
+            cluster.getClusterSettings(),
+            client.threadPool().executor(ThreadPool.Names.INDEX_SEARCHER)
+        );
+        ways = new Ways(cluster.getClusterSettings());
+        services = new HybridRewrite.Services(client, xContent, writeables);
+        notes = new SearchNotesFilter(
+            clause.name(),
+            client,
+            () -> cluster.localNode().getId(),
+            ways::of,
+            request -> clause.coordinator().severalShards(request)
+        );
+        clause.coordinator(new Coordinator(clause, cluster, resolver, writeables, notes));
     }
 
     /** Lets a hybrid add to its search's answer; asked for after {@link #open}. */

@@ -4,6 +4,7 @@ import java.io.IOException;
 
 import org.mmsearch.fusion.Cutoff;
 import org.mmsearch.fusion.Fusion;
+import org.mmsearch.hybrid.legs.Totals;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.common.io.stream.Writeable;

@@ -7,6 +7,7 @@ import java.util.List;
 import org.mmsearch.fusion.Cutoff;
 import org.mmsearch.fusion.Fusion;
 import org.mmsearch.fusion.FusionParser;
+import org.mmsearch.hybrid.legs.Totals;
 import org.opensearch.core.ParseField;
 import org.opensearch.core.common.ParsingException;
 import org.opensearch.core.xcontent.XContentParser;

@@ -9,6 +9,7 @@ import java.util.Objects;
 import org.apache.lucene.search.BooleanClause.Occur;
 import org.apache.lucene.search.Query;
 import org.mmsearch.fusion.Fusion;
+import org.mmsearch.hybrid.legs.Legs;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.xcontent.XContentBuilder;
@@ -40,9 +41,11 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
     private final HybridOptions options;
     /** Where encoders may fail: the positions of the legs that did not, once that is known. It never leaves the coordinating node. */
     private final List<Integer> kept;
+    /** The same in all that this is rewritten to, so that a request can tell its own clause from another one. */
+    private final Object origin;
 
     HybridQueryBuilder(HybridClause clause, List<QueryBuilder> queries, QueryBuilder filter, HybridOptions options) {
-        this(clause, queries, filter, options, null);
+        this(clause, queries, filter, options, null, new Object());
     }
 
     private HybridQueryBuilder(
@@ -50,8 +53,10 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
         List<QueryBuilder> queries,
         QueryBuilder filter,
         HybridOptions options,
-        List<Integer> kept
+        List<Integer> kept,
+        Object origin
     ) {
+        this.origin = origin;
         this.clause = clause;
         this.kept = kept;
         this.queries = List.copyOf(queries);
@@ -66,6 +71,7 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
         filter = in.readOptionalNamedWriteable(QueryBuilder.class);
         options = new HybridOptions(in);
         kept = null;
+        origin = new Object();
     }
 
     @Override
@@ -77,6 +83,16 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
 
     List<QueryBuilder> queries() {
         return queries;
+    }
+
+    /** This without a name and a boost of its own, to be asked for by itself. */
+    HybridQueryBuilder plain() {
+        return new HybridQueryBuilder(clause, queries, filter, options, kept, origin);
+    }
+
+    /** Whether a query was rewritten to this one. */
+    boolean comesFrom(QueryBuilder query) {
+        return query instanceof HybridQueryBuilder hybrid && hybrid.origin == origin;
     }
 
     /** What every query is filtered by, or null. */
@@ -106,7 +122,7 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
 
     /** This with some of its queries, rewritten. */
     HybridQueryBuilder keep(List<Integer> positions, List<QueryBuilder> rewritten) {
-        return new HybridQueryBuilder(clause, rewritten, filter, options, positions).boost(boost()).queryName(queryName());
+        return new HybridQueryBuilder(clause, rewritten, filter, options, positions, origin).boost(boost()).queryName(queryName());
     }
 
     /** What is known of the legs, under a fusion. */
@@ -133,7 +149,7 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
     }
 
     private HybridQueryBuilder copy(List<QueryBuilder> otherQueries, QueryBuilder otherFilter) {
-        return new HybridQueryBuilder(clause, otherQueries, otherFilter, options, kept).boost(boost()).queryName(queryName());
+        return new HybridQueryBuilder(clause, otherQueries, otherFilter, options, kept, origin).boost(boost()).queryName(queryName());
     }
 
     @Override

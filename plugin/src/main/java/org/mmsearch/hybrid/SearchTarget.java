@@ -19,7 +19,7 @@ import org.opensearch.core.index.shard.ShardId;
  * Where a search request goes.
  *
  * @param indices the concrete indices
- * @param only the only shard, where there is exactly one and no alias filters it; null otherwise
+ * @param only the only shard, where there is exactly one; null otherwise
  */
 record SearchTarget(Index[] indices, ShardId only) {
 
@@ -33,9 +33,8 @@ record SearchTarget(Index[] indices, ShardId only) {
         if (request.pointInTimeBuilder() != null) {
             SearchContextId pit = SearchContextId.decode(registry, request.pointInTimeBuilder().getId());
             Set<ShardId> shards = pit.shards().keySet();
-            boolean filtered = pit.aliasFilter().values().stream().anyMatch(filter -> filter.getQueryBuilder() != null);
             Index[] indices = RequestIndices.pointInTime(request, registry);
-            return new SearchTarget(indices, shards.size() == 1 && filtered == false ? shards.iterator().next() : null);
+            return new SearchTarget(indices, shards.size() == 1 ? shards.iterator().next() : null);
         }
         Index[] indices = resolver.concreteIndices(state, request);
         return new SearchTarget(indices, only(request, state, routing, resolver, indices));
@@ -53,9 +52,6 @@ record SearchTarget(Index[] indices, ShardId only) {
         }
         String index = indices[0].getName();
         Set<String> expressions = resolver.resolveExpressions(state, request.indices());
-        if (resolver.filteringAliases(state, index, expressions) != null) {
-            return null;
-        }
         boolean narrowed = request.routing() != null || request.preference() != null || expressions.contains(index) == false;
         if (state.metadata().index(indices[0]).getNumberOfShards() > 1 && narrowed == false) {
             return null;

@@ -10,6 +10,7 @@ import org.opensearch.action.IndicesRequest;
 import org.opensearch.action.search.SearchAction;
 import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.search.SearchResponse;
+import org.opensearch.action.support.ContextPreservingActionListener;
 import org.opensearch.core.action.ActionListener;
 import org.opensearch.core.tasks.TaskId;
 import org.opensearch.index.query.QueryBuilder;
@@ -48,7 +49,11 @@ final class CutoffRound {
         client.execute(
             SearchAction.INSTANCE,
             round(request, parent, knn, size),
-            ActionListener.wrap(response -> listener.onResponse(least(response, body.cutoff())), listener::onFailure)
+            // The clause goes on as part of its own search, not of this one.
+            ContextPreservingActionListener.wrapPreservingContext(
+                ActionListener.wrap(response -> listener.onResponse(least(response, body.cutoff())), listener::onFailure),
+                client.threadPool().getThreadContext()
+            )
         );
     }
 

@@ -9,6 +9,10 @@ import java.util.Map;
 import org.apache.lucene.search.Query;
 import org.mmsearch.MmsearchPlugin;
 import org.mmsearch.fusion.Fusion;
+import org.mmsearch.hybrid.fused.CandidatesQueryBuilder;
+import org.mmsearch.hybrid.fused.InShardQueryBuilder;
+import org.mmsearch.hybrid.fused.RankDocsQueryBuilder;
+import org.mmsearch.hybrid.legs.Legs;
 import org.opensearch.core.common.ParsingException;
 import org.opensearch.index.query.MatchAllQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
@@ -80,7 +84,7 @@ public class HybridQueryBuilderTests extends AbstractQueryTestCase<HybridQueryBu
         HybridQueryBuilder hybrid = createTestQueryBuilder();
         Legs legs = hybrid.describe(Fusion.DEFAULT.window(10));
         QueryShardContext context = createShardContext();
-        Query query = new InShardQueryBuilder(new HybridClause("hybrid"), hybrid.queries(), legs, null).toQuery(context);
+        Query query = new InShardQueryBuilder(new HybridClause("hybrid").node(), hybrid.queries(), legs, null).toQuery(context);
         assertNotNull(query);
         assertTrue(context.isCacheable());
     }
@@ -147,7 +151,7 @@ public class HybridQueryBuilderTests extends AbstractQueryTestCase<HybridQueryBu
     }
 
     public void testInternalFormsCannotBeAskedFor() {
-        for (String form : List.of(InShardQueryBuilder.NAME, WinnersQueryBuilder.NAME)) {
+        for (String form : List.of(InShardQueryBuilder.NAME, CandidatesQueryBuilder.NAME, RankDocsQueryBuilder.NAME)) {
             Exception e = expectThrows(ParsingException.class, () -> parseQuery("{\"" + form + "\": {}}"));
             assertTrue(e.getMessage(), e.getMessage().contains("[" + form + "] is internal: use the hybrid query"));
         }

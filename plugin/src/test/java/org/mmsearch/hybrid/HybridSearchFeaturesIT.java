@@ -146,12 +146,19 @@ public class HybridSearchFeaturesIT extends MmsearchIT {
         }
     }
 
-    public void testProfileShowsTheLegs() {
+    /** One profile a shard, and another of its legs where these run in a round of their own. */
+    public void testProfileShowsTheLegs() throws Exception {
         for (int shards : SHARDS) {
-            SearchResponse response = ask(products(shards), "{\"profile\": true, \"query\": " + hybrid("", PRICE, NEAR) + "}");
-            assertEquals(10, response.getHits().getHits().length);
-            assertTrue(response.getProfileResults().toString(), response.toString().contains("FunctionScoreQuery"));
-            assertEquals(shards == 1 ? 1 : 2 * shards, response.getProfileResults().size());
+            String index = products(shards);
+            for (HybridWay way : HybridWay.values()) {
+                by(way, () -> {
+                    SearchResponse response = ask(index, "{\"profile\": true, \"query\": " + hybrid("", PRICE, NEAR) + "}");
+                    assertEquals(10, response.getHits().getHits().length);
+                    assertTrue(response.getProfileResults().toString(), response.toString().contains("FunctionScoreQuery"));
+                    int rounds = shards == 1 || way == HybridWay.ONE_SEARCH ? 1 : 2;
+                    assertEquals(rounds * shards, response.getProfileResults().size());
+                });
+            }
         }
     }
 

@@ -10,6 +10,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 
 import org.mmsearch.MmsearchIT;
+import org.mmsearch.hybrid.legs.Legs;
 import org.opensearch.ExceptionsHelper;
 import org.opensearch.action.admin.cluster.node.tasks.cancel.CancelTasksRequest;
 import org.opensearch.action.search.SearchAction;
@@ -107,49 +108,74 @@ public class LegFaultsIT extends MmsearchIT {
         return ExceptionsHelper.stackTrace(expectThrows(Exception.class, () -> asker().search(request).actionGet()));
     }
 
-    public void testATimeoutOfALegIsTold() {
+    public void testATimeoutOfALegIsTold() throws Exception {
         for (int shards : SHARDS) {
             String index = products(shards);
-            assertFalse(ask(index, hybrid("\"timeout\": \"1m\", ", "slow")).isTimedOut());
-            SearchResponse late = ask(index, hybrid("\"timeout\": \"20ms\", ", "slow"));
-            assertTrue(late.toString(), late.isTimedOut());
-            assertEquals(0, late.getFailedShards());
-            String whole = failed(asked(index, hybrid("\"timeout\": \"20ms\", ", "slow")).allowPartialSearchResults(false));
-            assertTrue(whole, whole.contains("Time exceeded"));
+            for (HybridWay way : HybridWay.values()) {
+                by(way, () -> {
+                    assertFalse(ask(index, hybrid("\"timeout\": \"1m\", ", "slow")).isTimedOut());
+                    SearchResponse late = ask(index, hybrid("\"timeout\": \"20ms\", ", "slow"));
+                    assertTrue(late.toString(), late.isTimedOut());
+                    assertEquals(0, late.getFailedShards());
+                    String whole = failed(asked(index, hybrid("\"timeout\": \"20ms\", ", "slow")).allowPartialSearchResults(false));
+                    assertTrue(whole, whole.contains("Time exceeded"));
+                });
+            }
         }
+        assertNothingOpen();
     }
 
-    public void testAShardFailureOfALegIsTold() {
+    public void testAShardFailureOfALegIsTold() throws Exception {
         String index = products(3);
-        List<String> all = ids(ask(index, hybrid("", "slow")));
-        assertEquals(20, all.size());
-        SearchResponse partial = ask(index, hybrid("", "broken"));
-        assertEquals(3, partial.getTotalShards());
-        assertEquals(2, partial.getSuccessfulShards());
-        assertEquals(1, partial.getFailedShards());
-        String reason = ExceptionsHelper.stackTrace(partial.getShardFailures()[0].getCause());
-        assertTrue(reason, reason.contains("the leg broke"));
-        assertFalse(ids(partial).isEmpty());
-        assertFalse(ids(partial).contains("p7"));
+        for (HybridWay way : HybridWay.values()) {
+            by(way, () -> {
+                List<String> all = ids(ask(index, hybrid("", "slow")));
+                assertEquals(20, all.size());
+                SearchResponse partial = ask(index, hybrid("", "broken"));
+                assertEquals(3, partial.getTotalShards());
+                assertEquals(2, partial.getSuccessfulShards());
+                assertEquals(1, partial.getFailedShards());
+                String reason = ExceptionsHelper.stackTrace(partial.getShardFailures()[0].getCause());
+                assertTrue(reason, reason.contains("the leg broke"));
+                assertFalse(ids(partial).isEmpty());
+                assertFalse(ids(partial).contains("p7"));
+            });
+        }
+        assertNothingOpen();
     }
 
-    public void testAShardFailureOfALegFailsASearchThatWantsAllOfIt() {
+    public void testAShardFailureOfALegFailsASearchThatWantsAllOfIt() throws Exception {
         for (int shards : SHARDS) {
-            String whole = failed(asked(products(shards), hybrid("", "broken")).allowPartialSearchResults(false));
-            assertTrue(whole, whole.contains("the leg broke"));
+            String index = products(shards);
+            for (HybridWay way : HybridWay.values()) {
+                by(way, () -> {
+                    String whole = failed(asked(index, hybrid("", "broken")).allowPartialSearchResults(false));
+                    assertTrue(whole, whole.contains("the leg broke"));
+                });
+            }
         }
+        assertNothingOpen();
     }
 
-    public void testCancellingTheSearchCancelsItsRound() throws Exception {
+    public void testCancellingTheSearchCancelsItsLegs() throws Exception {
         String index = products(3);
+        for (HybridWay way : HybridWay.values()) {
+            by(way, () -> cancel(index, way == HybridWay.ONE_SEARCH ? 1 : 2));
+        }
+        assertNothingOpen();
+    }
+
+    /** @param tasks how many searches there are: the search, and the round of its legs where it has one */
+    private void cancel(String index, int tasks) throws Exception {
         held = new CountDownLatch(1);
         try {
             ActionFuture<SearchResponse> search = asker().search(asked(index, hybrid("", "held")));
-            assertBusy(() -> assertEquals(2, searches().size()));
+            assertBusy(() -> assertEquals(tasks, searches().size()));
             TaskInfo outer = searches().stream().filter(task -> task.getParentTaskId().isSet() == false).findFirst().orElseThrow();
-            TaskInfo round = searches().stream().filter(task -> task.getParentTaskId().isSet()).findFirst().orElseThrow();
-            assertEquals(outer.getTaskId(), round.getParentTaskId());
-            assertFalse(round.isCancelled());
+            for (TaskInfo task : searches()) {
+                assertTrue(task.getTaskId().equals(outer.getTaskId()) || task.getParentTaskId().equals(outer.getTaskId()));
+                assertFalse(task.isCancelled());
+            }
             client().admin().cluster().cancelTasks(new CancelTasksRequest().setTaskId(outer.getTaskId())).actionGet();
             assertBusy(() -> assertTrue(searches().stream().allMatch(TaskInfo::isCancelled)));
             held.countDown();

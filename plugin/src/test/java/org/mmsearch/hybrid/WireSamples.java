@@ -4,6 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
+import org.apache.lucene.search.ScoreDoc;
 import org.mmsearch.fusion.Bound;
 import org.mmsearch.fusion.Combination;
 import org.mmsearch.fusion.Cutoff;
@@ -11,6 +12,20 @@ import org.mmsearch.fusion.FusedHit;
 import org.mmsearch.fusion.Fusion;
 import org.mmsearch.fusion.LegScore;
 import org.mmsearch.fusion.Normalization;
+import org.mmsearch.hybrid.fused.CandidatesQueryBuilder;
+import org.mmsearch.hybrid.fused.HybridNode;
+import org.mmsearch.hybrid.fused.InShardQueryBuilder;
+import org.mmsearch.hybrid.fused.RankDoc;
+import org.mmsearch.hybrid.fused.RankDocsQueryBuilder;
+import org.mmsearch.hybrid.fused.ShardRankDocs;
+import org.mmsearch.hybrid.legs.InternalLegs;
+import org.mmsearch.hybrid.legs.LegWindows;
+import org.mmsearch.hybrid.legs.Legs;
+import org.mmsearch.hybrid.legs.LegsAggregationBuilder;
+import org.mmsearch.hybrid.legs.ShardWindows;
+import org.mmsearch.hybrid.legs.Totals;
+import org.mmsearch.hybrid.search.DegradedLeg;
+import org.mmsearch.hybrid.search.MmsearchExt;
 import org.opensearch.core.common.io.stream.Writeable;
 import org.opensearch.core.index.Index;
 import org.opensearch.core.index.shard.ShardId;
@@ -40,20 +55,28 @@ final class WireSamples {
         );
         Cutoff cutoff = new Cutoff(0.5f, 0.25f, 0.125f);
         Legs described = new Legs(List.of("lexical", "1"), List.of(0), fusion, cutoff, Totals.ALL, false);
-        LegHits hits = new LegHits(new int[] { 0, 1 }, new long[] { 7, 300 }, new int[] { 5, 129 }, new float[] { 2, 1.5f });
-        Winner winner = new Winner(1, 300, 129, new FusedHit(129, 0.75f, new LegScore[] { new LegScore(2, 1.5f, 0.5f), null }));
+        ScoreDoc[] lexical = { new ScoreDoc(129, 2), new ScoreDoc(5, 1.5f) };
+        ShardWindows windows = new ShardWindows(shard, new LegWindows(0x0123456789ABCDEFL, List.of(lexical, new ScoreDoc[0])));
+        RankDoc doc = new RankDoc(129, new FusedHit(129, 0.75f, new LegScore[] { new LegScore(2, 1.5f, 0.5f), null }));
+        ShardRankDocs docs = new ShardRankDocs(shard, 0x0123456789ABCDEFL, List.of(doc));
+        HybridNode node = clause.node();
         HybridOptions options = new HybridOptions(fusion, 100, cutoff, Totals.ALL, OnEncoderFailure.SKIP, false);
         Map<String, Sample> all = new LinkedHashMap<>();
         all.put("Fusion", new Sample(fusion, Fusion::new));
         all.put("Cutoff", new Sample(cutoff, Cutoff::new));
         all.put("HybridOptions", new Sample(options, HybridOptions::new));
         all.put("Legs", new Sample(described, Legs::new));
-        all.put("LegHits", new Sample(hits, LegHits::new));
-        all.put("Winner", new Sample(winner, Winner::read));
+        all.put("ShardWindows", new Sample(windows, ShardWindows::read));
         all.put("DegradedLeg", new Sample(new DegradedLeg("dense", "encoder down"), DegradedLeg::new));
         all.put("MmsearchExt", new Sample(new MmsearchExt(List.of(new DegradedLeg("1", "x"))), MmsearchExt::new));
-        all.put("InternalLegs", new Sample(new InternalLegs("legs", null, 100, List.of(shard), List.of(hits)), InternalLegs::new));
-        all.put("LegsAggregation", new Sample(new LegsAggregationBuilder("legs", clause, legs, 100), in -> new LegsAggregationBuilder(in, clause)));
+        all.put("InternalLegs", new Sample(InternalLegs.of("legs", List.of(windows)), InternalLegs::new));
+        all.put(
+            "LegsAggregation",
+            new Sample(
+                new LegsAggregationBuilder("legs", node.searches(), legs, 100),
+                in -> new LegsAggregationBuilder(in, node.searches())
+            )
+        );
         all.put(
             "HybridQuery",
             new Sample(
@@ -63,13 +86,17 @@ final class WireSamples {
         );
         all.put(
             "InShardQuery",
-            new Sample(new InShardQueryBuilder(clause, legs, described, shard), in -> new InShardQueryBuilder(in, clause))
+            new Sample(new InShardQueryBuilder(node, legs, described, shard), in -> new InShardQueryBuilder(in, node))
         );
         all.put(
-            "WinnersQuery",
+            "Candidates",
+            new Sample(new CandidatesQueryBuilder(node, legs, described, null), in -> new CandidatesQueryBuilder(in, node))
+        );
+        all.put(
+            "RankDocs",
             new Sample(
-                new WinnersQueryBuilder(clause, legs, described, List.of(shard), List.of(winner)),
-                in -> new WinnersQueryBuilder(in, clause)
+                new RankDocsQueryBuilder(node, legs, described, List.of(docs), "point in time"),
+                in -> new RankDocsQueryBuilder(in, node)
             )
         );
         return all;

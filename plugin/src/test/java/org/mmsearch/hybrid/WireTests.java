@@ -11,6 +11,7 @@ import java.util.Map;
 import org.mmsearch.fusion.Bound;
 import org.mmsearch.fusion.Combination;
 import org.mmsearch.fusion.Normalization;
+import org.mmsearch.hybrid.legs.Totals;
 import org.opensearch.common.io.stream.BytesStreamOutput;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.core.common.bytes.BytesArray;

@@ -48,11 +48,11 @@ public class StatsIT extends MmsearchIT {
             }
             assertEquals("closed", ((Map<?, ?>) ((List<?>) encoder.get("endpoints")).get(0)).get("breaker"));
             Map<?, ?> hybrid = (Map<?, ?>) ((Map<?, ?>) node).get("hybrid");
-            assertEquals(Set.of("in_shard", "by_rounds", "handles_lost", "legs_skipped", "latency"), hybrid.keySet());
+            assertEquals(Set.of("in_shard", "one_search", "two_rounds", "point_in_time", "legs_skipped", "latency"), hybrid.keySet());
         });
     }
 
-    /** On one shard the legs run and fuse there, on three in one round that its coordinating node counts: once each, either way. */
+    /** On one shard the legs run and fuse there, on three its coordinating node fuses: once each, either way. */
     public void testHybridFillsItsStages() throws IOException {
         String body = "{\"query\": {\"hybrid\": {\"queries\": [{\"match\": {\"title\": \"chair\"}}]}}}";
         for (int shards : new int[] { 1, 3 }) {
@@ -66,8 +66,8 @@ public class StatsIT extends MmsearchIT {
             Map<String, Double> more = new TreeMap<>();
             after.forEach((name, value) -> more.put(name, value - before.get(name)));
             assertEquals(shards == 1 ? 1 : 0, more.get("in_shard"), 0);
-            assertEquals(shards == 1 ? 0 : 1, more.get("by_rounds"), 0);
-            assertEquals(0, more.get("handles_lost"), 0);
+            assertEquals(shards == 1 ? 0 : 1, more.get("one_search"), 0);
+            assertEquals(0, more.get("two_rounds") + more.get("point_in_time"), 0);
             for (String stage : List.of("legs", "fuse")) {
                 assertEquals(stage, 1, more.get(stage + ".count"), 0);
                 assertTrue(stage + " took " + more.get(stage + ".sum_ms"), more.get(stage + ".sum_ms") > 0);

@@ -1,0 +1,54 @@
+package org.mmsearch.hybrid;
+
+import org.mmsearch.hybrid.fused.ExplainedQueryBuilder;
+import org.opensearch.action.explain.ExplainRequest;
+import org.opensearch.action.search.SearchAction;
+import org.opensearch.action.search.SearchRequest;
+import org.opensearch.action.search.SearchResponse;
+import org.opensearch.action.support.ContextPreservingActionListener;
+import org.opensearch.core.action.ActionListener;
+import org.opensearch.index.query.IdsQueryBuilder;
+import org.opensearch.index.query.MatchNoneQueryBuilder;
+import org.opensearch.index.query.QueryBuilder;
+import org.opensearch.search.SearchHit;
+import org.opensearch.search.builder.SearchSourceBuilder;
+import org.opensearch.transport.client.Client;
+
+/**
+ * The explain API asks one shard about one document. What a hybrid is worth there depends on all shards, so a search of all of them is
+ * asked first.
+ */
+final class ExplainedHybrid {
+
+    private ExplainedHybrid() {}
+
+    /** @param listener is given the query that takes the hybrid's place */
+    static void ask(
+        Client client,
+        ExplainRequest explain,
+        HybridQueryBuilder hybrid,
+        ActionListener<QueryBuilder> listener
+    ) {
+        SearchSourceBuilder source = new SearchSourceBuilder().size(1)
+            .fetchSource(false)
+            .explain(true)
+            .postFilter(new IdsQueryBuilder().addIds(explain.id()))
+            // The boost comes to what takes the hybrid's place.
+            .query(hybrid.plain());
+        SearchRequest search = new SearchRequest(explain.indices()).indicesOptions(explain.indicesOptions()).source(source);
+        search.setParentTask(explain.getParentTask());
+        client.execute(
+            SearchAction.INSTANCE,
+            search,
+            ContextPreservingActionListener.wrapPreservingContext(
+                ActionListener.map(listener, response -> explained(response, explain.id())),
+                client.threadPool().getThreadContext()
+            )
+        );
+    }
+
+    private static QueryBuilder explained(SearchResponse response, String id) {
+        SearchHit[] hits = response.getHits().getHits();
+        return hits.length == 0 ? new MatchNoneQueryBuilder() : new ExplainedQueryBuilder(id, hits[0].getExplanation());
+    }
+}

@@ -1,0 +1,124 @@
+package org.mmsearch.hybrid;
+
+import java.util.Collection;
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.Set;
+
+import org.apache.lucene.search.BooleanClause;
+import org.opensearch.index.query.NestedQueryBuilder;
+import org.opensearch.index.query.QueryBuilder;
+import org.opensearch.index.query.QueryBuilderVisitor;
+import org.opensearch.index.query.functionscore.FunctionScoreQueryBuilder;
+import org.opensearch.search.aggregations.AggregationBuilder;
+import org.opensearch.search.aggregations.bucket.adjacency.AdjacencyMatrixAggregationBuilder;
+import org.opensearch.search.aggregations.bucket.filter.FilterAggregationBuilder;
+import org.opensearch.search.aggregations.bucket.filter.FiltersAggregationBuilder;
+import org.opensearch.search.builder.SearchSourceBuilder;
+import org.opensearch.search.rescore.QueryRescorerBuilder;
+import org.opensearch.search.rescore.RescorerBuilder;
+
+/** Looks for hybrids in all the places of a request in which a query can stand. */
+final class HybridFinder implements QueryBuilderVisitor {
+
+    /** Queries that become others when they are rewritten, so that nobody can tell what they hold. */
+    private static final Set<String> OPAQUE = Set.of("wrapper", "template");
+    private static final String CORE = "org.opensearch.index.query.";
+    private static final String KNN = "org.opensearch.knn.";
+    private static final String OURS = "org.mmsearch.";
+    private static final String CORE_AGGREGATIONS = "org.opensearch.search.aggregations.";
+
+    private final Set<QueryBuilder> seen = Collections.newSetFromMap(new IdentityHashMap<>());
+    private int found;
+    private boolean unsure;
+
+    private HybridFinder() {}
+
+    /** @param source of a request */
+    static HybridFinder in(SearchSourceBuilder source) {
+        HybridFinder finder = new HybridFinder();
+        finder.look(source.query());
+        finder.look(source.postFilter());
+        if (source.rescores() != null) {
+            for (RescorerBuilder<?> rescorer : source.rescores()) {
+                if (rescorer instanceof QueryRescorerBuilder byQuery) {
+                    finder.look(byQuery.getRescoreQuery());
+                } else {
+                    finder.unsure = true;
+                }
+            }
+        }
+        if (source.highlighter() != null) {
+            finder.look(source.highlighter().highlightQuery());
+            source.highlighter().fields().forEach(field -> finder.look(field.highlightQuery()));
+        }
+        if (source.aggregations() != null) {
+            finder.look(source.aggregations().getAggregatorFactories());
+        }
+        return finder;
+    }
+
+    /** Whether the request has a hybrid, or a query that may turn out to be one. */
+    boolean any() {
+        return found > 0 || unsure;
+    }
+
+    /** Whether the request shows no hybrid, though it may have a query that turns out to be one. */
+    boolean showsNone() {
+        return found == 0;
+    }
+
+    /** Whether the request has one hybrid and nothing that may turn out to be another. */
+    boolean exactlyOne() {
+        return found == 1 && unsure == false;
+    }
+
+    private void look(QueryBuilder query) {
+        if (query != null) {
+            query.visit(this);
+        }
+    }
+
+    @Override
+    public void accept(QueryBuilder query) {
+        if (seen.add(query) == false) {
+            return;
+        }
+        String name = query.getClass().getName();
+        if (query instanceof HybridQueryBuilder) {
+            found++;
+        } else if (OPAQUE.contains(query.getWriteableName())) {
+            unsure = true;
+        } else if (name.startsWith(CORE) == false && name.startsWith(KNN) == false && name.startsWith(OURS) == false) {
+            unsure = true;
+        }
+        // What these hold, they do not show to a visitor, or not all of it.
+        if (query instanceof FunctionScoreQueryBuilder scored) {
+            for (FunctionScoreQueryBuilder.FilterFunctionBuilder function : scored.filterFunctionBuilders()) {
+                look(function.getFilter());
+            }
+        } else if (query instanceof NestedQueryBuilder nested) {
+            look(nested.query());
+        }
+    }
+
+    @Override
+    public QueryBuilderVisitor getChildVisitor(BooleanClause.Occur occur) {
+        return this;
+    }
+
+    private void look(Collection<AggregationBuilder> aggregations) {
+        for (AggregationBuilder aggregation : aggregations) {
+            if (aggregation instanceof FilterAggregationBuilder filter) {
+                look(filter.getFilter());
+            } else if (aggregation instanceof FiltersAggregationBuilder filters) {
+                filters.filters().forEach(filter -> look(filter.filter()));
+            } else if (aggregation instanceof AdjacencyMatrixAggregationBuilder matrix) {
+                matrix.filters().forEach((name, filter) -> look(filter));
+            } else if (aggregation.getClass().getName().startsWith(CORE_AGGREGATIONS) == false) {
+                unsure = true;
+            }
+            look(aggregation.getSubAggregations());
+        }
+    }
+}

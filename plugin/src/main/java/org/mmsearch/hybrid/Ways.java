@@ -1,0 +1,69 @@
+package org.mmsearch.hybrid;
+
+import java.util.List;
+
+import org.mmsearch.hybrid.legs.Totals;
+import org.mmsearch.hybrid.search.FusionPhase;
+import org.mmsearch.hybrid.search.HybridRewrite;
+import org.mmsearch.hybrid.search.PointInTime;
+import org.mmsearch.hybrid.search.Way;
+import org.opensearch.action.search.SearchRequest;
+import org.opensearch.action.search.SearchType;
+import org.opensearch.common.settings.ClusterSettings;
+import org.opensearch.index.query.AbstractQueryBuilder;
+import org.opensearch.search.builder.SearchSourceBuilder;
+import org.opensearch.search.internal.SearchContext;
+import org.opensearch.search.pipeline.SearchPipelineService;
+
+/** Chooses how the hybrids of a request are answered where it goes to several shards. */
+final class Ways {
+
+    /** The processors that answer hybrids without a point in time. */
+    static final List<String> FACTORIES = List.of(HybridRewrite.TYPE, FusionPhase.TYPE);
+
+    private final ClusterSettings settings;
+
+    Ways(ClusterSettings settings) {
+        this.settings = settings;
+    }
+
+    /** The way of a request; the same request has the same way on every call, unless it or the cluster's settings change. */
+    Way of(SearchRequest request) {
+        SearchSourceBuilder source = request.source();
+        HybridFinder hybrids = source == null ? null : HybridFinder.in(source);
+        if (hybrids == null || hybrids.any() == false) {
+            return Way.NONE;
+        }
+        boolean refused = request.scroll() != null || source.slice() != null;
+        // With global statistics the engine goes from its query phase to its fetch phase past every processor. A search that is expanded
+        // reads its readers again when they have been freed.
+        boolean neither = request.searchType() == SearchType.DFS_QUERY_THEN_FETCH || PointInTime.isExpanded(request) || switchedOff();
+        if (neither && refused == false) {
+            return hybrids.showsNone() ? Way.NONE : Way.POINT_IN_TIME;
+        }
+        return hybrids.exactlyOne() && plain(source) && refused == false ? Way.ONE_SEARCH : Way.TWO_ROUNDS;
+    }
+
+    private boolean switchedOff() {
+        List<String> enabled = settings.get(SearchPipelineService.ENABLED_SYSTEM_GENERATED_FACTORIES_SETTING);
+        return enabled.contains("*") == false && enabled.containsAll(FACTORIES) == false;
+    }
+
+    /** Whether nothing but the fetch phase has to see the fused hits. */
+    private static boolean plain(SearchSourceBuilder source) {
+        return source.query() instanceof HybridQueryBuilder hybrid
+            && hybrid.boost() == AbstractQueryBuilder.DEFAULT_BOOST
+            && hybrid.options().totals() == Totals.WINDOW
+            && source.size() != 0
+            && source.sorts() == null
+            && source.searchAfter() == null
+            && source.collapse() == null
+            && source.aggregations() == null
+            && source.postFilter() == null
+            && source.minScore() == null
+            && source.suggest() == null
+            && source.terminateAfter() == SearchContext.DEFAULT_TERMINATE_AFTER
+            && source.indexBoosts().isEmpty()
+            && (source.rescores() == null || source.rescores().isEmpty());
+    }
+}

@@ -1,0 +1,79 @@
+package org.mmsearch.hybrid.fused;
+
+import java.io.IOException;
+import java.util.List;
+
+import org.apache.lucene.search.BooleanClause;
+import org.apache.lucene.search.BooleanQuery;
+import org.apache.lucene.search.IndexSearcher;
+import org.apache.lucene.search.Query;
+import org.apache.lucene.search.QueryVisitor;
+import org.apache.lucene.search.ScoreMode;
+import org.apache.lucene.search.Weight;
+import org.mmsearch.hybrid.legs.LegSearches;
+import org.mmsearch.hybrid.legs.Legs;
+import org.mmsearch.hybrid.legs.ShardLegs;
+import org.opensearch.common.lucene.search.Queries;
+import org.opensearch.search.internal.SearchContext;
+
+/**
+ * Stands for a hybrid in a search that only collects its legs' windows. It matches everything, so that whatever the search is
+ * wrapped in (an alias's filter, document-level security) is a filter for the legs.
+ */
+final class CandidatesQuery extends Query {
+
+    private final LegSearches searches;
+    private final List<Query> legs;
+    private final Legs described;
+
+    CandidatesQuery(LegSearches searches, List<Query> legs, Legs described) {
+        this.searches = searches;
+        this.legs = legs;
+        this.described = described;
+    }
+
+    /** The one that a search is about, or null. */
+    static CandidatesQuery in(Query query) {
+        if (query instanceof CandidatesQuery found) {
+            return found;
+        }
+        if (query instanceof BooleanQuery bool) {
+            for (BooleanClause clause : bool.clauses()) {
+                CandidatesQuery found = clause.isRequired() ? in(clause.query()) : null;
+                if (found != null) {
+                    return found;
+                }
+            }
+        }
+        return null;
+    }
+
+    ShardLegs on(SearchContext context) {
+        return new ShardLegs(searches, context, legs, described.fusion().window());
+    }
+
+    @Override
+    public Weight createWeight(IndexSearcher searcher, ScoreMode scoreMode, float boost) throws IOException {
+        return Queries.newMatchAllQuery().createWeight(searcher, scoreMode, boost);
+    }
+
+    @Override
+    public void visit(QueryVisitor visitor) {
+        visitor.visitLeaf(this);
+    }
+
+    @Override
+    public String toString(String field) {
+        return "hybrid legs " + legs;
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return this == other;
+    }
+
+    @Override
+    public int hashCode() {
+        return System.identityHashCode(this);
+    }
+}

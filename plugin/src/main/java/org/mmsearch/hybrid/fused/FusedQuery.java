@@ -1,0 +1,97 @@
+package org.mmsearch.hybrid.fused;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+
+import org.apache.lucene.search.BooleanClause;
+import org.apache.lucene.search.Explanation;
+import org.apache.lucene.search.IndexSearcher;
+import org.apache.lucene.search.Query;
+import org.apache.lucene.search.QueryVisitor;
+import org.apache.lucene.search.ScoreMode;
+import org.apache.lucene.search.Weight;
+import org.mmsearch.fusion.FusedHit;
+import org.mmsearch.fusion.LegScore;
+import org.mmsearch.hybrid.legs.Legs;
+
+/**
+ * Matches what fusion left of several legs. Once per reader the hits become documents; scoring, explaining and the legs'
+ * evidence read them from there.
+ */
+abstract class FusedQuery extends Query {
+
+    private final List<Query> legs;
+    private final Legs described;
+    private Object reader;
+    private FusedDocs docs;
+
+    FusedQuery(List<Query> legs, Legs described) {
+        this.legs = legs;
+        this.described = described;
+    }
+
+    /** Finds the documents, on the shard's searcher. */
+    abstract FusedDocs resolve(IndexSearcher searcher) throws IOException;
+
+    /** What is known of the legs. */
+    final Legs described() {
+        return described;
+    }
+
+    /** The legs as queries of this shard. */
+    final List<Query> legs() {
+        return legs;
+    }
+
+    /** The fused documents of a reader, found once. */
+    final synchronized FusedDocs docs(IndexSearcher searcher) throws IOException {
+        Object id = searcher.getTopReaderContext().id();
+        if (id != reader) {
+            docs = resolve(searcher);
+            reader = id;
+        }
+        return docs;
+    }
+
+    @Override
+    public final Weight createWeight(IndexSearcher searcher, ScoreMode scoreMode, float boost) throws IOException {
+        return new FusedWeight(this, docs(searcher), boost, this::explain);
+    }
+
+    private Explanation explain(FusedHit hit, float boost) {
+        List<Explanation> lines = new ArrayList<>();
+        for (int i = 0; i < hit.legs().length; i++) {
+            LegScore leg = hit.legs()[i];
+            String name = "leg [" + described.names().get(i) + "], weight " + described.fusion().weight(i);
+            if (leg == null) {
+                lines.add(Explanation.noMatch(name + ": not in its window"));
+            } else {
+                lines.add(Explanation.match(leg.normalized(), name + ", rank " + leg.rank() + ", normalized from " + leg.raw()));
+            }
+        }
+        if (boost != 1f) {
+            lines.add(Explanation.match(boost, "boost"));
+        }
+        return Explanation.match(hit.score() * boost, "fused by " + described.fusion() + ", of:", lines);
+    }
+
+    @Override
+    public final void visit(QueryVisitor visitor) {
+        // Highlighting reads the legs' terms from here.
+        QueryVisitor inner = visitor.getSubVisitor(BooleanClause.Occur.SHOULD, this);
+        for (Query leg : legs) {
+            leg.visit(inner);
+        }
+    }
+
+    @Override
+    public final boolean equals(Object other) {
+        return this == other;
+    }
+
+    @Override
+    public final int hashCode() {
+        return System.identityHashCode(this);
+    }
+}

@@ -1,0 +1,60 @@
+package org.mmsearch.hybrid.fused;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+
+import org.apache.lucene.search.IndexSearcher;
+import org.apache.lucene.search.Query;
+import org.apache.lucene.search.ScoreDoc;
+import org.mmsearch.fusion.FusedHit;
+import org.mmsearch.fusion.Ranking;
+import org.mmsearch.hybrid.legs.HybridStats;
+import org.mmsearch.hybrid.legs.LegSearches;
+import org.mmsearch.hybrid.legs.Legs;
+
+/** Runs the legs and fuses them where they are: exact when the shard holds everything the request asks for. */
+final class InShardQuery extends FusedQuery {
+
+    private final LegSearches searches;
+    private final HybridStats stats;
+
+    InShardQuery(List<Query> legs, Legs described, HybridNode node) {
+        super(legs, described);
+        searches = node.searches();
+        stats = node.stats();
+    }
+
+    @Override
+    FusedDocs resolve(IndexSearcher searcher) throws IOException {
+        long start = System.nanoTime();
+        List<Ranking> rankings = new ArrayList<>(legs().size());
+        // The search above meets the same deadline at its first leaf and reports it.
+        for (ScoreDoc[] top : searches.top(searcher, legs(), described().fusion().window(), () -> false, () -> {})) {
+            rankings.add(ranking(top));
+        }
+        long fusing = System.nanoTime();
+        List<RankDoc> docs = new ArrayList<>();
+        for (FusedHit hit : described().fuse(rankings)) {
+            docs.add(new RankDoc(Math.toIntExact(hit.key()), hit));
+        }
+        FusedDocs fused = new FusedDocs(docs);
+        stats.inShard(fusing - start, System.nanoTime() - fusing);
+        return fused;
+    }
+
+    private static Ranking ranking(ScoreDoc[] hits) {
+        long[] keys = new long[hits.length];
+        float[] scores = new float[hits.length];
+        for (int i = 0; i < hits.length; i++) {
+            keys[i] = hits[i].doc;
+            scores[i] = hits[i].score;
+        }
+        return new Ranking(keys, scores);
+    }
+
+    @Override
+    public String toString(String field) {
+        return "hybrid in shard of " + legs();
+    }
+}

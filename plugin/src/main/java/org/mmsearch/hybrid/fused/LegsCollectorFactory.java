@@ -1,0 +1,101 @@
+package org.mmsearch.hybrid.fused;
+
+import java.io.IOException;
+import java.util.Collection;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+import org.apache.lucene.index.LeafReaderContext;
+import org.apache.lucene.search.CollectionTerminatedException;
+import org.apache.lucene.search.Collector;
+import org.apache.lucene.search.CollectorManager;
+import org.apache.lucene.search.LeafCollector;
+import org.apache.lucene.search.Query;
+import org.apache.lucene.search.ScoreMode;
+import org.mmsearch.hybrid.legs.ShardLegs;
+import org.opensearch.common.lucene.search.TopDocsAndMaxScore;
+import org.opensearch.search.internal.SearchContext;
+import org.opensearch.search.query.QueryCollectorArguments;
+import org.opensearch.search.query.QueryCollectorContextSpec;
+import org.opensearch.search.query.QueryCollectorContextSpecFactory;
+import org.opensearch.search.query.QueryPhaseExecutionException;
+import org.opensearch.search.query.QuerySearchResult;
+import org.opensearch.search.query.ReduceableSearchResult;
+
+/** Where a search is about the legs of a hybrid, puts their windows in the place of the shard's top documents. */
+public final class LegsCollectorFactory implements QueryCollectorContextSpecFactory {
+
+    @Override
+    public Optional<QueryCollectorContextSpec> createQueryCollectorContextSpec(
+        SearchContext context,
+        Query query,
+        QueryCollectorArguments arguments
+    ) {
+        CandidatesQuery candidates = CandidatesQuery.in(query);
+        if (candidates == null) {
+            return Optional.empty();
+        }
+        return Optional.of(new LegsCollector(context, candidates.on(context), query == candidates ? null : query));
+    }
+
+    /** @param filter what the search is wrapped in, or null */
+    private record LegsCollector(SearchContext context, ShardLegs legs, Query filter) implements QueryCollectorContextSpec {
+
+        @Override
+        public String getContextName() {
+            return "mmsearch_legs";
+        }
+
+        @Override
+        public Collector create(Collector in) {
+            return new CollectsNothing();
+        }
+
+        @Override
+        public CollectorManager<?, ReduceableSearchResult> createManager(CollectorManager<?, ReduceableSearchResult> in) {
+            return new CollectorManager<CollectsNothing, ReduceableSearchResult>() {
+                @Override
+                public CollectsNothing newCollector() {
+                    return new CollectsNothing();
+                }
+
+                @Override
+                public ReduceableSearchResult reduce(Collection<CollectsNothing> collectors) {
+                    return LegsCollector.this::postProcess;
+                }
+            };
+        }
+
+        @Override
+        public void postProcess(QuerySearchResult result) throws IOException {
+            if (context.request().numberOfShards() == 1) {
+                throw new IllegalStateException(
+                    "expected the search to go to several shards, got " + context.shardTarget()
+                        + " alone: an index changed meanwhile, send the search again"
+                );
+            }
+            AtomicBoolean late = new AtomicBoolean();
+            TopDocsAndMaxScore found = new TopDocsAndMaxScore(legs.run(filter, () -> late.set(true)).topDocs(), Float.NaN);
+            // The search above collects nothing, so its deadline falls here, after the engine has looked for it.
+            if (late.get()) {
+                if (Boolean.FALSE.equals(context.request().allowPartialSearchResults())) {
+                    throw new QueryPhaseExecutionException(context.shardTarget(), "Time exceeded");
+                }
+                result.searchTimedOut(true);
+            }
+            result.topDocs(found, null);
+        }
+    }
+
+    private static final class CollectsNothing implements Collector {
+        @Override
+        public LeafCollector getLeafCollector(LeafReaderContext leaf) {
+            throw new CollectionTerminatedException();
+        }
+
+        @Override
+        public ScoreMode scoreMode() {
+            return ScoreMode.COMPLETE_NO_SCORES;
+        }
+    }
+}

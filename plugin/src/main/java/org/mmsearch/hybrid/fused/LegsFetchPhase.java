@@ -1,0 +1,78 @@
+package org.mmsearch.hybrid.fused;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+import org.apache.lucene.index.LeafReaderContext;
+import org.mmsearch.fusion.FusedHit;
+import org.mmsearch.fusion.LegScore;
+import org.opensearch.common.document.DocumentField;
+import org.opensearch.search.fetch.FetchContext;
+import org.opensearch.search.fetch.FetchSubPhase;
+import org.opensearch.search.fetch.FetchSubPhaseProcessor;
+
+/** Writes into {@code fields._legs} of each hit which legs of which hybrid found it. */
+public final class LegsFetchPhase implements FetchSubPhase {
+
+    static final String FIELD = "_legs";
+
+    private final FusedQueries running;
+
+    /** @param running the fused queries of this node */
+    public LegsFetchPhase(FusedQueries running) {
+        this.running = running;
+    }
+
+    @Override
+    public FetchSubPhaseProcessor getProcessor(FetchContext context) {
+        List<FusedQuery> queries = running.of(context.getQueryShardContext()).stream().filter(q -> q.described().evidence()).toList();
+        if (queries.isEmpty()) {
+            return null;
+        }
+        return new FetchSubPhaseProcessor() {
+            @Override
+            public void setNextReader(LeafReaderContext leaf) {}
+
+            @Override
+            public void process(HitContext hit) throws IOException {
+                if (hit.hit().getNestedIdentity() != null) {
+                    return;
+                }
+                List<Object> legs = new ArrayList<>();
+                for (FusedQuery query : queries) {
+                    FusedHit fused = query.docs(context.searcher()).hit(hit.readerContext().docBase + hit.docId());
+                    if (fused != null) {
+                        legs.addAll(evidence(query, fused));
+                    }
+                }
+                if (legs.isEmpty() == false) {
+                    hit.hit().setDocumentField(FIELD, new DocumentField(FIELD, legs));
+                }
+            }
+        };
+    }
+
+    private static List<Object> evidence(FusedQuery query, FusedHit hit) {
+        List<Object> legs = new ArrayList<>();
+        int only = hit.onlyLeg();
+        for (int i = 0; i < hit.legs().length; i++) {
+            LegScore leg = hit.legs()[i];
+            if (leg == null) {
+                continue;
+            }
+            Map<String, Object> line = new LinkedHashMap<>();
+            line.put("name", query.described().names().get(i));
+            line.put("rank", leg.rank());
+            line.put("score", leg.raw());
+            line.put("normalized", leg.normalized());
+            if (only == i) {
+                line.put("only", true);
+            }
+            legs.add(line);
+        }
+        return legs;
+    }
+}

@@ -1,0 +1,70 @@
+package org.mmsearch.hybrid.legs;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.atomic.LongAdder;
+
+import org.mmsearch.stats.Latency;
+
+/** Counts what hybrid clauses do on this node. */
+public final class HybridStats {
+
+    private final LongAdder inShard = new LongAdder();
+    private final LongAdder oneSearch = new LongAdder();
+    private final LongAdder twoRounds = new LongAdder();
+    private final LongAdder pointInTime = new LongAdder();
+    private final LongAdder legsSkipped = new LongAdder();
+    /** From the legs' start to their hits: inside the shard, or the whole first round as its coordinating node sees it. */
+    private final Latency legs = new Latency();
+    /** From the legs' hits to the fused ones. */
+    private final Latency fuse = new Latency();
+
+    /** Counts a hybrid that was fused inside the only shard of its search. */
+    public void inShard(long legsNanos, long fuseNanos) {
+        count(inShard, legsNanos, fuseNanos);
+    }
+
+    /** Counts a hybrid that was fused between the phases of its search. */
+    public void oneSearch(long legsNanos, long fuseNanos) {
+        count(oneSearch, legsNanos, fuseNanos);
+    }
+
+    /**
+     * Counts a hybrid whose legs ran in a search before its own.
+     *
+     * @param inPointInTime whether both ran in a point in time, rather than in the first one's reader contexts
+     */
+    public void byRounds(boolean inPointInTime, long legsNanos, long fuseNanos) {
+        count(inPointInTime ? pointInTime : twoRounds, legsNanos, fuseNanos);
+    }
+
+    private void count(LongAdder way, long legsNanos, long fuseNanos) {
+        way.increment();
+        legs.record(legsNanos);
+        fuse.record(fuseNanos);
+    }
+
+    /** Counts a leg that was left out. */
+    public void legSkipped() {
+        legsSkipped.increment();
+    }
+
+    /**
+     * @return {@code in_shard}, {@code one_search}, {@code two_rounds} and {@code point_in_time}, how many hybrids were answered which
+     *     way; {@code legs_skipped}, how many were left out because their encoder failed; {@code latency}, with the histograms
+     *     {@code legs} and {@code fuse}
+     */
+    public Map<String, Object> asMap() {
+        Map<String, Object> map = new LinkedHashMap<>();
+        map.put("in_shard", inShard.sum());
+        map.put("one_search", oneSearch.sum());
+        map.put("two_rounds", twoRounds.sum());
+        map.put("point_in_time", pointInTime.sum());
+        map.put("legs_skipped", legsSkipped.sum());
+        Map<String, Object> latency = new LinkedHashMap<>();
+        latency.put("legs", legs.asMap());
+        latency.put("fuse", fuse.asMap());
+        map.put("latency", latency);
+        return map;
+    }
+}

@@ -1,0 +1,73 @@
+package org.mmsearch.hybrid.legs;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+import org.opensearch.core.common.io.stream.StreamInput;
+import org.opensearch.core.common.io.stream.StreamOutput;
+import org.opensearch.core.xcontent.XContentBuilder;
+import org.opensearch.search.aggregations.InternalAggregation;
+
+/** What the legs of a hybrid found on one shard, and reduced, on all of them. */
+public final class InternalLegs extends InternalAggregation {
+
+    private final List<ShardWindows> shards;
+
+    InternalLegs(String name, Map<String, Object> metadata, List<ShardWindows> shards) {
+        super(name, metadata);
+        this.shards = shards;
+    }
+
+    /** @return what the legs found on these shards */
+    public static InternalLegs of(String name, List<ShardWindows> shards) {
+        return new InternalLegs(name, null, shards);
+    }
+
+    /** Reads it from the wire. */
+    public InternalLegs(StreamInput in) throws IOException {
+        super(in);
+        shards = in.readList(ShardWindows::read);
+    }
+
+    @Override
+    protected void doWriteTo(StreamOutput out) throws IOException {
+        out.writeList(shards);
+    }
+
+    @Override
+    public String getWriteableName() {
+        return LegsAggregationBuilder.NAME;
+    }
+
+    /** @return the windows of each shard */
+    public List<ShardWindows> shards() {
+        return shards;
+    }
+
+    @Override
+    public InternalAggregation reduce(List<InternalAggregation> aggregations, ReduceContext context) {
+        List<ShardWindows> all = new ArrayList<>();
+        aggregations.forEach(part -> all.addAll(((InternalLegs) part).shards));
+        return new InternalLegs(getName(), getMetadata(), all);
+    }
+
+    @Override
+    protected boolean mustReduceOnSingleInternalAgg() {
+        return false;
+    }
+
+    @Override
+    public Object getProperty(List<String> path) {
+        if (path.isEmpty()) {
+            return this;
+        }
+        throw new IllegalArgumentException("[" + LegsAggregationBuilder.NAME + "] has no property " + path);
+    }
+
+    @Override
+    public XContentBuilder doXContentBody(XContentBuilder builder, Params params) throws IOException {
+        return builder.field("shards", shards.size());
+    }
+}

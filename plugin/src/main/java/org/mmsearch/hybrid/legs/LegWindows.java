@@ -1,0 +1,88 @@
+package org.mmsearch.hybrid.legs;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+
+import org.apache.lucene.search.ScoreDoc;
+import org.apache.lucene.search.TopDocs;
+import org.apache.lucene.search.TotalHits;
+import org.opensearch.common.lucene.Lucene;
+import org.opensearch.core.common.io.stream.StreamInput;
+import org.opensearch.core.common.io.stream.StreamOutput;
+import org.opensearch.core.common.io.stream.Writeable;
+
+/**
+ * The best hits of each leg on one shard, as documents of the reader that found them.
+ *
+ * @param reader the {@link ReaderToken} of that reader
+ * @param legs each leg's hits, best first
+ */
+public record LegWindows(long reader, List<ScoreDoc[]> legs) implements Writeable {
+
+    /** The score of an entry that is no hit: no query scores NaN. */
+    private static final float HEADER = Float.NaN;
+    /** Of the form below; a node that knows another one must not guess. */
+    private static final int VERSION = 1;
+    private static final int HEADERS = 4;
+
+    /** Reads what {@link #writeTo} wrote. */
+    public static LegWindows read(StreamInput in) throws IOException {
+        return of(Lucene.readTopDocs(in).topDocs);
+    }
+
+    @Override
+    public void writeTo(StreamOutput out) throws IOException {
+        Lucene.writeTopDocs(out, new org.opensearch.common.lucene.search.TopDocsAndMaxScore(topDocs(), Float.NaN));
+    }
+
+    /**
+     * @return the windows in the form of a shard's top documents: four headers (version, reader token in two halves, number of
+     *     legs), then for each leg a header with its length and its hits
+     */
+    public TopDocs topDocs() {
+        List<ScoreDoc> all = new ArrayList<>();
+        all.add(header(VERSION));
+        all.add(header((int) (reader >>> Integer.SIZE)));
+        all.add(header((int) reader));
+        all.add(header(legs.size()));
+        for (ScoreDoc[] leg : legs) {
+            all.add(header(leg.length));
+            for (ScoreDoc hit : leg) {
+                // A hit of its own class: the wire takes no other.
+                all.add(new ScoreDoc(hit.doc, hit.score));
+            }
+        }
+        return new TopDocs(new TotalHits(0, TotalHits.Relation.EQUAL_TO), all.toArray(ScoreDoc[]::new));
+    }
+
+    private static ScoreDoc header(int value) {
+        return new ScoreDoc(value, HEADER);
+    }
+
+    /** @return whether top documents are the windows of legs */
+    public static boolean are(TopDocs docs) {
+        return docs.scoreDocs.length >= HEADERS && Float.isNaN(docs.scoreDocs[0].score);
+    }
+
+    /** @return the windows that have the form of these top documents */
+    public static LegWindows of(TopDocs docs) {
+        ScoreDoc[] all = docs.scoreDocs;
+        if (are(docs) == false || all[0].doc != VERSION) {
+            throw new IllegalStateException(
+                "expected the windows of a hybrid's legs in form " + VERSION + ", got "
+                    + (are(docs) ? "form " + all[0].doc : all.length + " other documents") + ": run one version of mmsearch on all nodes"
+            );
+        }
+        long reader = ((long) all[1].doc << Integer.SIZE) | (all[2].doc & 0xFFFFFFFFL);
+        List<ScoreDoc[]> legs = new ArrayList<>(all[3].doc);
+        int at = HEADERS;
+        for (int leg = 0; leg < all[3].doc; leg++) {
+            ScoreDoc[] hits = new ScoreDoc[all[at++].doc];
+            System.arraycopy(all, at, hits, 0, hits.length);
+            at += hits.length;
+            legs.add(hits);
+        }
+        return new LegWindows(reader, legs);
+    }
+}

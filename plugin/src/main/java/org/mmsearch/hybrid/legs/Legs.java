@@ -1,0 +1,53 @@
+package org.mmsearch.hybrid.legs;
+
+import java.io.IOException;
+import java.util.List;
+
+import org.mmsearch.fusion.Cutoff;
+import org.mmsearch.fusion.FusedHit;
+import org.mmsearch.fusion.Fusion;
+import org.mmsearch.fusion.Ranking;
+import org.opensearch.core.common.io.stream.StreamInput;
+import org.opensearch.core.common.io.stream.StreamOutput;
+import org.opensearch.core.common.io.stream.Writeable;
+
+/**
+ * What is known of a hybrid's legs besides their queries.
+ *
+ * @param names each leg's {@code _name}, or its position
+ * @param named positions of the legs whose name the user gave
+ * @param fusion how they are fused
+ * @param cutoff where the fused list ends early
+ * @param totals over what totals and facets count
+ * @param evidence whether hits carry their legs
+ */
+public record Legs(List<String> names, List<Integer> named, Fusion fusion, Cutoff cutoff, Totals totals, boolean evidence)
+    implements
+        Writeable {
+
+    public Legs(StreamInput in) throws IOException {
+        this(
+            in.readStringList(),
+            in.readList(StreamInput::readVInt),
+            new Fusion(in),
+            new Cutoff(in),
+            in.readEnum(Totals.class),
+            in.readBoolean()
+        );
+    }
+
+    @Override
+    public void writeTo(StreamOutput out) throws IOException {
+        out.writeStringCollection(names);
+        out.writeCollection(named, StreamOutput::writeVInt);
+        fusion.writeTo(out);
+        cutoff.writeTo(out);
+        out.writeEnum(totals);
+        out.writeBoolean(evidence);
+    }
+
+    /** Fuses the legs' rankings and cuts the list off. */
+    public List<FusedHit> fuse(List<Ranking> rankings) {
+        return cutoff.cut(fusion.fuse(rankings));
+    }
+}

@@ -1,0 +1,47 @@
+package org.mmsearch.hybrid.legs;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.Map;
+
+import org.apache.lucene.search.Query;
+import org.opensearch.index.query.QueryShardContext;
+import org.opensearch.search.aggregations.Aggregator;
+import org.opensearch.search.aggregations.AggregatorFactories;
+import org.opensearch.search.aggregations.AggregatorFactory;
+import org.opensearch.search.aggregations.CardinalityUpperBound;
+import org.opensearch.search.internal.SearchContext;
+
+/** Makes the aggregator that runs the legs on a shard. */
+final class LegsAggregatorFactory extends AggregatorFactory {
+
+    private final LegSearches searches;
+    private final List<Query> legs;
+    private final int window;
+
+    LegsAggregatorFactory(
+        String name,
+        QueryShardContext context,
+        AggregatorFactory parent,
+        AggregatorFactories.Builder subFactoriesBuilder,
+        Map<String, Object> metadata,
+        LegSearches searches,
+        List<Query> legs,
+        int window
+    ) throws IOException {
+        super(name, context, parent, subFactoriesBuilder, metadata);
+        this.searches = searches;
+        this.legs = legs;
+        this.window = window;
+    }
+
+    @Override
+    protected Aggregator createInternal(
+        SearchContext searchContext,
+        Aggregator parent,
+        CardinalityUpperBound cardinality,
+        Map<String, Object> metadata
+    ) throws IOException {
+        return new LegsAggregator(name, searchContext, parent, metadata, searches, legs, window);
+    }
+}

@@ -1,0 +1,68 @@
+package org.mmsearch.hybrid.legs;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+
+import org.apache.lucene.search.BooleanClause.Occur;
+import org.apache.lucene.search.BooleanQuery;
+import org.apache.lucene.search.Query;
+import org.opensearch.common.unit.TimeValue;
+import org.opensearch.core.tasks.TaskCancelledException;
+import org.opensearch.search.SearchService;
+import org.opensearch.search.internal.SearchContext;
+
+/** The legs of a hybrid in a search of one shard that is about nothing but them. */
+public final class ShardLegs {
+
+    private final LegSearches searches;
+    private final SearchContext context;
+    private final List<Query> legs;
+    private final int window;
+    private final long begin;
+
+    /**
+     * @param searches runs legs
+     * @param context of the search on this shard
+     * @param legs as queries of this shard
+     * @param window how many hits of each
+     */
+    public ShardLegs(LegSearches searches, SearchContext context, List<Query> legs, int window) {
+        this.searches = searches;
+        this.context = context;
+        this.legs = legs;
+        this.window = window;
+        begin = context.getRelativeTimeInMillis(false);
+    }
+
+    /**
+     * Runs them.
+     *
+     * @param filter what the search is restricted to by others than the hybrid (an alias, document-level security), or null
+     * @param late called, by any thread, when the deadline has ended a leg
+     */
+    public LegWindows run(Query filter, Runnable late) throws IOException {
+        List<Query> filtered = new ArrayList<>(legs.size());
+        for (Query leg : legs) {
+            // What a top-level search would add: the alias's filter, and root documents only.
+            Query own = context.buildFilteredQuery(leg);
+            filtered.add(
+                filter == null ? own : new BooleanQuery.Builder().add(own, Occur.MUST).add(filter, Occur.FILTER).build()
+            );
+        }
+        return new LegWindows(
+            ReaderToken.of(context.searcher().getIndexReader()),
+            searches.top(context.searcher(), filtered, window, this::overdue, late)
+        );
+    }
+
+    private boolean overdue() {
+        if (context.isCancelled()) {
+            throw new TaskCancelledException("the search was cancelled while a leg of its hybrid ran");
+        }
+        TimeValue timeout = context.timeout();
+        return timeout != null
+            && SearchService.NO_TIMEOUT.equals(timeout) == false
+            && context.getRelativeTimeInMillis() - begin > timeout.millis();
+    }
+}

@@ -1,0 +1,80 @@
+package org.mmsearch.hybrid.legs;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+
+import org.apache.lucene.search.ScoreDoc;
+import org.mmsearch.fusion.Ranking;
+import org.opensearch.core.common.io.stream.StreamInput;
+import org.opensearch.core.common.io.stream.StreamOutput;
+import org.opensearch.core.common.io.stream.Writeable;
+import org.opensearch.core.index.shard.ShardId;
+
+/**
+ * What the legs of a hybrid found on one of several shards.
+ *
+ * @param shard where
+ * @param windows what
+ */
+public record ShardWindows(ShardId shard, LegWindows windows) implements Writeable {
+
+    /** An order of shards that every node agrees on. */
+    public static final Comparator<ShardWindows> BY_SHARD = Comparator.comparing((ShardWindows found) -> found.shard.getIndexName())
+        .thenComparingInt(found -> found.shard.id())
+        .thenComparing(found -> found.shard.getIndex().getUUID());
+
+    /** Reads what {@link #writeTo} wrote. */
+    public static ShardWindows read(StreamInput in) throws IOException {
+        return new ShardWindows(new ShardId(in), LegWindows.read(in));
+    }
+
+    @Override
+    public void writeTo(StreamOutput out) throws IOException {
+        shard.writeTo(out);
+        windows.writeTo(out);
+    }
+
+    private record Candidate(float score, long key) {}
+
+    private static final Comparator<Candidate> BEST_FIRST = (a, b) -> {
+        int byScore = Float.compare(b.score, a.score);
+        return byScore != 0 ? byScore : Long.compare(a.key, b.key);
+    };
+
+    /**
+     * Merges the shards' windows leg by leg.
+     *
+     * @param shards in one order, which the keys count by
+     * @param legs how many legs
+     * @param window how many hits of each leg are kept
+     * @return each leg's ranking; a hit's key is its shard's position and its document, see {@link #shard(long)}
+     */
+    public static List<Ranking> merge(List<ShardWindows> shards, int legs, int window) {
+        List<Ranking> rankings = new ArrayList<>(legs);
+        for (int leg = 0; leg < legs; leg++) {
+            List<Candidate> all = new ArrayList<>();
+            for (int shard = 0; shard < shards.size(); shard++) {
+                for (ScoreDoc hit : shards.get(shard).windows.legs().get(leg)) {
+                    all.add(new Candidate(hit.score, (long) shard << Integer.SIZE | hit.doc));
+                }
+            }
+            all.sort(BEST_FIRST);
+            int size = Math.min(window, all.size());
+            long[] keys = new long[size];
+            float[] scores = new float[size];
+            for (int i = 0; i < size; i++) {
+                keys[i] = all.get(i).key;
+                scores[i] = all.get(i).score;
+            }
+            rankings.add(new Ranking(keys, scores));
+        }
+        return rankings;
+    }
+
+    /** @return the position of the shard that a hit of {@link #merge} is on */
+    public static int shard(long key) {
+        return (int) (key >>> Integer.SIZE);
+    }
+}

@@ -1,0 +1,65 @@
+package org.mmsearch.hybrid.search;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.Objects;
+
+import org.opensearch.core.common.ParsingException;
+import org.opensearch.core.common.io.stream.StreamInput;
+import org.opensearch.core.common.io.stream.StreamOutput;
+import org.opensearch.core.xcontent.XContentBuilder;
+import org.opensearch.core.xcontent.XContentParser;
+import org.opensearch.search.SearchExtBuilder;
+
+/** {@code ext.mmsearch} of an answer: the legs that are missing from it. */
+public final class MmsearchExt extends SearchExtBuilder {
+
+    /** The section's name. */
+    public static final String NAME = "mmsearch";
+
+    private final List<DegradedLeg> degraded;
+
+    /** @param degraded the legs that are missing */
+    public MmsearchExt(List<DegradedLeg> degraded) {
+        this.degraded = degraded;
+    }
+
+    /** Reads it from the wire. */
+    public MmsearchExt(StreamInput in) throws IOException {
+        degraded = in.readList(DegradedLeg::new);
+    }
+
+    /** Refuses to be part of a request. */
+    public static MmsearchExt parse(XContentParser parser) {
+        throw new ParsingException(parser.getTokenLocation(), "[ext." + NAME + "] is part of answers, not of requests");
+    }
+
+    @Override
+    public void writeTo(StreamOutput out) throws IOException {
+        out.writeList(degraded);
+    }
+
+    @Override
+    public XContentBuilder toXContent(XContentBuilder builder, Params params) throws IOException {
+        builder.startObject(NAME).startArray("degraded");
+        for (DegradedLeg leg : degraded) {
+            leg.toXContent(builder, params);
+        }
+        return builder.endArray().endObject();
+    }
+
+    @Override
+    public String getWriteableName() {
+        return NAME;
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof MmsearchExt that && degraded.equals(that.degraded);
+    }
+
+    @Override
+    public int hashCode() {
+        return Objects.hash(degraded);
+    }
+}

@@ -1,0 +1,162 @@
+package org.mmsearch.hybrid.search;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
+
+import org.mmsearch.hybrid.fused.CandidatesQueryBuilder;
+import org.mmsearch.hybrid.fused.HybridNode;
+import org.mmsearch.hybrid.fused.RankDocsQueryBuilder;
+import org.mmsearch.hybrid.fused.ShardRankDocs;
+import org.mmsearch.hybrid.legs.InternalLegs;
+import org.mmsearch.hybrid.legs.Legs;
+import org.mmsearch.hybrid.legs.LegsAggregationBuilder;
+import org.mmsearch.hybrid.legs.ShardWindows;
+import org.mmsearch.hybrid.legs.Totals;
+import org.opensearch.Version;
+import org.opensearch.action.search.SearchAction;
+import org.opensearch.action.search.SearchRequest;
+import org.opensearch.action.search.SearchResponse;
+import org.opensearch.action.search.SearchType;
+import org.opensearch.action.support.ContextPreservingActionListener;
+import org.opensearch.core.action.ActionListener;
+import org.opensearch.index.query.BoolQueryBuilder;
+import org.opensearch.index.query.MatchAllQueryBuilder;
+import org.opensearch.index.query.MatchNoneQueryBuilder;
+import org.opensearch.index.query.QueryBuilder;
+import org.opensearch.search.builder.PointInTimeBuilder;
+import org.opensearch.search.builder.SearchSourceBuilder;
+import org.opensearch.transport.client.Client;
+
+/**
+ * Runs the legs of a hybrid on several shards in a search of their own, and fuses them into a query over the fused hits, which the
+ * search itself then reads in the same readers.
+ */
+public final class Rounds {
+
+    private static final String LEGS = "legs";
+
+    private final HybridNode node;
+    private final SearchNotes notes;
+    private final Version oldest;
+
+    /**
+     * @param node of the hybrid
+     * @param notes of the search that asks
+     * @param oldest version of the cluster's nodes
+     */
+    public Rounds(HybridNode node, SearchNotes notes, Version oldest) {
+        this.node = node;
+        this.notes = notes;
+        this.oldest = oldest;
+    }
+
+    /**
+     * @param client of the node
+     * @param original the request that the hybrid stands in
+     * @param legs the legs, rewritten
+     * @param described the rest of the hybrid
+     * @param listener is given the query that takes the hybrid's place
+     */
+    public void run(Client client, SearchRequest original, List<QueryBuilder> legs, Legs described, ActionListener<QueryBuilder> listener) {
+        if (notes.way() == Way.POINT_IN_TIME || original.pointInTimeBuilder() != null) {
+            // The readers are held already.
+            round(client, original, original.pointInTimeBuilder(), legs, described, listener);
+            return;
+        }
+        ReaderContexts readers = notes.readers();
+        readers.run(id -> {
+            ActionListener<QueryBuilder> ended = id == null ? ActionListener.runBefore(listener, readers::roundEnded) : listener;
+            round(client, original, id == null ? null : new PointInTimeBuilder(id), legs, described, ended);
+        });
+    }
+
+    /** @param pointInTime that the round is run in; null where the round opens the readers */
+    private void round(
+        Client client,
+        SearchRequest original,
+        PointInTimeBuilder pointInTime,
+        List<QueryBuilder> legs,
+        Legs described,
+        ActionListener<QueryBuilder> listener
+    ) {
+        long start = System.nanoTime();
+        AtomicReference<List<ShardWindows>> captured = new AtomicReference<>();
+        SearchSourceBuilder source = new SearchSourceBuilder().trackTotalHits(false).pointInTimeBuilder(pointInTime);
+        if (notes.way() == Way.POINT_IN_TIME) {
+            source.size(0)
+                .query(carrier(original, legs))
+                .aggregation(new LegsAggregationBuilder(LEGS, node.searches(), legs, described.fusion().window()));
+        } else {
+            source.size(1).query(new CandidatesQueryBuilder(node, legs, described, (windows, results, context) -> {
+                captured.set(windows);
+                if (pointInTime == null) {
+                    notes.readers().keep(results, context, oldest);
+                }
+            }));
+        }
+        ActionListener<SearchResponse> answered = ActionListener.wrap(response -> {
+            long answer = System.nanoTime();
+            notes.round(response);
+            QueryBuilder fused = fused(original, windows(response, captured.get()), legs, described);
+            node.stats().byRounds(notes.way() == Way.POINT_IN_TIME, answer - start, System.nanoTime() - answer);
+            listener.onResponse(fused);
+        }, listener::onFailure);
+        client.execute(
+            SearchAction.INSTANCE,
+            request(original, source),
+            ContextPreservingActionListener.wrapPreservingContext(answered, client.threadPool().getThreadContext())
+        );
+    }
+
+    private SearchRequest request(SearchRequest original, SearchSourceBuilder source) {
+        SearchRequest round = new SearchRequest(original);
+        SearchSourceBuilder asked = original.source();
+        if (asked != null) {
+            source.timeout(asked.timeout()).profile(asked.profile());
+            DerivedFields.copy(asked, source);
+        }
+        round.source(source);
+        round.pipeline("_none");
+        round.setBatchedReduceSize(Integer.MAX_VALUE);
+        // Document numbers are worth nothing in another search, so they are not worth a place in the request cache.
+        round.requestCache(false);
+        round.setParentTask(notes.task());
+        return round;
+    }
+
+    /** The aggregation runs the legs; the query beside it only has to show their terms where global statistics are asked for. */
+    private static QueryBuilder carrier(SearchRequest original, List<QueryBuilder> legs) {
+        if (original.searchType() != SearchType.DFS_QUERY_THEN_FETCH) {
+            return new MatchAllQueryBuilder();
+        }
+        BoolQueryBuilder terms = new BoolQueryBuilder();
+        legs.forEach(terms::should);
+        return new BoolQueryBuilder().must(new MatchAllQueryBuilder()).should(terms);
+    }
+
+    private List<ShardWindows> windows(SearchResponse response, List<ShardWindows> captured) {
+        if (notes.way() != Way.POINT_IN_TIME) {
+            if (captured == null && response.getTotalShards() > response.getSkippedShards()) {
+                throw new IllegalStateException(
+                    "expected [" + FusionPhase.TYPE + "] to take the windows of the legs, got an answer without it: keep it in "
+                        + "[cluster.search.enabled_system_generated_factories]"
+                );
+            }
+            return captured == null ? List.of() : captured;
+        }
+        InternalLegs found = response.getAggregations() == null ? null : response.getAggregations().get(LEGS);
+        List<ShardWindows> shards = found == null ? new ArrayList<>() : new ArrayList<>(found.shards());
+        shards.sort(ShardWindows.BY_SHARD);
+        return shards;
+    }
+
+    private QueryBuilder fused(SearchRequest original, List<ShardWindows> windows, List<QueryBuilder> legs, Legs described) {
+        List<ShardRankDocs> hits = ShardRankDocs.fuse(windows, described);
+        if (described.totals() == Totals.WINDOW && hits.stream().allMatch(shard -> shard.docs().isEmpty())) {
+            return new MatchNoneQueryBuilder();
+        }
+        String expanded = PointInTime.isExpanded(original) ? original.pointInTimeBuilder().getId() : null;
+        return new RankDocsQueryBuilder(node, legs, described, hits, expanded);
+    }
+}

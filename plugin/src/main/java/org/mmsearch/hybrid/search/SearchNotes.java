@@ -1,0 +1,144 @@
+package org.mmsearch.hybrid.search;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+import org.mmsearch.fusion.Fusion;
+import org.opensearch.action.search.SearchResponse;
+import org.opensearch.action.search.ShardSearchFailure;
+import org.opensearch.core.tasks.TaskId;
+import org.opensearch.search.profile.ProfileShardResult;
+
+/** What is known of one search while it runs: how its hybrids are answered, and what they leave for its answer. */
+public final class SearchNotes {
+
+    private final TaskId task;
+    private final String pipeline;
+    private final ReaderContexts readers = new ReaderContexts();
+    private final List<ShardSearchFailure> failures = new ArrayList<>();
+    private final List<DegradedLeg> degraded = new ArrayList<>();
+    private final Map<String, ProfileShardResult> profiles = new LinkedHashMap<>();
+    private volatile Way way = Way.NONE;
+    private volatile long legsBegan;
+    private boolean timedOut;
+    private int shards;
+    private int skipped;
+    private boolean ownPointInTime;
+    private Fusion inlineFusion;
+
+    /**
+     * @param task of the search
+     * @param pipeline the search pipeline that its request names, or null; the request that a rewrite sees has lost it
+     */
+    SearchNotes(TaskId task, String pipeline) {
+        this.task = task;
+        this.pipeline = pipeline;
+    }
+
+    TaskId task() {
+        return task;
+    }
+
+    /** @return the search pipeline that the request names, or null */
+    public String pipeline() {
+        return pipeline;
+    }
+
+    ReaderContexts readers() {
+        return readers;
+    }
+
+    /** @return how the search's hybrids are answered where it goes to several shards */
+    public Way way() {
+        return way;
+    }
+
+    void way(Way chosen) {
+        way = chosen;
+    }
+
+    /** Notes, for the statistics, that the legs of a hybrid are on their way to the shards. */
+    public void legsBegin() {
+        legsBegan = System.nanoTime();
+    }
+
+    long legsBegan() {
+        return legsBegan;
+    }
+
+    /** Notes what the answer of a round says of its shards. */
+    synchronized void round(SearchResponse response) {
+        failures.addAll(List.of(response.getShardFailures()));
+        timedOut |= response.isTimedOut();
+        shards = Math.max(shards, response.getTotalShards());
+        skipped = Math.max(skipped, response.getSkippedShards());
+        response.getProfileResults().forEach((shard, profile) -> {
+            String key = shard + "[legs]";
+            for (int i = 2; profiles.containsKey(key); i++) {
+                key = shard + "[legs " + i + "]";
+            }
+            profiles.put(key, profile);
+        });
+    }
+
+    /** Notes that the point in time of the request is not the caller's. */
+    synchronized void ownPointInTime() {
+        ownPointInTime = true;
+    }
+
+    /** @return whether the point in time of the request is not the caller's */
+    synchronized boolean isOwnPointInTime() {
+        return ownPointInTime;
+    }
+
+    /** Notes the fusion of a search pipeline that stands in the request itself. */
+    public synchronized void inlineFusion(Fusion fusion) {
+        inlineFusion = fusion;
+    }
+
+    /** @return the fusion of a search pipeline that stands in the request itself, or null */
+    public synchronized Fusion inlineFusion() {
+        return inlineFusion;
+    }
+
+    /** Notes a leg that is left out. */
+    public synchronized void degraded(DegradedLeg leg) {
+        degraded.add(leg);
+    }
+
+    synchronized boolean isEmpty() {
+        return failures.isEmpty()
+            && degraded.isEmpty()
+            && profiles.isEmpty()
+            && timedOut == false
+            && ownPointInTime == false
+            && skipped == 0;
+    }
+
+    synchronized List<ShardSearchFailure> failures() {
+        return List.copyOf(failures);
+    }
+
+    synchronized List<DegradedLeg> degraded() {
+        return List.copyOf(degraded);
+    }
+
+    synchronized Map<String, ProfileShardResult> profiles() {
+        return new LinkedHashMap<>(profiles);
+    }
+
+    synchronized boolean isTimedOut() {
+        return timedOut;
+    }
+
+    /** How many shards the largest round went to, 0 where there was none. */
+    synchronized int shards() {
+        return shards;
+    }
+
+    synchronized int skipped() {
+        return skipped;
+    }
+}

@@ -1,0 +1,124 @@
+package org.mmsearch.hybrid.search;
+
+import java.util.List;
+import java.util.function.Function;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
+
+import org.opensearch.action.ActionRequest;
+import org.opensearch.action.search.SearchAction;
+import org.opensearch.action.search.SearchRequest;
+import org.opensearch.action.search.SearchResponse;
+import org.opensearch.action.support.ActionFilter;
+import org.opensearch.action.support.ActionFilterChain;
+import org.opensearch.action.support.ActionRequestMetadata;
+import org.opensearch.common.util.concurrent.ThreadContext;
+import org.opensearch.core.action.ActionListener;
+import org.opensearch.core.action.ActionResponse;
+import org.opensearch.core.tasks.TaskId;
+import org.opensearch.index.query.QueryCoordinatorContext;
+import org.opensearch.tasks.Task;
+import org.opensearch.transport.client.Client;
+
+/**
+ * Accompanies each search that may have a hybrid: prepares it for the way that its hybrids are answered, writes into its answer what they
+ * left for it (failed shards and timeouts of their legs, legs left out, the legs' profile), and frees what they held.
+ */
+public final class SearchNotesFilter implements ActionFilter {
+
+    private static final String NOTES = "mmsearch.notes";
+
+    private final String clause;
+    private final Client client;
+    private final ThreadContext context;
+    private final Supplier<String> localNode;
+    private final Function<SearchRequest, Way> ways;
+    private final Predicate<SearchRequest> severalShards;
+
+    /**
+     * @param clause the hybrid's name
+     * @param client of the node
+     * @param localNode the node's id, known once it has started
+     * @param ways chooses the way of a request
+     * @param severalShards whether a request goes to several shards
+     */
+    public SearchNotesFilter(
+        String clause,
+        Client client,
+        Supplier<String> localNode,
+        Function<SearchRequest, Way> ways,
+        Predicate<SearchRequest> severalShards
+    ) {
+        this.clause = clause;
+        this.client = client;
+        this.context = client.threadPool().getThreadContext();
+        this.localNode = localNode;
+        this.ways = ways;
+        this.severalShards = severalShards;
+    }
+
+    /** @return the notes of the search that this thread works for, or null outside a search */
+    public SearchNotes current() {
+        return context.getTransient(NOTES);
+    }
+
+    /** @return the notes of the search that a rewrite belongs to, or null outside a search */
+    public SearchNotes of(QueryCoordinatorContext rewrite) {
+        SearchNotes notes = HybridRewrite.notes(rewrite);
+        return notes == null ? current() : notes;
+    }
+
+    @Override
+    public int order() {
+        return 0;
+    }
+
+    @Override
+    @SuppressWarnings("unchecked")
+    public <Request extends ActionRequest, Response extends ActionResponse> void apply(
+        Task task,
+        String action,
+        Request request,
+        ActionRequestMetadata<Request, Response> metadata,
+        ActionListener<Response> listener,
+        ActionFilterChain<Request, Response> chain
+    ) {
+        if (SearchAction.NAME.equals(action) == false) {
+            chain.proceed(task, action, request, listener);
+            return;
+        }
+        SearchRequest search = (SearchRequest) request;
+        SearchNotes notes = new SearchNotes(new TaskId(localNode.get(), task.getId()), search.pipeline());
+        PointInTime.inherit(search);
+        notes.way(ways.apply(search));
+        ActionListener<SearchResponse> noted = ActionListener.runBefore(
+            ActionListener.map((ActionListener<SearchResponse>) listener, response -> NotedResponse.of(notes, response)),
+            notes.readers()::release
+        );
+        if (notes.way() != Way.POINT_IN_TIME || search.pointInTimeBuilder() != null || severalShards.test(search) == false) {
+            proceed(task, action, request, notes, (ActionListener<Response>) noted, chain);
+            return;
+        }
+        PointInTime.open(client, clause, search, notes, ActionListener.wrap(delete -> {
+            proceed(task, action, request, notes, (ActionListener<Response>) ActionListener.runBefore(noted, delete::run), chain);
+        }, listener::onFailure));
+    }
+
+    private <Request extends ActionRequest, Response extends ActionResponse> void proceed(
+        Task task,
+        String action,
+        Request request,
+        SearchNotes notes,
+        ActionListener<Response> listener,
+        ActionFilterChain<Request, Response> chain
+    ) {
+        // A search inside another one, as _msearch and hybrid make them, has its own notes.
+        ThreadContext.StoredContext outer = context.newStoredContext(true, List.of(NOTES));
+        try {
+            context.putTransient(NOTES, notes);
+            chain.proceed(task, action, request, listener);
+        } finally {
+            outer.close();
+        }
+    }
+}
