@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
-PLUGIN_ZIP := plugin/target/mmsearch-3.5.0.0.zip
+PLUGIN_ZIP := plugin/target/mmsearch-3.6.0.0.zip
 PLUGIN_SOURCES := $(shell find plugin -name target -prune -o -type f \( -name '*.java' -o -name '*.xml' -o -name '*.properties' -o -name '*.policy' \) -print 2>/dev/null)
 PACKAGES := cli evaluate ingest model_repository opensearch stack train
 
@@ -53,6 +53,11 @@ typecheck: .venv/.ready ## mypy --strict, over every package
 
 test-plugin: .venv/.ready ## the plugin's own tests, in OpenSearch's framework; leaves the zip
 	@stack/maven.sh -q verify
+
+test-plugin-%: .venv/.ready # the same for another line of plugin/versions.txt, in a folder of its own: make test-plugin-3.5.0
+	@rm -rf build/plugin-$* && mkdir -p build/plugin-$*
+	cp -r --parents plugin/pom.xml plugin/versions.txt plugin/src stack/maven.sh build/plugin-$*
+	build/plugin-$*/stack/maven.sh -q -Dopensearch.version=$* verify
 
 test-unit: .venv/.ready ## seconds, no servers
 	@$(PYTEST) -q -m "not integration and not slow"

@@ -15,14 +15,14 @@ mkdir -p dist build
 # Staged, so that classes of one OpenSearch version never lie in the checkout's plugin/target beside another's.
 staged=$(mktemp -d build/dist-XXXXXX)
 trap 'rm -rf "$staged"' EXIT
-cp -r --parents plugin/pom.xml plugin/src stack/maven.sh "$staged"
+cp -r --parents plugin/pom.xml plugin/versions.txt plugin/src stack/maven.sh "$staged"
 maven() { (cd "$staged" && stack/maven.sh -q -Dproject.build.outputTimestamp="$built_at" "$@"); }
 
-for opensearch in $(grep -v '^#' plugin/versions.txt); do
+for opensearch in $(grep -v '^#' plugin/versions.txt | cut -d' ' -f1); do
     maven -DskipTests -Dopensearch.version="$opensearch" clean package
     cp "$staged/plugin/target/mmsearch-$opensearch.0.zip" dist/
 done
-stack/wheel.sh dist "$(ls dist/mmsearch-"$(grep -m1 -v '^#' plugin/versions.txt)".0.zip)"
+stack/wheel.sh dist "$(ls dist/mmsearch-"$(grep -m1 -v '^#' plugin/versions.txt | cut -d' ' -f1)".0.zip)"
 
 maven "$cyclonedx:makeBom" -DoutputFormat=json -DoutputName=bom -DincludeTestScope=false \
     -Dcyclonedx.skipAttach=true

@@ -44,4 +44,14 @@ export JAVA_HOME=$jdk
 # Maven's own libraries are older than this JDK and are warned about at every start.
 [ "$(version_of "$jdk")" -ge 24 ] && MAVEN_OPTS="--enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow ${MAVEN_OPTS:-}"
 export MAVEN_OPTS=${MAVEN_OPTS:-}
+# What else differs with another OpenSearch stands beside it in plugin/versions.txt.
+for argument in "$@"; do
+    case $argument in
+    -Dopensearch.version=*)
+        line=$(grep -E "^${argument#*=}( |$)" plugin/versions.txt) ||
+            fail "expected one of $(grep -v '^#' plugin/versions.txt | cut -d' ' -f1 | xargs) as opensearch.version, got ${argument#*=}; repair: a line for it in plugin/versions.txt"
+        for pair in ${line#"${argument#*=}"}; do set -- "-D${pair%%=*}.version=${pair#*=}" "$@"; done
+        ;;
+    esac
+done
 exec mvn -f plugin/pom.xml "$@"

@@ -19,7 +19,7 @@ from .downloads import Archive, archives, fetch, sha256_of
 from .java import Java
 
 PLUGIN = "mmsearch"
-PLUGIN_ZIP = "mmsearch-3.5.0.0.zip"
+PLUGIN_ZIP = "mmsearch-3.6.0.0.zip"
 
 LOG4J2 = """\
 # Everything goes to standard output, which the supervisor appends to logs/opensearch.log.
@@ -197,7 +197,7 @@ def install(files: NodeFiles, java: Java, zips: list[Path]) -> None:
         )
         raise StackError(
             f"expected opensearch-plugin to install {' and '.join(map(str, zips))}, got: {reason.strip()}; "
-            "repair: build the zip anew for 3.5.0"
+            "repair: build the zip anew for 3.6.0"
         )
 
 

@@ -83,11 +83,50 @@ def test_the_other_precision_is_not_taken_from_the_wheel(
     assert exports.exported(tiny_set.architecture, tower, no_word).folder.parent == exports.cache_folder()
 
 
-def test_the_plugin_is_built_first_for_the_version_that_is_served() -> None:
+def plugin_versions() -> dict[str, dict[str, str]]:
+    """What `plugin/versions.txt` says: each version and what differs with it."""
     lines = (ROOT / "plugin" / "versions.txt").read_text(encoding="utf-8").splitlines()
-    versions = [line for line in lines if not line.startswith("#")]
-    assert versions[0] == archives()["opensearch"].version
-    assert len(set(versions)) == len(versions)
+    words = [line.split() for line in lines if not line.startswith("#")]
+    versions = {version: dict(pair.split("=") for pair in pairs) for version, *pairs in words}
+    assert len(versions) == len(words)
+    return versions
+
+
+def test_the_plugin_is_built_first_for_the_version_that_is_served() -> None:
+    versions = plugin_versions()
+    served = next(iter(versions))
+    assert served == archives()["opensearch"].version
+    pom = (ROOT / "plugin" / "pom.xml").read_text(encoding="utf-8")
+    for name, version in {"opensearch": served, **versions[served]}.items():
+        assert f"<{name}.version>{version}</{name}.version>" in pom
+
+
+def maven_would_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`stack/maven.sh ARGUMENTS` with an `mvn` that prints its arguments and does no more."""
+    mvn = folder / "mvn"
+    mvn.write_text('#!/bin/sh\necho "$@"\n')
+    mvn.chmod(0o755)
+    return subprocess.run(
+        [str(ROOT / "stack" / "maven.sh"), *arguments],
+        env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def test_what_differs_with_another_version_is_given_to_maven(tmp_path: Path) -> None:
+    done = maven_would_run(tmp_path, "-q", "-Dopensearch.version=3.5.0", "test")
+    said = done.stdout.split()
+    assert said[:2] == ["-f", "plugin/pom.xml"], done.stderr
+    assert sorted(said[2:]) == sorted(
+        ["-Dprotobufs.version=1.2.0", "-Dlog4j.version=2.25.3", "-q", "-Dopensearch.version=3.5.0", "test"]
+    )
+    assert maven_would_run(tmp_path, "test").stdout.split()[2:] == ["test"]
+
+
+def test_a_version_of_which_nothing_is_known_is_not_built(tmp_path: Path) -> None:
+    done = maven_would_run(tmp_path, "-Dopensearch.version=3.5", "test")
+    assert done.returncode == 1
+    assert "got 3.5; repair: a line for it in plugin/versions.txt" in done.stderr
+    assert f"expected one of {' '.join(plugin_versions())} as opensearch.version" in done.stderr
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,8 @@ def test_last_words_leave_out_frames_and_information(tmp_path: Path) -> None:
 
 @pytest.mark.integration
 def test_the_node_answers_with_knn_and_runs_unprivileged(opensearch: OpenSearchUnderTest) -> None:
-    assert opensearch.versions.startswith("OpenSearch 3.5.0 with ")
-    assert "opensearch-knn 3.5.0.0" in opensearch.versions
+    assert opensearch.versions.startswith("OpenSearch 3.6.0 with ")
+    assert "opensearch-knn 3.6.0.0" in opensearch.versions
     running = opensearch.home.running("opensearch")
     assert running is not None
     assert running.child is not None

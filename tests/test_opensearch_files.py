@@ -99,9 +99,9 @@ def test_a_named_zip_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 def test_a_descriptor_is_read_and_a_zip_without_one_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "good.zip", "w") as archive:
-        archive.writestr("plugin-descriptor.properties", "# c\nname=mmsearch\nopensearch.version = 3.5.0\n")
+        archive.writestr("plugin-descriptor.properties", "# c\nname=mmsearch\nopensearch.version = 3.6.0\n")
     with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
         archive.writestr("else", "")
-    assert node.descriptor(tmp_path / "good.zip") == {"name": "mmsearch", "opensearch.version": "3.5.0"}
+    assert node.descriptor(tmp_path / "good.zip") == {"name": "mmsearch", "opensearch.version": "3.6.0"}
     with pytest.raises(StackError, match="got no descriptor in it"):
         node.descriptor(tmp_path / "bad.zip")

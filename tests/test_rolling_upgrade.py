@@ -23,7 +23,7 @@ from .traffic import Traffic
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 INDEX = "shop"
-NEXT = "3.5.0.1"
+NEXT = "3.6.0.1"
 DENSE = {"neural": {"embedding": {"query_text": "a red toy", "k": 60}}}
 QUERIES = {
     "neural": DENSE,
