@@ -5,9 +5,13 @@ Their names are `neural` and `hybrid` there; ours are `mmsearch_neural` and `mms
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from typing import Any
 
+from ..ingest.errors import StackError
 from .downloads import Archive, archives
+from .loopback import ask
 
 PINNED = "official.json"
 SETTINGS: dict[str, Any] = {
@@ -28,3 +32,27 @@ def plugins() -> dict[str, Archive]:
 def wanted() -> dict[str, Any]:
     """The keys of `embedded.Wanted` that put the official plugins beside ours."""
     return {"beside": plugins(), "settings": SETTINGS}
+
+
+def remote_model(url: str, connector: Mapping[str, Any], within: float = 60.0) -> str:
+    """Create the connector and a deployed remote model over it; the model's id, which `neural` takes.
+
+    Raises Answered where the node refuses either, StackError when the model is not deployed `within` seconds.
+    """
+    made = ask(f"{url}/_plugins/_ml/connectors/_create", connector)
+    model = {
+        "name": connector["name"],
+        "function_name": "remote",
+        "connector_id": made["connector_id"],
+    }
+    registered = ask(f"{url}/_plugins/_ml/models/_register?deploy=true", model)
+    identifier = str(registered["model_id"])
+    deadline = time.monotonic() + within
+    while (state := ask(f"{url}/_plugins/_ml/models/{identifier}")["model_state"]) != "DEPLOYED":
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"expected ml-commons to deploy the model {identifier} within {within:.0f} s, got {state}; "
+                "repair: read the node's log"
+            )
+        time.sleep(0.1)
+    return identifier
