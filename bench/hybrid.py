@@ -1,221 +1,182 @@
-"""The hybrid clause, window 100, against `bool` over the same legs and each leg alone; one shard and three.
+"""The hybrid clause beside `bool` over the same legs and the official hybrid, on one index of one cluster.
 
-    .venv/bin/python bench/hybrid.py [--opensearch URL] [--documents 50000]
+    .venv/bin/python bench/hybrid.py [--nodes 2] [--shards 3] [--windows 100] [--documents 50000]
 
-One client for the latencies, eight for the throughput. The legs are `match` over titles drawn by Zipf's law
-and `knn` (k 100) over random unit vectors, 384-d; ten hits, `_source: [title]`, one segment a shard.
+For each number of shards and each window two tables: a lone client's times, query by query in turns, and
+CLIENTS clients at once, with the processor time that a query costs the nodes. Every arm is asked with a terms
+facet and without. The legs are `match` over titles drawn by Zipf's law and `knn` over random unit vectors,
+384-d, its `k` being the window; ten hits, `_source: [title]`, one segment a shard. The node, or with
+`--nodes 2` a cluster of two whose nodes are asked in turn, has the official plugins beside ours.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import socket
+import statistics
 import sys
-import time
-from collections.abc import Callable
-from functools import partial
-from urllib.parse import urlsplit
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-from interleaved import Table, measure
-from real_node import Client, median_ms, node, say
+from hybrid_arms import CATEGORIES, CLIENTS, WINDOW, Arm, Crowd, Lone, build, fuse_officially
+from interleaved import Table, measure, measure_queries
+from real_node import Client, beside_official, say, versions
 
-DIMENSION = 384
-WINDOW = 100
-CLIENTS = 8
-OFFICIAL = (
-    377 / 1782
-)  # queries a second of the official hybrid (depth 100) to those of bool, 8 clients, 1 shard
-WORDS = [f"word{number}" for number in range(2000)]
+from mmsearch.evaluate.clauses import BESIDE, ClauseNames, served
+from mmsearch.ingest.connect import connect
 
-
-def create(client: Client, index: str, shards: int, dimension: int, **graph: int) -> None:
-    """An empty index of titles and vectors in place of what has its name; `graph` are HNSW's parameters."""
-    client.connection.request("DELETE", f"/{index}")
-    client.connection.getresponse().read()
-    mapping = {
-        "settings": {
-            "index": {
-                "knn": True,
-                "knn.derived_source.enabled": False,
-                "number_of_shards": shards,
-                "number_of_replicas": 0,
-                "refresh_interval": -1,
-            }
-        },
-        "mappings": {
-            "properties": {
-                "title": {"type": "text"},
-                "embedding": {
-                    "type": "knn_vector",
-                    "dimension": dimension,
-                    "space_type": "cosinesimil",
-                    "method": {"name": "hnsw", "engine": "lucene", "parameters": graph},
-                },
-            }
-        },
-    }
-    client.call("PUT", f"/{index}", json.dumps(mapping).encode())
+WITH_FACET = ", facet"
+TIMES = {1: 1.15, 3: 1.05}
+"""shards → how many times `bool`'s p50 a hybrid may take, one client"""
+TIMES_FACET = {1: 1.10, 2: 1.40}
+"""nodes → the same with a facet on both, three shards"""
+RATE = 0.95
+"""the part of `bool`'s queries a second that is aimed at, three shards"""
+OVER_OFFICIAL = 2.5
+"""how many times the official hybrid's queries a second are aimed at, one shard, window 100"""
 
 
-def build(client: Client, index: str, documents: int, shards: int) -> None:
-    """The index: titles of six words, random unit vectors, one segment a shard."""
-    create(client, index, shards, DIMENSION)
-    draw = np.random.default_rng(1)
-    for start in range(0, documents, 500):
-        rows = draw.standard_normal((min(500, documents - start), DIMENSION)).astype(np.float32)
-        lines = []
-        for number, row in enumerate(rows, start):
-            vector = ",".join(f"{value:.4f}" for value in row)
-            lines.append(
-                f'{{"index":{{"_id":"{number}"}}}}\n{{"title":"{title(draw)}","embedding":[{vector}]}}'
-            )
-        client.call("POST", f"/{index}/_bulk", ("\n".join(lines) + "\n").encode())
-    client.connection.close()
-    client.connection.timeout = 900
-    client.connection.connect()
-    client.call("POST", f"/{index}/_forcemerge?max_num_segments=1")
-    client.call("POST", f"/{index}/_refresh")
+def name_of(nodes: int, shards: int, window: int) -> str:
+    """The table's name, which steps.py lists."""
+    over = f"hybrid-{nodes}-nodes" if nodes > 1 else "hybrid"
+    return f"{over}-{shards}-shards-window-{window}"
 
 
-def title(draw: np.random.Generator, words: int = 6) -> str:
-    """Words by Zipf's law, as names of products repeat."""
-    return " ".join(WORDS[rank] for rank in np.minimum(draw.zipf(1.3, words) - 1, len(WORDS) - 1))
-
-
-def queries(
-    kind: str, count: int, seed: int, words: int = 3, dimension: int = DIMENSION, k: int = WINDOW
-) -> list[bytes]:
-    """Bodies of one arm; the same seed gives every arm the same words and vectors."""
-    draw = np.random.default_rng(seed)
-    bodies = []
-    for _ in range(count):
-        match = {"match": {"title": title(draw, words)}}
-        knn = {"knn": {"embedding": {"vector": draw.standard_normal(dimension).round(4).tolist(), "k": k}}}
-        query: dict[str, object] = {
-            "match": match,
-            "knn": knn,
-            "bool": {"bool": {"should": [match, knn]}},
-            "hybrid": {"hybrid": {"queries": [match, knn], "pagination_depth": WINDOW}},
-        }[kind]
-        bodies.append(json.dumps({"size": 10, "_source": ["title"], "query": query}).encode())
-    return bodies
-
-
-class Wire:
-    """A client that costs next to nothing: requests are whole before the clock starts."""
-
-    def __init__(self, url: str, index: str) -> None:
-        parts = urlsplit(url)
-        self.index = index
-        self.socket = socket.create_connection((str(parts.hostname), parts.port or 80), timeout=60)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def request(self, body: bytes) -> bytes:
-        head = f"POST /{self.index}/_search HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-
-    def call(self, request: bytes) -> None:
-        self.socket.sendall(request)
-        answer = self.socket.recv(65536)
-        while b"\r\n\r\n" not in answer:
-            answer += self.socket.recv(65536)
-        head, _, body = answer.partition(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(f"expected 200, got {answer[:600]!r}")
-        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-        have = len(body)
-        while have < length:
-            have += len(self.socket.recv(65536))
-
-
-def latency(url: str, index: str, bodies: Callable[[int], list[bytes]]) -> Callable[[], float]:
-    """An arm: the median time of one query of a lone client, milliseconds; `bodies` are those of a seed."""
-    wire = Wire(url, index)
-    seeds = iter(range(1, 10**9))
-
-    def run() -> float:
-        requests = [wire.request(body) for body in bodies(next(seeds))]
-        return median_ms([partial(wire.call, request) for request in requests])
-
-    return run
-
-
-def client_process(
-    url: str, index: str, kind: str, count: int, seed: int, start: object, ends: object
-) -> None:
-    """One of many clients: ready, waits for the others, asks."""
-    wire = Wire(url, index)
-    requests = [wire.request(body) for body in queries(kind, count, seed)]
-    start.wait()  # type: ignore[attr-defined]
-    begin = time.perf_counter()
-    for request in requests:
-        wire.call(request)
-    ends.put((begin, time.perf_counter()))  # type: ignore[attr-defined]
-
-
-def throughput(url: str, index: str, kind: str, count: int) -> float:
-    """An arm: queries a second of CLIENTS clients together."""
-    start = multiprocessing.Barrier(CLIENTS)
-    ends: multiprocessing.Queue[tuple[float, float]] = multiprocessing.Queue()
-    clients = [
-        multiprocessing.Process(target=client_process, args=(url, index, kind, count, seed, start, ends))
-        for seed in range(CLIENTS)
-    ]
-    for each in clients:
-        each.start()
-    spans = [ends.get(timeout=300) for _ in clients]
-    for each in clients:
-        each.join()
-    return CLIENTS * count / (max(end for _, end in spans) - min(begin for begin, _ in spans))
-
-
-def one_client(url: str, index: str, shards: int, rounds: int, count: int, warm: int) -> Table:
-    """The latencies on one index, with the node warm."""
-    for kind in ("bool", "hybrid", "match", "knn"):
-        latency(url, index, partial(queries, kind, warm))()
+def arms_of(names: ClauseNames, window: int) -> dict[str, Arm]:
+    """The arms by name, `bool` first; the official one where its plugin is, the legs at the usual window."""
+    kinds = ["bool", "hybrid", *(["official"] if names == BESIDE else [])]
     arms = {
-        kind: latency(url, index, partial(queries, kind, count))
-        for kind in ("bool", "hybrid", "match", "knn")
+        kind + (WITH_FACET if facet else ""): Arm(kind, window, facet, names)
+        for facet in (False, True)
+        for kind in kinds
     }
-    table = measure(f"hybrid-{shards}-shards", arms, rounds=rounds, unit="ms")
-    table.target("hybrid", "bool", at_most=1.15 if shards == 1 else 1.35)
-    return table
+    legs = ("match", "knn") if window == WINDOW else ()
+    return arms | {kind: Arm(kind, window) for kind in legs}
+
+
+def lone_targets(table: Table, nodes: int, shards: int, window: int) -> None:
+    """What a lone client's times are judged by."""
+    table.target("hybrid", "bool", at_most=TIMES[shards] if shards > 1 or window == WINDOW else None)
+    if "official" in table.figures:
+        table.target("official", "bool")
+        table.target("hybrid", "official", at_most=1.0 if shards > 1 else None)
+    facet = TIMES_FACET.get(nodes) if shards > 1 else None
+    table.target("hybrid" + WITH_FACET, "bool" + WITH_FACET, at_most=facet)
+
+
+def crowd_targets(table: Table, costs: Mapping[str, float], shards: int, window: int) -> None:
+    """What many clients' throughput is judged by, and what a query costs the nodes."""
+    table.target("hybrid", "bool", at_least=RATE if shards > 1 else None)
+    table.target("hybrid" + WITH_FACET, "bool" + WITH_FACET)
+    if "official" in table.figures:
+        table.target("official", "bool")
+        usual = shards == 1 and window == WINDOW
+        table.target("hybrid", "official", at_least=OVER_OFFICIAL if usual else None)
+    for arm, cost in costs.items():
+        table.figure(f"the nodes' processor time a query, ms: {arm}", cost, {})
+        if arm.startswith(("hybrid", "official")):
+            table.figure(f"the same to that of bool: {arm}", cost / costs[bool_of(arm)], {})
+
+
+def bool_of(arm: str) -> str:
+    """`bool` with a facet for an arm with one, else without."""
+    return "bool" + (WITH_FACET if arm.endswith(WITH_FACET) else "")
+
+
+def counted(url: str, index: str, arms: Mapping[str, Arm]) -> dict[str, int]:
+    """How many products each facet counts for one query. Raises RuntimeError when an arm finds no ten hits,
+    since an arm that finds nothing is fast."""
+    counts = {}
+    for name, arm in arms.items():
+        (body,) = arm.bodies(1, 1)
+        found = json.loads(Client(url).call("POST", f"/{index}/_search{arm.parameters()}", body))
+        if len(found["hits"]["hits"]) != 10:
+            raise RuntimeError(f"expected ten hits from {name}, got {len(found['hits']['hits'])}")
+        if arm.facet:
+            facet = found["aggregations"]["categories"]
+            total = sum(bucket["doc_count"] for bucket in facet["buckets"])
+            counts[arm.kind] = total + facet["sum_other_doc_count"]
+    return counts
+
+
+def notes(table: Table, url: str, documents: int, nodes: int, window: int, counts: Mapping[str, int]) -> None:
+    """What the figures stand for; `counts` are those of the facets for one query."""
+    table.note(
+        f"{documents} documents on {nodes} node{'s' if nodes > 1 else ''}; the facet is `terms` over a "
+        f"keyword of {CATEGORIES} values."
+    )
+    table.note(
+        "A facet means two things: the official hybrid's and `bool`'s count all matches of the legs, ours "
+        f"the window of {window} that can be paged. So the official facet is shown and not judged. "
+        "For one query: " + ", ".join(f"{kind} counts {count}" for kind, count in counts.items()) + "."
+    )
+    table.note(versions(url))
+
+
+def one_client(
+    urls: Sequence[str], index: str, name: str, arms: Mapping[str, Arm], rounds: int, queries: int
+) -> Table:
+    """A lone client's times."""
+    lone = {arm: Lone(urls, index, asked).calls for arm, asked in arms.items()}
+    return measure_queries(name, lone, rounds=rounds, queries=queries)
+
+
+def many_clients(
+    urls: Sequence[str], index: str, name: str, arms: Mapping[str, Arm], rounds: int, queries: int
+) -> tuple[Table, dict[str, float]]:
+    """Queries a second, and the nodes' processor time a query by arm, the median over runs, ms."""
+    crowds = {arm: Crowd(urls, index, asked, queries) for arm, asked in arms.items()}
+    table = measure(f"{name}-{CLIENTS}-clients", crowds, rounds=rounds, unit="q/s")
+    # The first runs are the warm-up's; the first arm had two of them.
+    first = next(iter(crowds))
+    return table, {
+        arm: statistics.median(crowd.costs[2 if arm == first else 1 :]) for arm, crowd in crowds.items()
+    }
+
+
+def warm(urls: Sequence[str], index: str, arms: Mapping[str, Arm], count: int) -> None:
+    """The nodes' compilers need thousands of calls before they are as fast as they get."""
+    for arm in arms.values():
+        for call in Lone(urls, index, arm).calls(count, 0):
+            call()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--opensearch", help="a node with the plugin; else one is started")
+    parser.add_argument("--opensearch", help="a node with the plugin on this machine; else one is started")
+    parser.add_argument("--nodes", type=int, choices=(1, 2), default=1, help="how many are started")
+    parser.add_argument("--shards", type=int, action="append", choices=(1, 3), help="repeatable; else 1, 3")
+    parser.add_argument("--windows", type=int, action="append", help="repeatable; else 10, 100 and 500")
     parser.add_argument("--documents", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--queries", type=int, default=150, help="per arm and round")
-    parser.add_argument("--warm", type=int, default=2000, help="queries of each kind before the first round")
+    parser.add_argument("--queries", type=int, default=100, help="of a lone client, per arm and round")
+    parser.add_argument("--crowd-queries", type=int, default=120, help="per arm and round, and client")
+    parser.add_argument("--warm", type=int, default=1000, help="queries of each arm before an index's tables")
     asked = parser.parse_args()
     good = True
-    with node(asked.opensearch) as url:
-        for shards in (1, 3):
+    with beside_official(asked.opensearch, asked.nodes) as urls:
+        client = Client(urls[0])
+        for shards in asked.shards or (1, 3):
             index = f"bench-hybrid-{shards}"
             say(f"building {index}")
-            build(Client(url), index, asked.documents, shards)
-            table = one_client(url, index, shards, asked.rounds, asked.queries, asked.warm)
-            table.note(f"{asked.documents} documents; {CLIENTS} clients are in a table of their own.")
-            good &= table.finish()
-            arms = {
-                kind: partial(throughput, url, index, kind, asked.queries)
-                for kind in ("bool", "hybrid", "knn")
-            }
-            crowd = measure(
-                f"hybrid-{shards}-shards-{CLIENTS}-clients", arms, rounds=asked.rounds, unit="q/s"
-            )
-            if shards == 1:
-                crowd.target("hybrid", "bool", at_least=2.5 * OFFICIAL)
-                crowd.note(
-                    "The target is 2.5 times what the official hybrid has to bool at 8 clients, 377 : 1782."
-                )
-            good &= crowd.finish()
-            Client(url).call("DELETE", f"/{index}")
+            build(client, index, asked.documents, shards)
+            names = served(connect(urls[0]), index)
+            if names == BESIDE:
+                fuse_officially(client)
+            for number, window in enumerate(asked.windows or (10, 100, 500)):
+                name = name_of(len(urls), shards, window)
+                say(f"measuring {name}")
+                arms = arms_of(names, window)
+                counts = counted(urls[0], index, arms)
+                warm(urls, index, arms, asked.warm if number == 0 else asked.warm // 10)
+                table = one_client(urls, index, name, arms, asked.rounds, asked.queries)
+                lone_targets(table, len(urls), shards, window)
+                judged = {arm: each for arm, each in arms.items() if each.kind not in ("match", "knn")}
+                crowd, costs = many_clients(urls, index, name, judged, asked.rounds, asked.crowd_queries)
+                crowd_targets(crowd, costs, shards, window)
+                for each in (table, crowd):
+                    notes(each, urls[0], asked.documents, len(urls), window, counts)
+                    good &= each.finish()
+            Client(urls[0]).call("DELETE", f"/{index}")
     return 0 if good else 1
 
 

@@ -16,6 +16,7 @@ import os
 import platform
 import random
 import statistics
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -144,6 +145,37 @@ def measure(
             if number >= 0:
                 figures[arm].append(value)
     return Table(name, unit, figures)
+
+
+def measure_queries(
+    name: str,
+    arms: Mapping[str, Callable[[int, int], list[Callable[[], object]]]],
+    *,
+    rounds: int,
+    queries: int,
+    seed: int = 20250107,
+) -> Table:
+    """The median time of a call of each arm in each round, milliseconds, of a lone client.
+
+    An arm gives its calls for (how many, seed). Within a round every call number is made by each arm in turn,
+    in an order shuffled anew, so that arms are nearer to each other in time than a whole round of calls is.
+    """
+    first = next(iter(arms))
+    figures: dict[str, list[float]] = {arm: [] for arm in [*arms, AGAIN]}
+    order = random.Random(seed)
+    for number in range(rounds):
+        calls = {arm: arms[first if arm == AGAIN else arm](queries, number + 1) for arm in figures}
+        times: dict[str, list[float]] = {arm: [] for arm in figures}
+        turn = list(figures)
+        for place in range(queries):
+            order.shuffle(turn)
+            for arm in turn:
+                begin = time.perf_counter()
+                calls[arm][place]()
+                times[arm].append(time.perf_counter() - begin)
+        for arm, spent in times.items():
+            figures[arm].append(statistics.median(spent) * 1000)
+    return Table(name, "ms", figures)
 
 
 def shown(value: object) -> str:

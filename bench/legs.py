@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import orjson
-from hybrid import title
+from hybrid_arms import title
 from interleaved import Table, measure
 from numpy.typing import NDArray
 from peers import has

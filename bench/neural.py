@@ -1,9 +1,10 @@
-"""The neural clause against what it is made of: a bare call of the encoder, and raw knn with the same vector.
+"""The neural clause against what it is made of: a bare call of the encoder, and raw knn with the same vector;
+and beside the official clause over a remote model, ML Commons calling the same encoder.
 
     .venv/bin/python bench/neural.py [--opensearch URL] [--documents 20000]
 
 The encoder is a stub that answers at once with vectors it has prepared, so that the figures are the plugin's
-own. Without --opensearch a node is started from the checkout's plugin zip, and ended after.
+own. Without --opensearch a node is started with the checkout's plugin and the official ones, and ended after.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
-from hybrid import Wire
+from hybrid_arms import Wire
 from interleaved import Table, measure
-from real_node import Client, median_ms, node, say
-from stub_encoder import DIMENSION, FINGERPRINT, FORK, PREPARED, StubEncoder, infer, vector_of
+from real_node import Client, beside_official, median_ms, say, versions
+from stub_encoder import DIMENSION, FINGERPRINT, FORK, PREPARED, StubEncoder, connector, infer, vector_of
+
+from mmsearch.evaluate.clauses import ALONE, BESIDE, ClauseNames, served
+from mmsearch.ingest.connect import connect
+from mmsearch.stack import official
 
 INDEX = "bench-neural"
 PATH = f"/{INDEX}/_search"
@@ -85,9 +91,30 @@ def knn_body(vector: list[float]) -> bytes:
     return search_body({"knn": {"embedding": {"vector": vector, "k": K}}})
 
 
-def neural_body(text: str) -> bytes:
-    """The clause."""
-    return search_body({"neural": {"embedding": {"query_text": text, "k": K}}})
+def neural_body(text: str, name: str = ALONE.neural) -> bytes:
+    """The clause, by the name that the node gives it."""
+    return search_body({name: {"embedding": {"query_text": text, "k": K}}})
+
+
+@dataclass(frozen=True)
+class Clauses:
+    """What the node calls our clause, and the official one's model where the official plugin is."""
+
+    names: ClauseNames
+    model: str | None
+
+    def ours(self, text: str) -> bytes:
+        return neural_body(text, self.names.neural)
+
+    def official(self, text: str) -> bytes:
+        asked = {"query_text": text, "model_id": self.model, "k": K}
+        return search_body({"neural": {"embedding": asked}})
+
+
+def clauses_of(url: str, triton: StubEncoder) -> Clauses:
+    """Asks the node, and makes the official remote model over the same encoder where that plugin is."""
+    names = served(connect(url), INDEX)
+    return Clauses(names, official.remote_model(url, connector(triton.url)) if names == BESIDE else None)
 
 
 def stock(encoder: Client, search: Client, text: str) -> None:
@@ -101,7 +128,9 @@ def fresh_texts(count: int, numbers: Iterator[int]) -> list[str]:
     return [f"query {next(numbers)}" for _ in range(count)]
 
 
-def one_client(url: str, triton: StubEncoder, queries: int, rounds: int, warm: int) -> Table:
+def one_client(
+    url: str, triton: StubEncoder, clauses: Clauses, queries: int, rounds: int, warm: int
+) -> Table:
     """Latencies of a lone client."""
     client, encoder = Client(url), Client(triton.url)
     fresh = iter(range(10**9))
@@ -118,36 +147,54 @@ def one_client(url: str, triton: StubEncoder, queries: int, rounds: int, warm: i
     def knn() -> float:
         return timed([knn_body(vector_of(text).tolist()) for text in fresh_texts(queries, fresh)])
 
+    arms: dict[str, Callable[[], float]] = {
+        "knn": knn,
+        "neural": lambda: timed([clauses.ours(text) for text in fresh_texts(queries, fresh)]),
+        "remembered": lambda: timed([clauses.ours(draw.choice(remembered)) for _ in range(queries)]),
+        "bare encoder": bare,
+        "stock shape": lambda: median_ms(
+            [lambda t=t: stock(encoder, client, t) for t in fresh_texts(queries, fresh)]
+        ),
+    }
     # The node's compiler needs thousands of calls before it is as fast as it gets.
-    timed([neural_body(f"warm {i}") for i in range(warm)])
+    timed([clauses.ours(f"warm {i}") for i in range(warm)])
+    if clauses.model:
+        arms["official"] = lambda: timed([clauses.official(text) for text in fresh_texts(queries, fresh)])
+        timed([clauses.official(f"warm {i}") for i in range(warm)])
     knn()
-    timed([neural_body(text) for text in remembered])
-    table = measure(
-        "neural",
-        {
-            "knn": knn,
-            "neural": lambda: timed([neural_body(text) for text in fresh_texts(queries, fresh)]),
-            "remembered": lambda: timed([neural_body(draw.choice(remembered)) for _ in range(queries)]),
-            "bare encoder": bare,
-            "stock shape": lambda: median_ms(
-                [lambda t=t: stock(encoder, client, t) for t in fresh_texts(queries, fresh)]
-            ),
-        },
-        rounds=rounds,
-        unit="ms",
-        warm_up=3,
-    )
+    timed([clauses.ours(text) for text in remembered])
+    table = measure("neural", arms, rounds=rounds, unit="ms", warm_up=3)
     triples = zip(*(table.figures[arm] for arm in ("neural", "knn", "bare encoder")), strict=True)
     over = statistics.median(neural - knn - bare for neural, knn, bare in triples)
     table.figure("neural - knn - bare encoder, ms", over, {"<=": 0.5})
     table.target("remembered", "knn", at_most=1.05)
+    if clauses.model:
+        added = {
+            arm: [a - b for a, b in zip(table.figures[arm], table.figures["knn"], strict=True)]
+            for arm in ("neural", "official")
+        }
+        for arm, times in added.items():
+            table.figure(f"{arm} - knn, ms", statistics.median(times), {})
+        ratios = [ours / theirs for ours, theirs in zip(added["neural"], added["official"], strict=True)]
+        table.figure("(neural - knn) / (official - knn)", statistics.median(ratios), {"<=": 0.3})
+        table.note(
+            "Official: neural-search's clause, its remote model of ML Commons calling the same encoder."
+        )
     table.note("The encoder is a stub at the wire; knn carries the same vectors as JSON.")
     table.note("Stock shape: the client asks the encoder for JSON floats and sends them on in a knn query.")
+    table.note(versions(url))
     return table
 
 
 def crowd_member(
-    url: str, triton: str, kind: str, count: int, seed: int, start: object, ends: object
+    url: str,
+    triton: str,
+    clauses: Clauses,
+    kind: str,
+    count: int,
+    seed: int,
+    start: object,
+    ends: object,
 ) -> None:
     """One of many clients: ready, waits for the others, asks."""
     texts = [f"{kind} {seed} {number}" for number in range(count)]
@@ -156,8 +203,12 @@ def crowd_member(
         calls: list[Callable[[], object]] = [lambda t=t: stock(encoder, client, t) for t in texts]
     else:
         wire = Wire(url, INDEX)
-        bodies = [neural_body(t) if kind == "neural" else knn_body(vector_of(t).tolist()) for t in texts]
-        requests = [wire.request(body) for body in bodies]
+        body_of = {
+            "knn": lambda text: knn_body(vector_of(text).tolist()),
+            "neural": clauses.ours,
+            "official": clauses.official,
+        }[kind]
+        requests = [wire.request(body_of(text)) for text in texts]
         calls = [lambda r=r: wire.call(r) for r in requests]
     start.wait()  # type: ignore[attr-defined]
     begin = time.perf_counter()
@@ -173,7 +224,7 @@ def node_cpu_ms(client: Client) -> float:
     return float(next(iter(stats["nodes"].values()))["process"]["cpu"]["total_in_millis"])
 
 
-def crowd(url: str, triton: StubEncoder, queries: int, rounds: int) -> tuple[Table, Table]:
+def crowd(url: str, triton: StubEncoder, clauses: Clauses, queries: int, rounds: int) -> tuple[Table, Table]:
     """Queries a second of CLIENTS clients, and the node's processor time a query in the same runs."""
     client = Client(url)
     runs = iter(range(10**6))
@@ -186,7 +237,7 @@ def crowd(url: str, triton: StubEncoder, queries: int, rounds: int) -> tuple[Tab
         members = [
             FORK.Process(
                 target=crowd_member,
-                args=(url, triton.url, kind, queries, number * CLIENTS + i, start, ends),
+                args=(url, triton.url, clauses, kind, queries, number * CLIENTS + i, start, ends),
             )
             for i in range(CLIENTS)
         ]
@@ -210,7 +261,7 @@ def crowd(url: str, triton: StubEncoder, queries: int, rounds: int) -> tuple[Tab
         return both
 
     warm_up = 1
-    names = ("knn", "neural", "stock shape")
+    names = ("knn", "neural", "stock shape", *(["official"] if clauses.model else []))
     table = measure(
         f"neural-{CLIENTS}-clients",
         {name: arm(name, name) for name in names},
@@ -219,18 +270,22 @@ def crowd(url: str, triton: StubEncoder, queries: int, rounds: int) -> tuple[Tab
         warm_up=warm_up,
     )
     table.target("neural", "stock shape", at_least=1.5)
+    if clauses.model:
+        table.target("neural", "official", at_least=2.0)
     # The first arm ran twice a round: of its costs, the first of each pair is taken.
     costs["knn"] = costs["knn"][::2]
     spent = Table("neural-cpu", "ms", {name: costs[name][warm_up:] for name in names})
     spent.target("neural", "knn", at_most=1.25)
-    spent.note(f"The node's own processor time a query, at {CLIENTS} clients (official: 1.66 x).")
+    if clauses.model:
+        spent.target("official", "knn")
+    spent.note(f"The node's own processor time a query, at {CLIENTS} clients.")
     return table, spent
 
 
-def sharing(url: str, triton: StubEncoder) -> Table:
+def sharing(url: str, triton: StubEncoder, clauses: Clauses) -> Table:
     """How many calls fifty equal queries make: one after the other, and all at once with the cache off."""
     client = Client(url)
-    body = neural_body("fifty equal ones")
+    body = clauses.ours("fifty equal ones")
     before = triton.calls
     for _ in range(50):
         client.call("POST", PATH, body)
@@ -248,25 +303,32 @@ def sharing(url: str, triton: StubEncoder) -> Table:
     table = Table("neural-sharing", "calls", {"in turn": [in_turn], "at once, no cache": [at_once]})
     table.figure("calls of 50 equal queries in turn", in_turn, {"<=": 1})
     table.figure("calls of 50 equal concurrent queries, cache off", at_once, {"<=": 1})
+    if clauses.model:
+        before = triton.calls
+        for _ in range(50):
+            client.call("POST", PATH, clauses.official("fifty equal ones"))
+        table.figures["official, in turn"] = [triton.calls - before]
+        table.figure("official: calls of 50 equal queries in turn", triton.calls - before, {})
     return table
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--opensearch", help="a node with the plugin; else one is started")
+    parser.add_argument("--opensearch", help="a node with the plugin on this machine; else one is started")
     parser.add_argument("--documents", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--queries", type=int, default=150, help="per arm and round, and client")
     parser.add_argument("--warm", type=int, default=5000, help="queries before the first round")
     asked = parser.parse_args()
-    with node(asked.opensearch) as url, StubEncoder() as triton:
+    with beside_official(asked.opensearch) as (url,), StubEncoder() as triton:
         client = Client(url)
         settings(client, triton__endpoints=[triton.url])
         say(f"building {INDEX}")
         build(client, asked.documents)
-        tables = [one_client(url, triton, asked.queries, asked.rounds, asked.warm)]
-        tables += crowd(url, triton, asked.queries, asked.rounds)
-        tables.append(sharing(url, triton))
+        clauses = clauses_of(url, triton)
+        tables = [one_client(url, triton, clauses, asked.queries, asked.rounds, asked.warm)]
+        tables += crowd(url, triton, clauses, asked.queries, asked.rounds)
+        tables.append(sharing(url, triton, clauses))
         good = [table.finish() for table in tables]
         client.call("DELETE", f"/{INDEX}")
     return 0 if all(good) else 1

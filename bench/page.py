@@ -19,7 +19,6 @@ HERE = Path(__file__).parent
 PAGE = HERE / "results.md"
 MISSED = HERE / "missed.md"
 IMPROVED = HERE / "improved.md"
-OFFICIAL = HERE / "official.md"
 PLOTS = "plots"
 PROFILES = OUTPUT / "profiles"
 INTRODUCTION = """\
@@ -118,7 +117,7 @@ def page(failures: Mapping[str, str]) -> str:
                 lines += section(table, records[table])
             else:
                 lines += [f"## {table}", "", f"No figure: {failures.get(step.name, 'not run')}.", ""]
-    for file in (MISSED, IMPROVED, OFFICIAL):
+    for file in (MISSED, IMPROVED):
         lines += [*file.read_text(encoding="utf-8").splitlines(), ""]
     lines += profiles(failures.get("profiles", ""))
     for beside in BESIDE:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import http.client
+import json
+import os
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mmsearch.stack import embedded
+from mmsearch.stack import embedded, members, official
 from mmsearch.stack.state import SERVERS, Home, Ports
 
 MMSEARCH = str(Path(sys.executable).parent / "mmsearch")
@@ -33,6 +35,60 @@ def node(url: str | None) -> Iterator[str]:
         embedded.borrowed(Home.at(Path(folder) / "home"), ("opensearch",), say) as ports,
     ):
         yield f"http://127.0.0.1:{ports.http}"
+
+
+@contextmanager
+def beside_official(url: str | None, count: int = 1) -> Iterator[list[str]]:
+    """The given node, or a cluster of `count` nodes with the official plugins beside ours, ended after."""
+    if url is not None:
+        yield [url]
+        return
+    names = [f"bench-{number}" for number in range(1, count + 1)]
+    settings = members.settings(names, members.transport_ports(names)) if count > 1 else {names[0]: {}}
+    with ExitStack() as started:
+        folder = started.enter_context(tempfile.TemporaryDirectory())
+        urls = []
+        for name in names:
+            wanted = {
+                "beside": official.plugins(),
+                "settings": {**official.SETTINGS, **settings[name]},
+            }
+            home = Home.at(Path(folder) / name)
+            ports = started.enter_context(embedded.borrowed(home, ("opensearch",), say, **wanted))
+            urls.append(f"http://127.0.0.1:{ports.http}")
+        health = f"/_cluster/health?wait_for_nodes={count}&timeout=60s"
+        found = json.loads(Client(urls[0]).call("GET", health))
+        if found["timed_out"]:
+            raise RuntimeError(f"expected a cluster of {count} nodes, got {found['number_of_nodes']}")
+        yield urls
+
+
+class Processor:
+    """Processor time of nodes on this machine, by the kernel's own count."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self.pids = []
+        for url in urls:
+            (found,) = json.loads(Client(url).call("GET", "/_nodes/_local/process"))["nodes"].values()
+            self.pids.append(int(found["process"]["id"]))
+
+    def ms(self) -> float:
+        """User and system time that the nodes have used so far, milliseconds."""
+        ticks = 0
+        for pid in self.pids:
+            # After the name, which is in brackets and may hold spaces: state, ppid, …, utime, stime.
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks * 1000 / os.sysconf("SC_CLK_TCK")
+
+
+def versions(url: str) -> str:
+    """A sentence with the versions of a node and its plugins, for a table."""
+    client = Client(url)
+    version = json.loads(client.call("GET", "/"))["version"]["number"]
+    local = json.loads(client.call("GET", "/_nodes/_local/plugins"))["nodes"]
+    plugins = [f"{each['name']} {each['version']}" for node in local.values() for each in node["plugins"]]
+    return f"OpenSearch {version} with {', '.join(sorted(plugins))}."
 
 
 @dataclass(frozen=True)

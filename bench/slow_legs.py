@@ -18,7 +18,7 @@ from functools import partial
 
 import numpy as np
 import orjson
-from hybrid import create, latency, queries, title
+from hybrid_arms import create, latency, queries, title
 from interleaved import Table, measure
 from real_node import Client, node, say
 

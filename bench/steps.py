@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import faults_hybrids
 import faults_ingest
 import faults_query
 import fuzz
+import hybrid
+import hybrid_arms
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,12 @@ class Beside:
     about: str
 
 
+def hybrid_tables(nodes: int, shards: Sequence[int], windows: Sequence[int]) -> tuple[str, ...]:
+    """The tables of bench/hybrid.py: a lone client's and many clients'."""
+    names = [hybrid.name_of(nodes, number, window) for number in shards for window in windows]
+    return tuple(name + end for name in names for end in ("", f"-{hybrid_arms.CLIENTS}-clients"))
+
+
 INGEST = {
     "ingest": "ingest",
     "stub": "ingest-stub",
@@ -44,12 +53,7 @@ STEPS = (
     Step("encoders", ("encoders.py",), ("encoders-latency", "encoders-throughput"), 8),
     Step("int8", ("int8.py",), ("int8",), 12),
     Step("neural", ("neural.py",), ("neural", "neural-8-clients", "neural-cpu", "neural-sharing"), 14),
-    Step(
-        "hybrid",
-        ("hybrid.py", "--documents", "50000"),
-        ("hybrid-1-shards", "hybrid-1-shards-8-clients", "hybrid-3-shards", "hybrid-3-shards-8-clients"),
-        14,
-    ),
+    Step("hybrid", ("hybrid.py", "--windows", "100"), hybrid_tables(1, (1, 3), (100,)), 16),
     Step("slow-legs", ("slow_legs.py",), ("hybrid-slow-legs",), 10),
     Step("growth", ("growth.py",), ("growth",), 12),
     Step("quantisation", ("quantisation.py",), ("quantisation",), 6),
@@ -57,6 +61,16 @@ STEPS = (
     Step("profiles", ("profiles.py",), (), 5),  # leaves texts
 )
 BESIDE = (
+    Beside(
+        "bench/hybrid.py",
+        hybrid_tables(1, (1, 3), (10, 500)),
+        "The hybrid at the other windows, on one node.",
+    ),
+    Beside(
+        "bench/hybrid.py --nodes 2 --shards 3",
+        hybrid_tables(2, (3,), (10, 100, 500)),
+        "The hybrid over two nodes of one machine, which are asked in turn.",
+    ),
     Beside(
         "make quality",
         ("quality-fusion", "quality-hybrid", "quality-served"),

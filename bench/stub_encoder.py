@@ -43,6 +43,28 @@ def vector(slot: int) -> np.ndarray:
     return drawn / np.linalg.norm(drawn)
 
 
+def connector(url: str) -> dict[str, object]:
+    """An ML Commons connector to a stub, which the official clause calls as ours calls it by its own way."""
+    predict = {
+        "action_type": "predict",
+        "method": "POST",
+        "url": f"{url}/embed",
+        "headers": {"Content-Type": "application/json"},
+        "request_body": '{"input": ${parameters.input}}',
+        "pre_process_function": "connector.pre_process.openai.embedding",
+        "post_process_function": "connector.post_process.default.embedding",
+    }
+    return {
+        "name": "bench",
+        "description": "the bench's encoder",
+        "version": 1,
+        "protocol": "http",
+        # A connector without any is refused.
+        "credential": {"none": "none"},
+        "actions": [predict],
+    }
+
+
 def infer(text: str) -> tuple[bytes, dict[str, str]]:
     """The plugin's own request to an encoder: body and headers."""
     inputs = [strings("TEXT", [text.encode()]), strings("IMAGE", [b""])]
@@ -142,6 +164,7 @@ class StubEncoder:
             "nan": [answer(np.full(DIMENSION, np.nan, np.float32))] * PREPARED,
             "wrong dimension": [answer(vector(0)[:-1])] * PREPARED,
             "other fingerprint": [answer(vector(0), "another")] * PREPARED,
+            "ml-commons": [http(json.dumps([vector(slot).tolist()]).encode()) for slot in range(PREPARED)],
             "json": [http(json.dumps(vector(slot).tolist()).encode()) for slot in range(PREPARED)],
         }
         work: AbstractContextManager[object] = (
@@ -189,7 +212,11 @@ class StubEncoder:
     def _said(self, head: bytes, body: bytes, prepared: dict[str, list[bytes]]) -> bytes:
         binary = number(b"inference-header-content-length", head)
         if binary is None:
-            return prepared["json"][slot_of(json.loads(body)["text"].encode())]
+            asked = json.loads(body)
+            if "input" in asked:  # by ML Commons, which sends one text at a time for a search
+                (text,) = asked["input"]
+                return prepared["ml-commons"][slot_of(text.encode())]
+            return prepared["json"][slot_of(asked["text"].encode())]
         size = struct.unpack_from("<I", body, binary)[0]
         text = body[binary + 4 : binary + 4 + size]
         return prepared[MODES[self._mode.value]][slot_of(text)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from opensearchpy import OpenSearch
 
 from ..evaluate import trec
 from ..evaluate.cards import Thumbnails
+from ..evaluate.clauses import ALONE, ClauseNames
 from ..evaluate.gate import parse_gate
 from ..evaluate.judgments import Judgments, read_jsonl
-from ..evaluate.live import WAYS, Answers, answers, query_pictures
+from ..evaluate.live import WAYS, Answers, answers, clause_names, query_pictures
 from ..evaluate.measures import parse, suite
 from ..evaluate.report import render
 from ..evaluate.runs import Run
@@ -112,7 +114,7 @@ def command(
     chosen = [parse(text, judged) for text in measures] or suite(
         judged, (10, depth) if depth > 10 else (depth,)
     )
-    named = [read_system(written, known_bodies(depth)) for written in systems]
+    named = read_systems(systems, depth, opensearch, index)
     runs, answered = gather(named, judged, judgments.parent, opensearch, index, depth, through)
     study = Study(judged, runs, chosen, baseline or runs[0].name, depth, answers=answered)
     verdicts = study.check(checks)
@@ -159,15 +161,40 @@ def read_judgments(path: Path, *, esci: bool = False) -> Judgments:
         ) from None
 
 
-def known_bodies(depth: int) -> Mapping[str, Mapping[str, Any]]:
+def read_systems(written: Sequence[str], depth: int, opensearch: str, index: str) -> list[Template | Run]:
+    """The systems that the command line names. Where one of them is known by name and holds a clause of ours,
+    the node is asked what it is called there; bodies of the user's own stay as they are."""
+    known = known_bodies(depth)
+    systems = [read_system(each, known) for each in written]
+    ours = [known[name] for name in known if name != "lexical"]
+    asked = [
+        each for each in systems if isinstance(each, Template) and any(each.body is body for body in ours)
+    ]
+    if not asked:
+        return systems
+    names = names_at(opensearch, asked[0].index or index)
+    return [read_system(each, known_bodies(depth, names)) for each in written]
+
+
+def names_at(opensearch: str, index: str) -> ClauseNames:
+    """What the node calls our clauses. Raises MmsearchError."""
+    client = connect(opensearch)
+    try:
+        return clause_names(client, index)
+    finally:
+        client.close()
+
+
+def known_bodies(depth: int, names: ClauseNames = ALONE) -> Mapping[str, Mapping[str, Any]]:
     """What `mmsearch search` asks in each of its modes, and the single modalities, with placeholders."""
     words, picture = "{{query}}", "{{query_image}}"
+    put = partial(question, k=depth, names=names)
     return {
-        "lexical": question(words, mode="lexical", k=depth),
-        "neural": question(words, picture=picture, mode="neural", k=depth),
-        "text": question(words, mode="neural", k=depth, field="text_embedding"),
-        "picture": question("", picture=picture, mode="neural", k=depth, field="image_embedding"),
-        "hybrid": question(words, picture=picture, mode="hybrid", k=depth),
+        "lexical": put(words, mode="lexical"),
+        "neural": put(words, picture=picture, mode="neural"),
+        "text": put(words, mode="neural", field="text_embedding"),
+        "picture": put("", picture=picture, mode="neural", field="image_embedding"),
+        "hybrid": put(words, picture=picture, mode="hybrid"),
     }
 
 

@@ -39,10 +39,12 @@ def command(
 
     Example: mmsearch pairs pairs.jsonl --catalog catalog.jsonl --index products --out hard.jsonl
     """
-    from ..ingest.connect import connect
+    from ..evaluate.clauses import served
+    from ..ingest.connect import ask, connect
     from ..ingest.errors import MmsearchError
     from ..train.mining import Search, bm25_search, mined
     from ..train.pairs import read_pairs, read_products
+    from .search import in_a_sentence
 
     searches: list[Search] = []
     if not no_bm25:
@@ -50,11 +52,14 @@ def command(
     if index:
         client = connect(opensearch)
         name = index
+        with in_a_sentence(name):
+            clauses = served(client, name)
 
         def by_index(query: str, size: int) -> list[str]:
-            clause = {"neural": {"embedding": {"query_text": query, "k": size}}}
+            clause = {clauses.neural: {"embedding": {"query_text": query, "k": size}}}
             body = {"size": size, "_source": False, "query": clause}
-            answer = client.search(index=name, body=body)
+            with in_a_sentence(name):
+                answer = ask(client, "POST", f"/{name}/_search", body=body)
             return [hit["_id"] for hit in answer["hits"]["hits"]]
 
         searches.append(by_index)

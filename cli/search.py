@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+from opensearchpy import OpenSearch
 
 from ..evaluate import querylog
+from ..evaluate.clauses import ALONE, ClauseNames, served
 from ..ingest.connect import DEFAULT_URL, HttpError, ask, connect
 from ..ingest.errors import MmsearchError, UnreachableError
 from ..ingest.waiting import AwayError
@@ -90,24 +93,26 @@ def command(
       mmsearch search "wooden chair" --mode neural --filter category=Kitchen -k 5
       mmsearch search --image chair.png
     """
-    body = question(text, picture=_picture(image), like=like, mode=mode, k=k, filters=filters, field=field)
+    picture = _picture(image)
+    mode = mode_of(text, picture, like, mode)
     client = connect(opensearch)
     try:
-        answer = ask(client, "POST", f"/{index}/_search", body=body)
-        if log:
-            query, modality = querylog.asked(text=text, picture=str(image or ""), like=like or "")
-            documents = querylog.of_search(
-                answer, query=query, modality=modality, mode=mode or default_mode(text), index=index
+        with in_a_sentence(index):
+            body = question(
+                text,
+                picture=picture,
+                like=like,
+                mode=mode,
+                k=k,
+                filters=filters,
+                field=field,
+                names=names_for(mode, client, index),
             )
-            querylog.write(client, documents)
-    except AwayError as away:
-        raise UnreachableError(
-            f"expected {away.server} to answer, got {away.why}; start it, for example by: mmsearch up"
-        ) from None
-    except HttpError as error:
-        raise SearchError(
-            f"expected hits from {index}, got {error.status} {error.kind}: {error.reason}"
-        ) from None
+            answer = ask(client, "POST", f"/{index}/_search", body=body)
+            if log:
+                query, modality = querylog.asked(text=text, picture=str(image or ""), like=like or "")
+                documents = querylog.of_search(answer, query=query, modality=modality, mode=mode, index=index)
+                querylog.write(client, documents)
     finally:
         client.close()
     hits = answer["hits"]["hits"]
@@ -121,9 +126,45 @@ def command(
         page.write_text(html(text or str(image or like), hits, image_root), encoding="utf-8")
 
 
-def default_mode(text: str) -> str:
-    """Words are asked by a hybrid; a picture or a product has nothing to ask BM25 with."""
-    return "hybrid" if text else "neural"
+@contextmanager
+def in_a_sentence(index: str) -> Iterator[None]:
+    """What stands in a search's way, as an MmsearchError of one sentence."""
+    try:
+        yield
+    except AwayError as away:
+        raise UnreachableError(
+            f"expected {away.server} to answer, got {away.why}; start it, for example by: mmsearch up"
+        ) from None
+    except HttpError as error:
+        raise SearchError(
+            f"expected hits from {index}, got {error.status} {error.kind}: {error.reason}"
+        ) from None
+
+
+def mode_of(text: str, picture: str, like: str | None, mode: str | None) -> str:
+    """The mode of a question: words are asked by a hybrid; a picture or a product has nothing to ask BM25
+    with.
+
+    Raises SearchError when there is nothing to search by.
+    """
+    mode = mode or ("hybrid" if text else "neural")
+    if not (text or picture or like):
+        raise SearchError(
+            'expected words, --image or --like to search by, got none; try: mmsearch search "chair"'
+        )
+    if mode != "neural" and not text:
+        raise SearchError(
+            f"expected words for the {mode} search, got none; add them, or choose --mode neural"
+        )
+    return mode
+
+
+def names_for(mode: str, client: OpenSearch, index: str) -> ClauseNames:
+    """What the node calls the clauses of a question; a lexical one has none, and costs no request.
+
+    Raises AwayError or HttpError.
+    """
+    return ALONE if mode == "lexical" else served(client, index)
 
 
 def question(
@@ -135,17 +176,13 @@ def question(
     k: int = 10,
     filters: Mapping[str, str] | None = None,
     field: str = "embedding",
+    names: ClauseNames = ALONE,
 ) -> dict[str, Any]:
-    """The `_search` body. `picture` is base64. Raises SearchError when there is nothing to search by."""
-    mode = mode or default_mode(text)
-    if not (text or picture or like):
-        raise SearchError(
-            'expected words, --image or --like to search by, got none; try: mmsearch search "chair"'
-        )
-    if mode != "neural" and not text:
-        raise SearchError(
-            f"expected words for the {mode} search, got none; add them, or choose --mode neural"
-        )
+    """The `_search` body; `picture` is base64, `names` what the node calls the clauses.
+
+    Raises SearchError when there is nothing to search by.
+    """
+    mode = mode_of(text, picture, like, mode)
     only = _only(filters or {})
     lexical: dict[str, Any] = {
         "multi_match": {"query": text, "fields": LEXICAL_FIELDS, "type": "cross_fields", "_name": "lexical"}
@@ -163,11 +200,12 @@ def question(
         if mode == "neural":
             if only:
                 asked["filter"] = only
-            query = {"neural": {field: asked}}
+            query = {names.neural: {field: asked}}
         else:
-            query = {"hybrid": {"queries": [lexical, {"neural": {field: asked}}], "pagination_depth": WINDOW}}
+            legs = [lexical, {names.neural: {field: asked}}]
+            query = {names.hybrid: {"queries": legs, "pagination_depth": WINDOW}}
             if only:
-                query["hybrid"]["filter"] = only
+                query[names.hybrid]["filter"] = only
     return {"size": k, "query": query, "_source": ["title", "image", "category", "brand", "price"]}
 
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
+from ..evaluate.clauses import ALONE, BESIDE, ClauseNames
 from ..evaluate.fusion import Fusion
 from ..evaluate.measures import parse
 from ..evaluate.runs import Run
-from ..evaluate.systems import read_system
 from ..evaluate.templates import Template
 from ..evaluate.tune import FEWEST, TOLERATED, Tuned, tune
 from ..ingest.connect import DEFAULT_URL
 from ..ingest.errors import MmsearchError
-from .evaluate import PATH, gather, known_bodies, read_judgments
+from .evaluate import PATH, gather, names_at, read_judgments, read_systems
 from .options import tls
 
 WINDOW = 100
@@ -77,10 +77,11 @@ def command(
       mmsearch tune --judgments judgments.jsonl --leg lexical --leg text --leg picture --out tuned.json
     """
     judged = read_judgments(judgments, esci=esci)
-    systems = [read_system(leg, known_bodies(window)) for leg in legs or ("lexical", "neural")]
+    systems = read_systems(legs or ("lexical", "neural"), window, opensearch, index)
     runs, _ = gather(systems, judged, judgments.parent, opensearch, index, window)
     found = tune(judged, runs, parse(measure, judged), folds=folds, window=window, classes=classes)
-    clause = hybrid(systems, found.fusion, window)
+    names = ALONE if any(isinstance(each, Run) for each in systems) else names_at(opensearch, index)
+    clause = hybrid(systems, found.fusion, window, names)
     if out:
         if clause is None:
             raise MmsearchError(
@@ -95,15 +96,17 @@ def command(
     )
 
 
-def hybrid(systems: list[Template | Run], fusion: Fusion, window: int) -> dict[str, Any] | None:
-    """The `hybrid` clause over the legs' queries, with their placeholders; None when a leg is a finished
-    run."""
+def hybrid(
+    systems: list[Template | Run], fusion: Fusion, window: int, names: ClauseNames = ALONE
+) -> dict[str, Any] | None:
+    """The hybrid clause over the legs' queries, with their placeholders, by the name that the node serves;
+    None when a leg is a finished run."""
     queries = []
     for system in systems:
         if isinstance(system, Run):
             return None
         queries.append(_unwrapped(dict(system.body["query"]), system.name))
-    return {"hybrid": {"queries": queries, "fusion": fusion.clause(), "pagination_depth": window}}
+    return {names.hybrid: {"queries": queries, "fusion": fusion.clause(), "pagination_depth": window}}
 
 
 def _unwrapped(query: dict[str, Any], name: str) -> dict[str, Any]:
@@ -113,7 +116,7 @@ def _unwrapped(query: dict[str, Any], name: str) -> dict[str, Any]:
         rest = set(inner) - {"must", "filter"}
         query = dict(inner["must"][0]) if not rest else query
     ((kind, body),) = query.items()
-    if isinstance(body, dict) and kind == "neural":
+    if isinstance(body, dict) and kind in (ALONE.neural, BESIDE.neural):
         ((field, asked),) = body.items()
         return {kind: {field: {**asked, "_name": name}}}
     return (

@@ -12,12 +12,11 @@ from opensearchpy import OpenSearch
 from werkzeug.serving import make_server
 
 from ..evaluate import querylog
-from ..evaluate.app import Asked, create
-from ..ingest.connect import DEFAULT_URL, HttpError, ask, connect
-from ..ingest.errors import MmsearchError, UnreachableError
-from ..ingest.waiting import AwayError
+from ..evaluate.app import Asked, Question, create
+from ..ingest.connect import DEFAULT_URL, ask, connect
+from ..ingest.errors import MmsearchError
 from .options import tls
-from .search import question
+from .search import in_a_sentence, mode_of, names_for, question
 
 HOST = "127.0.0.1"
 
@@ -47,7 +46,7 @@ def command(port: int, image_root: Path, index: str, opensearch: str, log: bool)
     """
     client = connect(opensearch)
     app = create(
-        question,
+        asking(client, index),
         lambda body: search(client, index, body),
         image_root.resolve(),
         index=index,
@@ -70,19 +69,30 @@ def command(port: int, image_root: Path, index: str, opensearch: str, log: bool)
         client.close()
 
 
+def asking(client: OpenSearch, index: str) -> Question:
+    """Makes bodies with the names that the node serves at that moment, since the page may outlive it."""
+
+    def put(
+        text: str,
+        *,
+        picture: str = "",
+        like: str | None = None,
+        mode: str | None = None,
+        k: int = 10,
+        filters: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        mode = mode_of(text, picture, like, mode)
+        with in_a_sentence(index):
+            names = names_for(mode, client, index)
+        return question(text, picture=picture, like=like, mode=mode, k=k, filters=filters, names=names)
+
+    return put
+
+
 def search(client: OpenSearch, index: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
     """One search; what stands in its way is an MmsearchError of one sentence."""
-    try:
+    with in_a_sentence(index):
         answer: Mapping[str, Any] = ask(client, "POST", f"/{index}/_search", body=body)
-    except AwayError as away:
-        raise UnreachableError(
-            f"expected {away.server} to answer, got {away.why}; start the servers, for example by: mmsearch "
-            f"up"
-        ) from None
-    except HttpError as error:
-        raise MmsearchError(
-            f"expected hits from {index}, got {error.status} {error.kind}: {error.reason}"
-        ) from None
     return answer
 
 

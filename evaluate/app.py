@@ -183,9 +183,10 @@ def body_of(question: Question, asked: Asked) -> dict[str, Any]:
         k=asked.k,
         filters=asked.filters,
     )
-    if "hybrid" in body["query"]:
+    if asked.mode == "hybrid":
         weights = (round(1 - asked.weight, 4), round(asked.weight, 4))
-        body["query"]["hybrid"]["fusion"] = Fusion(weights=weights).clause()
+        (clause,) = body["query"].values()  # by whichever name the node serves it
+        clause["fusion"] = Fusion(weights=weights).clause()
     body["aggs"] = {name: {"terms": {"field": f"{name}.keyword", "size": FACET_SIZE}} for name in FACETS}
     return body
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ..ingest import images
 from ..ingest.connect import HttpError, ask
 from ..ingest.errors import MmsearchError, Rejection
 from ..ingest.waiting import AwayError
+from .clauses import ClauseNames, served
 from .judgments import Query
 from .runs import Run
 from .templates import Template
@@ -141,11 +143,24 @@ def _rank_eval(client: OpenSearch, index: str, bodies: Sequence[Mapping[str, Any
     ]
 
 
+def clause_names(client: OpenSearch, index: str) -> ClauseNames:
+    """What the node calls our clauses. Raises MmsearchError, as `answers` does."""
+    with _in_a_sentence(index):
+        return served(client, index)
+
+
 def _ask(client: OpenSearch, index: str, api: str, body: str, kind: str) -> dict[str, Any]:
-    try:
+    with _in_a_sentence(index):
         reply: dict[str, Any] = ask(
             client, "POST", f"/{index}/{api}", body=body, headers={"content-type": kind}
         )
+    return reply
+
+
+@contextmanager
+def _in_a_sentence(index: str) -> Iterator[None]:
+    try:
+        yield
     except AwayError as error:
         raise MmsearchError(
             f"expected answers from {error.server}, got {error.why}; start it, or name another by "
@@ -155,7 +170,6 @@ def _ask(client: OpenSearch, index: str, api: str, body: str, kind: str) -> dict
         if error.kind == "index_not_found_exception":
             raise _no_index(index) from None
         raise MmsearchError(f"expected answers from the index {index!r}, got {error}") from None
-    return reply
 
 
 def _no_index(index: str) -> MmsearchError:

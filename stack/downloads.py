@@ -35,9 +35,13 @@ Resolve = Callable[[Archive, Path, bool], Path]
 """(archive, scratch folder, may use the machine's Maven repository) → path of a zip that may be anything."""
 
 
-def archives() -> dict[str, Archive]:
-    """The pinned archives by plugin name, and `opensearch` for the distribution."""
-    pins = json.loads(Path(__file__).with_name("downloads.json").read_text())
+def archives(pinned: str = "downloads.json") -> dict[str, Archive]:
+    """The pinned archives by plugin name, in the order of installation, and `opensearch` for the
+    distribution.
+
+    `pinned` is a file beside this one.
+    """
+    pins = json.loads(Path(__file__).with_name(pinned).read_text())
     return {name: Archive(**pin) for name, pin in pins.items()}
 
 

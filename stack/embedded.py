@@ -8,16 +8,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..ingest.errors import StackError
 from . import opensearch_files, opensearch_node, ports, triton_server
 from .account import unprivileged
-from .downloads import locked
+from .downloads import Archive, locked
 from .loopback import Answered
 from .processes import Process, myself
 from .state import SERVERS, Home, Launch, Ports, Running
@@ -39,6 +39,10 @@ class Wanted:
     triton_metrics_port: int | None = None
     heap: str | None = None
     plugin_zip: Path | None = None
+    beside: Mapping[str, Archive] = field(default_factory=dict)
+    """further plugins of the node, by the names of their folders, in the order of installation"""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """of the node, in place of ours; None takes one away"""
     while_alive: Process | None = None
     ready_within: float = READY_WITHIN
 
@@ -129,7 +133,7 @@ def plan(home: Home, name: str, chosen: Ports, wanted: Wanted, before: Launch | 
     """What the server would be made from now."""
     if name == opensearch_node.NAME:
         heap = wanted.heap or (before.stamp["heap"] if before else "1g")
-        return opensearch_node.plan(home, chosen, heap, wanted.plugin_zip)
+        return opensearch_node.plan(home, chosen, heap, wanted.plugin_zip, wanted.beside, wanted.settings)
     return triton_server.plan(home, chosen)
 
 

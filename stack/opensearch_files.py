@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,15 +105,22 @@ def descriptor(zip_path: Path) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in lines if key}
 
 
-def prepare(files: NodeFiles, java: Java, account: Account | None, plugin_zip: Path | None) -> Java:
+def prepare(
+    files: NodeFiles,
+    java: Java,
+    account: Account | None,
+    plugin_zip: Path | None,
+    beside: Mapping[str, Archive] | None = None,
+) -> Java:
     """Make the node's folders hold the pinned software and exactly the wanted plugins.
 
+    `beside` are plugins that are installed too, by the names of their folders, in this order, before ours.
     Installs only what changed.
     Returns the Java to run: `java`, or its copy when the node's account could not have read it.
     Raises StackError when an archive or a plugin cannot be installed.
     """
     own_folder(files.folder)
-    wanted = archives()
+    wanted = archives() | dict(beside or {})
     distribution = wanted.pop("opensearch")
     have: dict[str, str] = json.loads(files.installed.read_text()) if files.installed.exists() else {}
     if have.get("opensearch") != distribution.sha256 or not files.software.is_dir():
@@ -197,7 +205,7 @@ def install(files: NodeFiles, java: Java, zips: list[Path]) -> None:
         )
         raise StackError(
             f"expected opensearch-plugin to install {' and '.join(map(str, zips))}, got: {reason.strip()}; "
-            "repair: build the zip anew for 3.6.0"
+            f"repair: build the zip anew for {archives()['opensearch'].version}"
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from ..ingest.errors import StackError
 from ..ingest.storage import ATTRIBUTE, NONE
 from . import opensearch_files as node
 from .account import unprivileged
-from .downloads import archives, sha256_of
+from .downloads import Archive, archives, sha256_of
 from .java import choose
 from .loopback import ask
 from .ports import HOST, require_free
@@ -21,9 +23,11 @@ from .state import Home, Launch, Ports
 NAME = "opensearch"
 
 
-def settings(files: node.NodeFiles, http_port: int, triton_url: str | None) -> str:
+def settings(
+    files: node.NodeFiles, http_port: int, triton_url: str | None, others: Mapping[str, Any] | None = None
+) -> str:
     """The text of opensearch.yml. `triton_url` is None without our plugin: the node refuses settings it
-    does not know."""
+    does not know. `others` take the place of ours, and None takes one away."""
     values: dict[str, Any] = {
         "cluster.name": "mmsearch",
         "node.name": "mmsearch",
@@ -43,12 +47,23 @@ def settings(files: node.NodeFiles, http_port: int, triton_url: str | None) -> s
     }
     if triton_url is not None:
         values["mmsearch.triton.endpoints"] = [triton_url]
+    values |= others or {}
     # JSON values are YAML values, whatever characters a path has.
-    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())
+    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items() if value is not None)
 
 
-def plan(home: Home, ports: Ports, heap: str, plugin_zip: Path | None) -> dict[str, Any]:
-    """What a node would be made from; when it equals a running node's stamp there is nothing to do."""
+def plan(
+    home: Home,
+    ports: Ports,
+    heap: str,
+    plugin_zip: Path | None,
+    beside: Mapping[str, Archive] | None = None,
+    others: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What a node would be made from; when it equals a running node's stamp there is nothing to do.
+
+    `beside` are further plugins, `others` settings in place of ours.
+    """
     zip_path = node.find_plugin_zip(plugin_zip)
     return {
         "http_port": ports.http,
@@ -57,6 +72,8 @@ def plan(home: Home, ports: Ports, heap: str, plugin_zip: Path | None) -> dict[s
         "archives": {name: archive.sha256 for name, archive in archives().items()},
         "plugin": sha256_of(zip_path) if zip_path else None,
         "plugin_zip": str(zip_path) if zip_path else None,
+        "beside": {name: asdict(archive) for name, archive in (beside or {}).items()},
+        "settings": dict(others or {}),
     }
 
 
@@ -66,11 +83,12 @@ def make(home: Home, stamp: dict[str, Any], while_alive: Process | None) -> Laun
     account = unprivileged()
     files = node.NodeFiles(node.node_folder(home.folder, account))
     zip_path = Path(stamp["plugin_zip"]) if stamp["plugin_zip"] else None
-    java = node.prepare(files, choose(account), account, zip_path)
+    beside = {name: Archive(**pin) for name, pin in stamp["beside"].items()}
+    java = node.prepare(files, choose(account), account, zip_path, beside)
     # Says whose it is to who finds it in /var/tmp.
     (files.folder / "home").write_text(f"{home.folder}\n")
     triton_url = f"http://{HOST}:{stamp['triton_http_port']}" if zip_path else None
-    node.write_settings(files, account, settings(files, stamp["http_port"], triton_url))
+    node.write_settings(files, account, settings(files, stamp["http_port"], triton_url, stamp["settings"]))
     return Launch(
         name=NAME,
         command=[str(files.software / "bin" / "opensearch")],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from mmsearch.cli.main import cli
-from mmsearch.stack import drawn, embedded, opensearch_files, opensearch_node, ports
+from mmsearch.stack import drawn, embedded, members, opensearch_files
 from mmsearch.stack.processes import myself
 from mmsearch.stack.state import Home
 
@@ -24,6 +23,7 @@ from .traffic import Traffic
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 INDEX = "shop"
 NEXT = "3.6.0.1"
+NODES = ("one", "two")
 DENSE = {"neural": {"embedding": {"query_text": "a red toy", "k": 60}}}
 QUERIES = {
     "neural": DENSE,
@@ -34,32 +34,12 @@ QUERIES = {
 class Cluster:
     """Nodes `one` and `two`, each a home of its own; which of them are asked is `asked`."""
 
-    def __init__(self, folder: Path, triton: TritonUnderTest, patch: pytest.MonkeyPatch) -> None:
-        self.homes = {name: Home.at(folder / name) for name in ("one", "two")}
-        self.transport = dict(zip(self.homes, ports.free(2), strict=True))
+    def __init__(self, folder: Path, triton: TritonUnderTest) -> None:
+        self.homes = {name: Home.at(folder / name) for name in NODES}
+        self.settings = members.settings(NODES, members.transport_ports(NODES))
         self.urls: dict[str, str] = {}
         self.asked: list[str] = []
         self._triton = int(triton.http.rpartition(":")[2])
-        hosts = [f"127.0.0.1:{port}" for port in self.transport.values()]
-        single = opensearch_node.settings
-
-        def settings(files: opensearch_files.NodeFiles, http_port: int, triton_url: str | None) -> str:
-            (name,) = (each for each, home in self.homes.items() if str(home.folder) == _home_of(files))
-            text = single(files, http_port, triton_url)
-            lines = [
-                line
-                for line in text.splitlines()
-                if not line.startswith(("discovery.", "node.name", "transport."))
-            ]
-            lines += [
-                f"node.name: {name}",
-                f"transport.port: {self.transport[name]}",
-                f"discovery.seed_hosts: {json.dumps(hosts)}",
-                "cluster.initial_cluster_manager_nodes: [one]",
-            ]
-            return "\n".join(lines) + "\n"
-
-        patch.setattr(opensearch_node, "settings", settings)
 
     def up(self, name: str, plugin: Path) -> str:
         """Start the node with this plugin's zip; its versions."""
@@ -71,6 +51,7 @@ class Cluster:
             triton_http_port=self._triton,
             heap="512m",
             plugin_zip=plugin,
+            settings=self.settings[name],
             while_alive=myself(),
         )
         (up,) = embedded.up(home, wanted, lambda _: None)
@@ -112,15 +93,9 @@ class Cluster:
         return versions
 
 
-def _home_of(files: opensearch_files.NodeFiles) -> str:
-    """The home whose node lives in these folders."""
-    named = files.folder / "home"
-    return named.read_text().strip()
-
-
 @pytest.fixture
-def cluster(tmp_path: Path, triton: TritonUnderTest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    made = Cluster(tmp_path, triton, monkeypatch)
+def cluster(tmp_path: Path, triton: TritonUnderTest) -> Iterator[Cluster]:
+    made = Cluster(tmp_path, triton)
     yield made
     for home in made.homes.values():
         embedded.delete(home)

@@ -9,11 +9,13 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from ..evaluate.clauses import served
 from ..evaluate.judgments import Judgments, read_jsonl
 from ..evaluate.measures import parse, score
 from ..evaluate.relevance import binary_view
 from ..evaluate.runs import Run
 from ..ingest.connect import ask
+from .errors import ModelError
 
 DEPTH = 10
 TOGETHER = 50
@@ -56,18 +58,28 @@ def parity(client: OpenSearch, old: str, new: str, queries: int, judged: Path | 
 
 
 def answers(client: OpenSearch, index: str, texts: dict[str, str]) -> dict[str, list[str]]:
-    """The top ten of each text by the index's own model."""
+    """The top ten of each text by the index's own model.
+
+    Raises ModelError where one cannot be asked: an empty list would pass for an answer.
+    """
+    names = served(client, index)
     found: dict[str, list[str]] = {}
     keys = list(texts)
     for start in range(0, len(keys), TOGETHER):
         part = keys[start : start + TOGETHER]
         body: list[dict[str, Any]] = []
         for key in part:
-            clause = {"neural": {"embedding": {"query_text": texts[key], "k": DEPTH}}}
+            clause = {names.neural: {"embedding": {"query_text": texts[key], "k": DEPTH}}}
             body += [{}, {"size": DEPTH, "_source": False, "query": clause}]
         replies = ask(client, "POST", f"/{index}/_msearch", body=_lines(client, body))["responses"]
         for key, reply in zip(part, replies, strict=True):
-            found[key] = [hit["_id"] for hit in reply.get("hits", {}).get("hits", [])]
+            if "error" in reply:
+                reason = reply["error"].get("reason", reply["error"])
+                raise ModelError(
+                    f"expected an answer of {index} to {texts[key]!r}, got {reply.get('status')} {reason}; "
+                    "mend what it names and ask again: both indices stand"
+                )
+            found[key] = [hit["_id"] for hit in reply["hits"]["hits"]]
     return found
 
 
