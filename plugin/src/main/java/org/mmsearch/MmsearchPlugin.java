@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 
-import org.mmsearch.answers.DefaultAnswers;
+import org.mmsearch.answers.AnswersFeature;
 import org.mmsearch.hybrid.HybridFeature;
 import org.mmsearch.neural.NeuralFeature;
 import org.mmsearch.stats.NodeStats;
@@ -31,12 +31,12 @@ import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.xcontent.NamedXContentRegistry;
 import org.opensearch.env.Environment;
 import org.opensearch.env.NodeEnvironment;
+import org.opensearch.index.IndexModule;
 import org.opensearch.plugins.ActionPlugin;
 import org.opensearch.plugins.Plugin;
 import org.opensearch.plugins.SearchPipelinePlugin;
 import org.opensearch.plugins.SearchPlugin;
 import org.opensearch.repositories.RepositoriesService;
-import org.opensearch.rest.RestHeaderDefinition;
 import org.opensearch.rest.RestController;
 import org.opensearch.rest.RestHandler;
 import org.opensearch.script.ScriptService;
@@ -57,7 +57,7 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     private final NeuralFeature neural;
     private final NodeStats stats = new NodeStats();
     private final HybridFeature hybrid;
-    private DefaultAnswers answers;
+    private final AnswersFeature answers = new AnswersFeature();
 
     /**
      * @param settings the node's settings
@@ -88,7 +88,9 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
 
     @Override
     public List<FetchSubPhase> getFetchSubPhases(FetchPhaseConstructionContext context) {
-        return hybrid.fetchSubPhases();
+        List<FetchSubPhase> phases = new ArrayList<>(hybrid.fetchSubPhases());
+        phases.addAll(answers.fetchSubPhases());
+        return phases;
     }
 
     @Override
@@ -100,6 +102,7 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     public List<Setting<?>> getSettings() {
         List<Setting<?>> settings = new ArrayList<>(neural.settings());
         settings.addAll(hybrid.settings());
+        settings.addAll(answers.settings());
         return settings;
     }
 
@@ -122,12 +125,7 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
         IndexNameExpressionResolver indexNameExpressionResolver,
         Supplier<RepositoriesService> repositoriesServiceSupplier
     ) {
-        answers = new DefaultAnswers(
-            threadPool.getThreadContext(),
-            clusterService,
-            indexNameExpressionResolver,
-            namedWriteableRegistry
-        );
+        answers.open(clusterService, indexNameExpressionResolver);
         hybrid.open(clusterService, threadPool, indexNameExpressionResolver, namedWriteableRegistry);
         List<Object> components = new ArrayList<>(
             neural.components(clusterService, threadPool, environment, indexNameExpressionResolver)
@@ -178,13 +176,13 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     public List<ActionFilter> getActionFilters() {
         List<ActionFilter> filters = new ArrayList<>(neural.actionFilters());
         filters.addAll(hybrid.actionFilters());
-        filters.add(answers);
+        filters.addAll(answers.actionFilters());
         return filters;
     }
 
     @Override
-    public Collection<RestHeaderDefinition> getRestHeaders() {
-        return List.of(DefaultAnswers.restHeader());
+    public void onIndexModule(IndexModule index) {
+        index.addSearchOperationListener(answers.searchListener());
     }
 
     @Override
