@@ -15,6 +15,8 @@ import org.mmsearch.stats.NodeStats;
 import org.mmsearch.stats.RestStatsAction;
 import org.mmsearch.stats.StatsAction;
 import org.mmsearch.stats.TransportStatsAction;
+import org.mmsearch.visibility.VectorQueries;
+import org.mmsearch.visibility.WireVersion;
 import org.opensearch.action.ActionRequest;
 import org.opensearch.action.support.ActionFilter;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
@@ -57,6 +59,7 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     private final NeuralFeature neural;
     private final NodeStats stats = new NodeStats();
     private final HybridFeature hybrid;
+    private final VectorQueries vectors = new VectorQueries();
     private final AnswersFeature answers = new AnswersFeature();
 
     /**
@@ -69,6 +72,11 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
         hybrid = new HybridFeature(names.hybrid());
     }
 
+    @Override
+    public Settings additionalSettings() {
+        return WireVersion.settings();
+    }
+
     /** The names under which this node knows the clauses. */
     ClauseNames names() {
         return names;
@@ -78,6 +86,7 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     public List<QuerySpec<?>> getQueries() {
         List<QuerySpec<?>> queries = new ArrayList<>(neural.queries());
         queries.addAll(hybrid.queries());
+        queries.addAll(vectors.queries());
         return queries;
     }
 
@@ -126,9 +135,10 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
         Supplier<RepositoriesService> repositoriesServiceSupplier
     ) {
         answers.open(clusterService, indexNameExpressionResolver);
-        hybrid.open(clusterService, threadPool, indexNameExpressionResolver, namedWriteableRegistry);
+        vectors.open(namedWriteableRegistry, clusterService::state);
+        hybrid.open(clusterService, threadPool, indexNameExpressionResolver, namedWriteableRegistry, vectors);
         List<Object> components = new ArrayList<>(
-            neural.components(clusterService, threadPool, environment, indexNameExpressionResolver)
+            neural.components(clusterService, threadPool, environment, indexNameExpressionResolver, vectors)
         );
         components.add(stats.with("encoder", neural::numbers).with("hybrid", hybrid.stats()::asMap));
         return components;

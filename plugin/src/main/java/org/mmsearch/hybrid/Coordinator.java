@@ -7,6 +7,7 @@ import java.util.List;
 
 import org.mmsearch.SameIndices;
 import org.mmsearch.fusion.Fusion;
+import org.mmsearch.visibility.VectorQueries;
 import org.opensearch.action.IndicesRequest;
 import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.support.IndicesOptions;
@@ -31,19 +32,22 @@ final class Coordinator {
     private final IndexNameExpressionResolver resolver;
     private final NamedWriteableRegistry registry;
     private final SearchNotesFilter notes;
+    private final VectorQueries vectors;
 
     Coordinator(
         HybridClause clause,
         ClusterService cluster,
         IndexNameExpressionResolver resolver,
         NamedWriteableRegistry registry,
-        SearchNotesFilter notes
+        SearchNotesFilter notes,
+        VectorQueries vectors
     ) {
         this.clause = clause;
         this.cluster = cluster;
         this.resolver = resolver;
         this.registry = registry;
         this.notes = notes;
+        this.vectors = vectors;
     }
 
     /** Replaces the hybrid. */
@@ -122,7 +126,7 @@ final class Coordinator {
         List<QueryBuilder> legs = new ArrayList<>(queries.size());
         for (QueryBuilder query : queries) {
             if (filter == null && query.queryName() == null) {
-                legs.add(query);
+                legs.add(vectors.among(query));
                 continue;
             }
             // A leg's name stands for its window, not for a second run of its query.
@@ -133,7 +137,7 @@ final class Coordinator {
                 // k-NN drops the boost when it takes a filter in.
                 leg.boost(boost);
             }
-            legs.add(leg);
+            legs.add(vectors.among(leg));
         }
         return legs;
     }

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 
 import org.mmsearch.fusion.Fusion;
+import org.mmsearch.visibility.VectorQueries;
 import org.opensearch.action.support.ActionFilter;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
 import org.opensearch.cluster.service.ClusterService;
@@ -102,11 +103,12 @@ public final class HybridFeature {
         ClusterService cluster,
         ThreadPool threads,
         IndexNameExpressionResolver resolver,
-        NamedWriteableRegistry registry
+        NamedWriteableRegistry registry,
+        VectorQueries vectors
     ) {
         clause.searches().open(cluster.getClusterSettings(), threads.executor(ThreadPool.Names.INDEX_SEARCHER));
         notes = new SearchNotesFilter(threads.getThreadContext(), () -> cluster.localNode().getId());
-        clause.coordinator(new Coordinator(clause, cluster, resolver, registry, notes));
+        clause.coordinator(new Coordinator(clause, cluster, resolver, registry, notes, vectors));
     }
 
     /** Lets a hybrid add to its search's answer; asked for after {@link #open}. */

@@ -9,6 +9,7 @@ import org.apache.lucene.search.Query;
 import org.apache.lucene.search.ScoreDoc;
 import org.mmsearch.fusion.FusedHit;
 import org.mmsearch.fusion.Ranking;
+import org.mmsearch.visibility.OuterFilter;
 
 /** Runs the legs and fuses them where they are: exact when the shard holds everything the request asks for. */
 final class InShardQuery extends FusedQuery {
@@ -26,8 +27,10 @@ final class InShardQuery extends FusedQuery {
     FusedDocs resolve(IndexSearcher searcher) throws IOException {
         long start = System.nanoTime();
         List<Ranking> rankings = new ArrayList<>(legs().size());
+        Query outer = OuterFilter.of(searcher);
+        List<Query> visible = legs().stream().map(leg -> OuterFilter.on(leg, outer)).toList();
         // The search above meets the same deadline at its first leaf and reports it.
-        for (ScoreDoc[] top : searches.top(searcher, legs(), described().fusion().window(), () -> false, () -> {})) {
+        for (ScoreDoc[] top : searches.top(searcher, visible, described().fusion().window(), () -> false, () -> {})) {
             rankings.add(ranking(top));
         }
         long fusing = System.nanoTime();

@@ -16,6 +16,7 @@ import org.apache.lucene.search.CollectionTerminatedException;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.search.ScoreDoc;
 import org.apache.lucene.search.ScoreMode;
+import org.mmsearch.visibility.OuterFilter;
 import org.opensearch.common.unit.TimeValue;
 import org.opensearch.core.tasks.TaskCancelledException;
 import org.opensearch.index.mapper.SeqNoFieldMapper;
@@ -70,10 +71,11 @@ final class LegsAggregator extends MetricsAggregator {
     private List<LegHits> run() throws IOException {
         // The search above collects nothing and, on a shard of one segment, never looks at the clock again.
         Runnable late = () -> context.setSearchTimedOut(true);
+        Query outer = OuterFilter.of(context);
         List<Query> filtered = new ArrayList<>(legs.size());
         for (Query leg : legs) {
-            // What a top-level search would add: the alias's filter, and root documents only.
-            filtered.add(context.buildFilteredQuery(leg));
+            // What a top-level search would add: the alias's filter, security's rules, and root documents only.
+            filtered.add(context.buildFilteredQuery(OuterFilter.on(leg, outer)));
         }
         List<LegHits> hits = new ArrayList<>(legs.size());
         for (ScoreDoc[] top : searches.top(context.searcher(), filtered, window, this::overdue, late)) {
