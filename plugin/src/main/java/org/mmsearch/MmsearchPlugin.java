@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 
-import org.mmsearch.answers.DefaultAnswers;
+import org.mmsearch.answers.AnswersFeature;
 import org.mmsearch.hybrid.HybridFeature;
 import org.mmsearch.hybrid.fused.HybridNode;
 import org.mmsearch.neural.NeuralFeature;
@@ -16,6 +16,8 @@ import org.mmsearch.stats.NodeStats;
 import org.mmsearch.stats.RestStatsAction;
 import org.mmsearch.stats.StatsAction;
 import org.mmsearch.stats.TransportStatsAction;
+import org.mmsearch.visibility.VectorQueries;
+import org.mmsearch.visibility.WireVersion;
 import org.opensearch.action.ActionRequest;
 import org.opensearch.action.support.ActionFilter;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
@@ -32,6 +34,7 @@ import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.xcontent.NamedXContentRegistry;
 import org.opensearch.env.Environment;
 import org.opensearch.env.NodeEnvironment;
+import org.opensearch.index.IndexModule;
 import org.opensearch.plugins.ActionPlugin;
 import org.opensearch.plugins.Plugin;
 import org.opensearch.plugins.SearchPipelinePlugin;
@@ -60,7 +63,8 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     private final NeuralFeature neural;
     private final NodeStats stats = new NodeStats();
     private final HybridFeature hybrid;
-    private DefaultAnswers answers;
+    private final VectorQueries vectors = new VectorQueries();
+    private final AnswersFeature answers = new AnswersFeature();
 
     /**
      * @param settings the node's settings
@@ -70,6 +74,11 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
         names = ClauseNames.of(settings);
         neural = new NeuralFeature(names.neural());
         hybrid = new HybridFeature(names.hybrid());
+    }
+
+    @Override
+    public Settings additionalSettings() {
+        return Settings.builder().put(WireVersion.settings()).put(hybrid.additionalSettings()).build();
     }
 
     /** The names under which this node knows the clauses. */
@@ -86,6 +95,7 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     public List<QuerySpec<?>> getQueries() {
         List<QuerySpec<?>> queries = new ArrayList<>(neural.queries());
         queries.addAll(hybrid.queries());
+        queries.addAll(vectors.queries());
         return queries;
     }
 
@@ -96,7 +106,9 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
 
     @Override
     public List<FetchSubPhase> getFetchSubPhases(FetchPhaseConstructionContext context) {
-        return hybrid.fetchSubPhases();
+        List<FetchSubPhase> phases = new ArrayList<>(hybrid.fetchSubPhases());
+        phases.addAll(answers.fetchSubPhases());
+        return phases;
     }
 
     @Override
@@ -108,6 +120,7 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     public List<Setting<?>> getSettings() {
         List<Setting<?>> settings = new ArrayList<>(neural.settings());
         settings.addAll(hybrid.settings());
+        settings.addAll(answers.settings());
         return settings;
     }
 
@@ -130,15 +143,11 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
         IndexNameExpressionResolver indexNameExpressionResolver,
         Supplier<RepositoriesService> repositoriesServiceSupplier
     ) {
-        answers = new DefaultAnswers(
-            threadPool.getThreadContext(),
-            clusterService,
-            indexNameExpressionResolver,
-            namedWriteableRegistry
-        );
-        hybrid.open(client, clusterService, indexNameExpressionResolver, xContentRegistry, namedWriteableRegistry);
+        answers.open(clusterService, indexNameExpressionResolver);
+        vectors.open(namedWriteableRegistry, clusterService::state);
+        hybrid.open(client, clusterService, indexNameExpressionResolver, xContentRegistry, namedWriteableRegistry, vectors);
         List<Object> components = new ArrayList<>(
-            neural.components(clusterService, threadPool, environment, indexNameExpressionResolver)
+            neural.components(clusterService, threadPool, environment, indexNameExpressionResolver, vectors)
         );
         components.add(stats.with("encoder", neural::numbers).with("hybrid", hybrid.stats()::asMap));
         return components;
@@ -200,21 +209,16 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     }
 
     @Override
-    public Settings additionalSettings() {
-        return hybrid.additionalSettings();
-    }
-
-    @Override
     public List<ActionFilter> getActionFilters() {
         List<ActionFilter> filters = new ArrayList<>(neural.actionFilters());
         filters.addAll(hybrid.actionFilters());
-        filters.add(answers);
+        filters.addAll(answers.actionFilters());
         return filters;
     }
 
     @Override
-    public Collection<RestHeaderDefinition> getRestHeaders() {
-        return List.of(DefaultAnswers.restHeader());
+    public void onIndexModule(IndexModule index) {
+        index.addSearchOperationListener(answers.searchListener());
     }
 
     @Override

@@ -2,76 +2,77 @@ package org.mmsearch.answers;
 
 import java.util.Collection;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 
-import org.opensearch.common.regex.Regex;
 import org.opensearch.index.query.InnerHitBuilder;
 import org.opensearch.index.query.InnerHitContextBuilder;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.search.aggregations.AggregationBuilder;
 import org.opensearch.search.aggregations.metrics.TopHitsAggregationBuilder;
 import org.opensearch.search.builder.SearchSourceBuilder;
-import org.opensearch.search.fetch.subphase.FetchSourceContext;
-import org.opensearch.search.fetch.subphase.FieldAndFormat;
 
-/** Every place of a search body that returns sources: the hits, inner hits, collapsed groups, top hits. */
+/**
+ * Every place of a search body that returns sources: the hits, inner hits, collapsed groups, top hits. Those that ask for stored
+ * fields or by scripts return no source unless it is asked for.
+ */
 final class SearchSources {
 
     private SearchSources() {}
 
     /**
-     * Leaves fields out of each place whose {@code _source} the request says nothing about.
+     * Marks each place whose {@code _source} the request says nothing about.
      *
      * @param source the body
-     * @param vectors paths of the fields
+     * @param everywhere also where no shard can take the mark away before sources are read, which an index without them refuses
      */
-    static void leaveOut(SearchSourceBuilder source, List<String> vectors) {
-        if (source.fetchSource() == null && source.storedFields() == null) {
-            source.fetchSource(without(vectors, source.fetchFields()));
+    static void mark(SearchSourceBuilder source, boolean everywhere) {
+        if (source.fetchSource() == null && source.storedFields() == null && none(source.scriptFields()) && source.size() != 0) {
+            source.fetchSource(Mark.source());
         }
         if (source.collapse() != null && source.collapse().getInnerHits() != null) {
-            source.collapse().getInnerHits().forEach(inner -> leaveOut(inner, vectors));
+            // Each group is a search of its own.
+            source.collapse().getInnerHits().forEach(SearchSources::mark);
         }
-        innerHits(source.query(), vectors);
-        innerHits(source.postFilter(), vectors);
-        if (source.aggregations() != null) {
-            topHits(source.aggregations().getAggregatorFactories(), vectors);
+        if (everywhere) {
+            innerHits(source.query());
+            innerHits(source.postFilter());
+            if (source.aggregations() != null) {
+                topHits(source.aggregations().getAggregatorFactories());
+            }
         }
     }
 
-    private static void innerHits(QueryBuilder query, List<String> vectors) {
+    private static void innerHits(QueryBuilder query) {
         if (query == null) {
             return;
         }
         Map<String, InnerHitContextBuilder> found = new HashMap<>();
         InnerHitContextBuilder.extractInnerHits(query, found);
-        found.values().forEach(inner -> leaveOut(inner.innerHitBuilder(), vectors));
+        found.values().forEach(inner -> mark(inner.innerHitBuilder()));
     }
 
-    private static void leaveOut(InnerHitBuilder inner, List<String> vectors) {
-        if (inner.getFetchSourceContext() == null && inner.getStoredFieldsContext() == null) {
-            inner.setFetchSourceContext(without(vectors, inner.getFetchFields()));
+    private static void mark(InnerHitBuilder inner) {
+        if (inner.getFetchSourceContext() == null && inner.getStoredFieldsContext() == null && none(inner.getScriptFields())) {
+            inner.setFetchSourceContext(Mark.source());
         }
         if (inner.getInnerCollapseBuilder() != null && inner.getInnerCollapseBuilder().getInnerHits() != null) {
-            inner.getInnerCollapseBuilder().getInnerHits().forEach(deeper -> leaveOut(deeper, vectors));
+            inner.getInnerCollapseBuilder().getInnerHits().forEach(SearchSources::mark);
         }
     }
 
-    private static void topHits(Collection<AggregationBuilder> aggregations, List<String> vectors) {
+    private static void topHits(Collection<AggregationBuilder> aggregations) {
         for (AggregationBuilder aggregation : aggregations) {
-            if (aggregation instanceof TopHitsAggregationBuilder hits && hits.fetchSource() == null && hits.storedFields() == null) {
-                hits.fetchSource(without(vectors, hits.fetchFields()));
+            if (aggregation instanceof TopHitsAggregationBuilder hits
+                && hits.fetchSource() == null
+                && hits.storedFields() == null
+                && none(hits.scriptFields())) {
+                hits.fetchSource(Mark.source());
             }
-            topHits(aggregation.getSubAggregations(), vectors);
+            topHits(aggregation.getSubAggregations());
         }
     }
 
-    /** A source without the vectors, but with those that {@code fields} asks for, which is filled from the source. */
-    static FetchSourceContext without(List<String> vectors, List<FieldAndFormat> fields) {
-        String[] excludes = vectors.stream()
-            .filter(vector -> fields == null || fields.stream().noneMatch(asked -> Regex.simpleMatch(asked.field, vector)))
-            .toArray(String[]::new);
-        return excludes.length == 0 ? null : new FetchSourceContext(true, null, excludes);
+    private static boolean none(Collection<?> scripts) {
+        return scripts == null || scripts.isEmpty();
     }
 }

@@ -17,6 +17,7 @@ import org.mmsearch.hybrid.search.Rounds;
 import org.mmsearch.hybrid.search.SearchNotes;
 import org.mmsearch.hybrid.search.SearchNotesFilter;
 import org.mmsearch.hybrid.search.Way;
+import org.mmsearch.visibility.VectorQueries;
 import org.opensearch.action.IndicesRequest;
 import org.opensearch.action.explain.ExplainRequest;
 import org.opensearch.action.search.SearchRequest;
@@ -43,19 +44,22 @@ final class Coordinator {
     private final IndexNameExpressionResolver resolver;
     private final NamedWriteableRegistry registry;
     private final SearchNotesFilter notes;
+    private final VectorQueries vectors;
 
     Coordinator(
         HybridClause clause,
         ClusterService cluster,
         IndexNameExpressionResolver resolver,
         NamedWriteableRegistry registry,
-        SearchNotesFilter notes
+        SearchNotesFilter notes,
+        VectorQueries vectors
     ) {
         this.clause = clause;
         this.cluster = cluster;
         this.resolver = resolver;
         this.registry = registry;
         this.notes = notes;
+        this.vectors = vectors;
     }
 
     /** Replaces the hybrid. */
@@ -167,7 +171,7 @@ final class Coordinator {
         List<QueryBuilder> legs = new ArrayList<>(queries.size());
         for (QueryBuilder query : queries) {
             if (filter == null && query.queryName() == null) {
-                legs.add(query);
+                legs.add(vectors.among(query));
                 continue;
             }
             // A leg's name stands for its window, not for a second run of its query.
@@ -178,7 +182,7 @@ final class Coordinator {
                 // k-NN drops the boost when it takes a filter in.
                 leg.boost(boost);
             }
-            legs.add(leg);
+            legs.add(vectors.among(leg));
         }
         return legs;
     }

@@ -24,6 +24,7 @@ import org.mmsearch.hybrid.search.MmsearchExt;
 import org.mmsearch.hybrid.search.SearchNotes;
 import org.mmsearch.hybrid.search.SearchNotesFilter;
 import org.mmsearch.hybrid.search.Way;
+import org.mmsearch.visibility.VectorQueries;
 import org.opensearch.action.support.ActionFilter;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
 import org.opensearch.cluster.service.ClusterService;
@@ -164,7 +165,8 @@ public final class HybridFeature {
         ClusterService cluster,
         IndexNameExpressionResolver resolver,
         NamedXContentRegistry xContent,
-        NamedWriteableRegistry writeables
+        NamedWriteableRegistry writeables,
+        VectorQueries vectors
     ) {
         clause.node().searches().open(
             cluster.getClusterSettings(),
@@ -179,7 +181,7 @@ public final class HybridFeature {
             ways::of,
             request -> clause.coordinator().severalShards(request)
         );
-        clause.coordinator(new Coordinator(clause, cluster, resolver, writeables, notes));
+        clause.coordinator(new Coordinator(clause, cluster, resolver, writeables, notes, vectors));
     }
 
     /** Lets a hybrid add to its search's answer; asked for after {@link #open}. */

@@ -10,6 +10,7 @@ import org.mmsearch.encoder.EncoderService;
 import org.mmsearch.encoder.EncoderSettings;
 import org.mmsearch.stats.EncoderNumbers;
 import org.mmsearch.stats.EncoderStats;
+import org.mmsearch.visibility.VectorQueries;
 import org.opensearch.action.support.ActionFilter;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
 import org.opensearch.cluster.service.ClusterService;
@@ -62,7 +63,8 @@ public final class NeuralFeature implements Closeable {
         ClusterService cluster,
         ThreadPool threads,
         Environment environment,
-        IndexNameExpressionResolver resolver
+        IndexNameExpressionResolver resolver,
+        VectorQueries vectors
     ) {
         scope = new SearchScope(threads.getThreadContext(), () -> cluster.localNode().getId());
         encoders = new EncoderService(
@@ -77,7 +79,8 @@ public final class NeuralFeature implements Closeable {
                 encoders.encoder(),
                 new FieldEncoders(cluster::state, resolver),
                 new ImageLimits(environment.settings(), cluster.getClusterSettings()),
-                scope
+                scope,
+                vectors
             )
         );
         return List.of(scope);

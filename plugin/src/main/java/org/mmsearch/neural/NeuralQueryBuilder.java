@@ -161,7 +161,8 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
 
     private QueryBuilder knn(QueryRewriteContext context, float[] come) throws IOException {
         NeuralBody knn = body.like() == null ? body : body.withFilter(LeaveOut.document(body.like(), body.filter()));
-        return KnnClause.of(context.getXContentRegistry(), field, knn, come).boost(boost).queryName(queryName);
+        QueryBuilder query = KnnClause.of(context.getXContentRegistry(), field, knn, come).boost(boost).queryName(queryName);
+        return clause.services().vectors().among(query);
     }
 
     /** @param least the least score that is kept, or null where all are */

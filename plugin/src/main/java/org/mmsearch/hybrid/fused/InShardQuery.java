@@ -12,6 +12,7 @@ import org.mmsearch.fusion.Ranking;
 import org.mmsearch.hybrid.legs.HybridStats;
 import org.mmsearch.hybrid.legs.LegSearches;
 import org.mmsearch.hybrid.legs.Legs;
+import org.mmsearch.visibility.OuterFilter;
 
 /** Runs the legs and fuses them where they are: exact when the shard holds everything the request asks for. */
 final class InShardQuery extends FusedQuery {
@@ -29,8 +30,10 @@ final class InShardQuery extends FusedQuery {
     FusedDocs resolve(IndexSearcher searcher) throws IOException {
         long start = System.nanoTime();
         List<Ranking> rankings = new ArrayList<>(legs().size());
+        Query outer = OuterFilter.of(searcher);
+        List<Query> visible = legs().stream().map(leg -> OuterFilter.on(leg, outer)).toList();
         // The search above meets the same deadline at its first leaf and reports it.
-        for (ScoreDoc[] top : searches.top(searcher, legs(), described().fusion().window(), () -> false, () -> {})) {
+        for (ScoreDoc[] top : searches.top(searcher, visible, described().fusion().window(), () -> false, () -> {})) {
             rankings.add(ranking(top));
         }
         long fusing = System.nanoTime();

@@ -4,9 +4,8 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 
-import org.apache.lucene.search.BooleanClause.Occur;
-import org.apache.lucene.search.BooleanQuery;
 import org.apache.lucene.search.Query;
+import org.mmsearch.visibility.OuterFilter;
 import org.opensearch.common.unit.TimeValue;
 import org.opensearch.core.tasks.TaskCancelledException;
 import org.opensearch.search.SearchService;
@@ -38,17 +37,13 @@ public final class ShardLegs {
     /**
      * Runs them.
      *
-     * @param filter what the search is restricted to by others than the hybrid (an alias, document-level security), or null
+     * @param filter what the search is restricted to from outside the hybrid (an alias, document-level security), or null
      * @param late called, by any thread, when the deadline has ended a leg
      */
     public LegWindows run(Query filter, Runnable late) throws IOException {
         List<Query> filtered = new ArrayList<>(legs.size());
         for (Query leg : legs) {
-            // What a top-level search would add: the alias's filter, and root documents only.
-            Query own = context.buildFilteredQuery(leg);
-            filtered.add(
-                filter == null ? own : new BooleanQuery.Builder().add(own, Occur.MUST).add(filter, Occur.FILTER).build()
-            );
+            filtered.add(OuterFilter.on(leg, filter));
         }
         return new LegWindows(
             ReaderToken.of(context.searcher().getIndexReader()),

@@ -1,0 +1,71 @@
+package org.mmsearch.visibility;
+
+import java.io.IOException;
+import java.util.Objects;
+
+import org.apache.lucene.search.IndexSearcher;
+import org.apache.lucene.search.Query;
+import org.apache.lucene.search.QueryVisitor;
+import org.apache.lucene.search.ScoreMode;
+import org.apache.lucene.search.Weight;
+
+/**
+ * Nearest neighbours among what a search may find. It does not rewrite itself: Lucene's vector query searches when it is
+ * rewritten, which is before the security plugin says what a user may find; so both happen when the weight is made, once per
+ * reader.
+ */
+final class KnnQuery extends Query {
+
+    /** The same query with a filter before the neighbours. */
+    interface Filtered {
+        /** @param filter of root documents */
+        Query by(Query filter) throws IOException;
+    }
+
+    private final Query plain;
+    private final Filtered filtered;
+    private Object reader;
+    private Query filter;
+    private Query rewritten;
+
+    KnnQuery(Query plain, Filtered filtered) {
+        this.plain = plain;
+        this.filtered = filtered;
+    }
+
+    @Override
+    public Weight createWeight(IndexSearcher searcher, ScoreMode mode, float boost) throws IOException {
+        return searcher.createWeight(rewritten(searcher), mode, boost);
+    }
+
+    private synchronized Query rewritten(IndexSearcher searcher) throws IOException {
+        Object id = searcher.getTopReaderContext().id();
+        Query outer = OuterFilter.of(searcher);
+        if (id != reader || Objects.equals(outer, filter) == false) {
+            rewritten = searcher.rewrite(outer == null ? plain : filtered.by(outer));
+            reader = id;
+            filter = outer;
+        }
+        return rewritten;
+    }
+
+    @Override
+    public String toString(String field) {
+        return plain.toString(field);
+    }
+
+    @Override
+    public void visit(QueryVisitor visitor) {
+        plain.visit(visitor);
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return this == other;
+    }
+
+    @Override
+    public int hashCode() {
+        return System.identityHashCode(this);
+    }
+}

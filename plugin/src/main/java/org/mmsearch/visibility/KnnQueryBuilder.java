@@ -1,0 +1,122 @@
+package org.mmsearch.visibility;
+
+import java.io.IOException;
+import java.util.Objects;
+
+import org.apache.lucene.search.BooleanClause.Occur;
+import org.apache.lucene.search.MatchNoDocsQuery;
+import org.apache.lucene.search.Query;
+import org.opensearch.core.common.ParsingException;
+import org.opensearch.core.common.io.stream.StreamInput;
+import org.opensearch.core.common.io.stream.StreamOutput;
+import org.opensearch.core.xcontent.XContentBuilder;
+import org.opensearch.core.xcontent.XContentParser;
+import org.opensearch.index.query.AbstractQueryBuilder;
+import org.opensearch.index.query.QueryBuilder;
+import org.opensearch.index.query.QueryBuilderVisitor;
+import org.opensearch.index.query.QueryRewriteContext;
+import org.opensearch.index.query.QueryShardContext;
+
+/**
+ * k-NN's own query, round which each shard puts what it alone knows: the filter that a search brings from outside its query.
+ * Clauses become it on the coordinating node; no request can ask for it.
+ */
+final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
+
+    static final String NAME = "mmsearch_knn";
+
+    private final VectorQueries queries;
+    private final QueryBuilder knn;
+
+    /** @param knn k-NN's, whose name and boost are this one's to have */
+    KnnQueryBuilder(VectorQueries queries, QueryBuilder knn) {
+        this.queries = queries;
+        this.knn = knn;
+    }
+
+    KnnQueryBuilder(StreamInput in, VectorQueries queries) throws IOException {
+        super(in);
+        this.queries = queries;
+        knn = in.readNamedWriteable(QueryBuilder.class);
+    }
+
+    static QueryBuilder parse(XContentParser parser) {
+        throw new ParsingException(parser.getTokenLocation(), "[" + NAME + "] is internal: use the knn query");
+    }
+
+    @Override
+    protected void doWriteTo(StreamOutput out) throws IOException {
+        out.writeNamedWriteable(knn);
+    }
+
+    @Override
+    protected QueryBuilder doRewrite(QueryRewriteContext context) throws IOException {
+        QueryBuilder rewritten = knn.rewrite(context);
+        return rewritten == knn ? this : queries.outer(rewritten).boost(boost).queryName(queryName);
+    }
+
+    @Override
+    public QueryBuilder filter(QueryBuilder filter) {
+        // A filter may take another one into itself, and this may be sent again.
+        return filter == null ? this : queries.outer(queries.copy(knn).filter(filter)).boost(boost).queryName(queryName);
+    }
+
+    @Override
+    protected Query doToQuery(QueryShardContext context) throws IOException {
+        Query plain = knn.toQuery(context);
+        if (plain == null || plain instanceof MatchNoDocsQuery) {
+            return plain;
+        }
+        if (inNested(context) || context.isCacheable() == false) {
+            // Neither where it stands nor the time of day can be had again later.
+            LateFilter late = new LateFilter();
+            Query query = filtered(context, late);
+            return new KnnQuery(plain, filter -> {
+                late.is(filter);
+                return query;
+            });
+        }
+        // Few searches have such a filter; the others do not pay for it.
+        return new KnnQuery(plain, filter -> {
+            synchronized (context) {
+                return filtered(context, filter);
+            }
+        });
+    }
+
+    private static boolean inNested(QueryShardContext context) {
+        return context.getParentFilter() != null || context.nestedScope().getObjectMapper() != null;
+    }
+
+    private Query filtered(QueryShardContext context, Query filter) throws IOException {
+        return queries.copy(knn).filter(new GivenQueryBuilder(filter)).toQuery(context);
+    }
+
+    @Override
+    public void visit(QueryBuilderVisitor visitor) {
+        visitor.accept(this);
+        knn.visit(visitor.getChildVisitor(Occur.MUST));
+    }
+
+    @Override
+    protected void doXContent(XContentBuilder builder, Params params) throws IOException {
+        builder.startObject(NAME).field("query", knn);
+        printBoostAndQueryName(builder);
+        builder.endObject();
+    }
+
+    @Override
+    protected boolean doEquals(KnnQueryBuilder other) {
+        return knn.equals(other.knn);
+    }
+
+    @Override
+    protected int doHashCode() {
+        return Objects.hash(knn);
+    }
+
+    @Override
+    public String getWriteableName() {
+        return NAME;
+    }
+}
