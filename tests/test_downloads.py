@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmsearch.ingest.errors import StackError
+from mmsearch.stack import official
 from mmsearch.stack.downloads import Archive, archives, fetch
 
 CONTENT = b"a distribution"
@@ -84,7 +85,8 @@ def test_of_two_processes_at_once_one_downloads(tmp_path: Path) -> None:
     assert calls.read_text() == "asked\n"
 
 
-def test_every_archive_is_pinned_by_a_whole_sha256_and_names_no_registry() -> None:
-    for archive in archives().values():
+@pytest.mark.parametrize("pinned", ["downloads.json", official.PINNED])
+def test_every_archive_is_pinned_by_a_whole_sha256_and_names_no_registry(pinned: str) -> None:
+    for archive in archives(pinned).values():
         assert len(bytes.fromhex(archive.sha256)) == 32
         assert "://" not in f"{archive.group}{archive.artifact}{archive.version}"
