@@ -4,6 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
+import org.apache.lucene.search.Explanation;
 import org.apache.lucene.search.ScoreDoc;
 import org.mmsearch.fusion.Bound;
 import org.mmsearch.fusion.Combination;
@@ -13,6 +14,7 @@ import org.mmsearch.fusion.Fusion;
 import org.mmsearch.fusion.LegScore;
 import org.mmsearch.fusion.Normalization;
 import org.mmsearch.hybrid.fused.CandidatesQueryBuilder;
+import org.mmsearch.hybrid.fused.ExplainedQueryBuilder;
 import org.mmsearch.hybrid.fused.HybridNode;
 import org.mmsearch.hybrid.fused.InShardQueryBuilder;
 import org.mmsearch.hybrid.fused.RankDoc;
@@ -99,6 +101,8 @@ final class WireSamples {
                 in -> new RankDocsQueryBuilder(in, node)
             )
         );
+        Explanation explained = Explanation.match(0.5f, "fused", Explanation.match(2f, "leg"));
+        all.put("Explained", new Sample(new ExplainedQueryBuilder("p1", explained), ExplainedQueryBuilder::new));
         return all;
     }
 }

@@ -78,7 +78,7 @@ abstract class NeuralIT extends MmsearchIT {
             client().prepareIndex(index)
                 .setId("p" + i)
                 .setSource(
-                    "{\"title\": \"chair %d\", \"color\": \"%s\", \"v\": %s, \"bare\": %s}".formatted(
+                    "{\"title\": \"chair %s\", \"color\": \"%s\", \"v\": %s, \"bare\": %s}".formatted(
                         i, i % 2 == 0 ? "red" : "blue", Arrays.toString(v), Arrays.toString(v)
                     ),
                     XContentType.JSON

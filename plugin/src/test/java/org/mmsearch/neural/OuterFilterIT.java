@@ -47,7 +47,7 @@ public class OuterFilterIT extends NeuralIT {
             all.add(
                 String.format(
                     Locale.ROOT,
-                    "{\"title\": \"%s %s\", \"color\": \"%s\", \"n\": %d, \"v\": %s, \"images\": [{\"v\": %s}, {\"v\": [%d, -1]}]}",
+                    "{\"title\": \"%s %s\", \"color\": \"%s\", \"n\": %s, \"v\": %s, \"images\": [{\"v\": %s}, {\"v\": [%s, -1]}]}",
                     randomFrom(WORDS),
                     randomFrom(WORDS),
                     rarely() ? "red" : randomFrom("blue", "green"),
@@ -83,7 +83,7 @@ public class OuterFilterIT extends NeuralIT {
 
     private static String aFilter() {
         int from = randomInt(PRODUCTS);
-        String range = "{\"range\": {\"n\": {\"gte\": %d, \"lt\": %d}}}".formatted(from, from + randomIntBetween(1, randomBoolean() ? 15 : 200));
+        String range = "{\"range\": {\"n\": {\"gte\": %s, \"lt\": %s}}}".formatted(from, from + randomIntBetween(1, randomBoolean() ? 15 : 200));
         return switch (randomInt(4)) {
             case 0 -> range;
             case 1 -> "{\"term\": {\"color\": \"red\"}}";
@@ -104,7 +104,7 @@ public class OuterFilterIT extends NeuralIT {
         String word = randomFrom(WORDS);
         int k = randomFrom(3, 10, 100);
         String text = "x".repeat(randomIntBetween(1, 30));
-        String neural = "\"query_text\": \"%s\", \"k\": %d".formatted(text, k);
+        String neural = "\"query_text\": \"%s\", \"k\": %s".formatted(text, k);
         String match = "{\"match\": {\"title\": \"%s\"}}".formatted(word);
         String vector = Arrays.toString(StubTriton.vectorOf(text));
         return List.of(

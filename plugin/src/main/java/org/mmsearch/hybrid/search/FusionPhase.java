@@ -111,8 +111,8 @@ public final class FusionPhase extends AbstractProcessor implements SearchPhaseR
         List<Shard> shards = new ArrayList<>();
         for (Result each : results.getAtomicArray().asList()) {
             QuerySearchResult result = each.queryResult();
-            // A shard on which nothing can match answers without a result.
-            if (result != null && result.isNull() == false) {
+            // A shard on which nothing can match answers without a result or, where an alias's filter finds nothing there, without windows.
+            if (result != null && result.isNull() == false && result.topDocs().topDocs.scoreDocs.length > 0) {
                 LegWindows found = LegWindows.of(result.topDocs().topDocs);
                 shards.add(new Shard(result, new ShardWindows(result.getSearchShardTarget().getShardId(), found)));
             }

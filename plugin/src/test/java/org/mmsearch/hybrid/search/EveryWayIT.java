@@ -145,7 +145,7 @@ public class EveryWayIT extends MmsearchIT {
         for (int i = 1; i <= 60; i++) {
             // All scores differ, so that no order is left to chance: 37 and 60 have no common divisor.
             int rating = i * 37 % 61;
-            String body = "{\"title\": \"%s\", \"color\": \"%s\", \"price\": %d, \"rating\": %d, \"v\": [%s, 0], \"offers\": [%s]}".formatted(
+            String body = "{\"title\": \"%s\", \"color\": \"%s\", \"price\": %s, \"rating\": %s, \"v\": [%s, 0], \"offers\": [%s]}".formatted(
                 i % 3 == 0 ? "table" : "chair",
                 List.of("red", "blue", "green").get(i % 3),
                 i,
