@@ -12,37 +12,53 @@ import java.util.TreeMap;
 import org.mmsearch.MmsearchIT;
 import org.opensearch.action.bulk.BulkRequestBuilder;
 import org.opensearch.action.search.SearchResponse;
+import org.opensearch.common.settings.Settings;
 import org.opensearch.common.xcontent.XContentType;
 import org.opensearch.search.SearchHit;
+import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
+import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
 /**
  * Random hybrids against a slow reference that knows nothing of shards: it sorts all products by each leg's score, cuts at the window,
- * and fuses by the formulas as they stand in the README. {@code -Dtests.hybrids=N} runs more of them; a failure prints its seed.
+ * and fuses by the formulas as they stand in the README. They go to one to five shards, and to three with a replica, in each way that
+ * answers them, with options of the search that change nothing of the hits. {@code -Dtests.hybrids=N} runs more of them; a failure prints
+ * its seed.
  *
  * <p>A leg scores by a field that holds small whole numbers, so that ties are common. Equal scores at a window's edge may be either of
  * the tied products, so the reference is asked about the hits that came back: their legs, as their evidence has them.
  */
+@ClusterScope(scope = Scope.SUITE, numDataNodes = 2, numClientNodes = 0, supportsDedicatedMasters = false)
 public class RandomHybridsIT extends MmsearchIT {
 
     private static final int PRODUCTS = 60;
-    private static final int FIELDS = 4;
+    private static final int FIELDS = 5;
+    /** The field that a vector stands for too. */
+    private static final int VECTOR = 4;
 
     /** One value a field, 0 meaning that the leg does not find the product. */
     private final Map<String, int[]> values = new TreeMap<>();
 
-    public void testEqualToTheSlowReference() {
-        int hybrids = Integer.getInteger("tests.hybrids", 150);
-        for (int shards = 1; shards <= 5; shards++) {
+    public void testEqualToTheSlowReference() throws Exception {
+        int hybrids = Integer.getInteger("tests.hybrids", 162);
+        for (int shards = 1; shards <= 6; shards++) {
             String index = "random" + shards;
-            fill(index, shards);
-            for (int i = 0; i < hybrids / 5; i++) {
-                one(index);
+            // The sixth has three, and a replica of each.
+            fill(index, shards == 6 ? 3 : shards, shards == 6 ? 1 : 0);
+            for (HybridWay way : HybridWay.values()) {
+                by(way, () -> {
+                    for (int i = 0; i < hybrids / 18; i++) {
+                        one(index);
+                    }
+                });
             }
         }
+        assertNothingOpen();
     }
 
-    private void fill(String index, int shards) {
+    private void fill(String index, int shards, int replicas) {
         createProducts(index, shards, 2);
+        client().admin().indices().prepareUpdateSettings(index).setSettings(Settings.builder().put("index.number_of_replicas", replicas)).get();
+        ensureGreen(index);
         values.clear();
         BulkRequestBuilder bulk = client().prepareBulk();
         for (int i = 0; i < PRODUCTS; i++) {
@@ -52,6 +68,7 @@ public class RandomHybridsIT extends MmsearchIT {
                 of[field] = randomIntBetween(0, field == 0 ? 3 : 50);
                 body.append(", \"f").append(field).append("\": ").append(of[field]);
             }
+            body.append(", \"v\": [").append(of[VECTOR]).append(", 0]");
             values.put("p" + i, of);
             bulk.add(client().prepareIndex(index).setId("p" + i).setSource(body.append("}").toString(), XContentType.JSON));
         }
@@ -89,6 +106,10 @@ public class RandomHybridsIT extends MmsearchIT {
         List<String> queries = new ArrayList<>();
         for (int leg = 0; leg < hybrid.fields.length; leg++) {
             String field = "f" + hybrid.fields[leg];
+            if (hybrid.fields[leg] == VECTOR) {
+                queries.add(nearest(hybrid, leg));
+                continue;
+            }
             queries.add(
                 "{\"function_score\": {\"query\": {\"range\": {\"" + field + "\": {\"gte\": " + hybrid.least[leg]
                     + "}}}, \"boost_mode\": \"replace\", \"field_value_factor\": {\"field\": \"" + field + "\"}}}"
@@ -103,8 +124,25 @@ public class RandomHybridsIT extends MmsearchIT {
             + queries + ", \"fusion\": {" + normalization + combination + "}}}}";
     }
 
+    /** The vectors of which the nearest are asked for lie at whole distances; as many as can be are found, so that none is missed. */
+    private static String nearest(Hybrid hybrid, int leg) {
+        return "{\"function_score\": {\"query\": {\"knn\": {\"v\": {\"vector\": [0, 0], \"k\": " + PRODUCTS + ", \"filter\": {\"range\": {\"f"
+            + VECTOR + "\": {\"gte\": " + hybrid.least[leg] + "}}}}}}, \"boost_mode\": \"replace\", "
+            + "\"field_value_factor\": {\"field\": \"f" + VECTOR + "\"}}}";
+    }
+
+    /** Options of a search that have no say in which hits come back, in what order, and with which scores. */
+    private static String options() {
+        return randomFrom(
+            "", "", "\"profile\": true, ", "\"explain\": true, ", "\"timeout\": \"1m\", ", "\"track_scores\": true, ",
+            "\"aggs\": {\"colors\": {\"terms\": {\"field\": \"f1\"}}}, ", "\"min_score\": 0.0, ", "\"from\": 0, ",
+            "\"highlight\": {\"fields\": {\"title\": {}}}, ", "\"sort\": [\"_score\"], ",
+            "\"rescore\": {\"window_size\": 1, \"query\": {\"rescore_query\": {\"match_none\": {}}}}, "
+        );
+    }
+
     private void check(String index, Hybrid hybrid) {
-        String body = json(hybrid);
+        String body = "{" + options() + json(hybrid).substring(1);
         SearchResponse response = ask(index, body);
         assertEquals(body, 0, response.getFailedShards());
         Map<String, int[]> ranks = new HashMap<>();
