@@ -15,7 +15,7 @@ final class FetchedLegs {
     /** Queries that hold no other query, or show those that they hold to a visitor; none of them has inner hits. */
     private static final Set<String> PLAIN = Set.of(
         "bool", "boosting", "constant_score", "dis_max", "exists", "fuzzy", "ids", "knn", "match", "match_all", "match_bool_prefix",
-        "match_none", "match_phrase", "match_phrase_prefix", "multi_match", "prefix", "query_string", "range", "regexp",
+        "match_none", "match_phrase", "match_phrase_prefix", "mmsearch_knn", "multi_match", "prefix", "query_string", "range", "regexp",
         "simple_query_string", "term", "terms", "wildcard"
     );
 
