@@ -14,11 +14,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import random
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -32,7 +30,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 from interleaved import Table
-from real_node import Client, Processor, say
+from real_node import Client, say
 
 from mmsearch.stack import embedded, members
 from mmsearch.stack.state import Home
@@ -42,13 +40,18 @@ PRODUCTS = 3000
 CHAIRS = 500
 """products that the words of a search match"""
 DIMENSION = 32
-PAUSE = float(os.environ.get("PAUSE", "60"))
+PAUSE = 60.0
 """seconds between two measurements"""
 WARM_UP = 0.2
 """share of the measurements that is not judged"""
 RISE = 0.02
 JUDGED = 20.0
 SEARCHERS = 4
+UPDATERS = 8
+HEAP = "768m -XX:G1PeriodicGCInterval=1500 -XX:-G1PeriodicGCInvokesConcurrent"
+"""a node that is left in peace for 1.5 s collects all its garbage"""
+PEACE = 6.0
+"""seconds in which it is left so before its heap is read, its lowest counting"""
 WINDOW = 600
 """deeper than there are products that match, so that a hybrid finds them all"""
 
@@ -65,7 +68,7 @@ def cluster() -> Iterator[list[str]]:
         for name in names:
             home = Home.at(folder / name)
             ports = started.enter_context(
-                embedded.borrowed(home, ("opensearch",), say, settings=settings[name], heap="768m")
+                embedded.borrowed(home, ("opensearch",), say, settings=settings[name], heap=HEAP)
             )
             urls.append(f"http://127.0.0.1:{ports.http}")
         Client(urls[0]).call("GET", "/_cluster/health?wait_for_nodes=2&timeout=60s")
@@ -276,13 +279,16 @@ class Shoppers:
             time.sleep(0.01)
 
 
-def update(url: str, rate: float, stop: threading.Event, done: Counter[str]) -> None:
+def update(url: str, rate: float, seed: int, shoppers: Shoppers, done: Counter[str]) -> None:
     """Other stocks for one product after another; what matches stays."""
     client = Client(url)
-    draw = random.Random(5)
+    draw = random.Random(seed)
     due = time.monotonic()
     for number in itertools.count():
-        if stop.is_set():
+        if not shoppers.going.is_set():
+            shoppers.going.wait()
+            due = time.monotonic()
+        if shoppers.stop.is_set():
             return
         body = json.dumps({"doc": {"stock": number}}).encode()
         client.call("POST", f"/{INDEX}/_update/p{draw.randrange(PRODUCTS)}?retry_on_conflict=3", body)
@@ -299,35 +305,26 @@ def open_contexts(client: Client) -> int:
 class Heaps:
     """Each node's heap after a collection of garbage, MB."""
 
-    def __init__(self, urls: Sequence[str]) -> None:
-        self.pids = Processor(urls).pids
-        # Beside the java that runs the nodes.
-        self.jcmd = str(Path(f"/proc/{self.pids[0]}/exe").resolve().with_name("jcmd"))
-        self.measured: dict[int, list[float]] = {pid: [] for pid in self.pids}
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.measured: dict[str, list[float]] = {name: [] for name in sorted(self.used())}
 
-    def _run(self, pid: int, command: str) -> str:
-        # The JVM answers its own account alone.
-        account = Path(f"/proc/{pid}").stat()
-        return subprocess.run(
-            [self.jcmd, str(pid), command],
-            capture_output=True,
-            text=True,
-            check=True,
-            user=account.st_uid if os.geteuid() == 0 else None,
-            group=account.st_gid if os.geteuid() == 0 else None,
-            extra_groups=[] if os.geteuid() == 0 else None,
-        ).stdout
+    def used(self) -> dict[str, float]:
+        stats = json.loads(self.client.call("GET", "/_nodes/stats/jvm"))["nodes"].values()
+        return {node["name"]: node["jvm"]["mem"]["heap_used_in_bytes"] / 2**20 for node in stats}
 
     def measure(self) -> None:
-        for pid in self.pids:
-            self._run(pid, "GC.run")
-            self._run(pid, "GC.run")
-            histogram = self._run(pid, "GC.class_histogram").splitlines()
-            self.measured[pid].append(int(histogram[-1].split()[2]) / 2**20)
+        lowest = self.used()
+        until = time.monotonic() + PEACE
+        while time.monotonic() < until:
+            time.sleep(0.5)
+            lowest = {name: min(used, lowest[name]) for name, used in self.used().items()}
+        for name, used in lowest.items():
+            self.measured[name].append(used)
 
-    def rise(self, pid: int) -> float:
+    def rise(self, name: str) -> float:
         """How much it rises over the judged part, by the median of the slopes, relative to its median."""
-        values = self.measured[pid][int(WARM_UP * len(self.measured[pid])) :]
+        values = self.measured[name][int(WARM_UP * len(self.measured[name])) :]
         if len(values) < 2:
             return 0.0
         slopes = [(b - a) / (j - i) for (i, a), (j, b) in itertools.combinations(enumerate(values), 2)]
@@ -339,9 +336,11 @@ def soak(urls: Sequence[str], minutes: float, rate: float, updates: float) -> Ta
     build(client)
     shoppers = Shoppers(urls, rate)
     written: Counter[str] = Counter()
-    heaps = Heaps(urls)
+    heaps = Heaps(client)
     threads = [threading.Thread(target=shoppers.run, args=(seed,)) for seed in range(SEARCHERS)]
-    threads.append(threading.Thread(target=update, args=(urls[1], updates, shoppers.stop, written)))
+    for seed in range(UPDATERS):
+        share = (urls[seed % 2], updates / UPDATERS, seed, shoppers, written)
+        threads.append(threading.Thread(target=update, args=share))
     for thread in threads:
         thread.start()
     left: list[int] = []
@@ -358,19 +357,15 @@ def soak(urls: Sequence[str], minutes: float, rate: float, updates: float) -> Ta
     shoppers.stop.set()
     for thread in threads:
         thread.join()
-    figures = {
-        f"node {number}, heap after GC, MB": heaps.measured[pid] for number, pid in enumerate(heaps.pids, 1)
-    }
+    figures = {f"{name}, heap after GC": values for name, values in heaps.measured.items()}
     table = Table("soak-hybrids", "MB", figures)
     asked = shoppers.outcomes.total()
     table.figure(
         f"hybrids that failed or lost products, of {asked}", asked - shoppers.outcomes["answered"], {"<=": 0}
     )
     table.figure("open reader contexts a second after the last answer, at most", max(left), {"<=": 0})
-    for number, pid in enumerate(heaps.pids, 1):
-        table.figure(
-            f"rise of node {number}'s heap", heaps.rise(pid), {"<=": RISE if minutes >= JUDGED else None}
-        )
+    for name in heaps.measured:
+        table.figure(f"rise of {name}'s heap", heaps.rise(name), {"<=": RISE if minutes >= JUDGED else None})
     stats = json.loads(client.call("GET", "/_plugins/_mmsearch/stats"))["nodes"].values()
     ways = {
         way: sum(node["hybrid"][way] for node in stats)
