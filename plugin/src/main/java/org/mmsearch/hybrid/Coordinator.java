@@ -8,7 +8,7 @@ import java.util.function.BiConsumer;
 
 import org.mmsearch.SameIndices;
 import org.mmsearch.fusion.Fusion;
-import org.mmsearch.hybrid.fused.CandidatesQueryBuilder;
+import org.mmsearch.hybrid.candidates.CandidatesQueryBuilder;
 import org.mmsearch.hybrid.fused.InShardQueryBuilder;
 import org.mmsearch.hybrid.legs.Legs;
 import org.mmsearch.hybrid.pipeline.PipelineFusion;

@@ -1,6 +1,5 @@
 package org.mmsearch.hybrid;
 
-import org.mmsearch.hybrid.fused.ExplainedQueryBuilder;
 import org.opensearch.action.explain.ExplainRequest;
 import org.opensearch.action.search.SearchAction;
 import org.opensearch.action.search.SearchRequest;

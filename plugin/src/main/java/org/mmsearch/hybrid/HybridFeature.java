@@ -5,11 +5,10 @@ import java.util.List;
 import java.util.Map;
 
 import org.mmsearch.fusion.Fusion;
-import org.mmsearch.hybrid.fused.CandidatesQueryBuilder;
-import org.mmsearch.hybrid.fused.ExplainedQueryBuilder;
+import org.mmsearch.hybrid.candidates.CandidatesQueryBuilder;
+import org.mmsearch.hybrid.candidates.LegsCollectorFactory;
 import org.mmsearch.hybrid.fused.HybridNode;
 import org.mmsearch.hybrid.fused.InShardQueryBuilder;
-import org.mmsearch.hybrid.fused.LegsCollectorFactory;
 import org.mmsearch.hybrid.fused.LegsFetchPhase;
 import org.mmsearch.hybrid.fused.RankDocsQueryBuilder;
 import org.mmsearch.hybrid.legs.HybridStats;

@@ -9,7 +9,7 @@ import java.util.Map;
 import org.apache.lucene.search.Query;
 import org.mmsearch.MmsearchPlugin;
 import org.mmsearch.fusion.Fusion;
-import org.mmsearch.hybrid.fused.CandidatesQueryBuilder;
+import org.mmsearch.hybrid.candidates.CandidatesQueryBuilder;
 import org.mmsearch.hybrid.fused.InShardQueryBuilder;
 import org.mmsearch.hybrid.fused.RankDocsQueryBuilder;
 import org.mmsearch.hybrid.legs.Legs;

@@ -51,7 +51,7 @@ public final class InShardQueryBuilder extends FusedQueryBuilder<InShardQueryBui
     }
 
     @Override
-    InShardQueryBuilder with(List<QueryBuilder> rewritten) {
+    protected InShardQueryBuilder with(List<QueryBuilder> rewritten) {
         return new InShardQueryBuilder(node(), rewritten, described(), only);
     }
 

@@ -25,19 +25,25 @@ import org.opensearch.index.query.Rewriteable;
 import org.opensearch.index.search.NestedHelper;
 
 /** A form that a hybrid takes on its way to the shards, with its legs. It has a wire form, but none that a request could ask for. */
-abstract class LegsQueryBuilder<T extends LegsQueryBuilder<T>> extends AbstractQueryBuilder<T> {
+public abstract class LegsQueryBuilder<T extends LegsQueryBuilder<T>> extends AbstractQueryBuilder<T> {
 
     private final HybridNode node;
     private final List<QueryBuilder> legs;
     private final Legs described;
 
-    LegsQueryBuilder(HybridNode node, List<QueryBuilder> legs, Legs described) {
+    /**
+     * @param node of the hybrid
+     * @param legs rewritten
+     * @param described the rest of the hybrid
+     */
+    protected LegsQueryBuilder(HybridNode node, List<QueryBuilder> legs, Legs described) {
         this.node = node;
         this.legs = List.copyOf(legs);
         this.described = described;
     }
 
-    LegsQueryBuilder(StreamInput in, HybridNode node) throws IOException {
+    /** Reads it from the wire. */
+    protected LegsQueryBuilder(StreamInput in, HybridNode node) throws IOException {
         super(in);
         this.node = node;
         legs = in.readNamedWriteableList(QueryBuilder.class);
@@ -50,8 +56,8 @@ abstract class LegsQueryBuilder<T extends LegsQueryBuilder<T>> extends AbstractQ
         described.writeTo(out);
     }
 
-    /** This with other legs. */
-    abstract T with(List<QueryBuilder> rewritten);
+    /** @return this with other legs */
+    protected abstract T with(List<QueryBuilder> rewritten);
 
     /** @return the node that this is on */
     public final HybridNode node() {
@@ -80,8 +86,8 @@ abstract class LegsQueryBuilder<T extends LegsQueryBuilder<T>> extends AbstractQ
         return changed ? with(rewritten) : this;
     }
 
-    /** The legs as queries of a shard, restricted to root documents. */
-    final List<Query> queries(QueryShardContext context) throws IOException {
+    /** @return the legs as queries of a shard, restricted to root documents */
+    protected final List<Query> queries(QueryShardContext context) throws IOException {
         if (context.nestedScope().getObjectMapper() != null) {
             throw new IllegalArgumentException(
                 "[" + node.clause() + "] fuses root documents and cannot stand inside [nested]: put [nested] into its queries"

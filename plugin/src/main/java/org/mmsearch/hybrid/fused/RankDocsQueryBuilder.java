@@ -68,7 +68,7 @@ public final class RankDocsQueryBuilder extends FusedQueryBuilder<RankDocsQueryB
     }
 
     @Override
-    RankDocsQueryBuilder with(List<QueryBuilder> rewritten) {
+    protected RankDocsQueryBuilder with(List<QueryBuilder> rewritten) {
         return new RankDocsQueryBuilder(node(), rewritten, described(), shards, pointInTime);
     }
 

@@ -36,13 +36,6 @@ public record ShardWindows(ShardId shard, LegWindows windows) implements Writeab
         windows.writeTo(out);
     }
 
-    private record Candidate(float score, long key) {}
-
-    private static final Comparator<Candidate> BEST_FIRST = (a, b) -> {
-        int byScore = Float.compare(b.score, a.score);
-        return byScore != 0 ? byScore : Long.compare(a.key, b.key);
-    };
-
     /**
      * Merges the shards' windows leg by leg.
      *
@@ -54,23 +47,35 @@ public record ShardWindows(ShardId shard, LegWindows windows) implements Writeab
     public static List<Ranking> merge(List<ShardWindows> shards, int legs, int window) {
         List<Ranking> rankings = new ArrayList<>(legs);
         for (int leg = 0; leg < legs; leg++) {
-            List<Candidate> all = new ArrayList<>();
-            for (int shard = 0; shard < shards.size(); shard++) {
-                for (ScoreDoc hit : shards.get(shard).windows.legs().get(leg)) {
-                    all.add(new Candidate(hit.score, (long) shard << Integer.SIZE | hit.doc));
-                }
+            ScoreDoc[][] hits = new ScoreDoc[shards.size()][];
+            int found = 0;
+            for (int shard = 0; shard < hits.length; shard++) {
+                hits[shard] = shards.get(shard).windows.legs().get(leg);
+                found += hits[shard].length;
             }
-            all.sort(BEST_FIRST);
-            int size = Math.min(window, all.size());
-            long[] keys = new long[size];
-            float[] scores = new float[size];
-            for (int i = 0; i < size; i++) {
-                keys[i] = all.get(i).key;
-                scores[i] = all.get(i).score;
-            }
-            rankings.add(new Ranking(keys, scores));
+            rankings.add(merge(hits, Math.min(window, found)));
         }
         return rankings;
+    }
+
+    /** Merges hits that are in order on each shard; of equal ones those of the first shard come first. */
+    private static Ranking merge(ScoreDoc[][] hits, int size) {
+        long[] keys = new long[size];
+        float[] scores = new float[size];
+        int[] next = new int[hits.length];
+        for (int i = 0; i < size; i++) {
+            int best = -1;
+            for (int shard = 0; shard < hits.length; shard++) {
+                if (next[shard] < hits[shard].length
+                    && (best < 0 || hits[shard][next[shard]].score > hits[best][next[best]].score)) {
+                    best = shard;
+                }
+            }
+            ScoreDoc hit = hits[best][next[best]++];
+            keys[i] = (long) best << Integer.SIZE | hit.doc;
+            scores[i] = hit.score;
+        }
+        return new Ranking(keys, scores);
     }
 
     /** @return the position of the shard that a hit of {@link #merge} is on */

@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.Set;
 
 import org.apache.lucene.search.BooleanClause;
-import org.mmsearch.hybrid.fused.CandidatesQueryBuilder;
+import org.mmsearch.hybrid.candidates.CandidatesQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryBuilderVisitor;
 import org.opensearch.search.builder.SearchSourceBuilder;

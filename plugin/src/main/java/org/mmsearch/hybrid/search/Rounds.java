@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
 
-import org.mmsearch.hybrid.fused.CandidatesQueryBuilder;
+import org.mmsearch.hybrid.candidates.CandidatesQueryBuilder;
 import org.mmsearch.hybrid.fused.HybridNode;
 import org.mmsearch.hybrid.fused.RankDocsQueryBuilder;
 import org.mmsearch.hybrid.fused.ShardRankDocs;

@@ -1,4 +1,4 @@
-package org.mmsearch.hybrid.fused;
+package org.mmsearch.hybrid.candidates;
 
 import java.util.List;
 

@@ -1,9 +1,11 @@
-package org.mmsearch.hybrid.fused;
+package org.mmsearch.hybrid.candidates;
 
 import java.io.IOException;
 import java.util.List;
 
 import org.apache.lucene.search.Query;
+import org.mmsearch.hybrid.fused.HybridNode;
+import org.mmsearch.hybrid.fused.LegsQueryBuilder;
 import org.mmsearch.hybrid.legs.Legs;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.index.query.QueryBuilder;
@@ -46,7 +48,7 @@ public final class CandidatesQueryBuilder extends LegsQueryBuilder<CandidatesQue
     }
 
     @Override
-    CandidatesQueryBuilder with(List<QueryBuilder> rewritten) {
+    protected CandidatesQueryBuilder with(List<QueryBuilder> rewritten) {
         return new CandidatesQueryBuilder(node(), rewritten, described(), capture);
     }
 
