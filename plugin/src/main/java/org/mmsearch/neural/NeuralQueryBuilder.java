@@ -122,12 +122,12 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         }
         QueryVector query = QueryVector.of(body, body.queryImage() == null ? null : services.images().decode(body.queryImage()));
         if (context.validate()) {
-            return knn(context, placeholder(model.dimension()));
+            return knn(context, request, placeholder(model.dimension()));
         }
         VectorSource source = new VectorSource(services, request, context.getWriteableRegistry(), clause.name(), field, model);
         float[] remembered = source.remembered(query);
         if (remembered != null && twoRounds == false) {
-            return cut(knn(context, remembered), body.cutoff().minScore());
+            return cut(knn(context, request, remembered), body.cutoff().minScore());
         }
         SetOnce<QueryBuilder> set = new SetOnce<>();
         context.registerAsyncAction((client, listener) -> {
@@ -136,7 +136,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
                 listener.onResponse(null);
             }, listener::onFailure);
             ActionListener<float[]> encoded = ActionListener.wrap(come -> {
-                QueryBuilder knn = knn(context, come);
+                QueryBuilder knn = knn(context, request, come);
                 if (twoRounds) {
                     CutoffRound.leastScore(
                         client,
@@ -144,6 +144,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
                         services.scope().task(),
                         knn,
                         body,
+                        services.vectors(),
                         ActionListener.map(found, least -> cut(knn, least))
                     );
                 } else {
@@ -159,8 +160,9 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         return new NeuralQueryBuilder(clause, field, body, set, model).boost(boost).queryName(queryName);
     }
 
-    private QueryBuilder knn(QueryRewriteContext context, float[] come) throws IOException {
-        NeuralBody knn = body.like() == null ? body : body.withFilter(LeaveOut.document(body.like(), body.filter()));
+    private QueryBuilder knn(QueryRewriteContext context, IndicesRequest request, float[] come) throws IOException {
+        QueryBuilder filter = clause.services().vectors().allowed(request, body.filter());
+        NeuralBody knn = body.withFilter(body.like() == null ? filter : LeaveOut.document(body.like(), filter));
         QueryBuilder query = KnnClause.of(context.getXContentRegistry(), field, knn, come).boost(boost).queryName(queryName);
         return clause.services().vectors().among(query);
     }

@@ -3,7 +3,10 @@ package org.mmsearch.visibility;
 import java.io.IOException;
 import java.util.Objects;
 
+import org.apache.lucene.index.LeafReaderContext;
+import org.apache.lucene.search.BooleanClause.Occur;
 import org.apache.lucene.search.IndexSearcher;
+import org.apache.lucene.search.MatchNoDocsQuery;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.search.QueryVisitor;
 import org.apache.lucene.search.ScoreMode;
@@ -22,13 +25,16 @@ final class KnnQuery extends Query {
         Query by(Query filter) throws IOException;
     }
 
+    private final String field;
     private final Query plain;
     private final Filtered filtered;
     private Object reader;
     private Query filter;
     private Query rewritten;
 
-    KnnQuery(Query plain, Filtered filtered) {
+    /** @param field the vectors' full name in the shard */
+    KnnQuery(String field, Query plain, Filtered filtered) {
+        this.field = field;
         this.plain = plain;
         this.filtered = filtered;
     }
@@ -42,11 +48,28 @@ final class KnnQuery extends Query {
         Object id = searcher.getTopReaderContext().id();
         Query outer = OuterFilter.of(searcher);
         if (id != reader || Objects.equals(outer, filter) == false) {
-            rewritten = searcher.rewrite(outer == null ? plain : filtered.by(outer));
+            rewritten = searcher.rewrite(query(searcher, outer));
             reader = id;
             filter = outer;
         }
         return rewritten;
+    }
+
+    private Query query(IndexSearcher searcher, Query outer) throws IOException {
+        if (hidden(searcher)) {
+            return new MatchNoDocsQuery("no field [" + field + "] here");
+        }
+        return outer == null ? plain : filtered.by(outer);
+    }
+
+    /** Field-level security takes a field out of what a reader says it has, and yet lets its vectors be searched. */
+    private boolean hidden(IndexSearcher searcher) {
+        for (LeafReaderContext leaf : searcher.getIndexReader().leaves()) {
+            if (leaf.reader().getFieldInfos().fieldInfo(field) != null) {
+                return false;
+            }
+        }
+        return true;
     }
 
     @Override
@@ -56,7 +79,7 @@ final class KnnQuery extends Query {
 
     @Override
     public void visit(QueryVisitor visitor) {
-        plain.visit(visitor);
+        plain.visit(visitor.getSubVisitor(Occur.MUST, this));
     }
 
     @Override

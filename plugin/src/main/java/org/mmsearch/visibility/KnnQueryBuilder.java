@@ -11,11 +11,13 @@ import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.xcontent.XContentBuilder;
 import org.opensearch.core.xcontent.XContentParser;
+import org.opensearch.index.mapper.MappedFieldType;
 import org.opensearch.index.query.AbstractQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryBuilderVisitor;
 import org.opensearch.index.query.QueryRewriteContext;
 import org.opensearch.index.query.QueryShardContext;
+import org.opensearch.index.query.WithFieldName;
 
 /**
  * k-NN's own query, round which each shard puts what it alone knows: the filter that a search brings from outside its query.
@@ -67,21 +69,29 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
         if (plain == null || plain instanceof MatchNoDocsQuery) {
             return plain;
         }
+        String field = field(context);
         if (inNested(context) || context.isCacheable() == false) {
             // Neither where it stands nor the time of day can be had again later.
             LateFilter late = new LateFilter();
             Query query = filtered(context, late);
-            return new KnnQuery(plain, filter -> {
+            return new KnnQuery(field, plain, filter -> {
                 late.is(filter);
                 return query;
             });
         }
         // Few searches have such a filter; the others do not pay for it.
-        return new KnnQuery(plain, filter -> {
+        return new KnnQuery(field, plain, filter -> {
             synchronized (context) {
                 return filtered(context, filter);
             }
         });
+    }
+
+    /** The field's own name where the query says an alias of it. */
+    private String field(QueryShardContext context) {
+        String name = ((WithFieldName) knn).fieldName();
+        MappedFieldType type = context.fieldMapper(name);
+        return type == null ? name : type.name();
     }
 
     private static boolean inNested(QueryShardContext context) {
