@@ -53,6 +53,7 @@ ROLES = {
             }
         )
     ),
+    "pit": _role(dls='{"term": {"shown": true}}'),
     "fields": _with_msearch(_role(fls=["~title", "~v"], masked_fields=["color"])),
 }
 
@@ -302,6 +303,31 @@ def test_explanations_are_of_the_visible_alone(node: Secured, query: dict[str, A
     assert added == pytest.approx(0 if shards == 1 else 1)
     for product in ("s0", "s5", "s39"):
         assert explained("shop", product) == explained("visible", product)
+
+
+def test_a_point_in_time_that_two_users_share(node: Secured) -> None:
+    query = {
+        "nested": {
+            "path": "parts",
+            "query": {"neural": {"parts.v": {"query_text": "c", "k": 3}}},
+            "inner_hits": {"_source": False},
+        }
+    }
+    pit = node.ask(ADMIN, "POST", "/shop3/_search/point_in_time?keep_alive=5m")["pit_id"]
+
+    def found(user: str) -> list[dict[str, Any]]:
+        body = {"query": query, "explain": True, "size": 9, "pit": {"id": pit}, "_source": False}
+        hits: list[dict[str, Any]] = node.ask(user, "POST", "/_search", body)["hits"]["hits"]
+        return hits
+
+    for _ in range(3):
+        assert all(hit["_id"].startswith("h") for hit in found("everything"))
+        own = found("pit")
+        assert len(own) == 9
+        for hit in own:
+            assert hit["_id"].startswith("s")
+            assert hit["_explanation"]["value"] > 0, hit
+            assert hit["inner_hits"]["parts"]["hits"]["hits"], hit
 
 
 @pytest.mark.parametrize("shards", SHARDS)

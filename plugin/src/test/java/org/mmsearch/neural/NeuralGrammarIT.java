@@ -70,6 +70,16 @@ public class NeuralGrammarIT extends NeuralIT {
         assertEquals("p10", first("\"query_text\": \"four\", \"query_image\": \"" + GIF + "\", \"query_image_weight\": 1"));
     }
 
+    public void testACutoffIsByTheScoresWithoutTheBoost() {
+        String cut = "\"query_text\": \"a chair\", \"k\": 20, \"cutoff\": {\"%s\": 0.99}";
+        for (String by : List.of("relative_max", "gap")) {
+            Set<String> plain = found(cut.formatted(by));
+            assertTrue(plain.toString(), plain.size() > 1 && plain.size() < 20);
+            assertEquals(plain, found(cut.formatted(by) + ", \"boost\": 3"));
+            assertEquals(plain, found(cut.formatted(by) + ", \"boost\": 0.5"));
+        }
+    }
+
     public void testNegativeTextWithWeight_wish12() {
         // At 0.5 less half of what lies at 0.9: the blend lies at atan2(sin .5 - .5 sin .9, cos .5 - .5 cos .9) = 0.155.
         assertEquals("p5", first("\"query_text\": \"fives\""));
