@@ -171,7 +171,7 @@ NEURAL_KEYS = {
     "_name": neural(k=5, _name="dense"),
     "cutoff relative_max": neural(k=20, cutoff={"relative_max": 0.98}),
     "cutoff relative_max with a boost": neural(k=20, boost=3, cutoff={"relative_max": 0.98}),
-    "cutoff gap": neural(k=20, cutoff={"gap": 0.9}),
+    "cutoff gap": neural(k=20, cutoff={"gap": 0.002}),
     "cutoff min_score": neural(k=20, cutoff={"min_score": 0.95}),
     "expand_nested_docs": {
         "nested": {

@@ -162,7 +162,10 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
 
     private QueryBuilder knn(QueryRewriteContext context, IndicesRequest request, float[] come) throws IOException {
         QueryBuilder filter = clause.services().vectors().allowed(request, body.filter());
-        NeuralBody knn = body.withFilter(body.like() == null ? filter : LeaveOut.document(body.like(), filter));
+        if (body.like() != null) {
+            filter = LeaveOut.document(body.like(), filter);
+        }
+        NeuralBody knn = filter == body.filter() ? body : body.withFilter(filter);
         QueryBuilder query = KnnClause.of(context.getXContentRegistry(), field, knn, come).boost(boost).queryName(queryName);
         return clause.services().vectors().among(query);
     }
@@ -175,8 +178,8 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         if (least.isInfinite()) {
             return new MatchNoneQueryBuilder().queryName(queryName);
         }
-        // The limit is one of k-NN's own scores: the boost comes after it.
-        return new FunctionScoreQueryBuilder(knn.boost(DEFAULT_BOOST)).setMinScore(least).boost(boost);
+        // The limit is one of k-NN's own scores, and what it is compared with has been boosted.
+        return new FunctionScoreQueryBuilder(knn.boost(DEFAULT_BOOST)).setMinScore(least * boost).boost(boost);
     }
 
     private QueryCoordinatorContext coordinator(QueryRewriteContext context) {
