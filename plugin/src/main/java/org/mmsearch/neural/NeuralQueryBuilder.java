@@ -25,7 +25,6 @@ import org.opensearch.index.query.QueryCoordinatorContext;
 import org.opensearch.index.query.QueryRewriteContext;
 import org.opensearch.index.query.QueryShardContext;
 import org.opensearch.index.query.WithFieldName;
-import org.opensearch.index.query.functionscore.FunctionScoreQueryBuilder;
 
 /**
  * The {@code neural} clause: a text, a picture or a document in, k-NN's {@code knn} query out. The coordinating node
@@ -178,8 +177,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         if (least.isInfinite()) {
             return new MatchNoneQueryBuilder().queryName(queryName);
         }
-        // The limit is one of k-NN's own scores, and what it is compared with has been boosted.
-        return new FunctionScoreQueryBuilder(knn.boost(DEFAULT_BOOST)).setMinScore(least * boost).boost(boost);
+        return clause.services().vectors().cut(knn, least);
     }
 
     private QueryCoordinatorContext coordinator(QueryRewriteContext context) {

@@ -5,12 +5,15 @@ import java.util.Objects;
 
 import org.apache.lucene.index.LeafReaderContext;
 import org.apache.lucene.search.BooleanClause.Occur;
+import org.apache.lucene.search.BooleanQuery;
+import org.apache.lucene.search.ConstantScoreQuery;
 import org.apache.lucene.search.IndexSearcher;
 import org.apache.lucene.search.MatchNoDocsQuery;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.search.QueryVisitor;
 import org.apache.lucene.search.ScoreMode;
 import org.apache.lucene.search.Weight;
+import org.opensearch.common.lucene.search.function.FunctionScoreQuery;
 
 /**
  * Nearest neighbours among what a search may find. It does not rewrite itself: Lucene's vector query searches when it is
@@ -26,22 +29,36 @@ final class KnnQuery extends Query {
     }
 
     private final String field;
+    private final Float least;
     private final Query plain;
     private final Filtered filtered;
     private Object reader;
     private Query filter;
     private Query rewritten;
 
-    /** @param field the vectors' full name in the shard */
-    KnnQuery(String field, Query plain, Filtered filtered) {
+    /**
+     * @param field the vectors' full name in the shard
+     * @param least the least score that is kept before any boost, or null
+     */
+    KnnQuery(String field, Float least, Query plain, Filtered filtered) {
         this.field = field;
+        this.least = least;
         this.plain = plain;
         this.filtered = filtered;
     }
 
     @Override
     public Weight createWeight(IndexSearcher searcher, ScoreMode mode, float boost) throws IOException {
-        return searcher.createWeight(rewritten(searcher), mode, boost);
+        Query found = rewritten(searcher);
+        if (least == null) {
+            return searcher.createWeight(found, mode, boost);
+        }
+        Query kept = new FunctionScoreQuery(found, null, least, Float.MAX_VALUE);
+        if (boost != 1) {
+            // A constant score's inside knows of no boost.
+            kept = new BooleanQuery.Builder().add(found, Occur.MUST).add(new ConstantScoreQuery(kept), Occur.FILTER).build();
+        }
+        return searcher.createWeight(kept, mode, boost);
     }
 
     private synchronized Query rewritten(IndexSearcher searcher) throws IOException {

@@ -92,6 +92,21 @@ public final class VectorQueries {
         }
     }
 
+    /**
+     * Keeps hits by their scores of k-NN, whatever boosts them.
+     *
+     * @param query a query of {@link #among}
+     * @param least the least score that is kept
+     */
+    public QueryBuilder cut(QueryBuilder query, float least) {
+        if (query instanceof KnnQueryBuilder knn) {
+            return knn.cut(least);
+        }
+        // Nodes that know no better compare the boosted score.
+        float boost = query.boost();
+        return new FunctionScoreQueryBuilder(query.boost(AbstractQueryBuilder.DEFAULT_BOOST)).setMinScore(least * boost).boost(boost);
+    }
+
     private QueryBuilder replaced(QueryBuilder query) {
         return switch (query) {
             case BoolQueryBuilder bool -> bool(bool);
@@ -124,7 +139,7 @@ public final class VectorQueries {
                     ? boosting
                     : named(boosting, new BoostingQueryBuilder(positive, negative).negativeBoost(boosting.negativeBoost()));
             }
-            default -> KNN.equals(query.getWriteableName()) ? outer(query) : query;
+            default -> isKnn(query) ? outer(query) : query;
         };
     }
 
@@ -175,17 +190,21 @@ public final class VectorQueries {
         return made.boost(from.boost()).queryName(from.queryName());
     }
 
+    static boolean isKnn(QueryBuilder query) {
+        return KNN.equals(query.getWriteableName());
+    }
+
     /** k-NN's query in ours; one that k-NN has rewritten into another stays. */
     QueryBuilder outer(QueryBuilder knn) {
-        if (KNN.equals(knn.getWriteableName()) == false) {
+        if (isKnn(knn) == false) {
             return knn;
         }
         if (knn.queryName() == null && knn.boost() == AbstractQueryBuilder.DEFAULT_BOOST) {
-            return new KnnQueryBuilder(this, knn);
+            return new KnnQueryBuilder(this, knn, null);
         }
         // k-NN drops both when it takes a filter in.
         QueryBuilder bare = copy(knn).boost(AbstractQueryBuilder.DEFAULT_BOOST).queryName(null);
-        return new KnnQueryBuilder(this, bare).boost(knn.boost()).queryName(knn.queryName());
+        return new KnnQueryBuilder(this, bare, null).boost(knn.boost()).queryName(knn.queryName());
     }
 
     /** The same query anew. */

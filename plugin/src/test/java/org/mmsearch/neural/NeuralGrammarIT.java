@@ -78,6 +78,12 @@ public class NeuralGrammarIT extends NeuralIT {
             assertEquals(by, Set.of("p5", "p6", "p7", "p8", "p9"), plain);
             for (String boost : List.of("3", "0.5")) {
                 assertEquals(by + " boosted by " + boost, plain, found(cut + ", \"boost\": " + boost));
+                // Where nothing is scored, and where something else boosts.
+                String boosted = query(cut + ", \"boost\": " + boost);
+                assertEquals(5, ask("products", boosted.replace("\"size\": 20", "\"size\": 0")).getHits().getTotalHits().value());
+                String clause = boosted.substring(boosted.indexOf("{\"neural"), boosted.lastIndexOf('}'));
+                String around = "{\"query\": {\"bool\": {\"must\": [" + clause + "], \"boost\": 4}}}";
+                assertEquals(5, ask("products", around).getHits().getHits().length);
             }
         }
     }

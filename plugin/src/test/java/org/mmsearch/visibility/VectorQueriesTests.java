@@ -145,9 +145,10 @@ public class VectorQueriesTests extends OpenSearchTestCase {
         assertEquals("mmsearch_knn", queries.among(knn).getWriteableName());
     }
 
-    /** {@code boost} as a float, no name, then k-NN's query by its name: here one that is always there. */
+    /** {@code boost} as a float, no name, then k-NN's query by its name, here one that is always there, and the least score. */
     public void testOnTheWireAsTheFirstReleaseWroteIt() throws IOException {
-        assertWire("3f80000000096d617463685f616c6c4000000000", new KnnQueryBuilder(queries, new MatchAllQueryBuilder().boost(2)));
+        assertWire("3f80000000096d617463685f616c6c400000000000", new KnnQueryBuilder(queries, new MatchAllQueryBuilder().boost(2), null));
+        assertWire("3f80000000096d617463685f616c6c4000000000013f000000", new KnnQueryBuilder(queries, new MatchAllQueryBuilder().boost(2), 0.5f));
         assertWire("3f80000000", new RawScoreQueryBuilder());
     }
 
