@@ -1,4 +1,4 @@
-"""A real node under the official security plugin: TLS, users by client certificates, roles of the test's own."""
+"""A real node under the official security plugin: TLS, client certificates, roles of the test's own."""
 
 from __future__ import annotations
 
@@ -190,8 +190,10 @@ class Secured:
         end = time.monotonic() + seconds
         while time.monotonic() < end and self._process.poll() is None:
             try:
-                if self.ask(ADMIN, "GET", "/_cluster/health")["status"] != "red":
-                    return
+                for user in self._identities:
+                    # Users are let in a while after the administrator.
+                    self.ask(user, "GET", "/_plugins/_security/authinfo")
+                return
             except (OSError, urllib.error.HTTPError):
                 time.sleep(1)
         text = self.log.read_text(errors="replace").splitlines()[-40:]
@@ -249,4 +251,3 @@ def plugin_for(folder: Path) -> Path:
         [str(tree / "stack" / "maven.sh"), "-q", "-DskipTests", *wanted, "package"], check=True, timeout=600
     )
     return tree / "plugin" / "target" / f"mmsearch-{KNN.version}.zip"
-

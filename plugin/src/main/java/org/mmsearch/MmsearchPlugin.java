@@ -144,7 +144,7 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
         Supplier<RepositoriesService> repositoriesServiceSupplier
     ) {
         answers.open(clusterService, indexNameExpressionResolver);
-        vectors.open(namedWriteableRegistry, clusterService::state);
+        vectors.open(namedWriteableRegistry, clusterService::state, threadPool.getThreadContext());
         hybrid.open(client, clusterService, indexNameExpressionResolver, xContentRegistry, namedWriteableRegistry, vectors);
         List<Object> components = new ArrayList<>(
             neural.components(clusterService, threadPool, environment, indexNameExpressionResolver, vectors)

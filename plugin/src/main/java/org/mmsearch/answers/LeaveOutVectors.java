@@ -1,6 +1,8 @@
 package org.mmsearch.answers;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 import org.mmsearch.RequestIndices;
 import org.opensearch.action.ActionRequest;
@@ -55,11 +57,12 @@ final class LeaveOutVectors implements ActionFilter {
         ActionFilterChain<Request, Response> chain
     ) {
         try {
-            if (on && request instanceof SearchRequest search && concerned(search) && RestCaller.isSearch()) {
-                mark(search);
-            } else if (on && request instanceof MultiSearchRequest searches && searches.requests().stream().anyMatch(this::concerned)
-                && RestCaller.isSearch()) {
-                searches.requests().stream().filter(this::concerned).forEach(this::mark);
+            if (on) {
+                List<Runnable> places = unsaid(request);
+                // The dearest question comes last.
+                if (places.isEmpty() == false && RestCaller.isSearch()) {
+                    places.forEach(Runnable::run);
+                }
             }
         } catch (Exception e) {
             listener.onFailure(e);
@@ -68,19 +71,35 @@ final class LeaveOutVectors implements ActionFilter {
         chain.proceed(task, action, request, listener);
     }
 
-    /** Whether anything is to be left out; other clusters' indices are none of this one's business, and one request is theirs too. */
-    private boolean concerned(SearchRequest search) {
-        return search.scroll() == null
-            && search.pointInTimeBuilder() == null
-            && Arrays.stream(search.indices()).noneMatch(name -> name != null && RequestIndices.remote(name))
-            && found(search).vectors();
+    /** What marks each place of a request whose answer would carry vectors unasked. */
+    private List<Runnable> unsaid(ActionRequest request) {
+        return switch (request) {
+            case SearchRequest search -> unsaid(search);
+            case MultiSearchRequest searches -> searches.requests().stream().flatMap(search -> unsaid(search).stream()).toList();
+            default -> List.of();
+        };
     }
 
-    private void mark(SearchRequest search) {
-        if (search.source() == null) {
-            search.source(new SearchSourceBuilder());
+    private List<Runnable> unsaid(SearchRequest search) {
+        SearchSourceBuilder given = search.source();
+        SearchSourceBuilder source = given == null ? new SearchSourceBuilder() : given;
+        if (search.scroll() != null || source.pointInTimeBuilder() != null || SearchSources.unsaid(source, true).isEmpty()) {
+            return List.of();
         }
-        SearchSources.mark(search.source(), found(search).sources());
+        // Other clusters' indices are none of this one's business, and one request is theirs too.
+        Found found = remote(search) ? NOTHING : found(search);
+        if (found.vectors() == false) {
+            return List.of();
+        }
+        List<Runnable> places = new ArrayList<>(SearchSources.unsaid(source, found.sources()));
+        if (given == null) {
+            places.add(() -> search.source(source));
+        }
+        return places;
+    }
+
+    private static boolean remote(SearchRequest search) {
+        return Arrays.stream(search.indices()).anyMatch(name -> name != null && RequestIndices.remote(name));
     }
 
     /**
@@ -90,6 +109,8 @@ final class LeaveOutVectors implements ActionFilter {
      * @param sources whether all keep their sources
      */
     private record Found(boolean vectors, boolean sources) {}
+
+    private static final Found NOTHING = new Found(false, true);
 
     private Found found(SearchRequest search) {
         boolean vectors = false;

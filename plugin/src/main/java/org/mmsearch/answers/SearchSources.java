@@ -1,7 +1,9 @@
 package org.mmsearch.answers;
 
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 import org.opensearch.index.query.InnerHitBuilder;
@@ -17,56 +19,61 @@ import org.opensearch.search.builder.SearchSourceBuilder;
  */
 final class SearchSources {
 
+    private final List<Runnable> places = new ArrayList<>();
+
     private SearchSources() {}
 
     /**
-     * Marks each place whose {@code _source} the request says nothing about.
+     * Finds each place whose {@code _source} the request says nothing about.
      *
      * @param source the body
      * @param everywhere also where no shard can take the mark away before sources are read, which an index without them refuses
+     * @return what marks them, one a place
      */
-    static void mark(SearchSourceBuilder source, boolean everywhere) {
+    static List<Runnable> unsaid(SearchSourceBuilder source, boolean everywhere) {
+        SearchSources found = new SearchSources();
         if (source.fetchSource() == null && source.storedFields() == null && none(source.scriptFields()) && source.size() != 0) {
-            source.fetchSource(Mark.source());
+            found.places.add(() -> source.fetchSource(Mark.source()));
         }
         if (source.collapse() != null && source.collapse().getInnerHits() != null) {
             // Each group is a search of its own.
-            source.collapse().getInnerHits().forEach(SearchSources::mark);
+            source.collapse().getInnerHits().forEach(found::inner);
         }
         if (everywhere) {
-            innerHits(source.query());
-            innerHits(source.postFilter());
+            found.innerHits(source.query());
+            found.innerHits(source.postFilter());
             if (source.aggregations() != null) {
-                topHits(source.aggregations().getAggregatorFactories());
+                found.topHits(source.aggregations().getAggregatorFactories());
             }
         }
+        return found.places;
     }
 
-    private static void innerHits(QueryBuilder query) {
+    private void innerHits(QueryBuilder query) {
         if (query == null) {
             return;
         }
         Map<String, InnerHitContextBuilder> found = new HashMap<>();
         InnerHitContextBuilder.extractInnerHits(query, found);
-        found.values().forEach(inner -> mark(inner.innerHitBuilder()));
+        found.values().forEach(inner -> inner(inner.innerHitBuilder()));
     }
 
-    private static void mark(InnerHitBuilder inner) {
+    private void inner(InnerHitBuilder inner) {
         if (inner.getFetchSourceContext() == null && inner.getStoredFieldsContext() == null && none(inner.getScriptFields())) {
-            inner.setFetchSourceContext(Mark.source());
+            places.add(() -> inner.setFetchSourceContext(Mark.source()));
         }
         if (inner.getInnerCollapseBuilder() != null && inner.getInnerCollapseBuilder().getInnerHits() != null) {
-            inner.getInnerCollapseBuilder().getInnerHits().forEach(SearchSources::mark);
+            inner.getInnerCollapseBuilder().getInnerHits().forEach(this::inner);
         }
     }
 
-    private static void topHits(Collection<AggregationBuilder> aggregations) {
+    private void topHits(Collection<AggregationBuilder> aggregations) {
         for (AggregationBuilder aggregation : aggregations) {
             if (aggregation instanceof TopHitsAggregationBuilder hits
                 && hits.fetchSource() == null
                 && hits.storedFields() == null
                 && none(hits.scriptFields())) {
-                hits.fetchSource(Mark.source());
+                places.add(() -> hits.fetchSource(Mark.source()));
             }
             topHits(aggregation.getSubAggregations());
         }

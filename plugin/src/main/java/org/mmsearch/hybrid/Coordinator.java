@@ -75,7 +75,7 @@ final class Coordinator {
         Fusion fusion = hybrid.narrowed(asked).window(hybrid.window(asked));
         checked.validate(fusion.window());
         Legs described = hybrid.describe(fusion);
-        List<QueryBuilder> legs = pushed(hybrid.queries(), hybrid.pushedFilter());
+        List<QueryBuilder> legs = pushed(hybrid.queries(), vectors.allowed(request, hybrid.pushedFilter()));
         if (context.validate()) {
             return new InShardQueryBuilder(clause.node(), legs, described, null);
         }

@@ -6,6 +6,7 @@ import java.util.List;
 import org.mmsearch.fusion.Cutoff;
 import org.mmsearch.fusion.FusedHit;
 import org.mmsearch.fusion.LegScore;
+import org.mmsearch.visibility.VectorQueries;
 import org.opensearch.action.IndicesRequest;
 import org.opensearch.action.search.SearchAction;
 import org.opensearch.action.search.SearchRequest;
@@ -34,6 +35,7 @@ final class CutoffRound {
      * @param request the search that the clause stands in
      * @param parent its task, or null
      * @param knn the query whose hits are cut
+     * @param vectors make the scores k-NN's own
      * @param listener told once: the least score that is kept; positive infinity when nothing is
      */
     static void leastScore(
@@ -42,13 +44,17 @@ final class CutoffRound {
         TaskId parent,
         QueryBuilder knn,
         NeuralBody body,
+        VectorQueries vectors,
         ActionListener<Float> listener
     ) {
         // The best hit decides a share of it; a gap can lie behind any hit.
-        int size = body.cutoff().gap() == null ? 1 : Math.min(MOST_HITS, body.k() == null ? MOST_HITS : body.k());
+        int most = Math.min(MOST_HITS, body.k() == null ? MOST_HITS : body.k());
+        int size = body.cutoff().gap() == null ? 1 : most;
+        SearchRequest round = round(request, parent, knn, size);
+        vectors.scoreRaw(round.source(), most);
         client.execute(
             SearchAction.INSTANCE,
-            round(request, parent, knn, size),
+            round,
             // The clause goes on as part of its own search, not of this one.
             ContextPreservingActionListener.wrapPreservingContext(
                 ActionListener.wrap(response -> listener.onResponse(least(response, body.cutoff())), listener::onFailure),

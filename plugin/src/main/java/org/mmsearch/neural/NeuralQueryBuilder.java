@@ -25,7 +25,6 @@ import org.opensearch.index.query.QueryCoordinatorContext;
 import org.opensearch.index.query.QueryRewriteContext;
 import org.opensearch.index.query.QueryShardContext;
 import org.opensearch.index.query.WithFieldName;
-import org.opensearch.index.query.functionscore.FunctionScoreQueryBuilder;
 
 /**
  * The {@code neural} clause: a text, a picture or a document in, k-NN's {@code knn} query out. The coordinating node
@@ -122,12 +121,12 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         }
         QueryVector query = QueryVector.of(body, body.queryImage() == null ? null : services.images().decode(body.queryImage()));
         if (context.validate()) {
-            return knn(context, placeholder(model.dimension()));
+            return knn(context, request, placeholder(model.dimension()));
         }
         VectorSource source = new VectorSource(services, request, context.getWriteableRegistry(), clause.name(), field, model);
         float[] remembered = source.remembered(query);
         if (remembered != null && twoRounds == false) {
-            return cut(knn(context, remembered), body.cutoff().minScore());
+            return cut(knn(context, request, remembered), body.cutoff().minScore());
         }
         SetOnce<QueryBuilder> set = new SetOnce<>();
         context.registerAsyncAction((client, listener) -> {
@@ -136,7 +135,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
                 listener.onResponse(null);
             }, listener::onFailure);
             ActionListener<float[]> encoded = ActionListener.wrap(come -> {
-                QueryBuilder knn = knn(context, come);
+                QueryBuilder knn = knn(context, request, come);
                 if (twoRounds) {
                     CutoffRound.leastScore(
                         client,
@@ -144,6 +143,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
                         services.scope().task(),
                         knn,
                         body,
+                        services.vectors(),
                         ActionListener.map(found, least -> cut(knn, least))
                     );
                 } else {
@@ -159,8 +159,12 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         return new NeuralQueryBuilder(clause, field, body, set, model).boost(boost).queryName(queryName);
     }
 
-    private QueryBuilder knn(QueryRewriteContext context, float[] come) throws IOException {
-        NeuralBody knn = body.like() == null ? body : body.withFilter(LeaveOut.document(body.like(), body.filter()));
+    private QueryBuilder knn(QueryRewriteContext context, IndicesRequest request, float[] come) throws IOException {
+        QueryBuilder filter = clause.services().vectors().allowed(request, body.filter());
+        if (body.like() != null) {
+            filter = LeaveOut.document(body.like(), filter);
+        }
+        NeuralBody knn = filter == body.filter() ? body : body.withFilter(filter);
         QueryBuilder query = KnnClause.of(context.getXContentRegistry(), field, knn, come).boost(boost).queryName(queryName);
         return clause.services().vectors().among(query);
     }
@@ -173,8 +177,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         if (least.isInfinite()) {
             return new MatchNoneQueryBuilder().queryName(queryName);
         }
-        // The limit is one of k-NN's own scores: the boost comes after it.
-        return new FunctionScoreQueryBuilder(knn.boost(DEFAULT_BOOST)).setMinScore(least).boost(boost);
+        return clause.services().vectors().cut(knn, least);
     }
 
     private QueryCoordinatorContext coordinator(QueryRewriteContext context) {

@@ -2,13 +2,18 @@ package org.mmsearch.neural;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 
 import org.opensearch.OpenSearchStatusException;
 import org.opensearch.action.get.GetRequest;
-import org.opensearch.action.get.GetResponse;
+import org.opensearch.action.search.SearchRequest;
 import org.opensearch.common.xcontent.support.XContentMapValues;
 import org.opensearch.core.action.ActionListener;
 import org.opensearch.core.rest.RestStatus;
+import org.opensearch.index.query.QueryBuilder;
+import org.opensearch.index.query.QueryBuilders;
+import org.opensearch.search.SearchHit;
+import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.search.fetch.subphase.FetchSourceContext;
 import org.opensearch.transport.client.Client;
 
@@ -32,15 +37,41 @@ final class StoredVector {
     ) {
         GetRequest get = new GetRequest(index, like.id()).routing(like.routing())
             .fetchSourceContext(new FetchSourceContext(true, new String[] { field }, null));
-        client.get(get, ActionListener.wrap(response -> listener.onResponse(vector(response, like, field, dimension)), listener::onFailure));
+        client.get(get, ActionListener.map(listener, response -> {
+            Map<String, Object> source = response.isExists() && response.isSourceEmpty() == false ? response.getSourceAsMap() : null;
+            return vector(source, response.getIndex(), like, field, dimension);
+        }));
     }
 
-    private static float[] vector(GetResponse response, LikeDocument like, String field, int dimension) {
-        String document = "[" + response.getIndex() + "/" + like.id() + "]";
-        if (response.isExists() == false || response.isSourceEmpty()) {
+    /**
+     * As {@link #get}, among what rules let through.
+     *
+     * @param rules a filter
+     */
+    static void find(
+        Client client,
+        String index,
+        LikeDocument like,
+        String field,
+        int dimension,
+        QueryBuilder rules,
+        ActionListener<float[]> listener
+    ) {
+        QueryBuilder one = QueryBuilders.boolQuery().filter(QueryBuilders.idsQuery().addIds(like.id())).filter(rules);
+        SearchSourceBuilder source = new SearchSourceBuilder().query(one).size(1).fetchSource(field, null).trackTotalHits(false);
+        SearchRequest find = new SearchRequest(index).routing(like.routing()).source(source).pipeline("_none");
+        client.search(find, ActionListener.map(listener, response -> {
+            SearchHit[] hits = response.getHits().getHits();
+            return vector(hits.length == 0 ? null : hits[0].getSourceAsMap(), index, like, field, dimension);
+        }));
+    }
+
+    private static float[] vector(Map<String, Object> source, String index, LikeDocument like, String field, int dimension) {
+        String document = "[" + index + "/" + like.id() + "]";
+        if (source == null) {
             throw missing("there is no document " + document, "its _id, and its routing where it has one");
         }
-        Object value = XContentMapValues.extractValue(field, response.getSourceAsMap());
+        Object value = XContentMapValues.extractValue(field, source);
         if (value instanceof List<?> list && list.isEmpty() == false) {
             return list.get(0) instanceof List<?> ? mean(list, dimension, document) : floats(list, dimension, document);
         }

@@ -15,6 +15,7 @@ import org.opensearch.common.util.concurrent.ThreadContext;
 import org.opensearch.core.action.ActionListener;
 import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.index.Index;
+import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.transport.client.Client;
 
 /** Brings the parts of a query's vector together: encoded ones from Triton, stored ones from their documents. */
@@ -116,13 +117,34 @@ final class VectorSource {
 
     private void stored(LikeDocument like, Client client, ActionListener<float[]> listener) {
         String index;
+        QueryBuilder rules = null;
         try {
             index = likeIndex(like);
+            if (services.vectors().rulesInRequest()) {
+                rules = rulesOf(index);
+            }
         } catch (IllegalArgumentException e) {
             listener.onFailure(e);
             return;
         }
-        StoredVector.get(client, index, like, field, model.dimension(), listener);
+        if (rules == null) {
+            StoredVector.get(client, index, like, field, model.dimension(), listener);
+        } else {
+            StoredVector.find(client, index, like, field, model.dimension(), rules, listener);
+        }
+    }
+
+    /** Security lets a get pass that comes from a request with rules of its own: it has to be filtered here. */
+    private QueryBuilder rulesOf(String index) {
+        QueryBuilder rules = services.vectors().allowed(request, null);
+        Index[] indices = services.fields().indices(request, registry);
+        if (rules == null || indices.length != 1 || indices[0].getName().equals(index) == false) {
+            throw new IllegalArgumentException(
+                "expected like to name a document of the one index that the request goes to, got one of [" + index
+                    + "]: a role of yours has rules with a terms look-up, which are known for that index alone"
+            );
+        }
+        return rules;
     }
 
     private String likeIndex(LikeDocument like) {

@@ -11,11 +11,13 @@ import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.xcontent.XContentBuilder;
 import org.opensearch.core.xcontent.XContentParser;
+import org.opensearch.index.mapper.MappedFieldType;
 import org.opensearch.index.query.AbstractQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryBuilderVisitor;
 import org.opensearch.index.query.QueryRewriteContext;
 import org.opensearch.index.query.QueryShardContext;
+import org.opensearch.index.query.WithFieldName;
 
 /**
  * k-NN's own query, round which each shard puts what it alone knows: the filter that a search brings from outside its query.
@@ -27,17 +29,21 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
 
     private final VectorQueries queries;
     private final QueryBuilder knn;
+    /** The least of k-NN's scores that is kept, whatever boosts come after it; null keeps all. */
+    private final Float least;
 
     /** @param knn k-NN's, whose name and boost are this one's to have */
-    KnnQueryBuilder(VectorQueries queries, QueryBuilder knn) {
+    KnnQueryBuilder(VectorQueries queries, QueryBuilder knn, Float least) {
         this.queries = queries;
         this.knn = knn;
+        this.least = least;
     }
 
     KnnQueryBuilder(StreamInput in, VectorQueries queries) throws IOException {
         super(in);
         this.queries = queries;
         knn = in.readNamedWriteable(QueryBuilder.class);
+        least = in.readOptionalFloat();
     }
 
     static QueryBuilder parse(XContentParser parser) {
@@ -47,18 +53,29 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
     @Override
     protected void doWriteTo(StreamOutput out) throws IOException {
         out.writeNamedWriteable(knn);
+        out.writeOptionalFloat(least);
     }
 
     @Override
     protected QueryBuilder doRewrite(QueryRewriteContext context) throws IOException {
         QueryBuilder rewritten = knn.rewrite(context);
-        return rewritten == knn ? this : queries.outer(rewritten).boost(boost).queryName(queryName);
+        return rewritten == knn ? this : with(rewritten, least);
     }
 
     @Override
     public QueryBuilder filter(QueryBuilder filter) {
         // A filter may take another one into itself, and this may be sent again.
-        return filter == null ? this : queries.outer(queries.copy(knn).filter(filter)).boost(boost).queryName(queryName);
+        return filter == null ? this : with(queries.copy(knn).filter(filter), least);
+    }
+
+    /** The same hits down to a score. */
+    QueryBuilder cut(float lowest) {
+        return with(knn, lowest);
+    }
+
+    private QueryBuilder with(QueryBuilder other, Float lowest) {
+        QueryBuilder made = VectorQueries.isKnn(other) ? new KnnQueryBuilder(queries, other, lowest) : other;
+        return made.boost(boost).queryName(queryName);
     }
 
     @Override
@@ -67,21 +84,29 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
         if (plain == null || plain instanceof MatchNoDocsQuery) {
             return plain;
         }
+        String field = field(context);
         if (inNested(context) || context.isCacheable() == false) {
             // Neither where it stands nor the time of day can be had again later.
             LateFilter late = new LateFilter();
             Query query = filtered(context, late);
-            return new KnnQuery(plain, filter -> {
+            return new KnnQuery(field, least, plain, filter -> {
                 late.is(filter);
                 return query;
             });
         }
         // Few searches have such a filter; the others do not pay for it.
-        return new KnnQuery(plain, filter -> {
+        return new KnnQuery(field, least, plain, filter -> {
             synchronized (context) {
                 return filtered(context, filter);
             }
         });
+    }
+
+    /** The field's own name where the query says an alias of it. */
+    private String field(QueryShardContext context) {
+        String name = ((WithFieldName) knn).fieldName();
+        MappedFieldType type = context.fieldMapper(name);
+        return type == null ? name : type.name();
     }
 
     private static boolean inNested(QueryShardContext context) {
@@ -101,18 +126,21 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
     @Override
     protected void doXContent(XContentBuilder builder, Params params) throws IOException {
         builder.startObject(NAME).field("query", knn);
+        if (least != null) {
+            builder.field("least", least);
+        }
         printBoostAndQueryName(builder);
         builder.endObject();
     }
 
     @Override
     protected boolean doEquals(KnnQueryBuilder other) {
-        return knn.equals(other.knn);
+        return knn.equals(other.knn) && Objects.equals(least, other.least);
     }
 
     @Override
     protected int doHashCode() {
-        return Objects.hash(knn);
+        return Objects.hash(knn, least);
     }
 
     @Override

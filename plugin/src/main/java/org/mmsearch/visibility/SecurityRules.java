@@ -31,15 +31,23 @@ final class SecurityRules {
     static Query of(SearchContext search) {
         Query rules = rules(search);
         ReaderContext reader = search.readerContext();
-        // A reader that serves one search serves one user; a point in time may serve several.
-        if (reader == null || reader.singleSession() == false) {
+        if (reader == null) {
             return rules;
         }
-        if (rules == null) {
-            return reader.getFromContext(KEPT);
+        // A reader that serves one search serves one user; a point in time may serve several.
+        String of = reader.singleSession() || search.getTask() == null ? "" : search.getTask().getParentTaskId().toString();
+        return kept(reader).keep(of, rules);
+    }
+
+    private static KeptRules kept(ReaderContext reader) {
+        synchronized (reader) {
+            KeptRules kept = reader.getFromContext(KEPT);
+            if (kept == null) {
+                kept = new KeptRules();
+                reader.putInContext(KEPT, kept);
+            }
+            return kept;
         }
-        reader.putInContext(KEPT, rules);
-        return rules;
     }
 
     private static Query rules(SearchContext search) {

@@ -6,7 +6,9 @@ import java.util.List;
 import java.util.function.Supplier;
 
 import org.opensearch.cluster.ClusterState;
+import org.opensearch.action.IndicesRequest;
 import org.opensearch.common.io.stream.BytesStreamOutput;
+import org.opensearch.common.util.concurrent.ThreadContext;
 import org.opensearch.core.common.io.stream.NamedWriteableAwareStreamInput;
 import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.common.io.stream.StreamInput;
@@ -19,6 +21,8 @@ import org.opensearch.index.query.NestedQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.functionscore.FunctionScoreQueryBuilder;
 import org.opensearch.plugins.SearchPlugin.QuerySpec;
+import org.opensearch.search.builder.SearchSourceBuilder;
+import org.opensearch.search.rescore.QueryRescorerBuilder;
 
 /** Makes vector queries that choose neighbours among what a search may find, and registers them. */
 public final class VectorQueries {
@@ -27,16 +31,21 @@ public final class VectorQueries {
 
     private NamedWriteableRegistry registry;
     private Supplier<ClusterState> state;
+    private ThreadContext context;
 
     /** The query that shards run. */
     public List<QuerySpec<?>> queries() {
-        return List.of(new QuerySpec<>(KnnQueryBuilder.NAME, in -> new KnnQueryBuilder(in, this), KnnQueryBuilder::parse));
+        return List.of(
+            new QuerySpec<>(KnnQueryBuilder.NAME, in -> new KnnQueryBuilder(in, this), KnnQueryBuilder::parse),
+            new QuerySpec<>(RawScoreQueryBuilder.NAME, RawScoreQueryBuilder::new, RawScoreQueryBuilder::parse)
+        );
     }
 
     /** Gives it what it works with. */
-    public void open(NamedWriteableRegistry registry, Supplier<ClusterState> state) {
+    public void open(NamedWriteableRegistry registry, Supplier<ClusterState> state, ThreadContext context) {
         this.registry = registry;
         this.state = state;
+        this.context = context;
     }
 
     /**
@@ -47,6 +56,55 @@ public final class VectorQueries {
      */
     public QueryBuilder among(QueryBuilder query) {
         return state == null || WireVersion.everywhere(state.get().nodes()) == false ? query : replaced(query);
+    }
+
+    /**
+     * Rules of document-level security that stand in the request, beside its query, rather than on its shards.
+     *
+     * @param request that is rewritten
+     * @param filter what its clause filters by, or null
+     * @return both, or null where there is neither
+     */
+    public QueryBuilder allowed(IndicesRequest request, QueryBuilder filter) {
+        QueryBuilder rules = context == null ? null : RequestRules.of(request, context);
+        if (rules == null || filter == null) {
+            return rules == null ? filter : rules;
+        }
+        return new BoolQueryBuilder().filter(filter).filter(rules);
+    }
+
+    /** Whether this thread works for a request in which such rules stand: then nothing below it is filtered by itself. */
+    public boolean rulesInRequest() {
+        return context != null && RequestRules.hold(context);
+    }
+
+    /**
+     * Scores hits by k-NN alone, whatever security or a boost adds to them.
+     *
+     * @param source a search for one query of {@link #among}
+     * @param window how many hits of each shard
+     */
+    public void scoreRaw(SearchSourceBuilder source, int window) {
+        if (source.query() instanceof KnnQueryBuilder) {
+            source.addRescorer(
+                new QueryRescorerBuilder(new RawScoreQueryBuilder()).setQueryWeight(0).setRescoreQueryWeight(1).windowSize(window)
+            );
+        }
+    }
+
+    /**
+     * Keeps hits by their scores of k-NN, whatever boosts them.
+     *
+     * @param query a query of {@link #among}
+     * @param least the least score that is kept
+     */
+    public QueryBuilder cut(QueryBuilder query, float least) {
+        if (query instanceof KnnQueryBuilder knn) {
+            return knn.cut(least);
+        }
+        // Nodes that know no better compare the boosted score.
+        float boost = query.boost();
+        return new FunctionScoreQueryBuilder(query.boost(AbstractQueryBuilder.DEFAULT_BOOST)).setMinScore(least * boost).boost(boost);
     }
 
     private QueryBuilder replaced(QueryBuilder query) {
@@ -81,7 +139,7 @@ public final class VectorQueries {
                     ? boosting
                     : named(boosting, new BoostingQueryBuilder(positive, negative).negativeBoost(boosting.negativeBoost()));
             }
-            default -> KNN.equals(query.getWriteableName()) ? outer(query) : query;
+            default -> isKnn(query) ? outer(query) : query;
         };
     }
 
@@ -132,17 +190,21 @@ public final class VectorQueries {
         return made.boost(from.boost()).queryName(from.queryName());
     }
 
+    static boolean isKnn(QueryBuilder query) {
+        return KNN.equals(query.getWriteableName());
+    }
+
     /** k-NN's query in ours; one that k-NN has rewritten into another stays. */
     QueryBuilder outer(QueryBuilder knn) {
-        if (KNN.equals(knn.getWriteableName()) == false) {
+        if (isKnn(knn) == false) {
             return knn;
         }
         if (knn.queryName() == null && knn.boost() == AbstractQueryBuilder.DEFAULT_BOOST) {
-            return new KnnQueryBuilder(this, knn);
+            return new KnnQueryBuilder(this, knn, null);
         }
         // k-NN drops both when it takes a filter in.
         QueryBuilder bare = copy(knn).boost(AbstractQueryBuilder.DEFAULT_BOOST).queryName(null);
-        return new KnnQueryBuilder(this, bare).boost(knn.boost()).queryName(knn.queryName());
+        return new KnnQueryBuilder(this, bare, null).boost(knn.boost()).queryName(knn.queryName());
     }
 
     /** The same query anew. */

@@ -70,6 +70,24 @@ public class NeuralGrammarIT extends NeuralIT {
         assertEquals("p10", first("\"query_text\": \"four\", \"query_image\": \"" + GIF + "\", \"query_image_weight\": 1"));
     }
 
+    public void testACutoffIsByTheScoresWithoutTheBoost() {
+        // The best hit has 1, those at 0.1 and 0.2 from it (1 + cos) / 2, at least 0.99; the next, at 0.3, has 0.978.
+        for (String by : List.of("\"relative_max\": 0.985", "\"gap\": 0.0101", "\"min_score\": 0.985")) {
+            String cut = "\"query_text\": \"a chair\", \"k\": 20, \"cutoff\": {" + by + "}";
+            Set<String> plain = found(cut);
+            assertEquals(by, Set.of("p5", "p6", "p7", "p8", "p9"), plain);
+            for (String boost : List.of("3", "0.5")) {
+                assertEquals(by + " boosted by " + boost, plain, found(cut + ", \"boost\": " + boost));
+                // Where nothing is scored, and where something else boosts.
+                String boosted = query(cut + ", \"boost\": " + boost);
+                assertEquals(5, ask("products", boosted.replace("\"size\": 20", "\"size\": 0")).getHits().getTotalHits().value());
+                String clause = boosted.substring(boosted.indexOf("{\"neural"), boosted.lastIndexOf('}'));
+                String around = "{\"query\": {\"bool\": {\"must\": [" + clause + "], \"boost\": 4}}}";
+                assertEquals(5, ask("products", around).getHits().getHits().length);
+            }
+        }
+    }
+
     public void testNegativeTextWithWeight_wish12() {
         // At 0.5 less half of what lies at 0.9: the blend lies at atan2(sin .5 - .5 sin .9, cos .5 - .5 cos .9) = 0.155.
         assertEquals("p5", first("\"query_text\": \"fives\""));
