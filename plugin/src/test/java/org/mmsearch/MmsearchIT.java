@@ -16,7 +16,6 @@ import org.opensearch.core.rest.RestStatus;
 import org.opensearch.core.xcontent.DeprecationHandler;
 import org.opensearch.core.xcontent.NamedXContentRegistry;
 import org.opensearch.core.xcontent.XContentParser;
-import org.opensearch.index.query.MatchAllQueryBuilder;
 import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.search.pipeline.SearchPipelineService;
 import org.opensearch.plugins.Plugin;
@@ -143,9 +142,9 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
                 .createParser(registry, DeprecationHandler.THROW_UNSUPPORTED_OPERATION, body)
         ) {
             SearchSourceBuilder source = SearchSourceBuilder.fromXContent(parser);
-            if (way == HybridWay.TWO_ROUNDS && source.postFilter() == null) {
-                // It filters nothing, and one search cannot answer a request that has it.
-                source.postFilter(new MatchAllQueryBuilder());
+            if (way == HybridWay.TWO_ROUNDS && source.minScore() == null) {
+                // No score is lower, and one search cannot answer a request that has it.
+                source.minScore(-1);
             }
             return new SearchRequest(Strings.splitStringByCommaToArray(index)).source(source);
         } catch (IOException e) {

@@ -6,6 +6,7 @@ import java.util.List;
 import org.apache.lucene.search.BooleanClause;
 import org.apache.lucene.search.BooleanQuery;
 import org.apache.lucene.search.IndexSearcher;
+import org.apache.lucene.search.MatchAllDocsQuery;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.search.QueryVisitor;
 import org.apache.lucene.search.ScoreMode;
@@ -13,7 +14,6 @@ import org.apache.lucene.search.Weight;
 import org.mmsearch.hybrid.legs.LegSearches;
 import org.mmsearch.hybrid.legs.Legs;
 import org.mmsearch.hybrid.legs.ShardLegs;
-import org.opensearch.common.lucene.search.Queries;
 import org.opensearch.search.internal.SearchContext;
 
 /**
@@ -54,7 +54,7 @@ final class CandidatesQuery extends Query {
 
     @Override
     public Weight createWeight(IndexSearcher searcher, ScoreMode scoreMode, float boost) throws IOException {
-        return Queries.newMatchAllQuery().createWeight(searcher, scoreMode, boost);
+        return MatchAllDocsQuery.INSTANCE.createWeight(searcher, scoreMode, boost);
     }
 
     @Override

@@ -15,6 +15,7 @@ import org.opensearch.search.aggregations.Aggregator;
 import org.opensearch.search.aggregations.InternalAggregation;
 import org.opensearch.search.aggregations.LeafBucketCollector;
 import org.opensearch.search.aggregations.metrics.MetricsAggregator;
+import org.opensearch.search.approximate.ApproximateScoreQuery;
 import org.opensearch.search.internal.SearchContext;
 
 /** Runs the legs on a shard, once, and reports their best hits. It collects no document of the query it stands under. */
@@ -48,11 +49,16 @@ final class LegsAggregator extends MetricsAggregator {
         // The first leaf is where the search's deadline and cancellation begin to hold.
         if (found == null) {
             // The carrier matches everything, so what it is wrapped in is what others restrict the search to.
-            Query filter = context.query() instanceof MatchAllDocsQuery ? null : context.query();
+            Query filter = all(context.query()) ? null : context.query();
             // The search above collects nothing and, on a shard of one segment, never looks at the clock again.
             found = legs.run(filter, () -> context.setSearchTimedOut(true));
         }
         throw new CollectionTerminatedException();
+    }
+
+    private static boolean all(Query carrier) {
+        Query query = carrier instanceof ApproximateScoreQuery approximated ? approximated.getOriginalQuery() : carrier;
+        return query instanceof MatchAllDocsQuery;
     }
 
     @Override

@@ -115,7 +115,7 @@ public class RetainedQueriesIT extends MmsearchIT {
 
     /** Those that no leg can be, or that need what is not here; the test says so rather than passing them over. */
     private static final List<String> NO_LEGS = List.of(
-        "neural", "agentic", "common", "mmsearch_candidates", "mmsearch_explained", "mmsearch_in_shard", "mmsearch_knn", "mmsearch_rank_docs", "geo_shape", "span_gap",
+        "neural", "agentic", "common", "mmsearch_candidates", "mmsearch_explained", "mmsearch_in_shard", "mmsearch_knn", "mmsearch_rank_docs", "mmsearch_raw_score", "geo_shape", "span_gap",
         "template", "type", "terms_lookup", "rank_feature"
     );
 

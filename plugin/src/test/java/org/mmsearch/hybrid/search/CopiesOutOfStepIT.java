@@ -18,7 +18,7 @@ import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
 /** Copies of a shard that have not refreshed at the same moment, and products that are updated while they are searched. */
-@ClusterScope(scope = Scope.SUITE, numDataNodes = 2, numClientNodes = 0, supportsDedicatedMasters = false)
+@ClusterScope(scope = Scope.SUITE, numDataNodes = 3, numClientNodes = 0, supportsDedicatedMasters = false)
 public class CopiesOutOfStepIT extends MmsearchIT {
 
     private static final int PRODUCTS = 50;
@@ -50,11 +50,10 @@ public class CopiesOutOfStepIT extends MmsearchIT {
 
     /** A copy that is filled by segments has them a little later than the refresh. */
     private static void awaitAllCopies(String name) throws Exception {
-        for (String copy : new String[] { "_primary", "_replica" }) {
-            if (copy.equals("_primary") || client().admin().cluster().prepareHealth(name).get().getActiveShards() > 2) {
-                SearchRequest request = asked(name, MATCH).preference(copy);
-                assertBusy(() -> assertEquals(PRODUCTS, asker().search(request).actionGet().getHits().getTotalHits().value()));
-            }
+        for (String node : internalCluster().getNodeNames()) {
+            String id = internalCluster().clusterService(node).localNode().getId();
+            SearchRequest request = asked(name, MATCH).preference("_prefer_nodes:" + id);
+            assertBusy(() -> assertEquals(PRODUCTS, asker().search(request).actionGet().getHits().getTotalHits().value()));
         }
     }
 
@@ -65,7 +64,7 @@ public class CopiesOutOfStepIT extends MmsearchIT {
             .get();
     }
 
-    /** Refreshes the copies of one node of the two. */
+    /** Refreshes the copies of one node. */
     private static void refreshOneNode() {
         for (IndexService service : internalCluster().getInstance(IndicesService.class, internalCluster().getNodeNames()[0])) {
             for (IndexShard shard : service) {
@@ -76,7 +75,7 @@ public class CopiesOutOfStepIT extends MmsearchIT {
 
     private static void assertWhole(String what, SearchResponse response) {
         assertEquals(what, 0, response.getFailedShards());
-        assertEquals(what, PRODUCTS, response.getHits().getTotalHits().value());
+        assertEquals(what + ": " + response, PRODUCTS, response.getHits().getTotalHits().value());
         assertEquals(what, PRODUCTS, response.getHits().getHits().length);
         response.getHits().forEach(hit -> {
             if (hit.getInnerHits() != null) {
@@ -105,14 +104,14 @@ public class CopiesOutOfStepIT extends MmsearchIT {
     }
 
     public void testUpdatesWhileSearching() throws Exception {
-        for (int replicas = 0; replicas <= 1; replicas++) {
-            for (String replication : new String[] { "DOCUMENT", "SEGMENT" }) {
+        for (int replicas = 0; replicas <= 2; replicas++) {
+            for (String replication : replicas == 1 ? new String[] { "DOCUMENT", "SEGMENT" } : new String[] { "DOCUMENT" }) {
                 String index = "live" + replicas + replication.toLowerCase(java.util.Locale.ROOT);
                 create(
                     index,
                     Settings.builder()
                         .put("index.number_of_replicas", replicas)
-                        .put("index.refresh_interval", "100ms")
+                        .put("index.refresh_interval", replicas == 2 ? "1s" : "100ms")
                         .put("index.replication.type", replication)
                 );
                 awaitAllCopies(index);
