@@ -1,15 +1,18 @@
 package org.mmsearch.hybrid.candidates;
 
-import java.io.IOException;
 import java.util.List;
 
+import org.apache.lucene.index.LeafReaderContext;
 import org.apache.lucene.search.BooleanClause;
 import org.apache.lucene.search.BooleanQuery;
+import org.apache.lucene.search.ConstantScoreScorerSupplier;
+import org.apache.lucene.search.ConstantScoreWeight;
+import org.apache.lucene.search.DocIdSetIterator;
 import org.apache.lucene.search.IndexSearcher;
-import org.apache.lucene.search.MatchAllDocsQuery;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.search.QueryVisitor;
 import org.apache.lucene.search.ScoreMode;
+import org.apache.lucene.search.ScorerSupplier;
 import org.apache.lucene.search.Weight;
 import org.mmsearch.hybrid.legs.LegSearches;
 import org.mmsearch.hybrid.legs.Legs;
@@ -53,8 +56,20 @@ final class CandidatesQuery extends Query {
     }
 
     @Override
-    public Weight createWeight(IndexSearcher searcher, ScoreMode scoreMode, float boost) throws IOException {
-        return MatchAllDocsQuery.INSTANCE.createWeight(searcher, scoreMode, boost);
+    public Weight createWeight(IndexSearcher searcher, ScoreMode scoreMode, float boost) {
+        // The engine's own query for all documents is one that it approximates.
+        return new ConstantScoreWeight(this, boost) {
+            @Override
+            public ScorerSupplier scorerSupplier(LeafReaderContext leaf) {
+                int documents = leaf.reader().maxDoc();
+                return ConstantScoreScorerSupplier.fromIterator(DocIdSetIterator.all(documents), score(), scoreMode, documents);
+            }
+
+            @Override
+            public boolean isCacheable(LeafReaderContext leaf) {
+                return true;
+            }
+        };
     }
 
     @Override
