@@ -109,7 +109,7 @@ def bulk_all(bench: Bench, target: Target, items: list[Item], threads: int = 2) 
     started = time.perf_counter()
 
     def one(part: list[Item]) -> None:
-        bulk, rest = packed(part, target.fields)
+        bulk, rest = packed(part)
         outcome = send(bench.client, target, bulk)
         if rest or outcome.again or outcome.refused:
             raise RuntimeError(f"expected all {len(part)} documents to be taken, got {outcome}")
