@@ -21,7 +21,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mmsearch.cli.main import cli
-from mmsearch.ingest.errors import CatalogueError, FolderError, RottenError
+from mmsearch.ingest.errors import FolderError, RottenError
 from mmsearch.ingest.fetch import Fetch
 from mmsearch.ingest.fetching import Fetching
 from mmsearch.ingest.metrics import MetricsFile
@@ -76,9 +76,7 @@ def test_loss_04_products_without_their_picture_are_counted_by_reason(catalogue:
 
 def test_loss_04_more_without_a_picture_than_allowed_is_a_failure(catalogue: Catalogue) -> None:
     without_pictures(catalogue)
-    with pytest.raises(
-        RottenError, match=r"at most 7 products without a picture, got 8 of 9 lines, 7 for not_f"
-    ):
+    with pytest.raises(RottenError, match=r"at most 7 products without a picture, got 8 of 9 lines, 7 for"):
         catalogue.ingest(text_only=True, max_without_image=(7, 1.0))
     assert catalogue.ingest(text_only=True, max_without_image=(8, 1.0)).without_image == 8
     result = command(catalogue, "--on-bad-image", "text-only", "--max-without-image", "50%")
@@ -260,8 +258,10 @@ def test_loss_10_a_full_disk_under_the_journal_is_one_sentence(catalogue: Catalo
         "from mmsearch.cli.main import main; main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, "ingest", str(catalogue.path), "--opensearch", catalogue.node.url]
-        + ["--triton", catalogue.triton.url, "--processes", "0"],
+        [
+            *(sys.executable, "-c", program, "ingest", str(catalogue.path), "--processes", "0"),
+            *("--opensearch", catalogue.node.url, "--triton", catalogue.triton.url),
+        ],
         env={**os.environ, "MMSEARCH_CACHE": str(catalogue.folder / "cache")},
         capture_output=True,
         text=True,
@@ -277,12 +277,15 @@ def test_loss_10_a_full_disk_under_the_journal_is_one_sentence(catalogue: Catalo
 def test_loss_10_a_rejects_file_of_a_run_beside_is_not_written_over(catalogue: Catalogue) -> None:
     catalogue.write({"id": "1", "title": "a", "image": "gone.png"})
     path = catalogue.job.rejects
+    assert catalogue.ingest(rejects=catalogue.folder / "first.jsonl").rejected == 1
+
     # Between the start, which finds no file, and the first reject another run makes one.
-    catalogue.node.request_fault = lambda method, asked: (
-        path.write_text("theirs\n", encoding="utf-8") and None if asked.endswith("_mapping") else None
-    )
-    catalogue.node.create("products-000001", {})
-    with pytest.raises((FolderError, CatalogueError)):
+    def fault(method: str, asked: str) -> None:
+        if asked.endswith("_mget"):
+            path.write_text("theirs\n", encoding="utf-8")
+
+    catalogue.node.request_fault = fault
+    with pytest.raises(FolderError, match="expected to be the only run that writes rejects to"):
         catalogue.ingest()
     assert path.read_text(encoding="utf-8") == "theirs\n"
 
@@ -294,8 +297,11 @@ def test_loss_11_a_signal_leaves_the_final_state(tmp_path: Path, number: signal.
         catalogue.write(*({"id": str(n), "title": f"chair {n}"} for n in range(3000)))
         metrics = tmp_path / "m.prom"
         process = subprocess.Popen(
-            [sys.executable, "-m", "mmsearch.cli", "ingest", str(catalogue.path), "--opensearch", node.url]
-            + ["--triton", triton.url, "--processes", "0", "--json", "--metrics-file", str(metrics)],
+            [
+                *(sys.executable, "-m", "mmsearch.cli", "ingest", str(catalogue.path), "--processes", "0"),
+                *("--opensearch", node.url, "--triton", triton.url, "--json"),
+                *("--metrics-file", str(metrics)),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -347,7 +353,6 @@ def test_loss_15_rejects_are_counted_with_reasons_and_examples(catalogue: Catalo
     result = command(catalogue)
     assert result.exit_code == 3
     closing = result.stdout.splitlines()[-1]
-    assert "18 rejected (6 not_json, 5 missing_id, 5 wrong_type," not in closing.replace("18", "")
     lines = [line for line in result.stderr.splitlines() if " rejected, " in line and "such as" in line]
     # Six not_json, five missing_id, five wrong_type, and of what is there once three fit no more than two.
     assert len(lines) == 5
