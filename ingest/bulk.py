@@ -148,15 +148,18 @@ def send(client: OpenSearch, target: Target, bulk: Bulk) -> Outcome:
             "POST",
             f"/{target.index}/_bulk",
             body=bulk.body,
-            params={"filter_path": "errors,items.*.status,items.*.result,items.*.error"},
+            params={"filter_path": "items.*._id,items.*.status,items.*.result,items.*.error"},
             headers={"content-type": "application/x-ndjson", **spans.headers()},
         )
     except HttpError as error:
         return _whole(client, target, bulk, error)
     outcome = Outcome()
-    for item, entry in zip(bulk.items, answer["items"], strict=True):
+    # By id and not by place: with an ingest pipeline OpenSearch answers in another order than it was asked.
+    waiting = {item.product.id: item for item in bulk.items}
+    for entry in answer["items"]:
         ((verb, result),) = entry.items()
-        _sort(outcome, item, verb, result, target)
+        _sort(outcome, waiting.pop(result["_id"]), verb, result, target)
+    outcome.again += waiting.values()
     return outcome
 
 

@@ -70,7 +70,7 @@ class Deleting:
                 "POST",
                 f"/{self._target.index}/_bulk",
                 body=b"".join(orjson.dumps({"delete": each}) + b"\n" for each in page),
-                params={"filter_path": "items.*.status,items.*.result,items.*.error"},
+                params={"filter_path": "items.*._id,items.*.status,items.*.result,items.*.error"},
                 headers={"content-type": "application/x-ndjson"},
             )
         except HttpError as error:
@@ -79,8 +79,10 @@ class Deleting:
             raise blocked(self._target, error.status, error.kind, error.reason) from None
         again: list[Deletion] = []
         why = ""
-        for each, entry in zip(page, answer["items"], strict=True):
+        waiting = {each["_id"]: each for each in page}
+        for entry in answer["items"]:
             (result,) = entry.values()
+            each = waiting.pop(result["_id"])
             cause = result.get("error")
             if cause is None:
                 found = int(result["status"]) < 300
@@ -99,4 +101,4 @@ class Deleting:
             else:
                 name = kind or f"http_{status}"
                 self._tally.lose(NOT_DELETED, name, f"{identifier!a}: {status} {reason[:200]}")
-        return again, why
+        return [*again, *waiting.values()], why or "no answer for some of them"

@@ -6,6 +6,7 @@ The numbers in the names are those of the faults that each test was written for.
 from __future__ import annotations
 
 import http.server
+import io
 import json
 import os
 import signal
@@ -17,17 +18,22 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from mmsearch.cli.main import cli
 from mmsearch.ingest.errors import FolderError, RottenError
 from mmsearch.ingest.fetch import Fetch
 from mmsearch.ingest.fetching import Fetching
+from mmsearch.ingest.images import checked
 from mmsearch.ingest.metrics import MetricsFile
 from mmsearch.ingest.rejects import beside
 from mmsearch.ingest.tally import Tally
 from mmsearch.ingest.waiting import AwayError, Patience
+from mmsearch.model_repository.serving.pictures import Frame, decode
+from mmsearch.train.bm25 import Bm25
 
 from .fake_opensearch import FakeOpenSearch
 from .fake_triton import FakeTriton
@@ -400,3 +406,27 @@ def test_the_metrics_name_every_kind_of_loss(tmp_path: Path) -> None:
     tally.lose("not_deleted", "security_exception", "'7'")
     text = MetricsFile(tmp_path / "m.prom", "p").text(tally, running=False, exit_code=3)
     assert 'mmsearch_ingest_not_deleted{index="p",reason="security_exception"} 1\n' in text
+
+
+def test_loss_11_a_dark_picture_of_16_bits_is_as_dark_in_a_product_as_in_a_query() -> None:
+    dark = Image.fromarray(np.tile(np.arange(200, dtype=np.uint16), (200, 1)))
+    light = Image.fromarray(np.full((200, 200), 51_400, np.uint16))
+    for image, grey in ((dark, 0), (light, 200)):
+        out = io.BytesIO()
+        image.save(out, "PNG")
+        product = decode(checked(out.getvalue()), Frame(224))
+        query = decode(out.getvalue(), Frame(224))
+        # 51,400 of 65,535 is 200 of 255; what is below 257 is below 1.
+        assert abs(float(product.mean()) - grey) <= 1
+        assert abs(float(query.mean()) - grey) <= 1
+
+
+def test_loss_11_bm25_reads_the_numbers_in_names() -> None:
+    for texts, query, best in (
+        (["iphone 14 case", "iphone 15 case"], "iphone 15", 1),
+        (["rtx 3060", "rtx 4090", "rtx 4070"], "RTX 4090", 1),
+        (["20 l", "5 l", "bin"], "20", 0),
+    ):
+        scores = Bm25(texts).scores(query)
+        assert int(np.argmax(scores)) == best
+        assert sorted(scores)[-1] > sorted(scores)[-2]

@@ -470,3 +470,11 @@ def test_an_index_of_nobody_is_not_deleted_from(catalogue: Catalogue, tmp_path: 
     result = invoke(catalogue, "delete", "--ids", str(tmp_path / "ids.txt"), "--index", "theirs")
     assert result.exit_code == 1
     assert "expected theirs to be an index made by mmsearch" in result.stderr
+
+
+def test_loss_18_answers_in_another_order_are_given_to_the_right_products(catalogue: Catalogue) -> None:
+    catalogue.node.settings = {"default_pipeline": "theirs"}
+    catalogue.node.item_fault = lambda identifier: (400, PIPELINE) if identifier in "05" else 0
+    report = catalogue.ingest()
+    assert (report.indexed, report.rejected) == (18, 2)
+    assert sorted(entry["id"] for entry in catalogue.rejected()) == ["0", "5"]

@@ -28,10 +28,8 @@ def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
 
 def shop(catalogue: Catalogue) -> None:
     """Five products with pictures, ingested whole."""
-    for number in range(5):
-        (catalogue.folder / f"{number}.png").write_bytes(
-            picture(("red", "blue", "green", "pink", "tan")[number])
-        )
+    for number, colour in enumerate(("red", "blue", "green", "pink", "tan")):
+        (catalogue.folder / f"{number}.png").write_bytes(picture(colour))
     catalogue.write(
         *(
             {
@@ -145,10 +143,8 @@ def test_a_new_text_beside_a_picture_that_is_not_kept_is_a_reject(catalogue: Cat
     lines = [{"id": "1", "title": "new"}, {"id": "2", "title": "new"}]
     report = catalogue.ingest(catalogue=str(feed(catalogue, *lines)), partial=True)
     assert (report.encoded, report.reasons) == (1, {"picture_not_kept": 1})
-    assert (
-        catalogue.ingest(catalogue=str(feed(catalogue, {"id": "1", "title": "a"})), partial=True).rejected
-        == 0
-    )
+    same = feed(catalogue, {"id": "1", "title": "a"})
+    assert catalogue.ingest(catalogue=str(same), partial=True).rejected == 0
 
 
 @pytest.mark.parametrize(
