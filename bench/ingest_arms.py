@@ -56,12 +56,15 @@ class Bench:
         self.drop()
         return f"{INDEX}-{next(self.names)}"
 
-    def ingest(self, index: str | None = None, catalogue: Path | None = None) -> Report:
+    def ingest(
+        self, index: str | None = None, catalogue: Path | None = None, *, partial: bool = False
+    ) -> Report:
         job = Job(
             str(catalogue or self.catalogue),
             self.image_root,
             self.folder / "rejects.jsonl",
-            text_only=True,
+            text_only=not partial,
+            partial=partial,
             index=index or self.fresh(),
             journal=self.folder / "journal",
             batch=BATCH,

@@ -243,7 +243,7 @@ def _thinned(image: Image.Image) -> Image.Image:
 def _rgb(image: Image.Image) -> Image.Image:
     """RGB, with what shows through made white."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        # Sixteen-bit grey: Pillow's own conversion clips at 255 instead of scaling. What is dark stays dark, as
+        # Sixteen-bit grey: Pillow's own conversion clips at 255 instead of scaling. Dark stays dark, as
         # it does where the encoder decodes a query's picture.
         grey = np.asarray(image.convert("F"))
         image = Image.fromarray((grey / 257).clip(0, 255).astype(np.uint8))
