@@ -5,7 +5,8 @@
 Tables, each a command of at most eight minutes on two quiet cores: `ingest` (the real encoder over the
 furniture catalogue, its pictures included), `again` (the real encoder over openclipart), `stub` (an encoder
 of 1 ms a request), `bulk`, `bulk-graph`, `memory`, `partial`. Servers are started and ended after, unless
---opensearch names a node or --triton an encoder; the others use the stub of tests/fake_triton.py. The arm in one
+--opensearch names a node or --triton an encoder; the others use the stub of tests/fake_triton.py. The arm in
+one
 process needs LanceDB, which is installed under build/ from requirements/*/bench.txt.
 """
 
