@@ -81,7 +81,11 @@ class Presence:
                         raise
                     self._by_uuid = False
             found = ask(self._client, "GET", f"/{self._target.name}/_mapping")
-            return {name: about["mappings"].get("_meta", {}).get("mmsearch") for name, about in found.items()}
+            # Of what we wrote there only the vector fields: the rest a run beside this one may write anew.
+            return {
+                name: about["mappings"].get("_meta", {}).get("mmsearch", {}).get("fields")
+                for name, about in found.items()
+            }
         except HttpError as error:
             if error.status == 404:
                 return {}
