@@ -40,6 +40,11 @@ class Item:
     vectors: dict[str, Any] = field(default_factory=dict)
     failed: bool = False
     trouble: PictureError | None = None
+    change: bytes = b""
+    """the lines of its bulk action where it is no whole product: a deletion, or a change of some fields"""
+    tries: int = 0
+    settled: bool = False
+    """whether its pictures are not to be read again"""
 
     @classmethod
     def of(cls, line: Line, product: Product, max_text_bytes: int = 0) -> Item:
@@ -53,6 +58,11 @@ class Item:
             text_hash=digest([text.encode()]) if text else "",
             fields_hash=digest([orjson.dumps(source, option=orjson.OPT_SORT_KEYS)]),
         )
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The pictures that are to be read."""
+        return () if self.settled else self.product.pictures
 
     @property
     def same_input(self) -> bool:
@@ -86,6 +96,8 @@ class Item:
             about["image"] = self.image_hash
         if self.image_error:
             about["image_error"] = self.image_error
+        # So that attributes which others add are told from ours.
+        about["attributes"] = list(self.source.get("attributes", ()))
         return {**self.source, "ingest": about}
 
     def weight(self) -> int:
