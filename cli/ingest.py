@@ -26,6 +26,7 @@ from ..ingest.spans import exported
 from ..ingest.storage import ENCODERS, ENGINES, MODES, Storage
 from ..ingest.tally import Report, Tally
 from . import options
+from .losses import by_reason
 
 VECTORS = (*FIELD_OUTPUTS, NESTED)
 
@@ -288,6 +289,9 @@ def finish(report: Report, rejects: Path, *, as_json: bool, log_json: bool = Fal
             f"mmsearch retry {shlex.quote(str(rejects))}",
             err=True,
         )
+    if not log_json:
+        for line in by_reason(report):
+            click.echo(line, err=True)
     click.echo(json.dumps(report.summary()) if as_json else report.sentence())
     raise SystemExit(report.exit_code)
 

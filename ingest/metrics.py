@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from .errors import IngestError
@@ -67,6 +68,14 @@ class MetricsFile:
             "Lines that were not taken, by reason. Of the last run.",
             *((f',reason="{_escaped(reason)}"', count) for reason, count in reasons),
         )
+        metric(
+            "not_deleted",
+            "Products that --sync should have deleted and OpenSearch kept, by reason. Of the last run.",
+            *(
+                (f',reason="{_escaped(reason)}"', count)
+                for reason, count in sorted(tally.not_deleted.items())
+            ),
+        )
         metric("seconds", "How long the run has taken.", ("", tally.elapsed()))
         metric(
             "encoding_seconds",
@@ -81,6 +90,10 @@ class MetricsFile:
             metric("exit_code", "0 all in, 3 some rejected, 1 failed.", ("", exit_code))
         metric("written_timestamp_seconds", "When this was written.", ("", time.time()))
         return "".join(lines)
+
+
+def _by_reason(counts: Mapping[str, int]) -> list[tuple[str, float]]:
+    return [(f',reason="{_escaped(reason)}"', count) for reason, count in sorted(counts.items())]
 
 
 def _escaped(value: str) -> str:

@@ -8,6 +8,7 @@ Ray and goes on. Catalogue and pictures must lie where every worker can read the
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from collections import Counter
@@ -27,6 +28,7 @@ from .run import prepare_servers, run
 from .tally import Report, Tally
 
 ADDED = ("read", "encoded", "unchanged", "indexed", "rejected", "encoder_calls", "deleted")
+BY_REASON = ("reasons", "not_deleted")
 
 
 def run_on_ray(
@@ -91,10 +93,11 @@ def _worker(row: dict[str, Any], job: Job, workers: int, opensearch: str, triton
     with tempfile.TemporaryDirectory() as folder:
         job = replace(job, slice=part, rejects=Path(folder) / "rejects.jsonl")
         encoder, client = Encoder(triton), connect(opensearch)
-        found: dict[str, Any] = {"failure": "", "rejects": b"", "report": {}}
+        found: dict[str, Any] = {"failure": "", "rejects": b"", "report": {}, "reasons": "{}"}
         try:
             report = run(job, encoder, client)
             found["report"] = {name: getattr(report, name) for name in (*ADDED, "bottleneck")}
+            found["reasons"] = json.dumps({name: getattr(report, name) for name in (*BY_REASON, "examples")})
         except IngestError as error:
             found["failure"] = str(error)
         finally:
@@ -120,7 +123,13 @@ def _number(line: bytes) -> int:
 def _added(rows: list[dict[str, Any]], seconds: float) -> Report:
     total: Counter[str] = Counter()
     held: Counter[str] = Counter()
+    by_reason: dict[str, Counter[str]] = {name: Counter() for name in BY_REASON}
+    examples: dict[str, str] = {}
     for row in rows:
+        reasons = json.loads(str(row["reasons"]))
+        for name, counts in by_reason.items():
+            counts.update(reasons[name])
+        examples = reasons["examples"] | examples
         held[str(row["report"]["bottleneck"])] += 1
         total.update({name: int(row["report"][name]) for name in ADDED})
     return Report(
@@ -134,4 +143,7 @@ def _added(rows: list[dict[str, Any]], seconds: float) -> Report:
         encoder_calls=total["encoder_calls"],
         bottleneck=held.most_common(1)[0][0],
         deleted=total["deleted"],
+        reasons=dict(by_reason["reasons"]),
+        not_deleted=dict(by_reason["not_deleted"]),
+        examples=examples,
     )

@@ -53,7 +53,9 @@ class Rejects:
                 self._file = self.path.open("wb")
             self._file.write(text)
             self._file.flush()
-        self._tally.add(rejected=1, reason=rejection.reason)
+        named = f"line {line.number}, id {identifier!a}" if identifier else f"line {line.number}"
+        example = f"{named}: {rejection.message}"
+        self._tally.add(rejected=1, reason=rejection.reason, example=example)
         # The share of the first lines says little: one bad line of three is a third.
         self.check(share=self._tally.read >= ENOUGH)
 

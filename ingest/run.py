@@ -192,8 +192,10 @@ class Run:
         self._patience.call(lambda: ask(self._client, "POST", f"/{target.index}/_refresh"))
         if self._job.sync is not None:
             part, at_most = self._job.slice, self._job.sync
-            deleted = sync(self._client, target, self._front, part, at_most, self._patience, self._say)
-            self.tally.add(deleted=deleted)
+            deletes = sync(self._client, target, self._front, part, at_most, self._patience, self._say)
+            self.tally.add(deleted=deletes.deleted)
+            for identifier, refusal in deletes.refused:
+                self.tally.refuse_delete(refusal.reason, f"id {identifier!a}: {refusal.message}")
 
     def _known(self, ids: Sequence[str]) -> dict[str, Known]:
         target = self._target

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import orjson
 from opensearchpy import OpenSearch
 
 from .connect import HttpError, ask
+from .deletes import Deletes, delete
 from .errors import MismatchError
 from .front import Front
 from .index import Target
 from .seen import slice_of
-from .waiting import Patience
+from .waiting import AwayError, Patience
 
 PAGE = 5_000
 KEEP_ALIVE = "5m"
@@ -27,8 +28,8 @@ def sync(
     at_most: float,
     patience: Patience,
     say: Callable[[str], None],
-) -> int:
-    """Delete what the catalogue did not bring to this slice, and return how many those were.
+) -> Deletes:
+    """Delete what the catalogue did not bring to this slice, and return what became of it.
 
     Raises MismatchError, having deleted nothing, when that would be more than `at_most` of the index,
     when the catalogue was empty, or when a line without an id may have been any product.
@@ -38,15 +39,9 @@ def sync(
             f"expected every line to have an id before deleting what is gone, got {front.nameless} without; "
             "mend them, all else is in"
         )
-    gone: list[dict[str, Any]] = []
-    total = 0
-    for page in _pages(client, target, patience):
-        mine = [hit for hit in page if _mine(hit["_id"], part)]
-        total += len(mine)
-        there = front.seen.has([hit["_id"] for hit in mine])
-        gone += [hit for hit, seen in zip(mine, there, strict=True) if not seen]
+    gone, total = patience.call(lambda: _gone(client, target, front, part))
     if not gone:
-        return 0
+        return Deletes()
     if not len(front.seen) or len(gone) > at_most * total:
         raise MismatchError(
             f"expected to delete at most {at_most:.0%} of the {total} products of {target.index}, got "
@@ -54,9 +49,29 @@ def sync(
             "--sync-at-most"
         )
     say(f"deleting {len(gone)} products that are no longer in the catalogue")
-    for start in range(0, len(gone), PAGE):
-        patience.call(lambda start=start: _delete(client, target, gone[start : start + PAGE]))  # type: ignore[misc]
-    return len(gone)
+    deletes = delete(client, target.index, gone, patience)
+    patience.call(lambda: ask(client, "POST", f"/{target.index}/_refresh"))
+    if deletes.written_since:
+        say(f"{deletes.written_since} of them stay, since they were written meanwhile")
+    return deletes
+
+
+def _gone(
+    client: OpenSearch, target: Target, front: Front, part: tuple[int, int]
+) -> tuple[list[dict[str, Any]], int]:
+    """The documents of this slice that the catalogue did not bring, and how many documents the slice has.
+
+    Raises AwayError when a page is lost. It must then be called again: a scroll that is asked for the same
+    page twice gives the next one, and what stood on the lost one would stay.
+    """
+    gone: list[dict[str, Any]] = []
+    total = 0
+    for page in _pages(client, target):
+        mine = [hit for hit in page if _mine(hit["_id"], part)]
+        total += len(mine)
+        there = front.seen.has([hit["_id"] for hit in mine])
+        gone += [hit for hit, seen in zip(mine, there, strict=True) if not seen]
+    return gone, total
 
 
 def _mine(identifier: str, part: tuple[int, int]) -> bool:
@@ -64,44 +79,36 @@ def _mine(identifier: str, part: tuple[int, int]) -> bool:
     return count == 1 or slice_of(identifier.encode(), count) == number
 
 
-def _pages(client: OpenSearch, target: Target, patience: Patience) -> Iterator[list[dict[str, Any]]]:
+def _pages(client: OpenSearch, target: Target) -> Iterator[list[dict[str, Any]]]:
     """Every document's id with its sequence number, by a scroll over a fixed view of the index."""
     body = {"size": PAGE, "sort": ["_doc"], "_source": False, "seq_no_primary_term": True}
-    page = patience.call(
-        lambda: ask(client, "POST", f"/{target.index}/_search", body=body, params={"scroll": KEEP_ALIVE})
-    )
-    scroll = page["_scroll_id"]
+    params = {"scroll": KEEP_ALIVE, "allow_partial_search_results": "false"}
     try:
-        while page["hits"]["hits"]:
-            yield page["hits"]["hits"]
-            again = {"scroll": KEEP_ALIVE, "scroll_id": scroll}
-            page = ask(client, "POST", "/_search/scroll", body=again)
-    finally:
-        ask(client, "DELETE", "/_search/scroll", body={"scroll_id": [scroll]})
-
-
-def _delete(client: OpenSearch, target: Target, hits: list[dict[str, Any]]) -> None:
-    """Delete these documents as they were seen; one that someone has written since stays."""
-    lines = [
-        orjson.dumps(
-            {
-                "delete": {
-                    "_id": hit["_id"],
-                    "if_seq_no": hit["_seq_no"],
-                    "if_primary_term": hit["_primary_term"],
-                }
-            }
-        )
-        for hit in hits
-    ]
-    try:
-        ask(
-            client,
-            "POST",
-            f"/{target.index}/_bulk",
-            body=b"\n".join(lines) + b"\n",
-            params={"filter_path": "errors", "refresh": "true"},
-            headers={"content-type": "application/x-ndjson"},
-        )
+        page = ask(client, "POST", f"/{target.index}/_search", body=body, params=params)
+        scroll = page["_scroll_id"]
+        try:
+            while page["hits"]["hits"]:
+                _require_every_shard(page)
+                yield page["hits"]["hits"]
+                again = {"scroll": KEEP_ALIVE, "scroll_id": scroll}
+                page = ask(client, "POST", "/_search/scroll", body=again)
+                scroll = page["_scroll_id"]
+            _require_every_shard(page)
+        finally:
+            _release(client, scroll)
     except HttpError as error:
-        raise MismatchError(f"expected {target.index} to take deletions, got {error}") from None
+        raise MismatchError(
+            f"expected to read the ids of {target.index} by a scroll, got {error}; nothing was deleted, all "
+            "else is in"
+        ) from None
+
+
+def _require_every_shard(page: dict[str, Any]) -> None:
+    shards = page.get("_shards", {})
+    if shards.get("failed"):
+        raise AwayError("OpenSearch", f"a scroll without {shards['failed']} of {shards['total']} shards")
+
+
+def _release(client: OpenSearch, scroll: str) -> None:
+    with contextlib.suppress(AwayError, HttpError):  # unreleased, it ends by itself after KEEP_ALIVE
+        ask(client, "DELETE", "/_search/scroll", body={"scroll_id": [scroll]})

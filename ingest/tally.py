@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
+
+MOST_REASONS = 5
+"""that are listed with their counts at the end of a run"""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """The summary of a run.
 
+    `reasons` are the rejected lines by reason and `not_deleted` the refused deletes, `examples` the first of
+    each reason: where it stands and what was wrong.
     Every product read is either `indexed` (it is in the index now) or `rejected`; of the indexed ones
     `unchanged` needed nothing and `encoded` were sent to the encoder, in `encoder_calls` requests.
     """
@@ -27,13 +33,18 @@ class Report:
     bottleneck: str
     deleted: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    not_deleted: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
-        return 3 if self.rejected else 0
+        return 3 if self.rejected or self.not_deleted else 0
 
     def sentence(self) -> str:
         deleted = f", {self.deleted} deleted" if self.deleted else ""
+        if self.not_deleted:
+            why = ", ".join(f"{count} {reason}" for reason, count in most_frequent(self.not_deleted))
+            deleted += f", {sum(self.not_deleted.values())} not deleted: {why}"
         return (
             f"{self.indexed} indexed, {self.rejected} rejected{deleted} "
             f"({self.encoded} encoded, {self.unchanged} unchanged; {self.seconds:.1f} s, "
@@ -47,7 +58,15 @@ class Report:
             *("encoder_calls", "bottleneck"),
         )
         found = {key: getattr(self, key) for key in keys}
-        return {**found, "deleted": self.deleted} if self.deleted else found
+        for key in ("deleted", "reasons", "not_deleted"):
+            if value := getattr(self, key):
+                found[key] = value
+        return found
+
+
+def most_frequent(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Reasons with their counts, the most frequent first, at most MOST_REASONS."""
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_REASONS]
 
 
 class Meter:
@@ -90,6 +109,8 @@ class Tally:
     encoder_calls: int = 0
     deleted: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    not_deleted: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     asking: Meter = field(default_factory=Meter)
     writing: Meter = field(default_factory=Meter)
@@ -106,10 +127,12 @@ class Tally:
         encoder_calls: int = 0,
         deleted: int = 0,
         reason: str = "",
+        example: str = "",
     ) -> None:
         with self._lock:
             if reason:
                 self.reasons[reason] = self.reasons.get(reason, 0) + 1
+                self.examples.setdefault(reason, example)
             self.deleted += deleted
             self.read += read
             self.encoded += encoded
@@ -117,6 +140,12 @@ class Tally:
             self.indexed += indexed
             self.rejected += rejected
             self.encoder_calls += encoder_calls
+
+    def refuse_delete(self, reason: str, example: str) -> None:
+        """Count one product that should have been deleted and is still there."""
+        with self._lock:
+            self.not_deleted[reason] = self.not_deleted.get(reason, 0) + 1
+            self.examples.setdefault(reason, example)
 
     def elapsed(self) -> float:
         return time.monotonic() - self.started
@@ -135,4 +164,6 @@ class Tally:
             bottleneck=bottleneck,
             deleted=self.deleted,
             reasons=dict(self.reasons),
+            not_deleted=dict(self.not_deleted),
+            examples=dict(self.examples),
         )
