@@ -23,7 +23,7 @@ from ..ingest.metrics import MetricsFile
 from ..ingest.on_ray import run_on_ray
 from ..ingest.run import Run, run
 from ..ingest.spans import exported
-from ..ingest.storage import ENCODERS, ENGINES, MODES, Storage
+from ..ingest.storage import StorageOptions
 from ..ingest.tally import Report, Tally
 from . import options
 from .losses import by_reason
@@ -73,26 +73,7 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     help=f"Vector fields of a new index, of {', '.join(VECTORS)}; the last has one for each picture.  "
     "[default: embedding]",
 )
-@click.option("--shards", type=click.IntRange(1), help="Shards of a new index.  [default: 1]")
-@click.option(
-    "--knn-engine",
-    type=click.Choice(ENGINES),
-    default="lucene",
-    show_default=True,
-    help="Of a new index; faiss is for nodes with k-NN's native libraries, as in the official image.",
-)
-@click.option(
-    "--knn-encoder",
-    type=click.Choice(ENCODERS),
-    help="Of a new index: byte with lucene, fp16 or binary with faiss.  [default: full floats]",
-)
-@click.option(
-    "--knn-mode",
-    type=click.Choice(MODES),
-    default="in_memory",
-    show_default=True,
-    help="Of a new index; on_disk lets k-NN score what the small vectors find again by the full ones.",
-)
+@options.new_index
 @click.option(
     "--format",
     "form",
@@ -128,6 +109,12 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
 )
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Workers on Ray.")
 @click.option(
+    "--force",
+    is_flag=True,
+    help="Encode and write every product again, also those that are unchanged: for an index whose documents "
+    "were changed by hand.",
+)
+@click.option(
     "--metrics-file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write Prometheus metrics there, whole files only, for the node exporter's textfile collector.",
@@ -152,9 +139,7 @@ def command(
     rejects: Path | None,
     vectors: str | None,
     shards: int | None,
-    knn_engine: str,
-    knn_encoder: str | None,
-    knn_mode: str,
+    storage: StorageOptions,
     form: str | None,
     limit: int | None,
     part: tuple[int, int],
@@ -163,6 +148,7 @@ def command(
     sync_at_most: float,
     engine: str,
     workers: int,
+    force: bool,
     metrics_file: Path | None,
     log_json: bool,
     dry_run: bool,
@@ -195,7 +181,7 @@ def command(
         rejects=rejects or folder / f"{stem}.rejects.jsonl",
         index=index,
         fields=_fields(vectors),
-        storage=Storage(knn_engine, knn_encoder or "", knn_mode),
+        storage=storage,
         shards=shards,
         text_only=on_bad_image == "text-only",
         fetch=fetch_images,
@@ -210,6 +196,7 @@ def command(
         max_rejects=max_rejects,
         sync=sync_at_most if sync else None,
         dry_run=dry_run,
+        force=force,
     )
     if engine == "ray":
         report = run_on_ray(

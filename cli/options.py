@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from ..ingest.connect import DEFAULT_URL
 from ..ingest.encode import DEFAULT_TRITON
 from ..ingest.records import KNOWN
+from ..ingest.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -135,6 +137,38 @@ def working(command: F) -> F:
             help="Seconds to wait for a server that has gone away.",
         ),
         click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on one line."),
+    )
+
+
+def new_index(command: F) -> F:
+    """--shards, and --knn-engine, --knn-encoder and --knn-mode as one argument `storage`."""
+
+    @functools.wraps(command)
+    def stored(
+        *arguments: Any, knn_engine: str | None, knn_encoder: str | None, knn_mode: str | None, **named: Any
+    ) -> Any:
+        return command(*arguments, storage=StorageOptions(knn_engine, knn_encoder, knn_mode), **named)
+
+    return _all(
+        cast(F, stored),
+        click.option("--shards", type=click.IntRange(1), help="Shards of a new index.  [default: 1]"),
+        click.option(
+            "--knn-engine",
+            type=click.Choice(ENGINES),
+            help="Of a new index; faiss is for nodes with k-NN's native libraries, as in the official image."
+            "  [default: lucene]",
+        ),
+        click.option(
+            "--knn-encoder",
+            type=click.Choice((FULL, *ENCODERS)),
+            help="Of a new index: byte with lucene, fp16 or binary with faiss.  [default: float]",
+        ),
+        click.option(
+            "--knn-mode",
+            type=click.Choice(MODES),
+            help="Of a new index; on_disk lets k-NN score what the small vectors find again by the full ones."
+            "  [default: in_memory]",
+        ),
     )
 
 

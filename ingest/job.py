@@ -9,7 +9,7 @@ from typing import Any
 
 from .fetch import picture_folder
 from .progress import journal_folder
-from .storage import Storage
+from .storage import StorageOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class Job:
     With `retry` the catalogue is a rejects file, whose lines keep the numbers that they had, and `named` is
     the catalogue that they came from. `slice` is (i, n), i from 1. `max_rejects` is a count and a share of
     the lines. `sync` is the share of the index that may be deleted because the catalogue does not hold
-    it; None deletes nothing.
+    it; None deletes nothing. `force` encodes and writes every product, also those that the index is said to
+    hold already.
     """
 
     catalogue: str
@@ -27,7 +28,7 @@ class Job:
     rejects: Path
     index: str = "products"
     fields: tuple[str, ...] | None = None
-    storage: Storage = field(default_factory=Storage)
+    storage: StorageOptions = field(default_factory=StorageOptions)
     shards: int | None = None
     text_only: bool = False
     renames: Mapping[str, str] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class Job:
     max_rejects: tuple[int, float] | None = None
     sync: float | None = None
     dry_run: bool = False
+    force: bool = False
 
     @property
     def origin(self) -> dict[str, Any]:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from opensearchpy import OpenSearch
 
+from .aliases import require_whole
 from .catalogue import Catalogue
 from .channel import Channel
 from .connect import ask
+from .creation import require_as_asked
 from .decoders import Decoders
 from .encode import Encoder, Served
 from .encoding import Encoding
@@ -26,6 +28,7 @@ from .job import Job
 from .progress import Progress
 from .rejects import Rejected, Rejects
 from .spans import set_attributes, span
+from .storage import Storage
 from .sync import sync
 from .tally import Report, Tally
 from .waiting import AwayError, Patience
@@ -76,14 +79,24 @@ def prepare_servers(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Ser
     In a dry run the index is not created, and is None when it is not there.
     """
     try:
+        require_whole(client, job.index)
         served = encoder.describe()
         if pin := pinned(client, job.index):
             served = encoder.pinned(served, pin.version, pin.fingerprint, pin.dimensions)
         if job.dry_run:
-            return served, existing_target(client, job.index, served, job.fields)
-        return served, open_index(
-            client, job.index, served, fields=job.fields, storage=job.storage, shards=job.shards
-        )
+            target = existing_target(client, job.index, served, job.fields)
+        else:
+            target = open_index(
+                client,
+                job.index,
+                served,
+                fields=job.fields,
+                storage=job.storage.over(Storage()),
+                shards=job.shards,
+            )
+        if target and not target.created:
+            require_as_asked(client, target.index, job.storage, job.shards)
+        return served, target
     except AwayError as away:
         raise UnreachableError(
             f"expected {away.server} to answer, got {away.why}; start it, for example by: mmsearch up"

@@ -33,6 +33,7 @@ class FakeOpenSearch:
     def __init__(self, port: int = 0) -> None:
         self.indices: dict[str, dict[str, Any]] = {}
         self.aliases: dict[str, str] = {}
+        self.alias_properties: dict[str, dict[str, Any]] = {}
         self.documents: dict[str, dict[str, dict[str, Any]]] = {}
         self.bulks: list[list[str]] = []
         self.requests: list[tuple[str, str]] = []
@@ -186,6 +187,16 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {"_scroll_id": "s", "hits": {"hits": []}}
         if index not in node.indices:
             return 404, {"error": {"type": "index_not_found_exception", "reason": index}}
+        if method == "GET" and verb.startswith("_alias"):
+            found = self._aliases(index, verb.removeprefix("_alias").lstrip("/"))
+            return (200, {index: {"aliases": found}}) if found or verb == "_alias" else (404, {})
+        if method == "GET" and not verb:
+            about = node.indices[index]
+            settings = {"index": {"number_of_shards": "1", **about["settings"]["index"]}}
+            return 200, {index: {**about, "settings": settings, "aliases": self._aliases(index, "")}}
+        if method == "PUT" and verb == "_mapping":
+            node.indices[index]["mappings"] |= json.loads(body)
+            return 200, {"acknowledged": True}
         if verb == "_mapping":
             return 200, {index: {"mappings": node.indices[index]["mappings"]}}
         if verb == "_mget":
@@ -198,6 +209,10 @@ class _Handler(BaseHTTPRequestHandler):
         if verb == "_refresh":
             return 200, {"_shards": {"failed": 0}}
         return 400, {"error": {"type": "unknown", "reason": path}}
+
+    def _aliases(self, index: str, only: str) -> dict[str, dict[str, Any]]:
+        named = [name for name, of in self.node.aliases.items() if of == index and only in ("", name)]
+        return {name: self.node.alias_properties.get(name, {}) for name in named}
 
     def _found(self, index: str, identifier: str) -> dict[str, Any]:
         source = self.node.documents[index].get(identifier)
