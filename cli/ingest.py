@@ -14,9 +14,8 @@ import click
 from ..ingest.catalogue import FORMATS
 from ..ingest.connect import connect
 from ..ingest.display import Display
-from ..ingest.encode import FIELD_OUTPUTS, Encoder
+from ..ingest.encode import Encoder
 from ..ingest.errors import IngestError, MmsearchError
-from ..ingest.index import NESTED
 from ..ingest.job import Job
 from ..ingest.jsonlog import JsonLog
 from ..ingest.metrics import MetricsFile
@@ -27,8 +26,6 @@ from ..ingest.storage import StorageOptions
 from ..ingest.tally import Report, Tally
 from . import options
 from .losses import by_reason
-
-VECTORS = (*FIELD_OUTPUTS, NESTED)
 
 
 def _slice(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int]:
@@ -68,11 +65,7 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     type=click.Path(path_type=Path),
     help="File for what is not taken.  [default: CATALOGUE.rejects.jsonl beside it]",
 )
-@click.option(
-    "--vectors",
-    help=f"Vector fields of a new index, of {', '.join(VECTORS)}; the last has one for each picture.  "
-    "[default: embedding]",
-)
+@options.vectors
 @options.new_index
 @click.option(
     "--format",
@@ -180,7 +173,7 @@ def command(
         image_root=(image_root or folder).resolve(),
         rejects=rejects or folder / f"{stem}.rejects.jsonl",
         index=index,
-        fields=_fields(vectors),
+        fields=fields_of(vectors),
         storage=storage,
         shards=shards,
         text_only=on_bad_image == "text-only",
@@ -283,13 +276,14 @@ def finish(report: Report, rejects: Path, *, as_json: bool, log_json: bool = Fal
     raise SystemExit(report.exit_code)
 
 
-def _fields(vectors: str | None) -> tuple[str, ...] | None:
+def fields_of(vectors: str | None) -> tuple[str, ...] | None:
+    """The vector fields that --vectors names; None where it is not given."""
     if vectors is None:
         return None
     names = tuple(name.strip() for name in vectors.split(",") if name.strip())
-    if not set(names) <= set(VECTORS) or "embedding" not in names:
+    if not set(names) <= set(options.VECTORS) or "embedding" not in names:
         raise click.BadParameter(
-            f"expected embedding, and if wanted others of {', '.join(VECTORS)}, got {vectors!r}",
+            f"expected embedding, and if wanted others of {', '.join(options.VECTORS)}, got {vectors!r}",
             param_hint="--vectors",
         )
     return names

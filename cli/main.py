@@ -63,14 +63,7 @@ class LazyGroup(click.Group):
         try:
             found = getattr(importlib.import_module(f"{__package__}.{module}"), attribute or "command")
         except ModuleNotFoundError as error:
-            package = (error.name or "").partition(".")[0]
-            if package in ("", "mmsearch"):
-                raise
-            extra = EXTRAS.get(package, "train")
-            raise Refused(
-                f"expected the package {package} for `mmsearch {name}`, got none; repair: pip install "
-                f"'mmsearch[{extra}]'"
-            ) from error
+            raise _lacking(error, name) from error
         if not isinstance(found, click.Command):
             raise TypeError(f"expected {module} to hold a click command, got {type(found).__name__}")
         return found
@@ -84,6 +77,40 @@ class LazyGroup(click.Group):
             return super().invoke(context)
         except MmsearchError as error:
             raise Refused(str(error)) from error
+        except ModuleNotFoundError as error:
+            raise _lacking(error, str(context.invoked_subcommand)) from error
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            sentence = _of_opensearch(error)
+            if sentence is None:
+                raise
+            raise Refused(sentence) from error
+
+
+def _lacking(error: ModuleNotFoundError, command: str) -> Exception:
+    """What to install; the error itself where it is about a module of ours."""
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "mmsearch"):
+        return error
+    extra = EXTRAS.get(package, "train")
+    return Refused(
+        f"expected the package {package} for `mmsearch {command}`, got none; repair: pip install "
+        f"'mmsearch[{extra}]'"
+    )
+
+
+def _of_opensearch(error: Exception) -> str | None:
+    """The sentence for a server that is away or refuses, where no command has a better; None for a bug."""
+    # Imported only here: the client of OpenSearch takes longer to load than `mmsearch --help` to run.
+    from ..ingest.connect import HttpError
+    from ..ingest.waiting import AwayError
+
+    if isinstance(error, AwayError):
+        return f"expected {error.server} to answer, got {error.why}; run it again when it is back"
+    if isinstance(error, HttpError):
+        return f"expected OpenSearch to do what was asked, got {error}; grant the right or mend the request"
+    return None
 
 
 @click.command(

@@ -12,10 +12,12 @@ from typing import Any, TypeVar, cast
 import click
 
 from ..ingest.connect import DEFAULT_URL
-from ..ingest.encode import DEFAULT_TRITON
+from ..ingest.encode import DEFAULT_TRITON, FIELD_OUTPUTS
+from ..ingest.index import NESTED
 from ..ingest.records import KNOWN
 from ..ingest.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
 
+VECTORS = (*FIELD_OUTPUTS, NESTED)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -137,6 +139,18 @@ def working(command: F) -> F:
             help="Seconds to wait for a server that has gone away.",
         ),
         click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on one line."),
+    )
+
+
+def vectors(command: F) -> F:
+    """--vectors, as it is written."""
+    return _all(
+        command,
+        click.option(
+            "--vectors",
+            help=f"Vector fields of a new index, of {', '.join(VECTORS)}; the last has one for each "
+            "picture.  [default: embedding]",
+        ),
     )
 
 

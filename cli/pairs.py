@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -39,7 +40,7 @@ def command(
 
     Example: mmsearch pairs pairs.jsonl --catalog catalog.jsonl --index products --out hard.jsonl
     """
-    from ..ingest.connect import connect
+    from ..ingest.connect import ask, connect
     from ..ingest.errors import MmsearchError
     from ..train.mining import Search, bm25_search, mined
     from ..train.pairs import read_pairs, read_products
@@ -54,21 +55,42 @@ def command(
         def by_index(query: str, size: int) -> list[str]:
             clause = {"neural": {"embedding": {"query_text": query, "k": size}}}
             body = {"size": size, "_source": False, "query": clause}
-            answer = client.search(index=name, body=body)
-            return [hit["_id"] for hit in answer["hits"]["hits"]]
+            return ids(ask(client, "POST", f"/{name}/_search", body=body), name)
 
         searches.append(by_index)
     if not searches:
         raise MmsearchError("expected BM25 or --index to mine from, got neither; leave out --no-bm25")
     found = mined(read_pairs(pairs), searches, per_query)
-    with out.open("w", encoding="utf-8") as stream:
-        for pair in found:
-            record = {
-                "query": pair.query,
-                "product_id": pair.product,
-                "count": pair.count,
-                "negatives": pair.negatives,
-            }
-            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+    records = (
+        {
+            "query": pair.query,
+            "product_id": pair.product,
+            "count": pair.count,
+            "negatives": pair.negatives,
+        }
+        for pair in found
+    )
+    text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise MmsearchError(
+            f"expected to write pairs to {out}, got: {error.strerror}; name a file in a folder that is there "
+            "and ours by --out"
+        ) from None
     lacking = len({pair.query for pair in found if not pair.negatives})
     click.echo(f"{len(found)} pairs written to {out}; {lacking} queries have no hard negative")
+
+
+def ids(answer: dict[str, Any], index: str) -> list[str]:
+    """What a search found. Raises MmsearchError where shards or time were lacking: what stood there would
+    never be a negative."""
+    from ..ingest.errors import MmsearchError
+
+    shards = answer["_shards"]
+    if shards["failed"] or answer["timed_out"]:
+        got = f"{shards['failed']} of {shards['total']} failed" if shards["failed"] else "a timeout"
+        raise MmsearchError(
+            f"expected every shard of {index} to answer in time, got {got}; mend the index and run it again"
+        )
+    return [hit["_id"] for hit in answer["hits"]["hits"]]

@@ -26,6 +26,7 @@ from .inflight import InFlight
 from .item import Item, Known
 from .job import Job
 from .progress import Progress
+from .recipe import remember
 from .rejects import Rejected, Rejects
 from .spans import set_attributes, span
 from .storage import Storage
@@ -79,8 +80,8 @@ def prepare_servers(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Ser
     In a dry run the index is not created, and is None when it is not there.
     """
     try:
-        require_whole(client, job.index)
         served = encoder.describe()
+        require_whole(client, job.index)
         if pin := pinned(client, job.index):
             served = encoder.pinned(served, pin.version, pin.fingerprint, pin.dimensions)
         if job.dry_run:
@@ -151,6 +152,7 @@ class Run:
                 self._flow.run(watch=lambda: watch(self))
             self._rejects.check()
             self._finish(target)
+            remember(self._client, target.index, self._job, self.tally.indexed, self._patience, self._say)
         return self.tally.report(self.bottleneck())
 
     def bottleneck(self) -> str:

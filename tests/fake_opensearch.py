@@ -26,8 +26,9 @@ class FakeOpenSearch:
     """One node on a free port of loopback.
 
     `documents` are the sources by index and id. `request_fault(method, path)` may raise AnswerError before a
-    request is looked at, `item_fault(id)` gives the status of one bulk item or 0, `cut()` says whether to
-    break the connection in the middle of a bulk answer after the bulk was done.
+    request is looked at, `item_fault(id)` gives the status of one bulk item or 0, `search_fault(index)` may
+    give another answer to each search of a multi-search, `cut()` says whether to break the connection in the
+    middle of a bulk answer after the bulk was done.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -41,6 +42,7 @@ class FakeOpenSearch:
         self.most_in_flight = 0
         self.request_fault: Callable[[str, str], None] = lambda method, path: None
         self.item_fault: Callable[[str], int] = lambda identifier: 0
+        self.search_fault: Callable[[str], dict[str, Any] | None] = lambda index: None
         self.cut: Callable[[], bool] = lambda: False
         self.lock = threading.Lock()
         self.connections: set[socket.socket] = set()
@@ -183,6 +185,11 @@ class _Handler(BaseHTTPRequestHandler):
             for alias in node.indices[index].get("aliases", {}):
                 node.aliases[alias] = index
             return 200, {"acknowledged": True}
+        if name == "_alias":
+            return 200, {each: {"aliases": self._aliases(each, "")} for each in node.indices}
+        if name == "_aliases":
+            self._move(json.loads(body)["actions"])
+            return 200, {"acknowledged": True}
         if name == "_search":
             return 200, {"_scroll_id": "s", "hits": {"hits": []}}
         if index not in node.indices:
@@ -204,8 +211,21 @@ class _Handler(BaseHTTPRequestHandler):
         if verb == "_bulk":
             return 200, node.bulk(index, body)
         if verb == "_search":
-            hits = [{"_id": each, "_seq_no": 0, "_primary_term": 1} for each in node.documents[index]]
+            hits = [
+                {"_id": each, "_seq_no": 0, "_primary_term": 1, "_source": source}
+                for each, source in node.documents[index].items()
+            ]
             return 200, {"_scroll_id": "s", "hits": {"hits": hits}}
+        if verb == "_msearch":
+            return 200, {"responses": [self._first_ten(index) for _ in range(body.count(b"\n") // 2)]}
+        if verb == "_count":
+            pictured = b"modalities" in body
+            found = [
+                source
+                for source in node.documents[index].values()
+                if not pictured or "image" in source["ingest"]["modalities"]
+            ]
+            return 200, {"count": len(found), "_shards": {"total": 1, "failed": 0}}
         if verb == "_refresh":
             return 200, {"_shards": {"failed": 0}}
         return 400, {"error": {"type": "unknown", "reason": path}}
@@ -213,6 +233,21 @@ class _Handler(BaseHTTPRequestHandler):
     def _aliases(self, index: str, only: str) -> dict[str, dict[str, Any]]:
         named = [name for name, of in self.node.aliases.items() if of == index and only in ("", name)]
         return {name: self.node.alias_properties.get(name, {}) for name in named}
+
+    def _move(self, actions: list[dict[str, Any]]) -> None:
+        for action in actions:
+            if about := action.get("remove"):
+                del self.node.aliases[about["alias"]]
+            elif about := action.get("add"):
+                properties = {key: value for key, value in about.items() if key not in ("index", "alias")}
+                self.node.aliases[about["alias"]] = about["index"]
+                self.node.alias_properties[about["alias"]] = properties
+
+    def _first_ten(self, index: str) -> dict[str, Any]:
+        """Every search has the first ten products as its answer, unless `search_fault` gives another."""
+        hits = [{"_id": each} for each in list(self.node.documents[index])[:10]]
+        answer = {"hits": {"hits": hits}, "timed_out": False, "_shards": {"total": 1, "failed": 0}}
+        return self.node.search_fault(index) or answer
 
     def _found(self, index: str, identifier: str) -> dict[str, Any]:
         source = self.node.documents[index].get(identifier)
