@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from ..ingest.catalogue import FORMATS
 from ..ingest.connect import DEFAULT_URL
 from ..ingest.encode import DEFAULT_TRITON, FIELD_OUTPUTS
 from ..ingest.index import NESTED
@@ -113,14 +114,7 @@ def working(command: F) -> F:
             is_flag=True,
             help="Fetch pictures that are http and https URLs, from public addresses only.",
         ),
-        click.option(
-            "--map",
-            "renamed",
-            metavar="OURS=THEIRS",
-            multiple=True,
-            callback=renames,
-            help="The catalogue's name for a field of ours, such as title=product_name or title=info.name.",
-        ),
+        _map(),
         click.option(
             "--processes",
             type=click.IntRange(0, 64),
@@ -139,6 +133,32 @@ def working(command: F) -> F:
             help="Seconds to wait for a server that has gone away.",
         ),
         click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on one line."),
+    )
+
+
+def catalogue_form(command: F) -> F:
+    """--map and --format, by which a catalogue is read as `mmsearch ingest` reads it."""
+    return _all(
+        command,
+        _map(),
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(FORMATS),
+            help="What the catalogue is.  [default: Parquet by its content, CSV and TSV by its name, "
+            "else jsonl]",
+        ),
+    )
+
+
+def _map() -> Callable[[F], F]:
+    return click.option(
+        "--map",
+        "renamed",
+        metavar="OURS=THEIRS",
+        multiple=True,
+        callback=renames,
+        help="The catalogue's name for a field of ours, such as title=product_name or title=info.name.",
     )
 
 

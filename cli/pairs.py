@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import tls
+from .options import catalogue_form, tls
 
 
 @click.command("pairs")
@@ -32,9 +32,18 @@ from .options import tls
     show_default=True,
     help="Where the index is.",
 )
+@catalogue_form
 @tls
 def command(
-    pairs: Path, catalog: Path, out: Path, per_query: int, no_bm25: bool, index: str | None, opensearch: str
+    pairs: Path,
+    catalog: Path,
+    out: Path,
+    per_query: int,
+    no_bm25: bool,
+    index: str | None,
+    opensearch: str,
+    renamed: dict[str, str],
+    form: str | None,
 ) -> None:
     """Add hard negatives to PAIRS: products that BM25 or the current index finds and that nobody chose.
 
@@ -47,7 +56,10 @@ def command(
 
     searches: list[Search] = []
     if not no_bm25:
-        searches.append(bm25_search(read_products(catalog)))
+        products = read_products(
+            catalog, say=lambda line: click.echo(f"  {line}", err=True), renames=renamed, form=form
+        )
+        searches.append(bm25_search(products))
     if index:
         client = connect(opensearch)
         name = index

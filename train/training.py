@@ -26,13 +26,16 @@ def run(
     out: Path,
     *,
     image_root: Path | None,
+    renames: Mapping[str, str] | None = None,
+    form: str | None = None,
     changes: Mapping[str, Any],
     say: Callable[[str], None],
     evaluated: Callable[[dict[str, float], int], None],
 ) -> Trained:
     """Trains the architecture's fusion and writes `architecture.json` and `fusion.safetensors` into `out`.
 
-    `changes` replaces numbers of the architecture's `training`. Raises TrainingError where the architecture
+    `changes` replaces numbers of the architecture's `training`; `renames` and `form` are those of
+    `mmsearch ingest --map` and `--format`. Raises TrainingError where the architecture
     has nothing to train, or `out` holds another architecture's training.
     """
     numbers = Training.of({**architecture.data.get("training", {}), **changes})
@@ -50,7 +53,8 @@ def run(
     described.write_text(json.dumps(architecture.data, indent=2) + "\n", encoding="utf-8")
     with distributed.group():
         with distributed.first():  # the towers' exports and features are written once and read by all
-            data = features(architecture, read_products(catalogue, image_root), read_pairs(pairs), say)
+            products = read_products(catalogue, image_root, say=say, renames=renames, form=form)
+            data = features(architecture, products, read_pairs(pairs), say)
         trained = train(fusion, data, numbers, folder=out, say=lambda line: evaluated(line, numbers.steps))
         if distributed.rank() == 0:
             state = trained.fusion.state_dict()
