@@ -130,7 +130,14 @@ def _reindex(values: Values, given: set[str]) -> Reindexed:
         with closing(Encoder(triton)) as encoder:
             served = reindexing.described(encoder, index, old.name)
         return reindexing.reindex(
-            client, index, old, recipe, served, wanted, lambda job: ingest(job, opensearch, triton)
+            client,
+            index,
+            old,
+            recipe,
+            served,
+            wanted,
+            fill=lambda job: ingest(job, opensearch, triton),
+            say=lambda line: click.echo(f"mmsearch: {line}", err=True),
         )
 
 

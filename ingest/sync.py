@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -13,11 +12,11 @@ from .deletes import Deletes, delete
 from .errors import MismatchError
 from .front import Front
 from .index import Target
+from .scroll import pages
 from .seen import slice_of
-from .waiting import AwayError, Patience
+from .waiting import Patience
 
 PAGE = 5_000
-KEEP_ALIVE = "5m"
 
 
 def sync(
@@ -39,7 +38,13 @@ def sync(
             f"expected every line to have an id before deleting what is gone, got {front.nameless} without; "
             "mend them, all else is in"
         )
-    gone, total = patience.call(lambda: _gone(client, target, front, part))
+    try:
+        gone, total = patience.call(lambda: _gone(client, target, front, part))
+    except HttpError as error:
+        raise MismatchError(
+            f"expected to read the ids of {target.index} by a scroll, got {error}; nothing was deleted, all "
+            "else is in"
+        ) from None
     if not gone:
         return Deletes()
     if not len(front.seen) or len(gone) > at_most * total:
@@ -61,12 +66,12 @@ def _gone(
 ) -> tuple[list[dict[str, Any]], int]:
     """The documents of this slice that the catalogue did not bring, and how many documents the slice has.
 
-    Raises AwayError when a page is lost. It must then be called again: a scroll that is asked for the same
-    page twice gives the next one, and what stood on the lost one would stay.
+    Raises AwayError when a page is lost, and must then be called again.
     """
     gone: list[dict[str, Any]] = []
     total = 0
-    for page in _pages(client, target):
+    body = {"size": PAGE, "sort": ["_doc"], "_source": False, "seq_no_primary_term": True}
+    for page in pages(client, target.index, body):
         mine = [hit for hit in page if _mine(hit["_id"], part)]
         total += len(mine)
         there = front.seen.has([hit["_id"] for hit in mine])
@@ -77,38 +82,3 @@ def _gone(
 def _mine(identifier: str, part: tuple[int, int]) -> bool:
     number, count = part
     return count == 1 or slice_of(identifier.encode(), count) == number
-
-
-def _pages(client: OpenSearch, target: Target) -> Iterator[list[dict[str, Any]]]:
-    """Every document's id with its sequence number, by a scroll over a fixed view of the index."""
-    body = {"size": PAGE, "sort": ["_doc"], "_source": False, "seq_no_primary_term": True}
-    params = {"scroll": KEEP_ALIVE, "allow_partial_search_results": "false"}
-    try:
-        page = ask(client, "POST", f"/{target.index}/_search", body=body, params=params)
-        scroll = page["_scroll_id"]
-        try:
-            while page["hits"]["hits"]:
-                _require_every_shard(page)
-                yield page["hits"]["hits"]
-                again = {"scroll": KEEP_ALIVE, "scroll_id": scroll}
-                page = ask(client, "POST", "/_search/scroll", body=again)
-                scroll = page["_scroll_id"]
-            _require_every_shard(page)
-        finally:
-            _release(client, scroll)
-    except HttpError as error:
-        raise MismatchError(
-            f"expected to read the ids of {target.index} by a scroll, got {error}; nothing was deleted, all "
-            "else is in"
-        ) from None
-
-
-def _require_every_shard(page: dict[str, Any]) -> None:
-    shards = page.get("_shards", {})
-    if shards.get("failed"):
-        raise AwayError("OpenSearch", f"a scroll without {shards['failed']} of {shards['total']} shards")
-
-
-def _release(client: OpenSearch, scroll: str) -> None:
-    with contextlib.suppress(AwayError, HttpError):  # unreleased, it ends by itself after KEEP_ALIVE
-        ask(client, "DELETE", "/_search/scroll", body={"scroll_id": [scroll]})

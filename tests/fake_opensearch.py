@@ -88,7 +88,10 @@ class FakeOpenSearch:
             status = self.item_fault(identifier) or self._apply(index, verb, identifier, source)
             item: dict[str, Any] = {"_id": identifier, "status": status}
             if status >= 300:
-                item["error"] = {"type": f"fault_{status}", "reason": "told to"}
+                kind = (
+                    "document_missing_exception" if verb == "update" and status == 404 else f"fault_{status}"
+                )
+                item["error"] = {"type": kind, "reason": "told to"}
             items.append({verb: item})
         self.bulks.append(ids)
         return {"errors": any(next(iter(item.values()))["status"] >= 300 for item in items), "items": items}
@@ -103,6 +106,9 @@ class FakeOpenSearch:
             return 404
         if verb == "delete":
             del store[identifier]
+            return 200
+        if "doc" in source:
+            store[identifier] |= source["doc"]
             return 200
         params = source["script"]["params"]
         kept = {name: store[identifier][name] for name in params["keep"] if name in store[identifier]}

@@ -302,6 +302,37 @@ def test_loss_02_settings_storage_and_shards_are_kept(shop: Shop) -> None:
     assert (new["mappings"]["dynamic"], new["mappings"]["_meta"]["team"]) == ("strict", "search")
 
 
+def test_loss_02_what_others_wrote_into_the_documents_is_carried(shop: Shop) -> None:
+    old = shop.node.documents["products-000001"]
+    for identifier, fields in (("3", {"popularity": 7, "stock": {"store": 2}}), ("4", {"stamp": "x"})):
+        old[identifier] |= fields
+    shop.write(*(each for each in products(30) if each["sku"] != "4"))
+    left = [429, 503]
+
+    def once(identifier: str) -> int:
+        put_off = shop.node.documents.get("products-000002", {}).keys() >= {"3"} and identifier == "3"
+        return left.pop() if put_off and left else 0
+
+    shop.node.item_fault = once
+    done = shop.run("reindex", "--allow-fewer", "1")
+    assert not left
+    new = shop.node.sources()
+    assert (new["3"]["popularity"], new["3"]["stock"]) == (7, {"store": 2})
+    assert set(new["5"]) == set(old["5"])
+    assert "4" not in new
+    assert "mmsearch: 1 products keep the fields that others have written into products-000001" in done.stderr
+
+
+def test_loss_02_fields_of_others_that_are_refused_keep_the_alias(shop: Shop) -> None:
+    shop.node.documents["products-000001"]["3"]["popularity"] = 7
+
+    def refused(identifier: str) -> int:
+        return 400 if "3" in shop.node.documents.get("products-000002", {}) and identifier == "3" else 0
+
+    shop.node.item_fault = refused
+    assert "to take the fields popularity of product '3', got 400 fault_400" in shop.refused()
+
+
 def test_loss_02_what_is_told_is_changed_and_nothing_else(shop: Shop) -> None:
     shop.node.indices["products-000001"]["settings"]["index"]["refresh_interval"] = "30s"
     options = ("--shards", "6", "--knn-encoder", "byte", "--vectors", "embedding,text_embedding")
@@ -389,6 +420,8 @@ def test_loss_17_the_real_node_keeps_filters_settings_and_storage(
                 {"add": {"index": "carried-000001", "alias": "carried-too", "search_routing": "a"}},
             ]
             ask(client, "POST", "/_aliases", body={"actions": actions})
+            doc = {"doc": {"stock": 3, "from": {"shop": "a"}}}
+            ask(client, "POST", "/carried-000001/_update/7", body=doc)
             old = ask(client, "GET", "/carried-000001")["carried-000001"]
             triton.versions["2"] = "e" * 64
             # No Triton stands behind this node's plugin, so there is no comparison to be had.
@@ -399,6 +432,9 @@ def test_loss_17_the_real_node_keeps_filters_settings_and_storage(
             new = ask(client, "GET", "/carried-000002")["carried-000002"]
             assert new["aliases"] == old["aliases"]
             assert ask(client, "GET", "/carried/_count")["count"] == 50
+            documents = [ask(client, "GET", f"/carried-00000{n}/_doc/7")["_source"] for n in (1, 2)]
+            assert documents[0] == documents[1]
+            assert (documents[1]["stock"], documents[1]["from"]) == (3, {"shop": "a"})
             kept = ("number_of_shards", "refresh_interval", "auto_expand_replicas", "knn")
             assert {key: new["settings"]["index"][key] for key in kept} == {
                 key: old["settings"]["index"][key] for key in kept

@@ -14,12 +14,13 @@ from ..ingest.aliases import aliases_of, moved
 from ..ingest.connect import HttpError, ask
 from ..ingest.encode import Encoder, Served
 from ..ingest.errors import MismatchError, MmsearchError
+from ..ingest.foreign import carry
 from ..ingest.job import Job
 from ..ingest.recipe import PIPE, Recipe
 from ..ingest.storage import Storage, StorageOptions
 from ..ingest.successor import fills, successor
 from ..ingest.tally import Report
-from ..ingest.waiting import AwayError
+from ..ingest.waiting import AwayError, Patience
 from .completeness import require_complete
 from .errors import NotMovedError
 from .parity import Parity, parity
@@ -109,8 +110,10 @@ def reindex(
     served: Served,
     wanted: Wanted,
     fill: Callable[[Job], Report],
+    say: Callable[[str], None],
 ) -> Reindexed:
-    """Fill a new index by `fill`, check it against the old one, and move every alias of the old one to it.
+    """Fill a new index by `fill` and with what others have written into the old one, check it against the
+    old one, and move every alias of the old one to it.
 
     Raises NotMovedError, ComparisonError or what `fill` raises, with nothing moved; the old index is never
     written to.
@@ -121,6 +124,10 @@ def reindex(
 
     def filled() -> tuple[Report, Parity | None]:
         report = fill(job)
+        ask(client, "POST", f"/{old.name}/_refresh")
+        carried = carry(client, old.name, new, Patience(job.patience, say))
+        if carried:
+            say(f"{carried} products keep the fields that others have written into {old.name}")
         limits = {"max_rejects": wanted.max_rejects, "allow_fewer": wanted.allow_fewer}
         require_complete(client, old.name, new, job.rejects, **limits)
         if not wanted.queries and wanted.judgments is None:
