@@ -202,10 +202,15 @@ def late(index: str) -> dict[str, Any]:
     return {"hits": {"hits": []}, "timed_out": True, "_shards": {"total": 3, "failed": 0}}
 
 
+def nothing(index: str) -> dict[str, Any]:
+    return {"hits": {"hits": []}, "timed_out": False, "_shards": {"total": 3, "failed": 0}}
+
+
 @pytest.mark.parametrize("which", ["products-000001", "products-000002"])
 @pytest.mark.parametrize(
     ("fault", "got"),
     [
+        (nothing, "no hit for any of 30 queries"),
         (broken, "503 encoder_exception: Triton is away"),
         (shards_failed, "a search without 1 of 3 shards"),
         (late, "a search that timed out"),

@@ -18,6 +18,7 @@ from ..evaluate.measures import parse, score
 from ..evaluate.relevance import binary_view
 from ..evaluate.runs import Run
 from ..ingest.connect import HttpError, ask
+from .completeness import count
 from .errors import ComparisonError
 
 DEPTH = 10
@@ -61,6 +62,10 @@ def parity(client: OpenSearch, old: str, new: str, queries: int, judged: Path | 
             "--judgments, or --queries 0 to go without a comparison"
         )
     before, after = (answers(client, index, texts) for index in (old, new))
+    for index, found in ((old, before), (new, after)):
+        # A search by a vector finds something wherever there is something.
+        if not any(found.values()) and count(client, index):
+            raise _incomparable(index, f"no hit for any of {len(texts)} queries")
     shared = [len(set(before[key]) & set(after[key])) / max(1, len(before[key])) for key in texts]
     overlap = sum(shared) / len(shared)
     if judgments is None:
