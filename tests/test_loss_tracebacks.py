@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -15,8 +16,11 @@ from mmsearch import train
 from mmsearch.cli.main import COMMANDS, cli
 from mmsearch.cli.pairs import ids
 from mmsearch.ingest.errors import MmsearchError
+from mmsearch.train.errors import TrainingError
+from mmsearch.train.pairs import read_pairs
 
 from .fake_opensearch import AnswerError, FakeOpenSearch
+from .small_training import drawn, fresh, small
 
 
 @pytest.fixture
@@ -143,3 +147,41 @@ def test_loss_10_the_pairs_that_are_written_are_whole(folder: Path) -> None:
     assert done.exit_code == 0, done.output
     (line,) = (folder / "hard.jsonl").read_text().splitlines()
     assert json.loads(line) == {"query": "oak", "product_id": "1", "count": 1.0, "negatives": ["2"]}
+
+
+def training(folder: Path, out: Path, pairs_: Path | None = None) -> str:
+    """The sentence of a training that cannot go on."""
+    files = ("--pairs", str(pairs_ or folder / "pairs.jsonl"), "--catalog", str(folder / "catalog.jsonl"))
+    return sentence(CliRunner().invoke(cli, ["train", "4tmm_gated", *files, "--out", str(out)]))
+
+
+def test_loss_10_a_training_whose_folder_cannot_be_written(folder: Path) -> None:
+    said = training(folder, folder / "pairs.jsonl" / "runs")
+    assert said.startswith(
+        f"mmsearch: expected to read and write a training's files in {folder}/pairs.jsonl/"
+    )
+    assert "got: Not a directory at " in said
+
+
+@pytest.mark.parametrize(
+    "content", [gzip.compress(b'{"query": "q", "product_id": "1"}\n' * 50)[:-9], b"no gzip"]
+)
+def test_loss_10_pairs_that_are_cut_are_one_sentence(folder: Path, content: bytes) -> None:
+    cut = folder / "pairs.jsonl.gz"
+    cut.write_bytes(content)
+    with pytest.raises(TrainingError, match=r"expected .*pairs\.jsonl\.gz to be readable to its end, got: "):
+        read_pairs(cut)
+
+
+def test_loss_10_a_checkpoint_that_is_cut_is_one_sentence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = folder / "runs"
+    out.mkdir()
+    (out / "checkpoint.safetensors").write_bytes(b"cut")
+    data, fusion = drawn(small("4tmm_gated")), fresh("4tmm_gated")
+    monkeypatch.setattr("mmsearch.train.training.features", lambda *arguments: data)
+    monkeypatch.setattr("mmsearch.train.training.fusions.build", lambda architecture: fusion)
+    said = training(folder, out)
+    assert said.startswith(f"mmsearch: expected to read and write a training's files in {out}, got: ")
+    assert said.endswith(f" at {out}; mend or remove that, or name another folder")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -223,5 +224,10 @@ def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 yield number, record
     except FileNotFoundError as error:
         raise TrainingError(f"expected the file {file}, got none; correct the path") from error
+    except (OSError, EOFError, zlib.error) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise TrainingError(
+            f"expected {file} to be readable to its end, got: {why}; write it anew"
+        ) from error
     except ValueError as error:
         raise TrainingError(f"expected JSON Lines in {file}, got {error}; correct the file") from error

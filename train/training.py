@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from . import distributed, fusions
@@ -36,8 +37,36 @@ def run(
 
     `changes` replaces numbers of the architecture's `training`; `renames` and `form` are those of
     `mmsearch ingest --map` and `--format`. Raises TrainingError where the architecture
-    has nothing to train, or `out` holds another architecture's training.
+    has nothing to train, `out` holds another architecture's training, or a file cannot be read or written.
     """
+    try:
+        return _run(architecture, pairs, catalogue, out, image_root, renames, form, changes, say, evaluated)
+    except (OSError, SafetensorError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        where = error.filename if isinstance(error, OSError) and error.filename else out
+        raise TrainingError(
+            f"expected to read and write a training's files in {out}, got: {why} at {where}; mend or remove "
+            "that, or name another folder"
+        ) from error
+    except torch.cuda.OutOfMemoryError as error:
+        raise TrainingError(
+            "expected memory for a batch on the GPU, got none left; lower `batch`, or set `chunk`, in the "
+            "architecture's `training`"
+        ) from error
+
+
+def _run(
+    architecture: Architecture,
+    pairs: Path,
+    catalogue: Path,
+    out: Path,
+    image_root: Path | None,
+    renames: Mapping[str, str] | None,
+    form: str | None,
+    changes: Mapping[str, Any],
+    say: Callable[[str], None],
+    evaluated: Callable[[dict[str, float], int], None],
+) -> Trained:
     numbers = Training.of({**architecture.data.get("training", {}), **changes})
     torch.manual_seed(numbers.seed)
     fusion = fusions.build(architecture)
