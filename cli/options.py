@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -204,6 +205,22 @@ def new_index(command: F) -> F:
             "  [default: in_memory]",
         ),
     )
+
+
+def from_before(said: str, decorate: Callable[[F], F]) -> Callable[[F], F]:
+    """The options of `decorate`, with help that names where a value comes from when none is given."""
+
+    def decorated(command: F) -> F:
+        others = len(getattr(command, "__click_params__", ()))
+        result = decorate(command)
+        for option in result.__click_params__[others:]:  # type: ignore[attr-defined]
+            if option.name == "as_json":
+                continue
+            option.help = re.sub(r"\s*\[default: .*?\]", "", option.help or "")
+            option.show_default = said
+        return result
+
+    return decorated
 
 
 def _all(command: F, *options: Callable[[F], F]) -> F:

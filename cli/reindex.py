@@ -32,15 +32,16 @@ Values = dict[str, Any]
 )
 @click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
 @click.option("--repository", type=click.Path(file_okay=False, path_type=Path), help="The served folder.")
-@options.working
+@options.from_before("that of the last ingest", options.working)
 @click.option(
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="What the catalogue is.  [default: as the last ingest read it]",
+    show_default="that of the last ingest",
+    help="What the catalogue is.",
 )
-@options.vectors
-@options.new_index
+@options.from_before("that of the old index", options.vectors)
+@options.from_before("that of the old index", options.new_index)
 @click.option(
     "--max-rejects",
     type=click.IntRange(0),
