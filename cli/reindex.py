@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from ..ingest.catalogue import FORMATS
 from ..ingest.storage import StorageOptions
 from . import options
+from .losses import by_reason
 
 if TYPE_CHECKING:
     from ..ingest.recipe import Recipe
@@ -94,6 +95,8 @@ def command(context: click.Context, /, **values: Any) -> None:
         if as_json:
             click.echo(json.dumps({"index": index, "moved": False, "error": str(error)}))
         raise
+    for line in by_reason(done.report):
+        click.echo(line, err=True)
     if as_json:
         summary: Values = {"old": done.old, "new": done.new, "moved": bool(done.aliases)}
         summary["aliases"] = list(done.aliases)
@@ -108,7 +111,7 @@ def _reindex(values: Values, given: set[str]) -> Reindexed:
     from ..ingest.connect import connect
     from ..ingest.encode import Encoder
     from ..train import reindexing
-    from .ingest import fields_of, ingest
+    from .ingest import again, fields_of, ingest
 
     index, opensearch, triton = values["index"], values["opensearch"], values["triton"]
     storage: StorageOptions = values["storage"]
@@ -121,11 +124,14 @@ def _reindex(values: Values, given: set[str]) -> Reindexed:
         max_rejects=values["max_rejects"],
         allow_fewer=values["allow_fewer"],
         keep=values["keep"],
+        resume=again(),
     )
     with closing(connect(opensearch)) as client:
         # What cannot go on says so before a model is deployed.
         old = reindexing.behind(client, index)
-        recipe = reindexing.readable(_recipe(old.recipe, values, given), old.name)
+        recipe = reindexing.readable(
+            _recipe(old.recipe, values, given), old.name, named=bool(values["catalogue"])
+        )
         if values["model"]:
             _deploy(values)
         with closing(Encoder(triton)) as encoder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,7 +33,7 @@ class Wanted:
     """What the new index should be like, and what it may lack of the old one before the alias stays.
 
     `fields`, `storage` and `shards` are the old ones' where they say nothing. `queries` of 0 compares
-    nothing. `keep` leaves the aliases where they are.
+    nothing. `keep` leaves the aliases where they are. `resume` is the command that goes on after a stop.
     """
 
     fields: tuple[str, ...] | None = None
@@ -44,6 +44,7 @@ class Wanted:
     max_rejects: int = 0
     allow_fewer: int = 0
     keep: bool = False
+    resume: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,21 @@ def behind(client: OpenSearch, alias: str) -> Old:
     return Old(name, about, Recipe.read(meta))
 
 
-def readable(recipe: Recipe, old: str) -> Recipe:
-    """The recipe, when its catalogue can be read. Raises MismatchError with the repair where it cannot."""
-    if recipe.catalogue and (recipe.catalogue == PIPE or Path(recipe.catalogue).is_file()):
+def readable(recipe: Recipe, old: str, *, named: bool) -> Recipe:
+    """The recipe, when its catalogue can be read; `named` says that the user named it now.
+
+    Raises MismatchError with the repair where it cannot.
+    """
+    if recipe.catalogue == PIPE:
+        if named:
+            return recipe
+        got = "one that was piped in"
+    elif not recipe.catalogue:
+        got = "none"
+    elif Path(recipe.catalogue).is_file():
         return recipe
-    got = f"{recipe.catalogue}, which is not there" if recipe.catalogue else "none"
+    else:
+        got = f"{recipe.catalogue}, which is not there"
     raise MismatchError(
         f"expected the catalogue that {old} remembers of its last ingest, got {got}; name it: "
         "mmsearch reindex CATALOGUE"
@@ -120,7 +131,7 @@ def reindex(
     """
     state = f"{alias} stays on {old.name}"
     new, filled_before = _said(lambda: _index(client, alias, old, served, wanted), state)
-    job = _job(recipe, new, filled_before)
+    job = replace(_job(recipe, new, filled_before), resume=wanted.resume)
 
     def filled() -> tuple[Report, Parity | None]:
         report = fill(job)
@@ -156,7 +167,7 @@ def _index(client: OpenSearch, alias: str, old: Old, served: Served, wanted: Wan
             if fills(about, old.name, body):
                 return name, True
     if wanted.storage:
-        wanted.storage.over(Storage()).require_libraries(client)
+        Storage.of(body["mappings"]["properties"]["embedding"]).require_libraries(client)
     new = following(alias, there)
     ask(client, "PUT", f"/{new}", body=body)
     return new, False
