@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from ..ingest.aliases import require_whole
 from ..ingest.connect import DEFAULT_URL, ask, connect
 from ..ingest.deleting import PAGE, Deleting
 from ..ingest.errors import CatalogueError
@@ -56,6 +57,7 @@ def command(ids: Path, index: str, opensearch: str, give_up_after: float, as_jso
     with ending(as_json=as_json) as live, ended_by_signals():
         tally = live.tally
         with closing(connect(opensearch)) as client:
+            require_whole(client, index)
             target = present(client, index)
             patience = Patience(
                 give_up_after, lambda line: click.echo(f"mmsearch: {line}", err=True), again()

@@ -11,9 +11,8 @@ import click
 from ..ingest.catalogue import FORMATS
 from ..ingest.connect import connect
 from ..ingest.display import Display
-from ..ingest.encode import FIELD_OUTPUTS, Encoder
+from ..ingest.encode import Encoder
 from ..ingest.errors import MmsearchError
-from ..ingest.index import NESTED
 from ..ingest.job import Job
 from ..ingest.jsonlog import JsonLog
 from ..ingest.metrics import MetricsFile
@@ -21,12 +20,10 @@ from ..ingest.on_ray import run_on_ray
 from ..ingest.rejects import Limit, beside
 from ..ingest.run import Run, run
 from ..ingest.spans import exported
-from ..ingest.storage import ENCODERS, ENGINES, MODES, Storage
+from ..ingest.storage import StorageOptions
 from ..ingest.tally import Report
 from . import options
 from .ending import Ending, again, ended_by_signals, ending, finish, stopped, would
-
-VECTORS = (*FIELD_OUTPUTS, NESTED)
 
 
 def _slice(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int]:
@@ -66,31 +63,8 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     help="File for what is not taken.  [default: beside the catalogue, one for each catalogue and slice, as "
     "shop.rejects.jsonl, shop.csv.rejects.jsonl, shop.2-of-4.rejects.jsonl]",
 )
-@click.option(
-    "--vectors",
-    help=f"Vector fields of a new index, of {', '.join(VECTORS)}; the last has one for each picture.  "
-    "[default: embedding]",
-)
-@click.option("--shards", type=click.IntRange(1), help="Shards of a new index.  [default: 1]")
-@click.option(
-    "--knn-engine",
-    type=click.Choice(ENGINES),
-    default="lucene",
-    show_default=True,
-    help="Of a new index; faiss is for nodes with k-NN's native libraries, as in the official image.",
-)
-@click.option(
-    "--knn-encoder",
-    type=click.Choice(ENCODERS),
-    help="Of a new index: byte with lucene, fp16 or binary with faiss.  [default: full floats]",
-)
-@click.option(
-    "--knn-mode",
-    type=click.Choice(MODES),
-    default="in_memory",
-    show_default=True,
-    help="Of a new index; on_disk lets k-NN score what the small vectors find again by the full ones.",
-)
+@options.vectors
+@options.new_index
 @click.option(
     "--format",
     "form",
@@ -137,6 +111,12 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
 )
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Workers on Ray.")
 @click.option(
+    "--force",
+    is_flag=True,
+    help="Encode and write every product again, also those that are unchanged: for an index whose documents "
+    "were changed by hand.",
+)
+@click.option(
     "--metrics-file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write Prometheus metrics there, whole files only, for the node exporter's textfile collector.",
@@ -161,9 +141,7 @@ def command(
     rejects: Path | None,
     vectors: str | None,
     shards: int | None,
-    knn_engine: str,
-    knn_encoder: str | None,
-    knn_mode: str,
+    storage: StorageOptions,
     form: str | None,
     limit: int | None,
     part: tuple[int, int],
@@ -174,6 +152,7 @@ def command(
     sync_at_most: float,
     engine: str,
     workers: int,
+    force: bool,
     metrics_file: Path | None,
     log_json: bool,
     dry_run: bool,
@@ -200,6 +179,8 @@ def command(
             "expected --partial without --sync and --on-bad-image text-only, which would take away what the "
             "lines do not carry, got both; leave them out"
         )
+    if partial and force:
+        raise click.UsageError("expected whole products for --force, got --partial; leave one of them out")
     if engine == "ray" and (metrics_file or log_json):
         raise click.UsageError(
             "expected --engine local with --metrics-file or --log-json, got ray; leave them out"
@@ -211,8 +192,8 @@ def command(
             image_root=(image_root or folder).resolve(),
             rejects=rejects or beside(catalogue, part, dry_run=dry_run),
             index=index,
-            fields=_fields(vectors),
-            storage=Storage(knn_engine, knn_encoder or "", knn_mode),
+            fields=fields_of(vectors),
+            storage=storage,
             shards=shards,
             text_only=on_bad_image == "text-only",
             fetch=fetch_images,
@@ -229,6 +210,7 @@ def command(
             sync=sync_at_most if sync else None,
             dry_run=dry_run,
             partial=partial,
+            force=force,
         )
         if engine == "ray":
             report = run_on_ray(
@@ -298,13 +280,14 @@ def _log_failure(log: JsonLog | None, error: MmsearchError, live: Ending) -> Non
         raise SystemExit(1) from None
 
 
-def _fields(vectors: str | None) -> tuple[str, ...] | None:
+def fields_of(vectors: str | None) -> tuple[str, ...] | None:
+    """The vector fields that --vectors names; None where it is not given."""
     if vectors is None:
         return None
     names = tuple(name.strip() for name in vectors.split(",") if name.strip())
-    if not set(names) <= set(VECTORS) or "embedding" not in names:
+    if not set(names) <= set(options.VECTORS) or "embedding" not in names:
         raise click.BadParameter(
-            f"expected embedding, and if wanted others of {', '.join(VECTORS)}, got {vectors!r}",
+            f"expected embedding, and if wanted others of {', '.join(options.VECTORS)}, got {vectors!r}",
             param_hint="--vectors",
         )
     return names

@@ -47,9 +47,10 @@ class Deleting:
 
     def _page(self, page: Sequence[Deletion]) -> None:
         tries: dict[str, int] = {}
+        conflicts: dict[str, tuple[str, str]] = {}
         last, pause = time.monotonic(), FIRST_PAUSE
         while page:
-            again, why = self._patience.call(lambda page=page: self._send(page, tries))  # type: ignore[misc]
+            again, why = self._patience.call(lambda page=page: self._send(page, tries, conflicts))  # type: ignore[misc]
             if len(again) < len(page):
                 last, pause = time.monotonic(), FIRST_PAUSE
             elif time.monotonic() - last > self._patience.limit:
@@ -61,9 +62,29 @@ class Deleting:
                 self._pauses.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
                 pause = min(2 * pause, LONGEST_PAUSE)
             page = again
+        if conflicts:
+            self._settle(conflicts)
 
-    def _send(self, page: Sequence[Deletion], tries: dict[str, int]) -> tuple[list[Deletion], str]:
-        """One request; those that are to be sent again, and why."""
+    def _settle(self, conflicts: Mapping[str, tuple[str, str]]) -> None:
+        """A conflict is a document that somebody has written since it was read, and that stays, or one that
+        an earlier request, whose answer was lost, has deleted."""
+        params = {"_source": "false"}
+        found = self._patience.call(
+            lambda: ask(
+                self._client, "POST", f"/{self._target.index}/_mget", {"ids": list(conflicts)}, params
+            )
+        )
+        for document in found["docs"]:
+            identifier = document["_id"]
+            if document.get("found"):
+                self._tally.lose(NOT_DELETED, *conflicts[identifier])
+            else:
+                self._tally.add(deleted=1)
+
+    def _send(
+        self, page: Sequence[Deletion], tries: dict[str, int], conflicts: dict[str, tuple[str, str]]
+    ) -> tuple[list[Deletion], str]:
+        """One request; those that are to be sent again, and why. Those in conflict go to `conflicts`."""
         try:
             answer = ask(
                 self._client,
@@ -93,12 +114,13 @@ class Deleting:
             if what is Verdict.STOP:
                 raise blocked(self._target, status, kind, reason)
             identifier = each["_id"]
+            lost = kind or f"http_{status}", f"{identifier!a}: {status} {reason[:200]}"
             tries[identifier] = tries.get(identifier, 0) + (what is Verdict.TRY)
-            # A conflict does not pass: somebody has written the document since it was read, and it stays.
-            if what is Verdict.WAIT or (what is Verdict.TRY and status != 409 and tries[identifier] < TRIES):
+            if status == 409 and what is Verdict.TRY:
+                conflicts[identifier] = lost
+            elif what is Verdict.WAIT or (what is Verdict.TRY and tries[identifier] < TRIES):
                 again.append(each)
                 why = why or f"{status} {kind}: {reason}"
             else:
-                name = kind or f"http_{status}"
-                self._tally.lose(NOT_DELETED, name, f"{identifier!a}: {status} {reason[:200]}")
+                self._tally.lose(NOT_DELETED, *lost)
         return [*again, *waiting.values()], why or "no answer for some of them"

@@ -86,6 +86,7 @@ class Front:
                 found = self._lookup([item.product.id for item in items if not item.change])
                 for item in items:
                     item.known = found.get(item.product.id)
+                    item.force = self._job.force and not item.change
             self.fetching.put([(item, self._fetches(item)) for item in items])
 
     def _completed(self, items: Sequence[Item]) -> list[Item]:
@@ -214,7 +215,7 @@ class Front:
 def _task(item: Item, fetched: Iterator[Path]) -> Task:
     """The item's pictures; one that is known need not be decoded unless the text beside it has changed."""
     known = item.known
-    unless = known.image if known and known.text == item.text_hash else ""
+    unless = known.image if known and known.text == item.text_hash and not item.force else ""
     return Task(
         tuple(next(fetched, reference) if is_url(reference) else reference for reference in item.references),
         unless,

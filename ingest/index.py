@@ -220,6 +220,6 @@ def _checked(
     if wanted is not None and set(wanted) != set(fields):
         raise MismatchError(
             f"expected {index} to have the vector fields {', '.join(wanted)}, got {', '.join(fields)}; "
-            "leave --vectors out, or choose another name by --index"
+            f"leave --vectors out, or build a new index by: mmsearch reindex --vectors {','.join(wanted)}"
         )
     return tuple(field for field in fields if field in (*FIELD_OUTPUTS, NESTED))

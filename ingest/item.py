@@ -34,6 +34,7 @@ class Item:
     text_hash: str
     fields_hash: str
     known: Known | None = None
+    force: bool = False
     pictures: tuple[bytes, ...] = ()
     image_hash: str = ""
     image_error: str = ""
@@ -66,9 +67,14 @@ class Item:
 
     @property
     def same_input(self) -> bool:
-        """Whether the index holds the vectors of exactly this text and these pictures."""
+        """Whether the index holds the vectors of exactly this text and these pictures, and they may stay."""
         known = self.known
-        return known is not None and known.text == self.text_hash and known.image == self.image_hash
+        return (
+            not self.force
+            and known is not None
+            and known.text == self.text_hash
+            and known.image == self.image_hash
+        )
 
     @property
     def unchanged(self) -> bool:

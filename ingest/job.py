@@ -10,7 +10,7 @@ from typing import Any
 
 from .fetch import picture_folder
 from .progress import journal_folder
-from .storage import Storage
+from .storage import StorageOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Job:
     is what they say about the run that wrote them. `slice` is (i, n), i from 1. `max_rejects` and
     `max_without_image` are a count and a share of the lines. `sync` is the share of the index that may be
     deleted because the catalogue does not hold it; None deletes nothing. With `partial` each line changes the
-    fields that it carries, and no others.
+    fields that it carries, and no others. `force` encodes and writes every product, also those that the
+    index is said to hold already.
     """
 
     catalogue: str
@@ -29,7 +30,7 @@ class Job:
     rejects: Path
     index: str = "products"
     fields: tuple[str, ...] | None = None
-    storage: Storage = field(default_factory=Storage)
+    storage: StorageOptions = field(default_factory=StorageOptions)
     shards: int | None = None
     text_only: bool = False
     renames: Mapping[str, str] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Job:
     sync: float | None = None
     dry_run: bool = False
     partial: bool = False
+    force: bool = False
 
     @property
     def origin(self) -> dict[str, Any]:

@@ -243,13 +243,16 @@ def _named(origin: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def beside(catalogue: str, part: tuple[int, int] = (1, 1), *, dry_run: bool = False) -> Path:
+def beside(
+    catalogue: str, part: tuple[int, int] = (1, 1), *, dry_run: bool = False, prefix: str = ""
+) -> Path:
     """Where a run's rejects go by default: beside the catalogue, one file for each catalogue and slice.
 
     `catalog.rejects.jsonl` for `catalog.jsonl`, `catalog.csv.rejects.jsonl` for `catalog.csv`. What is piped
-    in has no name, so that each run takes a file that is not there yet.
+    in has no name, so that each run takes a file that is not there yet. `prefix` stands before the name, for
+    a run that is another one over the same catalogue.
     """
-    name = "stdin" if catalogue == "-" else Path(catalogue).name.removesuffix(".jsonl")
+    name = prefix + ("stdin" if catalogue == "-" else Path(catalogue).name.removesuffix(".jsonl"))
     if part != (1, 1):
         name += f".{part[0]}-of-{part[1]}"
     if dry_run:

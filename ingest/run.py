@@ -8,9 +8,11 @@ from pathlib import Path
 
 from opensearchpy import OpenSearch
 
+from .aliases import require_whole
 from .catalogue import Catalogue
 from .channel import Channel
 from .connect import ask
+from .creation import require_as_asked
 from .decoders import Decoders
 from .encode import Encoder, Served
 from .encoding import Encoding
@@ -26,8 +28,10 @@ from .job import Job
 from .others import Stored, stored
 from .presence import Presence
 from .progress import Progress
+from .recipe import remember
 from .rejects import Rejected, Rejects
 from .spans import set_attributes, span
+from .storage import Storage
 from .sync import sync
 from .tally import Report, Tally
 from .waiting import AwayError, Patience
@@ -83,6 +87,7 @@ def prepare_servers(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Ser
     """
     try:
         served = encoder.describe()
+        require_whole(client, job.index)
         if pin := pinned(client, job.index):
             served = encoder.pinned(served, pin.version, pin.fingerprint, pin.dimensions)
         if job.dry_run or job.partial:
@@ -92,10 +97,18 @@ def prepare_servers(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Ser
                     f"expected an index behind {job.index} for --partial, got none; ingest the whole "
                     "catalogue first, or name another by --index"
                 )
-            return served, target
-        return served, open_index(
-            client, job.index, served, fields=job.fields, storage=job.storage, shards=job.shards
-        )
+        else:
+            target = open_index(
+                client,
+                job.index,
+                served,
+                fields=job.fields,
+                storage=job.storage.over(Storage()),
+                shards=job.shards,
+            )
+        if target and not target.created:
+            require_as_asked(client, target.index, job.storage, job.shards)
+        return served, target
     except AwayError as away:
         raise UnreachableError(away.sentence()) from None
     except CallError as error:
@@ -160,6 +173,7 @@ class Run:
                 self._flow.run(watch=lambda: watch(self))
             self._rejects.check()
             self._finish(target, presence)
+            remember(self._client, target.index, self._job, self.tally.indexed, self._patience, self._say)
         return self.tally.report(self.bottleneck())
 
     def bottleneck(self) -> str:

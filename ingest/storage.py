@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -13,6 +14,8 @@ from .errors import MismatchError
 ENGINES = ("lucene", "faiss")
 ENCODERS = ("byte", "fp16", "binary")
 MODES = ("in_memory", "on_disk")
+FULL = "float"
+"""what the option calls full floats; in `Storage` they are the empty text"""
 ATTRIBUTE, NONE = "knn_libraries", "none"
 """the attribute of a node that says that its k-NN has no native libraries, as that of `mmsearch up`"""
 
@@ -26,6 +29,9 @@ _METHODS: dict[tuple[str, str], dict[str, Any]] = {
 }
 # On disk the level says it: the searched vectors are small, and hits are scored again by the full ones.
 _LEVELS = {("lucene", "byte"): "4x", ("faiss", "fp16"): "2x", ("faiss", "binary"): "32x"}
+
+
+_READ = {"sq": {"bits": "byte", "type": "fp16"}, "binary": {"bits": "binary"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,18 @@ class Storage:
                 "expected an encoder beside the mode on_disk, got none; add --knn-encoder "
                 f"{'byte' if self.engine == 'lucene' else 'binary'}"
             )
+
+    @classmethod
+    def of(cls, field: Mapping[str, Any]) -> Storage:
+        """How the vector field with this mapping is stored."""
+        method: dict[str, Any] = field.get("method") or {}
+        engine, mode = method.get("engine", "lucene"), field.get("mode", "in_memory")
+        if mode == "on_disk":
+            levels = {(of, level): encoder for (of, encoder), level in _LEVELS.items()}
+            return cls(engine, levels.get((engine, field.get("compression_level", "")), ""), mode)
+        encoder = method.get("parameters", {}).get("encoder") or {}
+        known = _READ.get(encoder.get("name", ""), {})
+        return cls(engine, next((known[key] for key in encoder.get("parameters", {}) if key in known), ""))
 
     def field(self, dimension: int) -> dict[str, Any]:
         """The mapping of a vector field of so many floats, compared by cosine."""
@@ -74,3 +92,36 @@ class Storage:
                 f"expected nodes with k-NN's native libraries for faiss, got {', '.join(lacking)} of "
                 "mmsearch up, which has none; leave --knn-engine at lucene, or use the official image's nodes"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class StorageOptions:
+    """What `--knn-engine`, `--knn-encoder` and `--knn-mode` say; None for each that was not given."""
+
+    engine: str | None = None
+    encoder: str | None = None
+    mode: str | None = None
+
+    def over(self, base: Storage) -> Storage:
+        """`base` with what was given. Raises MismatchError for a storage that k-NN does not have."""
+        return replace(base, **self._given())
+
+    def differing(self, storage: Storage) -> list[str]:
+        """The options that `storage` does not have, as they are written."""
+        return [
+            f"--knn-{name} {value or FULL}"
+            for name, value in self._given().items()
+            if value != getattr(storage, name)
+        ]
+
+    def __bool__(self) -> bool:
+        return bool(self._given())
+
+    def _given(self) -> dict[str, str]:
+        given = {"engine": self.engine, "encoder": self.encoder, "mode": self.mode}
+        return {name: "" if value == FULL else value for name, value in given.items() if value is not None}
+
+
+def described(storage: Storage) -> str:
+    """The storage as options."""
+    return f"--knn-engine {storage.engine} --knn-encoder {storage.encoder or FULL} --knn-mode {storage.mode}"

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 from opensearchpy import OpenSearch
 
-from .connect import HttpError, ask, name
+from .connect import HttpError, ask
 from .deleting import Deleting, Deletion
-from .errors import CallError, MismatchError
+from .errors import MismatchError
 from .front import Front
 from .index import Target
+from .scroll import pages
 from .seen import slice_of
 from .tally import Tally
-from .waiting import AwayError, Patience
+from .waiting import Patience
 
 PAGE = 5_000
-KEEP_ALIVE = "5m"
 
 
 def sync(
@@ -34,15 +32,21 @@ def sync(
     """Delete what the catalogue did not bring to this slice, and count it.
 
     Raises MismatchError, having deleted nothing, when that would be more than `at_most` of the index,
-    when the catalogue was empty, or when a line without an id may have been any product; and as
-    `Deleting.delete` does.
+    when the catalogue was empty, when a line without an id may have been any product, or when the index may
+    not be read; and as `Deleting.delete` does.
     """
     if front.nameless:
         raise MismatchError(
             f"expected every line to have an id before deleting what is gone, got {front.nameless} without; "
             "mend them, all else is in"
         )
-    gone, total = patience.call(lambda: _gone(client, target, front, part))
+    try:
+        gone, total = patience.call(lambda: _gone(client, target, front, part))
+    except HttpError as error:
+        raise MismatchError(
+            f"expected to read the ids of {target.index} by a scroll, got {error}; nothing was deleted, all "
+            "else is in"
+        ) from None
     if not gone:
         return
     if not len(front.seen) or len(gone) > at_most * total:
@@ -61,11 +65,12 @@ def _gone(
 ) -> tuple[list[Deletion], int]:
     """What the catalogue did not bring, as it is now, and how many products the slice has.
 
-    Raises AwayError when the index was not read to its end; it then has to be read anew.
+    Raises AwayError when a page is lost, and must then be called again.
     """
     gone: list[Deletion] = []
     total = 0
-    for page in _pages(client, target):
+    body = {"size": PAGE, "sort": ["_doc"], "_source": False, "seq_no_primary_term": True}
+    for page in pages(client, target.index, body):
         mine = [hit for hit in page if _mine(hit["_id"], part)]
         total += len(mine)
         there = front.seen.has([hit["_id"] for hit in mine])
@@ -81,38 +86,3 @@ def _gone(
 def _mine(identifier: str, part: tuple[int, int]) -> bool:
     number, count = part
     return count == 1 or slice_of(identifier.encode(), count) == number
-
-
-def _pages(client: OpenSearch, target: Target) -> Iterator[list[dict[str, Any]]]:
-    """Every document's id with its sequence number, by a scroll over a fixed view of the index."""
-    body = {"size": PAGE, "sort": ["_doc"], "_source": False, "seq_no_primary_term": True}
-    page = ask(client, "POST", f"/{target.index}/_search", body=body, params={"scroll": KEEP_ALIVE})
-    scroll = page["_scroll_id"]
-    try:
-        while _whole(client, page)["hits"]["hits"]:
-            yield page["hits"]["hits"]
-            again = {"scroll": KEEP_ALIVE, "scroll_id": scroll}
-            page = _next(client, again)
-    finally:
-        # Left open it ends by itself; what went wrong before matters more.
-        with contextlib.suppress(CallError):
-            ask(client, "DELETE", "/_search/scroll", body={"scroll_id": [scroll]})
-
-
-def _next(client: OpenSearch, again: dict[str, Any]) -> dict[str, Any]:
-    try:
-        page: dict[str, Any] = ask(client, "POST", "/_search/scroll", body=again)
-    except HttpError as error:
-        if error.status != 404:
-            raise
-        # The node that held the view is gone.
-        raise AwayError(error.server, str(error)) from None
-    return page
-
-
-def _whole(client: OpenSearch, page: dict[str, Any]) -> dict[str, Any]:
-    """The page, unless a shard is missing from it."""
-    failed = page.get("_shards", {}).get("failed", 0)
-    if failed:
-        raise AwayError(name(client), f"an answer without {failed} of the index's shards")
-    return page

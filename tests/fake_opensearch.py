@@ -31,13 +31,15 @@ class FakeOpenSearch:
 
     `documents` are the sources by index and id. `request_fault(method, path)` may raise AnswerError before a
     request is looked at, `item_fault(id)` gives the status of one bulk item or 0, or its status and error,
-    `drop(id)` says that an ingest pipeline drops the document, `cut()` says whether to
-    break the connection in the middle of a bulk answer after the bulk was done.
+    `drop(id)` says that an ingest pipeline drops the document, `search_fault(index)` may give another answer
+    to each search of a multi-search, `cut()` says whether to break the connection in the middle of a bulk
+    answer after the bulk was done.
     """
 
     def __init__(self, port: int = 0) -> None:
         self.indices: dict[str, dict[str, Any]] = {}
         self.aliases: dict[str, str] = {}
+        self.alias_properties: dict[str, dict[str, Any]] = {}
         self.documents: dict[str, dict[str, dict[str, Any]]] = {}
         self.bulks: list[list[str]] = []
         self.requests: list[tuple[str, str]] = []
@@ -49,6 +51,7 @@ class FakeOpenSearch:
         self.uuids: dict[str, str] = {}
         self.settings: dict[str, str] = {}
         self.numbers: dict[tuple[str, str], int] = {}
+        self.search_fault: Callable[[str], dict[str, Any] | None] = lambda index: None
         self.cut: Callable[[], bool] = lambda: False
         self.lock = threading.Lock()
         self.connections: set[socket.socket] = set()
@@ -240,12 +243,27 @@ class _Handler(BaseHTTPRequestHandler):
                 return 400, {"error": {"type": "resource_already_exists_exception", "reason": index}}
             node.create(index, json.loads(body))
             return 200, {"acknowledged": True}
+        if name == "_alias":
+            return 200, {each: {"aliases": self._aliases(each, "")} for each in node.indices}
+        if name == "_aliases":
+            self._move(json.loads(body)["actions"])
+            return 200, {"acknowledged": True}
         if name == "_search":
             return 200, {"_scroll_id": "s", "hits": {"hits": []}}
         if index not in node.indices and verb == "_bulk":
             node.create(index, {})
         if index not in node.indices:
             return 404, {"error": {"type": "index_not_found_exception", "reason": index}}
+        if method == "GET" and verb.startswith("_alias"):
+            found = self._aliases(index, verb.removeprefix("_alias").lstrip("/"))
+            return (200, {index: {"aliases": found}}) if found or verb == "_alias" else (404, {})
+        if method == "GET" and not verb:
+            about = node.indices[index]
+            settings = {"index": {"number_of_shards": "1", **about["settings"]["index"]}}
+            return 200, {index: {**about, "settings": settings, "aliases": self._aliases(index, "")}}
+        if method == "PUT" and verb == "_mapping":
+            node.indices[index]["mappings"] |= json.loads(body)
+            return 200, {"acknowledged": True}
         if verb == "_mapping":
             return 200, {index: {"mappings": node.indices[index]["mappings"]}}
         if verb.startswith("_settings"):
@@ -257,20 +275,55 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, node.bulk(index, body)
         if verb == "_search":
             hits = [
-                {"_id": each, "_seq_no": node.numbers.get((index, each), 0), "_primary_term": 1}
-                for each in node.documents[index]
+                {
+                    "_id": each,
+                    "_seq_no": node.numbers.get((index, each), 0),
+                    "_primary_term": 1,
+                    "_source": source,
+                }
+                for each, source in node.documents[index].items()
             ]
             return 200, {"_scroll_id": "s", "hits": {"hits": hits}}
+        if verb == "_msearch":
+            return 200, {"responses": [self._first_ten(index) for _ in range(body.count(b"\n") // 2)]}
+        if verb == "_count":
+            pictured = b"modalities" in body
+            found = [
+                source
+                for source in node.documents[index].values()
+                if not pictured or "image" in source["ingest"]["modalities"]
+            ]
+            return 200, {"count": len(found), "_shards": {"total": 1, "failed": 0}}
         if verb == "_refresh":
             return 200, {"_shards": {"failed": 0}}
         return 400, {"error": {"type": "unknown", "reason": path}}
+
+    def _aliases(self, index: str, only: str) -> dict[str, dict[str, Any]]:
+        named = [name for name, of in self.node.aliases.items() if of == index and only in ("", name)]
+        return {name: self.node.alias_properties.get(name, {}) for name in named}
+
+    def _move(self, actions: list[dict[str, Any]]) -> None:
+        for action in actions:
+            if about := action.get("remove"):
+                del self.node.aliases[about["alias"]]
+            elif about := action.get("add"):
+                properties = {key: value for key, value in about.items() if key not in ("index", "alias")}
+                self.node.aliases[about["alias"]] = about["index"]
+                self.node.alias_properties[about["alias"]] = properties
+
+    def _first_ten(self, index: str) -> dict[str, Any]:
+        """Every search has the first ten products as its answer, unless `search_fault` gives another."""
+        hits = [{"_id": each} for each in list(self.node.documents[index])[:10]]
+        answer = {"hits": {"hits": hits}, "timed_out": False, "_shards": {"total": 1, "failed": 0}}
+        return self.node.search_fault(index) or answer
 
     def _found(self, index: str, identifier: str, kept: dict[str, str]) -> dict[str, Any]:
         source = self.node.documents[index].get(identifier)
         if source is None:
             return {"_id": identifier, "found": False}
         if "_source_includes" in kept:
-            source = {name: source[name] for name in kept["_source_includes"].split(",") if name in source}
+            names = {name.partition(".")[0] for name in kept["_source_includes"].split(",")}
+            source = {name: source[name] for name in names if name in source}
         without = kept.get("_source_excludes", "").split(",")
         return {
             "_id": identifier,

@@ -249,4 +249,3 @@ def plugin_for(folder: Path) -> Path:
         [str(tree / "stack" / "maven.sh"), "-q", "-DskipTests", *wanted, "package"], check=True, timeout=600
     )
     return tree / "plugin" / "target" / f"mmsearch-{KNN.version}.zip"
-

@@ -230,7 +230,7 @@ def test_loss_09_whatever_fetching_raises_is_about_that_picture() -> None:
     assert "ZeroDivisionError" in str(error)
 
 
-def test_loss_12_fetches_that_are_under_way_are_not_waited_for() -> None:
+def test_loss_d12_fetches_that_are_under_way_are_not_waited_for() -> None:
     go_on = threading.Event()
 
     def slow(url: str) -> Path:
@@ -381,7 +381,7 @@ def test_loss_20_what_a_pipeline_drops_is_not_indexed(catalogue: Catalogue) -> N
     assert (summary["read"], summary["indexed"], summary["dropped"], summary["exit_code"]) == (10, 8, 2, 3)
 
 
-def test_loss_01_one_servers_answer_says_nothing_about_another() -> None:
+def test_loss_d1_one_servers_answer_says_nothing_about_another() -> None:
     said: list[str] = []
     patience = Patience(5.0, said.append)
     tries = 0
@@ -408,7 +408,7 @@ def test_the_metrics_name_every_kind_of_loss(tmp_path: Path) -> None:
     assert 'mmsearch_ingest_not_deleted{index="p",reason="security_exception"} 1\n' in text
 
 
-def test_loss_11_a_dark_picture_of_16_bits_is_as_dark_in_a_product_as_in_a_query() -> None:
+def test_loss_d11_a_dark_picture_of_16_bits_is_as_dark_in_a_product_as_in_a_query() -> None:
     dark = Image.fromarray(np.tile(np.arange(200, dtype=np.uint16), (200, 1)))
     light = Image.fromarray(np.full((200, 200), 51_400, np.uint16))
     for image, grey in ((dark, 0), (light, 200)):
@@ -421,7 +421,7 @@ def test_loss_11_a_dark_picture_of_16_bits_is_as_dark_in_a_product_as_in_a_query
         assert abs(float(query.mean()) - grey) <= 1
 
 
-def test_loss_11_bm25_reads_the_numbers_in_names() -> None:
+def test_loss_d11_bm25_reads_the_numbers_in_names() -> None:
     for texts, query, best in (
         (["iphone 14 case", "iphone 15 case"], "iphone 15", 1),
         (["rtx 3060", "rtx 4090", "rtx 4070"], "RTX 4090", 1),

@@ -259,3 +259,27 @@ def test_delete_without_a_file_or_an_index_is_one_sentence(catalogue: Catalogue)
     missing = CliRunner().invoke(cli, ["delete", "--ids", "no.txt", "--opensearch", catalogue.node.url])
     assert missing.exit_code == 1
     assert missing.stderr.startswith("mmsearch: expected a file of ids at no.txt, got: No such file")
+
+
+def test_loss_16_no_product_is_deleted_or_changed_by_an_alias_of_a_part(catalogue: Catalogue) -> None:
+    shop(catalogue)
+    catalogue.node.aliases["cheap"] = "products-000001"
+    catalogue.node.alias_properties["cheap"] = {"filter": {"range": {"price": {"lt": 50}}}}
+    refused = delete(catalogue, "1\n", "--index", "cheap")
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("mmsearch: expected cheap to be an alias of all products of products-00")
+    with pytest.raises(MismatchError, match="expected cheap to be an alias of all products of products-00"):
+        catalogue.ingest(index="cheap", partial=True)
+    assert set(catalogue.node.sources()) == set("01234")
+
+
+def test_a_partial_feed_is_not_remembered_as_the_catalogue(catalogue: Catalogue) -> None:
+    shop(catalogue)
+    meta = catalogue.node.indices["products-000001"]["mappings"]["_meta"]["mmsearch"]
+    before = dict(meta["ingest"])
+    feed = catalogue.folder / "prices.jsonl"
+    feed.write_text('{"id": "1", "price": 3}\n')
+    assert catalogue.ingest(catalogue=str(feed), partial=True).indexed == 1
+    meta = catalogue.node.indices["products-000001"]["mappings"]["_meta"]["mmsearch"]
+    assert meta["ingest"] == before
+    assert before["catalogue"] == str(catalogue.path.resolve())

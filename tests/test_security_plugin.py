@@ -216,9 +216,7 @@ def told(answer: dict[str, Any], legs: bool = True) -> dict[str, Any]:
     hits = answer["hits"]
     assert not answer["_shards"]["failed"], answer
     return {
-        "hits": [
-            (hit["_id"], hit.get("fields", {}).get("_legs") if legs else None) for hit in hits["hits"]
-        ],
+        "hits": [(hit["_id"], hit.get("fields", {}).get("_legs") if legs else None) for hit in hits["hits"]],
         "total": hits.get("total"),
         "aggregations": answer["aggregations"],
     }
