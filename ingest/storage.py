@@ -24,14 +24,12 @@ _METHODS: dict[tuple[str, str], dict[str, Any]] = {
     # 7 bits of each number, chosen by each segment; the floats stay on disk.
     ("lucene", "byte"): {"name": "sq", "parameters": {"bits": 7}},
     ("faiss", ""): {},
-    ("faiss", "fp16"): {"name": "sq", "parameters": {"type": "fp16"}},
+    # By its level alone: what k-NN 3.5 calls `type: fp16`, 3.6 calls `bits: 16`, and each refuses the other.
+    ("faiss", "fp16"): {},
     ("faiss", "binary"): {"name": "binary", "parameters": {"bits": 1}},
 }
 # On disk the level says it: the searched vectors are small, and hits are scored again by the full ones.
 _LEVELS = {("lucene", "byte"): "4x", ("faiss", "fp16"): "2x", ("faiss", "binary"): "32x"}
-
-
-_READ = {"sq": {"bits": "byte", "type": "fp16"}, "binary": {"bits": "binary"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +59,15 @@ class Storage:
         """How the vector field with this mapping is stored."""
         method: dict[str, Any] = field.get("method") or {}
         engine, mode = method.get("engine", "lucene"), field.get("mode", "in_memory")
-        if mode == "on_disk":
-            levels = {(of, level): encoder for (of, encoder), level in _LEVELS.items()}
-            return cls(engine, levels.get((engine, field.get("compression_level", "")), ""), mode)
         encoder = method.get("parameters", {}).get("encoder") or {}
-        known = _READ.get(encoder.get("name", ""), {})
-        return cls(engine, next((known[key] for key in encoder.get("parameters", {}) if key in known), ""))
+        bits = encoder.get("parameters", {}).get("bits")
+        match engine, encoder.get("name"):
+            case "lucene", "sq":
+                return cls(engine, "byte", mode)
+            case "faiss", "sq" | "binary" as name:
+                return cls(engine, "binary" if name == "binary" or bits == 1 else "fp16", mode)
+        levels = {(of, level): encoder for (of, encoder), level in _LEVELS.items()}
+        return cls(engine, levels.get((engine, field.get("compression_level", "")), ""), mode)
 
     def field(self, dimension: int) -> dict[str, Any]:
         """The mapping of a vector field of so many floats, compared by cosine."""
@@ -76,6 +77,8 @@ class Storage:
             return field | {"mode": "on_disk", "compression_level": _LEVELS[self.engine, self.encoder]}
         if encoder := _METHODS[self.engine, self.encoder]:
             method["parameters"] = {"encoder": encoder}
+        elif self.encoder:
+            field["compression_level"] = _LEVELS[self.engine, self.encoder]
         return field
 
     def require_libraries(self, client: OpenSearch) -> None:
@@ -92,6 +95,18 @@ class Storage:
                 f"expected nodes with k-NN's native libraries for faiss, got {', '.join(lacking)} of "
                 "mmsearch up, which has none; leave --knn-engine at lucene, or use the official image's nodes"
             )
+
+
+def for_every_release(field: Mapping[str, Any]) -> dict[str, Any]:
+    """A vector field's mapping, as a node of an older release has it, so that each release takes it."""
+    method: dict[str, Any] = field.get("method") or {}
+    others = {**method.get("parameters", {})}
+    encoder: dict[str, Any] = others.pop("encoder", None) or {}
+    parameters = encoder.get("parameters", {})
+    if encoder.get("name") != "sq" or parameters.get("type") != "fp16" or parameters.get("clip"):
+        return dict(field)
+    kept = {**method, "parameters": others}
+    return {**field, "compression_level": _LEVELS["faiss", "fp16"], "method": kept}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from .encode import FIELD_OUTPUTS, Served
 from .index import DEFAULT_FIELDS, NESTED, definition
-from .storage import Storage, StorageOptions
+from .storage import Storage, StorageOptions, for_every_release
 
 _NOT_CARRIED = (
     # What OpenSearch writes itself, and refuses from others.
@@ -113,7 +113,7 @@ def _keep_vector(properties: dict[str, Any], field: str, old: Mapping[str, Any])
         return
     parent, _, name = field.rpartition(".")
     place = properties[parent]["properties"] if parent else properties
-    place[name] = {**old, "dimension": place[name]["dimension"]}
+    place[name] = {**for_every_release(old), "dimension": place[name]["dimension"]}
 
 
 def _meta(about: Mapping[str, Any]) -> dict[str, Any]:

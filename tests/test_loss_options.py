@@ -90,7 +90,7 @@ def test_loss_12_the_real_nodes_mapping_is_read_as_the_storage_that_made_it(
         kept = ask(client, "GET", "/loss-12")["loss-12"]["mappings"]["properties"]["embedding"]
         assert Storage.of(kept) == Storage(*asked)
     finally:
-        ask(client, "DELETE", "/loss-12")
+        ask(client, "DELETE", "/loss-12", params={"ignore_unavailable": "true"})
         client.close()
 
 

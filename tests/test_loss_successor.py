@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mmsearch.ingest.connect import ask, connect
+from mmsearch.ingest.storage import Storage, for_every_release
 
 from .fake_triton import FakeTriton
 from .reindexing import Shop, ingested, products
@@ -126,6 +127,44 @@ def test_loss_17_aliases_move_with_their_properties(shop: Shop) -> None:
     assert done.stdout.splitlines()[-1] == (
         "products and all and shop-fr are products-000002 now; products-000001 stays until you delete it"
     )
+
+
+OF_3_5 = {
+    "type": "knn_vector",
+    "dimension": 8,
+    "method": {
+        "name": "hnsw",
+        "engine": "faiss",
+        "space_type": "cosinesimil",
+        "parameters": {"m": 24, "encoder": {"name": "sq", "parameters": {"type": "fp16"}}},
+    },
+}
+
+
+def test_loss_02_half_floats_of_an_older_k_nn_stay_half_floats(shop: Shop) -> None:
+    shop.node.indices["products-000001"]["mappings"]["properties"]["embedding"] = OF_3_5
+    shop.run("reindex")
+    assert shop.node.indices["products-000002"]["mappings"]["properties"]["embedding"] == {
+        "type": "knn_vector",
+        "dimension": 8,
+        "compression_level": "2x",
+        "method": {
+            "name": "hnsw", "engine": "faiss", "space_type": "cosinesimil", "parameters": {"m": 24},
+        },
+    }  # fmt: skip
+
+
+@pytest.mark.integration
+def test_loss_02_the_real_node_takes_half_floats_of_an_older_one(opensearch: Any) -> None:
+    client = connect(opensearch.url)
+    properties = {"embedding": for_every_release(OF_3_5)}
+    settings = {"index": {"knn": True}}
+    ask(client, "PUT", "/loss-02", body={"settings": settings, "mappings": {"properties": properties}})
+    kept = ask(client, "GET", "/loss-02")["loss-02"]["mappings"]["properties"]["embedding"]
+    ask(client, "DELETE", "/loss-02")
+    client.close()
+    assert Storage.of(kept) == Storage.of(OF_3_5) == Storage("faiss", "fp16")
+    assert kept["method"]["parameters"] == {"m": 24}
 
 
 @pytest.mark.integration
