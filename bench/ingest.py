@@ -4,8 +4,9 @@
 
 Tables, each a command of at most eight minutes on two quiet cores: `ingest` (the real encoder over the
 furniture catalogue, its pictures included), `again` (the real encoder over openclipart), `stub` (an encoder
-of 1 ms a request), `bulk`, `bulk-graph`, `memory`. Servers are started and ended after, unless --opensearch
-names a node or --triton an encoder; the other four use the stub of tests/fake_triton.py. The arm in one
+of 1 ms a request), `bulk`, `bulk-graph`, `memory`, `partial`. Servers are started and ended after, unless
+--opensearch names a node or --triton an encoder; the others use the stub of tests/fake_triton.py. The arm in
+one
 process needs LanceDB, which is installed under build/ from requirements/*/bench.txt.
 """
 
@@ -28,6 +29,7 @@ from typing import Any
 
 import numpy as np
 from ingest_arms import Bench, InProcess, bulk_all, encode_all, processor_seconds, stock_all
+from ingest_partial import table_partial
 from interleaved import Table, measure
 from opensearchpy import helpers
 from peers import has
@@ -51,6 +53,7 @@ SIZES = {
     "bulk-graph": (4, 5_000),
     "again": (2, 6_900),
     "memory": (1, 100_000),
+    "partial": (4, 100_000),
 }
 
 
@@ -375,6 +378,8 @@ def main() -> int:
             met = table_stub(bench, rounds)
         elif asked.table == "again":
             met = table_again(bench, rounds)
+        elif asked.table == "partial":
+            met = table_partial(bench, rounds, documents)
         elif asked.table == "memory":
             met = table_memory(bench, rounds, documents)
         else:

@@ -56,12 +56,15 @@ class Bench:
         self.drop()
         return f"{INDEX}-{next(self.names)}"
 
-    def ingest(self, index: str | None = None, catalogue: Path | None = None) -> Report:
+    def ingest(
+        self, index: str | None = None, catalogue: Path | None = None, *, partial: bool = False
+    ) -> Report:
         job = Job(
             str(catalogue or self.catalogue),
             self.image_root,
             self.folder / "rejects.jsonl",
-            text_only=True,
+            text_only=not partial,
+            partial=partial,
             index=index or self.fresh(),
             journal=self.folder / "journal",
             batch=BATCH,
@@ -109,7 +112,7 @@ def bulk_all(bench: Bench, target: Target, items: list[Item], threads: int = 2) 
     started = time.perf_counter()
 
     def one(part: list[Item]) -> None:
-        bulk, rest = packed(part, target.fields)
+        bulk, rest = packed(part)
         outcome = send(bench.client, target, bulk)
         if rest or outcome.again or outcome.refused:
             raise RuntimeError(f"expected all {len(part)} documents to be taken, got {outcome}")

@@ -44,6 +44,7 @@ INGEST = {
     "bulk": "ingest-bulk",
     "bulk-graph": "ingest-bulk-graph",
     "again": "ingest-again",
+    "partial": "ingest-partial",
     "memory": "ingest-memory",
 }
 STEPS = (

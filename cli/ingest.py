@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
 from ..ingest.catalogue import FORMATS
 from ..ingest.connect import connect
 from ..ingest.display import Display
-from ..ingest.encode import FIELD_OUTPUTS, Encoder
-from ..ingest.errors import IngestError, MmsearchError
-from ..ingest.index import NESTED
+from ..ingest.encode import Encoder
+from ..ingest.errors import MmsearchError
 from ..ingest.job import Job
 from ..ingest.jsonlog import JsonLog
 from ..ingest.metrics import MetricsFile
 from ..ingest.on_ray import run_on_ray
+from ..ingest.rejects import Limit, beside
 from ..ingest.run import Run, run
 from ..ingest.spans import exported
-from ..ingest.storage import ENCODERS, ENGINES, MODES, Storage
-from ..ingest.tally import Report, Tally
+from ..ingest.storage import StorageOptions
+from ..ingest.tally import Report
 from . import options
-
-VECTORS = (*FIELD_OUTPUTS, NESTED)
+from .ending import Ending, again, ended_by_signals, ending, finish, stopped, would
 
 
 def _slice(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int]:
@@ -47,8 +43,7 @@ def _share(context: click.Context, parameter: click.Parameter, value: str) -> fl
     return share
 
 
-def _limit(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, float] | None:
-    """A count, or a share of the lines."""
+def _limit(context: click.Context, parameter: click.Parameter, value: str | None) -> Limit | None:
     if value is None:
         return None
     if value.isdecimal():
@@ -65,33 +60,11 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path),
-    help="File for what is not taken.  [default: CATALOGUE.rejects.jsonl beside it]",
+    help="File for what is not taken.  [default: beside the catalogue, one for each catalogue and slice, as "
+    "shop.rejects.jsonl, shop.csv.rejects.jsonl, shop.2-of-4.rejects.jsonl]",
 )
-@click.option(
-    "--vectors",
-    help=f"Vector fields of a new index, of {', '.join(VECTORS)}; the last has one for each picture.  "
-    "[default: embedding]",
-)
-@click.option("--shards", type=click.IntRange(1), help="Shards of a new index.  [default: 1]")
-@click.option(
-    "--knn-engine",
-    type=click.Choice(ENGINES),
-    default="lucene",
-    show_default=True,
-    help="Of a new index; faiss is for nodes with k-NN's native libraries, as in the official image.",
-)
-@click.option(
-    "--knn-encoder",
-    type=click.Choice(ENCODERS),
-    help="Of a new index: byte with lucene, fp16 or binary with faiss.  [default: full floats]",
-)
-@click.option(
-    "--knn-mode",
-    type=click.Choice(MODES),
-    default="in_memory",
-    show_default=True,
-    help="Of a new index; on_disk lets k-NN score what the small vectors find again by the full ones.",
-)
+@options.vectors
+@options.new_index
 @click.option(
     "--format",
     "form",
@@ -108,6 +81,17 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
 )
 @click.option(
     "--max-rejects", metavar="N|P%", callback=_limit, help="Give up when more lines than these are rejected."
+)
+@click.option(
+    "--max-without-image",
+    metavar="N|P%",
+    callback=_limit,
+    help="With --on-bad-image text-only: give up when more products than these come in without a picture.",
+)
+@click.option(
+    "--partial",
+    is_flag=True,
+    help="Each line changes the fields that it carries, of a product that is there, and leaves the others.",
 )
 @click.option("--sync", is_flag=True, help="Delete products that are no longer in the catalogue.")
 @click.option(
@@ -126,6 +110,12 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     help="ray spreads the work over a Ray cluster, or over processes where there is none.",
 )
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Workers on Ray.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Encode and write every product again, also those that are unchanged: for an index whose documents "
+    "were changed by hand.",
+)
 @click.option(
     "--metrics-file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -151,17 +141,18 @@ def command(
     rejects: Path | None,
     vectors: str | None,
     shards: int | None,
-    knn_engine: str,
-    knn_encoder: str | None,
-    knn_mode: str,
+    storage: StorageOptions,
     form: str | None,
     limit: int | None,
     part: tuple[int, int],
-    max_rejects: tuple[int, float] | None,
+    max_rejects: Limit | None,
+    max_without_image: Limit | None,
+    partial: bool,
     sync: bool,
     sync_at_most: float,
     engine: str,
     workers: int,
+    force: bool,
     metrics_file: Path | None,
     log_json: bool,
     dry_run: bool,
@@ -178,62 +169,80 @@ def command(
       mmsearch ingest catalog.jsonl
       mmsearch ingest shop.csv.gz --map title=product_name --on-bad-image text-only --json
       zcat all.jsonl.gz | mmsearch ingest - --image-root pictures --slice 1/4
+      mmsearch ingest prices.jsonl --partial
       mmsearch ingest catalog.jsonl --dry-run
     """
     if sync and limit is not None:
         raise click.UsageError("expected the whole catalogue for --sync, got --limit; leave one of them out")
+    if partial and (sync or on_bad_image == "text-only"):
+        raise click.UsageError(
+            "expected --partial without --sync and --on-bad-image text-only, which would take away what the "
+            "lines do not carry, got both; leave them out"
+        )
+    if partial and force:
+        raise click.UsageError("expected whole products for --force, got --partial; leave one of them out")
     if engine == "ray" and (metrics_file or log_json):
         raise click.UsageError(
             "expected --engine local with --metrics-file or --log-json, got ray; leave them out"
         )
     folder = Path() if catalogue == "-" else Path(catalogue).parent
-    stem = "stdin" if catalogue == "-" else Path(catalogue).name.split(".", maxsplit=1)[0]
-    job = Job(
-        catalogue=catalogue,
-        image_root=(image_root or folder).resolve(),
-        rejects=rejects or folder / f"{stem}.rejects.jsonl",
-        index=index,
-        fields=_fields(vectors),
-        storage=Storage(knn_engine, knn_encoder or "", knn_mode),
-        shards=shards,
-        text_only=on_bad_image == "text-only",
-        fetch=fetch_images,
-        renames=renamed,
-        processes=processes,
-        batch=batch,
-        patience=give_up_after,
-        resume=again(),
-        format=form,
-        limit=limit,
-        slice=part,
-        max_rejects=max_rejects,
-        sync=sync_at_most if sync else None,
-        dry_run=dry_run,
-    )
-    if engine == "ray":
-        report = run_on_ray(
-            job,
-            opensearch,
-            triton,
-            workers=workers,
-            say=lambda line: click.echo(f"mmsearch: {line}", err=True),
+    with ending(as_json=as_json) as live:
+        job = Job(
+            catalogue=catalogue,
+            image_root=(image_root or folder).resolve(),
+            rejects=rejects or beside(catalogue, part, dry_run=dry_run),
+            index=index,
+            fields=fields_of(vectors),
+            storage=storage,
+            shards=shards,
+            text_only=on_bad_image == "text-only",
+            fetch=fetch_images,
+            renames=renamed,
+            processes=processes,
+            batch=batch,
+            patience=give_up_after,
+            resume=again(),
+            format=form,
+            limit=limit,
+            slice=part,
+            max_rejects=max_rejects,
+            max_without_image=max_without_image,
+            sync=sync_at_most if sync else None,
+            dry_run=dry_run,
+            partial=partial,
+            force=force,
         )
-    else:
-        report = ingest(job, opensearch, triton, metrics_file=metrics_file, log_json=log_json)
-    if dry_run:
+        if engine == "ray":
+            report = run_on_ray(
+                job,
+                opensearch,
+                triton,
+                workers=workers,
+                say=lambda line: click.echo(f"mmsearch: {line}", err=True),
+            )
+        else:
+            report = ingest(job, opensearch, triton, metrics_file=metrics_file, log_json=log_json, live=live)
+    if dry_run and not as_json:
         click.echo(would(report))
     finish(report, job.rejects, as_json=as_json, log_json=log_json)
 
 
 def ingest(
-    job: Job, opensearch: str, triton: str, *, metrics_file: Path | None = None, log_json: bool = False
+    job: Job,
+    opensearch: str,
+    triton: str,
+    *,
+    metrics_file: Path | None = None,
+    log_json: bool = False,
+    live: Ending | None = None,
 ) -> Report:
     """Run the job, with a bar on a terminal or with JSON lines, and with metrics where they are wanted."""
     metrics = MetricsFile(metrics_file, job.index) if metrics_file else None
-    tally, code = Tally(), 1
+    live, code = live or Ending(as_json=False), 1
     log = JsonLog() if log_json else None
     try:
         with (
+            ended_by_signals(),
             exported(),
             closing(Encoder(triton)) as encoder,
             closing(connect(opensearch)) as client,
@@ -241,64 +250,44 @@ def ingest(
         ):
 
             def watch(this: Run) -> None:
-                nonlocal tally
-                tally = this.tally
+                live.tally, live.bottleneck = this.tally, this.bottleneck()
                 display.watch(this)
                 if metrics:
-                    metrics.watch(tally)
+                    metrics.watch(live.tally)
 
             report = run(job, encoder, client, say=display.say, watch=watch)
         code = report.exit_code
         if log:
             log.log("finished", report.sentence(), {"rejects": str(job.rejects), **report.summary()})
         return report
-    except KeyboardInterrupt:
-        raise IngestError(f"stopped by a key; what is in stays in, go on with: {job.resume}") from None
+    except KeyboardInterrupt as stop:
+        error = stopped(stop, job.resume)
+        _log_failure(log, error, live)
+        raise error from None
     except MmsearchError as error:
-        if not log:
-            raise
-        log.log("failed", str(error), level="error")
-        raise SystemExit(1) from None
+        _log_failure(log, error, live)
+        raise
     finally:
         if metrics:
-            metrics.write(tally, running=False, exit_code=code)
+            metrics.write(live.tally, running=False, exit_code=code)
 
 
-def would(report: Report) -> str:
-    """What a run would do, and how many are rejected for what."""
-    changed = report.indexed - report.unchanged - report.encoded
-    lines = [
-        f"nothing was stored; a run would encode {report.encoded}, update {changed} and leave "
-        f"{report.unchanged} as they are"
-    ]
-    lines += [f"{count:8} rejected: {reason}" for reason, count in sorted(report.reasons.items())]
-    return "\n".join(lines)
+def _log_failure(log: JsonLog | None, error: MmsearchError, live: Ending) -> None:
+    """With `--log-json` stderr holds JSON alone, so that the sentence is said there and nowhere else."""
+    if log:
+        log.log("failed", str(error), level="error")
+        live.failed(str(error))
+        raise SystemExit(1) from None
 
 
-def again() -> str:
-    """The command that was given, to be given again."""
-    return shlex.join(["mmsearch", *sys.argv[1:]])
-
-
-def finish(report: Report, rejects: Path, *, as_json: bool, log_json: bool = False) -> NoReturn:
-    """Print the summary, after where the rejects are, and end with the exit code."""
-    if report.rejected and not log_json:
-        click.echo(
-            f"mmsearch: {report.rejected} rejected, told in {rejects}; mend them there and run: "
-            f"mmsearch retry {shlex.quote(str(rejects))}",
-            err=True,
-        )
-    click.echo(json.dumps(report.summary()) if as_json else report.sentence())
-    raise SystemExit(report.exit_code)
-
-
-def _fields(vectors: str | None) -> tuple[str, ...] | None:
+def fields_of(vectors: str | None) -> tuple[str, ...] | None:
+    """The vector fields that --vectors names; None where it is not given."""
     if vectors is None:
         return None
     names = tuple(name.strip() for name in vectors.split(",") if name.strip())
-    if not set(names) <= set(VECTORS) or "embedding" not in names:
+    if not set(names) <= set(options.VECTORS) or "embedding" not in names:
         raise click.BadParameter(
-            f"expected embedding, and if wanted others of {', '.join(VECTORS)}, got {vectors!r}",
+            f"expected embedding, and if wanted others of {', '.join(options.VECTORS)}, got {vectors!r}",
             param_hint="--vectors",
         )
     return names

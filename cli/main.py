@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from typing import NoReturn
 
 import click
 
-from ..ingest.errors import MmsearchError
+from ..ingest.errors import CallError, MmsearchError
 
 COMMANDS = {
     "up": ("up", "Start the embedded OpenSearch and Triton, and wait until both really answer."),
@@ -20,6 +21,7 @@ COMMANDS = {
     "ingest": ("ingest", "Encode a catalogue and index it."),
     "reindex": ("reindex", "Encode a catalogue by another model and move the alias."),
     "retry": ("retry", "Ingest rejected lines again."),
+    "delete": ("delete", "Delete products by their ids."),
     "plan": ("plan", "Size memory, disk, nodes and encoders for a catalogue."),
     "search": ("search", "Search by text, picture or both."),
     "evaluate": ("evaluate", "Measure systems against judgments, with a report of pictures and plots."),
@@ -63,14 +65,7 @@ class LazyGroup(click.Group):
         try:
             found = getattr(importlib.import_module(f"{__package__}.{module}"), attribute or "command")
         except ModuleNotFoundError as error:
-            package = (error.name or "").partition(".")[0]
-            if package in ("", "mmsearch"):
-                raise
-            extra = EXTRAS.get(package, "train")
-            raise Refused(
-                f"expected the package {package} for `mmsearch {name}`, got none; repair: pip install "
-                f"'mmsearch[{extra}]'"
-            ) from error
+            _refuse_missing(error, name)
         if not isinstance(found, click.Command):
             raise TypeError(f"expected {module} to hold a click command, got {type(found).__name__}")
         return found
@@ -84,6 +79,30 @@ class LazyGroup(click.Group):
             return super().invoke(context)
         except MmsearchError as error:
             raise Refused(str(error)) from error
+        except CallError as error:
+            raise Refused(error.sentence()) from error
+        except ModuleNotFoundError as error:
+            _refuse_missing(error, context.invoked_subcommand or "")
+        except OSError as error:
+            # Of a file that was named; any other is a bug's.
+            if not error.filename or not error.strerror:
+                raise
+            raise Refused(
+                f"expected to use {error.filename}, got: {error.strerror}; name a file or folder that is "
+                "there, ours and has room"
+            ) from error
+
+
+def _refuse_missing(error: ModuleNotFoundError, command: str) -> NoReturn:
+    """Say which package a command lacks; where it is one of our own modules, raise the error as it is."""
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "mmsearch"):
+        raise error
+    extra = EXTRAS.get(package, "train")
+    raise Refused(
+        f"expected the package {package} for `mmsearch {command}`, got none; repair: pip install "
+        f"'mmsearch[{extra}]'"
+    ) from error
 
 
 @click.command(

@@ -13,7 +13,7 @@ from ..ingest.connect import DEFAULT_URL
 from ..ingest.errors import UnreachableError
 from ..ingest.waiting import AwayError
 from ..stack.state import Home
-from .options import tls
+from .options import catalogue_form, tls
 
 if TYPE_CHECKING:
     from ..train.build import ModelSet
@@ -107,6 +107,7 @@ def build(architecture: str, precision: str, repository: Path | None) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The products of --pairs.",
 )
+@catalogue_form
 def deploy(
     training: Path,
     precision: str,
@@ -115,6 +116,8 @@ def deploy(
     no_load: bool,
     pairs: Path | None,
     catalog: Path | None,
+    renamed: dict[str, str],
+    form: str | None,
 ) -> None:
     """Serve what `mmsearch train` left in the folder TRAINING, as a new version beside the old ones.
 
@@ -129,7 +132,11 @@ def deploy(
     if (pairs is None) != (catalog is None):
         raise click.UsageError("expected --pairs and --catalog together, got one of them; add the other")
     tree = repository or Home.at().models
-    deployed = deploying.deploy(training, precision, tree, lambda line: click.echo(f"  {line}", err=True))
+
+    def say(line: str) -> None:
+        click.echo(f"  {line}", err=True)
+
+    deployed = deploying.deploy(training, precision, tree, say)
     if not no_load:
         deploying.load(deployed, tree, triton)
     built = deployed.built
@@ -147,7 +154,9 @@ def deploy(
         compared = compare(
             built.architecture,
             training / WEIGHTS,
-            read_products(catalog),
+            read_products(
+                catalog, say=lambda line: click.echo(f"  {line}", err=True), renames=renamed, form=form
+            ),
             read_pairs(pairs),
             lambda line: click.echo(f"  {line}", err=True),
         )

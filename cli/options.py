@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
+from ..ingest.catalogue import FORMATS
 from ..ingest.connect import DEFAULT_URL
-from ..ingest.encode import DEFAULT_TRITON
+from ..ingest.encode import DEFAULT_TRITON, FIELD_OUTPUTS
+from ..ingest.index import NESTED
 from ..ingest.records import KNOWN
+from ..ingest.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
 
+VECTORS = (*FIELD_OUTPUTS, NESTED)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -109,14 +115,7 @@ def working(command: F) -> F:
             is_flag=True,
             help="Fetch pictures that are http and https URLs, from public addresses only.",
         ),
-        click.option(
-            "--map",
-            "renamed",
-            metavar="OURS=THEIRS",
-            multiple=True,
-            callback=renames,
-            help="The catalogue's name for a field of ours, such as title=product_name or title=info.name.",
-        ),
+        _map(),
         click.option(
             "--processes",
             type=click.IntRange(0, 64),
@@ -136,6 +135,92 @@ def working(command: F) -> F:
         ),
         click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on one line."),
     )
+
+
+def catalogue_form(command: F) -> F:
+    """--map and --format, by which a catalogue is read as `mmsearch ingest` reads it."""
+    return _all(
+        command,
+        _map(),
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(FORMATS),
+            help="What the catalogue is.  [default: Parquet by its content, CSV and TSV by its name, "
+            "else jsonl]",
+        ),
+    )
+
+
+def _map() -> Callable[[F], F]:
+    return click.option(
+        "--map",
+        "renamed",
+        metavar="OURS=THEIRS",
+        multiple=True,
+        callback=renames,
+        help="The catalogue's name for a field of ours, such as title=product_name or title=info.name.",
+    )
+
+
+def vectors(command: F) -> F:
+    """--vectors, as it is written."""
+    return _all(
+        command,
+        click.option(
+            "--vectors",
+            help=f"Vector fields of a new index, of {', '.join(VECTORS)}; the last has one for each "
+            "picture.  [default: embedding]",
+        ),
+    )
+
+
+def new_index(command: F) -> F:
+    """--shards, and --knn-engine, --knn-encoder and --knn-mode as one argument `storage`."""
+
+    @functools.wraps(command)
+    def stored(
+        *arguments: Any, knn_engine: str | None, knn_encoder: str | None, knn_mode: str | None, **named: Any
+    ) -> Any:
+        return command(*arguments, storage=StorageOptions(knn_engine, knn_encoder, knn_mode), **named)
+
+    return _all(
+        cast(F, stored),
+        click.option("--shards", type=click.IntRange(1), help="Shards of a new index.  [default: 1]"),
+        click.option(
+            "--knn-engine",
+            type=click.Choice(ENGINES),
+            help="Of a new index; faiss is for nodes with k-NN's native libraries, as in the official image."
+            "  [default: lucene]",
+        ),
+        click.option(
+            "--knn-encoder",
+            type=click.Choice((FULL, *ENCODERS)),
+            help="Of a new index: byte with lucene, fp16 or binary with faiss.  [default: float]",
+        ),
+        click.option(
+            "--knn-mode",
+            type=click.Choice(MODES),
+            help="Of a new index; on_disk lets k-NN score what the small vectors find again by the full ones."
+            "  [default: in_memory]",
+        ),
+    )
+
+
+def from_before(said: str, decorate: Callable[[F], F]) -> Callable[[F], F]:
+    """The options of `decorate`, with help that names where a value comes from when none is given."""
+
+    def decorated(command: F) -> F:
+        others = len(getattr(command, "__click_params__", ()))
+        result = decorate(command)
+        for option in result.__click_params__[others:]:  # type: ignore[attr-defined]
+            if option.name == "as_json":
+                continue
+            option.help = re.sub(r"\s*\[default: .*?\]", "", option.help or "")
+            option.show_default = said
+        return result
+
+    return decorated
 
 
 def _all(command: F, *options: Callable[[F], F]) -> F:

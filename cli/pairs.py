@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from .options import tls
+from .options import catalogue_form, tls
 
 
 @click.command("pairs")
@@ -31,9 +32,18 @@ from .options import tls
     show_default=True,
     help="Where the index is.",
 )
+@catalogue_form
 @tls
 def command(
-    pairs: Path, catalog: Path, out: Path, per_query: int, no_bm25: bool, index: str | None, opensearch: str
+    pairs: Path,
+    catalog: Path,
+    out: Path,
+    per_query: int,
+    no_bm25: bool,
+    index: str | None,
+    opensearch: str,
+    renamed: dict[str, str],
+    form: str | None,
 ) -> None:
     """Add hard negatives to PAIRS: products that BM25 or the current index finds and that nobody chose.
 
@@ -48,7 +58,10 @@ def command(
 
     searches: list[Search] = []
     if not no_bm25:
-        searches.append(bm25_search(read_products(catalog)))
+        products = read_products(
+            catalog, say=lambda line: click.echo(f"  {line}", err=True), renames=renamed, form=form
+        )
+        searches.append(bm25_search(products))
     if index:
         client = connect(opensearch)
         name = index
@@ -60,20 +73,42 @@ def command(
             body = {"size": size, "_source": False, "query": clause}
             with in_a_sentence(name):
                 answer = ask(client, "POST", f"/{name}/_search", body=body)
-            return [hit["_id"] for hit in answer["hits"]["hits"]]
+            return ids(answer, name)
 
         searches.append(by_index)
     if not searches:
         raise MmsearchError("expected BM25 or --index to mine from, got neither; leave out --no-bm25")
     found = mined(read_pairs(pairs), searches, per_query)
-    with out.open("w", encoding="utf-8") as stream:
-        for pair in found:
-            record = {
-                "query": pair.query,
-                "product_id": pair.product,
-                "count": pair.count,
-                "negatives": pair.negatives,
-            }
-            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+    records = (
+        {
+            "query": pair.query,
+            "product_id": pair.product,
+            "count": pair.count,
+            "negatives": pair.negatives,
+        }
+        for pair in found
+    )
+    text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise MmsearchError(
+            f"expected to write pairs to {out}, got: {error.strerror}; name a file in a folder that is there "
+            "and ours by --out"
+        ) from None
     lacking = len({pair.query for pair in found if not pair.negatives})
     click.echo(f"{len(found)} pairs written to {out}; {lacking} queries have no hard negative")
+
+
+def ids(answer: dict[str, Any], index: str) -> list[str]:
+    """What a search found. Raises MmsearchError where shards or time were lacking: what stood there would
+    never be a negative."""
+    from ..ingest.errors import MmsearchError
+
+    shards = answer["_shards"]
+    if shards["failed"] or answer["timed_out"]:
+        got = f"{shards['failed']} of {shards['total']} failed" if shards["failed"] else "a timeout"
+        raise MmsearchError(
+            f"expected every shard of {index} to answer in time, got {got}; mend the index and run it again"
+        )
+    return [hit["_id"] for hit in answer["hits"]["hits"]]

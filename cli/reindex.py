@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
-import re
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from ..ingest.catalogue import FORMATS
+from ..ingest.losses import examples
+from ..ingest.storage import StorageOptions
 from . import options
+
+if TYPE_CHECKING:
+    from ..ingest.recipe import Recipe
+    from ..train.reindexing import Reindexed
+
+Values = dict[str, Any]
 
 
 @click.command("reindex")
-@click.argument("catalogue", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("catalogue", required=False)
 @options.servers
 @click.option(
     "--model",
@@ -21,96 +33,184 @@ from . import options
 )
 @click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
 @click.option("--repository", type=click.Path(file_okay=False, path_type=Path), help="The served folder.")
-@click.option("--image-root", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@options.from_before("that of the last ingest", options.working)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    show_default="that of the last ingest",
+    help="What the catalogue is.",
+)
+@options.from_before("that of the old index", options.vectors)
+@options.from_before("that of the old index", options.new_index)
+@click.option(
+    "--max-rejects",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Move nothing when more products of the old index than these are rejected.",
+)
+@click.option(
+    "--allow-fewer",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Move all the same when the new index has up to N products, or pictures, fewer: for a catalogue "
+    "that shrank.",
+)
 @click.option("--judgments", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--queries", type=click.IntRange(1, 10_000), default=200, show_default=True)
-@click.option("--keep", is_flag=True, help="Leave the name where it is; the new index stays beside the old.")
-@click.option("--json", "as_json", is_flag=True, help="One summary object on one line.")
-def command(
-    catalogue: Path,
-    index: str,
-    opensearch: str,
-    triton: str,
-    model: Path | None,
-    precision: str,
-    repository: Path | None,
-    image_root: Path | None,
-    judgments: Path | None,
-    queries: int,
-    keep: bool,
-    as_json: bool,
-) -> None:
-    """Encode CATALOGUE by a new model into a new index, compare it with the old one, and move the alias.
+@click.option(
+    "--queries",
+    type=click.IntRange(0, 10_000),
+    default=200,
+    show_default=True,
+    help="Titles that both indices are asked for; 0 moves without a comparison.",
+)
+@click.option("--keep", is_flag=True, help="Leave the aliases where they are; the new index stays beside.")
+@click.pass_context
+def command(context: click.Context, /, **values: Any) -> None:
+    """Encode an index's catalogue by a new model into a new index, compare the two, and move the aliases.
+
+    CATALOGUE and every option of reading are those of the last `mmsearch ingest` into the index, unless they
+    are given. Settings, shards and storage of the old index are kept, and all its aliases move with their
+    filters and routing. Nothing moves, and the exit code is 1, when products or pictures would be lost or
+    the comparison cannot be made; the same command then goes on with what is encoded already.
 
     The old index stays until you delete it, and its model stays loaded. The parity report says how many of
     the old top ten the new one has too, and both recalls where --judgments are given.
 
-    Example: mmsearch reindex catalog.jsonl --model runs/4tmm_gated
+    \b
+    Example:
+      mmsearch reindex --model runs/4tmm_gated
+      mmsearch reindex --shards 6 --knn-encoder byte
+      mmsearch reindex catalog.jsonl --model runs/4tmm_gated --allow-fewer 20
     """
-    from ..ingest.connect import ask, connect
-    from ..ingest.encode import Encoder
     from ..ingest.errors import MmsearchError
-    from ..ingest.index import DEFAULT_FIELDS, definition
-    from ..ingest.job import Job
-    from ..stack.state import Home
-    from ..train import deploy as deploying
-    from ..train.parity import parity
-    from .ingest import ingest
 
-    client = connect(opensearch)
+    as_json, index = values["as_json"], values["index"]
     try:
-        behind = ask(client, "GET", "/_alias", params={})
-        olds = sorted(name for name, about in behind.items() if index in about["aliases"])
-        if len(olds) != 1:
-            raise MmsearchError(
-                f"expected one index behind the alias {index}, got {', '.join(olds) or 'none'}; "
-                "name the alias of an index that mmsearch made by --index"
-            )
-        old = olds[0]
-        mapping = ask(client, "GET", f"/{old}/_mapping")[old]["mappings"]
-        fields = tuple(mapping.get("_meta", {}).get("mmsearch", {}).get("fields", {})) or DEFAULT_FIELDS
-        if model:
-            tree = repository or Home.at().models
-            deployed = deploying.deploy(
-                model, precision, tree, lambda line: click.echo(f"  {line}", err=True)
-            )
-            deploying.load(deployed, tree, triton)
-        encoder = Encoder(triton)
-        try:
-            served = encoder.describe()
-        finally:
-            encoder.close()
-        new = following(index, behind)
-        ask(client, "PUT", f"/{new}", body=definition(served, fields))
-        job = Job(
-            catalogue=str(catalogue),
-            image_root=(image_root or catalogue.parent).resolve(),
-            rejects=catalogue.parent / f"{new}.rejects.jsonl",
-            index=new,
-        )
-        report = ingest(job, opensearch, triton)
-        ask(client, "POST", f"/{new}/_refresh")
-        compared = parity(client, old, new, queries, judgments)
-        if not keep:
-            moved = [{"remove": {"index": old, "alias": index}}, {"add": {"index": new, "alias": index}}]
-            ask(client, "POST", "/_aliases", body={"actions": moved})
-    finally:
-        client.close()
+        done = _reindex(values, _given(context))
+    except MmsearchError as error:
+        if as_json:
+            click.echo(json.dumps({"index": index, "moved": False, "error": str(error)}))
+        raise
+    for line in examples(done.report.losses):
+        click.echo(f"mmsearch: {line}", err=True)
     if as_json:
-        summary = {"old": old, "new": new, "moved": not keep} | compared.summary() | report.summary()
+        summary: Values = {"old": done.old, "new": done.new, "moved": bool(done.aliases)}
+        summary["aliases"] = list(done.aliases)
+        summary |= (done.parity.summary() if done.parity else {}) | done.report.summary()
         click.echo(json.dumps(summary))
     else:
-        click.echo(f"{report.sentence()}\n{compared.sentence()}")
-        place = (
-            f"{index} stays on {old}" if keep else f"{index} is {new} now; {old} stays until you delete it"
+        click.echo(_sentences(done, index))
+    raise SystemExit(done.report.exit_code)
+
+
+def _reindex(values: Values, given: set[str]) -> Reindexed:
+    from ..ingest.connect import connect
+    from ..ingest.encode import Encoder
+    from ..train import reindexing
+    from .ending import again
+    from .ingest import fields_of, ingest
+
+    index, opensearch, triton = values["index"], values["opensearch"], values["triton"]
+    storage: StorageOptions = values["storage"]
+    wanted = reindexing.Wanted(
+        fields=fields_of(values["vectors"]),
+        storage=storage,
+        shards=values["shards"],
+        queries=values["queries"],
+        judgments=values["judgments"],
+        max_rejects=values["max_rejects"],
+        allow_fewer=values["allow_fewer"],
+        keep=values["keep"],
+        resume=again(),
+    )
+    with closing(connect(opensearch)) as client:
+        # What cannot go on says so before a model is deployed.
+        old = reindexing.behind(client, index)
+        recipe = reindexing.readable(
+            _recipe(old.recipe, values, given), old.name, named=bool(values["catalogue"])
         )
-        click.echo(place)
-    raise SystemExit(report.exit_code)
+        if values["model"]:
+            _deploy(values)
+        with closing(Encoder(triton)) as encoder:
+            served = reindexing.described(encoder, index, old.name)
+        return reindexing.reindex(
+            client,
+            index,
+            old,
+            recipe,
+            served,
+            wanted,
+            fill=lambda job: ingest(job, opensearch, triton),
+            say=lambda line: click.echo(f"mmsearch: {line}", err=True),
+        )
 
 
-def following(alias: str, behind: dict[str, object]) -> str:
-    """The name after the last numbered index of an alias: products-000002 after products-000001."""
-    numbers = [
-        int(found[1]) for name in behind if (found := re.fullmatch(rf"{re.escape(alias)}-(\d{{6}})", name))
-    ]
-    return f"{alias}-{max(numbers, default=0) + 1:06d}"
+def _deploy(values: Values) -> None:
+    from ..stack.state import Home
+    from ..train import deploy as deploying
+
+    tree = values["repository"] or Home.at().models
+    deployed = deploying.deploy(
+        values["model"], values["precision"], tree, lambda line: click.echo(f"  {line}", err=True)
+    )
+    deploying.load(deployed, tree, values["triton"])
+
+
+def _recipe(remembered: Recipe, values: Values, given: set[str]) -> Recipe:
+    """What is remembered, with what the command line names in its place."""
+    recipe = remembered
+    if catalogue := values["catalogue"]:
+        path = Path(catalogue)
+        absolute = catalogue if catalogue == "-" else str(path.resolve())
+        # Another catalogue's pictures lie beside it; the same one's where they lay.
+        root = recipe.image_root if absolute == recipe.catalogue else str(path.parent.resolve())
+        recipe = replace(recipe, catalogue=absolute, image_root=root)
+        if absolute != remembered.catalogue:
+            recipe = replace(recipe, limit=None, format=None)
+    changes: Values = {
+        "image_root": values["image_root"] and str(values["image_root"].resolve()),
+        "text_only": values["on_bad_image"] == "text-only",
+        "fetch": values["fetch_images"],
+        "renames": values["renamed"],
+        "format": values["form"],
+        "processes": values["processes"],
+        "batch": values["batch"],
+        "patience": values["give_up_after"],
+    }
+    options_of = {
+        "text_only": "on_bad_image",
+        "fetch": "fetch_images",
+        "renames": "renamed",
+        "format": "form",
+        "patience": "give_up_after",
+    }
+    return replace(
+        recipe, **{name: value for name, value in changes.items() if options_of.get(name, name) in given}
+    )
+
+
+def _given(context: click.Context) -> set[str]:
+    """The options that the command line names itself."""
+    return {
+        name
+        for name in context.params
+        if context.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+    }
+
+
+def _sentences(done: Reindexed, index: str) -> str:
+    lines = [done.report.sentence()]
+    if done.parity:
+        lines.append(done.parity.sentence())
+    names = [index, *sorted(set(done.aliases) - {index})]
+    verb = "is" if len(names) == 1 else "are"
+    lines.append(
+        f"{' and '.join(names)} {verb} {done.new} now; {done.old} stays until you delete it"
+        if done.aliases
+        else f"{index} stays on {done.old}; {done.new} is beside it"
+    )
+    return "\n".join(lines)

@@ -9,7 +9,8 @@ import click
 from ..ingest.job import Job
 from ..ingest.rejects import Rejected
 from . import options
-from .ingest import again, finish, ingest
+from .ending import again, ending, finish
+from .ingest import ingest
 
 
 @click.command("retry")
@@ -40,29 +41,31 @@ def command(
       mmsearch retry catalog.rejects.jsonl
       mmsearch retry catalog.rejects.jsonl --on-bad-image text-only
     """
-    rejected = Rejected(rejects)
-    rejected.close()
-    origin = rejected.origin
-    still = rejects.with_name(f"{rejects.name}.still")
-    job = Job(
-        catalogue=str(rejects),
-        image_root=(image_root or Path(origin.get("image_root", rejects.parent))).resolve(),
-        rejects=still,
-        index=index,
-        text_only=on_bad_image == "text-only",
-        fetch=fetch_images,
-        renames=renamed or origin.get("map", {}),
-        processes=processes,
-        batch=batch,
-        patience=give_up_after,
-        resume=again(),
-        retry=True,
-        named=origin.get("catalogue", str(rejects)),
-    )
-    report = ingest(job, opensearch, triton)
-    # Only now, when every line has been dealt with, may the old file go.
-    if still.exists():
-        still.replace(rejects)
-    else:
-        rejects.unlink()
+    with ending(as_json=as_json) as live:
+        rejected = Rejected(rejects)
+        rejected.close()
+        origin = rejected.origin
+        still = rejects.with_name(f"{rejects.name}.still")
+        job = Job(
+            catalogue=str(rejects),
+            image_root=(image_root or Path(origin.get("image_root", rejects.parent))).resolve(),
+            rejects=still,
+            index=index,
+            text_only=on_bad_image == "text-only",
+            fetch=fetch_images,
+            renames=renamed or origin.get("map", {}),
+            processes=processes,
+            batch=batch,
+            patience=give_up_after,
+            resume=again(),
+            retry=True,
+            partial=bool(origin.get("partial")),
+            came_from=origin,
+        )
+        report = ingest(job, opensearch, triton, live=live)
+        # Only now, when every line has been dealt with, may the old file go.
+        if still.exists():
+            still.replace(rejects)
+        else:
+            rejects.unlink()
     finish(report, rejects, as_json=as_json)

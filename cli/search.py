@@ -14,6 +14,7 @@ from opensearchpy import OpenSearch
 
 from ..evaluate import querylog
 from ..evaluate.clauses import ALONE, ClauseNames, served
+from ..ingest.cause import repair
 from ..ingest.connect import DEFAULT_URL, HttpError, ask, connect
 from ..ingest.errors import MmsearchError, UnreachableError
 from ..ingest.waiting import AwayError
@@ -132,12 +133,10 @@ def in_a_sentence(index: str) -> Iterator[None]:
     try:
         yield
     except AwayError as away:
-        raise UnreachableError(
-            f"expected {away.server} to answer, got {away.why}; start it, for example by: mmsearch up"
-        ) from None
+        raise UnreachableError(away.sentence()) from None
     except HttpError as error:
         raise SearchError(
-            f"expected hits from {index}, got {error.status} {error.kind}: {error.reason}"
+            f"expected hits from {index}, got {error}; {repair(error.status, error.kind)}"
         ) from None
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from . import options
+
 
 @click.command("train")
 @click.argument("config")
@@ -19,7 +21,7 @@ import click
     "--catalog",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON Lines of id, title, description, image; products with one `group` are held out together.",
+    help="The catalogue as it is ingested, read as there; products with one `group` are held out together.",
 )
 @click.option(
     "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The training's folder."
@@ -29,6 +31,7 @@ import click
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Where pictures lie; the catalogue's folder by default.",
 )
+@options.catalogue_form
 @click.option("--steps", type=click.IntRange(1), help="At most so many steps, instead of the architecture's.")
 @click.option("--seed", type=int, help="Another seed than the architecture's.")
 def command(
@@ -37,15 +40,20 @@ def command(
     catalog: Path,
     out: Path,
     image_root: Path | None,
+    renamed: dict[str, str],
+    form: str | None,
     steps: int | None,
     seed: int | None,
 ) -> None:
     """Train the fusion of the architecture CONFIG (a name or a .json file) with NT-Xent.
 
     The towers stay as they are and what they say is computed once and kept. A training that was cut off
-    goes on where it was when the same command runs again.
+    goes on where it was when the same command runs again over the same pairs, products and pictures.
 
-    Example: mmsearch train 4tmm_gated --pairs pairs.jsonl --catalog catalog.jsonl --out runs/4tmm_gated
+    \b
+    Example:
+      mmsearch train 4tmm_gated --pairs pairs.jsonl --catalog catalog.jsonl --out runs/4tmm_gated
+      mmsearch train 4tmm_gated --pairs pairs.jsonl --catalog shop.csv --map title=name --out runs/shop
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -79,6 +87,8 @@ def command(
             catalog,
             out,
             image_root=image_root,
+            renames=renamed,
+            form=form,
             changes=changes,
             say=lambda line: click.echo(f"  {line}", err=True),
             evaluated=evaluated,

@@ -71,6 +71,11 @@ class Gate:
                 )
         bound = self._bound(values[base]) if base else self.amount
         systems = [self.system] if self.system else [name for name in values if name != base]
+        if not systems:
+            raise MmsearchError(
+                f"expected a system beside {base} for the gate {self.text!r} to judge, got none; add another "
+                "--system, or give a number instead of the baseline"
+            )
         return [
             Verdict(self.text, name, values[name], bound, _COMPARISONS[self.comparison](values[name], bound))
             for name in systems

@@ -1,14 +1,18 @@
 """TREC files: qrels (`query 0 product grade`) and runs (`query Q0 product rank score tag`), in and out.
 
-White space ends a column there, so identifiers are percent-encoded when written and decoded when read.
+White space ends a column there, so identifiers with white space are percent-encoded when written (`%20` for
+a space, and then `%25` for a percent sign), and decoded when read. All others are written and read as they
+are: a file of another program keeps its identifiers, with percent signs and letters of every script.
 """
 
 from __future__ import annotations
 
 import math
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import numpy as np
 
@@ -19,9 +23,10 @@ from .runs import Run
 # The grades of the TREC product search track for the four ESCI labels.
 LABEL_GRADES = {"E": 3, "S": 2, "C": 1, "I": 0}
 _GRADE_LABELS = {grade: label for label, grade in LABEL_GRADES.items()}
-_PLAIN = (
-    "!#$&'()*+,/:;=?@[]|-._~"  # left as they are: all printable ASCII but `%`, quotes and brackets of markup
-)
+_SPACES = {quote(space): space for space in map(chr, range(sys.maxunicode + 1)) if space.isspace()}
+# Each as it is written, and as it is written of an identifier that has such letters itself: %2520 for %20.
+_ENCODED = re.compile("|".join(code.replace("%", "%(?:25)*") for code in _SPACES))
+_ESCAPE = re.compile("%25|" + "|".join(_SPACES))
 
 
 def read_qrels(path: Path, *, esci: bool = False) -> Judgments:
@@ -36,8 +41,8 @@ def read_qrels(path: Path, *, esci: bool = False) -> Judgments:
         if esci and grade not in _GRADE_LABELS:
             raise _line_error(path, number, "a grade from 0 to 3 to read as an ESCI label", text)
         judgments.add(
-            Query(unquote(query), unquote(query)),
-            unquote(product),
+            Query(_identifier(query), _identifier(query)),
+            _identifier(product),
             label=_GRADE_LABELS[grade] if esci else None,
             grade=None if esci else grade,
         )
@@ -85,11 +90,11 @@ def read_run(path: Path, name: str | None = None) -> Run:
             score = math.nan
         if math.isnan(score):
             raise _line_error(path, number, "a number as the score in column 5", text)
-        of_query = scores.setdefault(unquote(query), {})
-        product = unquote(product)
+        of_query = scores.setdefault(_identifier(query), {})
+        product = _identifier(product)
         if product in of_query:
             raise _line_error(
-                path, number, f"each product once for query {unquote(query)!r}", f"{product!r} again"
+                path, number, f"each product once for query {_identifier(query)!r}", f"{product!r} again"
             )
         of_query[product] = score
     return Run.from_scores(name or tag or path.stem, scores)
@@ -123,7 +128,17 @@ def _faithful(products: list[str], scores: list[float]) -> list[float]:
 
 
 def _column(identifier: str) -> str:
-    return quote(identifier, safe=_PLAIN)
+    """The identifier as one column, which `_identifier` reads back."""
+    if not any(map(str.isspace, identifier)) and not _ENCODED.search(identifier):
+        return identifier
+    escaped = identifier.replace("%", "%25")
+    return "".join(quote(letter) if letter.isspace() else letter for letter in escaped)
+
+
+def _identifier(column: str) -> str:
+    if not _ENCODED.search(column):
+        return column
+    return _ESCAPE.sub(lambda code: _SPACES.get(code[0], "%"), column)
 
 
 def _rows(path: Path, width: int) -> Iterator[tuple[int, list[str]]]:

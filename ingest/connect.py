@@ -11,6 +11,8 @@ from opensearchpy.exceptions import ConnectionError as LostConnectionError
 from opensearchpy.exceptions import SerializationError, TransportError
 
 from .access import OpenSearchAccess, untrusted
+from .cause import Verdict, described, repair, verdict
+from .errors import CallError
 from .signing import signer
 from .waiting import AwayError
 
@@ -44,14 +46,31 @@ def connect(
     )
 
 
-class HttpError(Exception):
-    """OpenSearch answered with an error that is about the request: its status, type and reason."""
+class HttpError(CallError):
+    """OpenSearch answered with an error that is about the request: its status, and type and reason of the
+    cause. `details` is the error as it came, `asked` the request's method and path."""
 
-    def __init__(self, status: int, kind: str, reason: str) -> None:
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        reason: str,
+        *,
+        details: Mapping[str, Any] | None = None,
+        server: str = "OpenSearch",
+        asked: str = "a request",
+    ) -> None:
         super().__init__(f"{status} {kind}: {reason}")
         self.status = status
         self.kind = kind
         self.reason = reason
+        self.details = details or {"type": kind, "reason": reason}
+        self.server = server
+        self.asked = asked
+
+    def sentence(self) -> str:
+        got = f"{self.status} {self.kind}: {self.reason}".rstrip(": ")
+        return f"expected {self.server} to take {self.asked}, got {got}; {repair(self.status, self.kind)}"
 
 
 def ask(
@@ -72,29 +91,40 @@ def ask(
         )
     except LostConnectionError as error:
         text = str(error.info if error.info is not None else error)
-        raise untrusted(_name(client), text) or AwayError(_name(client), _cause(text)) from None
+        raise untrusted(name(client), text) or AwayError(name(client), _cause(text)) from None
     except SerializationError as error:
         # An answer cut in its middle; what was asked may or may not have been done.
-        raise AwayError(_name(client), f"an answer that is no JSON: {str(error)[:120]}") from None
+        raise AwayError(name(client), f"an answer that is no JSON: {str(error)[:120]}") from None
     except TransportError as error:
-        _told(client, error)
+        _explain(client, error, f"{method} {path.partition('?')[0]}")
 
 
-def _told(client: OpenSearch, error: TransportError) -> NoReturn:
+def _explain(client: OpenSearch, error: TransportError, asked: str) -> NoReturn:
     status = int(error.status_code)
     kind, reason = str(error.error), ""
+    details: Any = None
     if isinstance(error.info, dict):
         details = error.info.get("error")
         if isinstance(details, dict):
-            kind, reason = str(details.get("type", kind)), str(details.get("reason", ""))
+            inner, reason = described(details)
+            kind = inner or kind
         elif details:
             reason = str(details)
-    if status in OVERLOADED:
-        raise AwayError(_name(client), f"HTTP {status} {kind}".strip()) from None
-    raise HttpError(status, kind, reason) from None
+    found = details if isinstance(details, dict) else {}
+    if status in OVERLOADED or verdict(status, found) is Verdict.WAIT:
+        why = f"HTTP {status} {kind}".strip()
+        raise AwayError(name(client), f"{why}: {reason[:200]}" if reason else why) from None
+    raise HttpError(
+        status,
+        kind,
+        reason,
+        details=found or None,
+        server=name(client),
+        asked=asked,
+    ) from None
 
 
-def _name(client: OpenSearch) -> str:
+def name(client: OpenSearch) -> str:
     host = client.transport.hosts[0]
     return f"OpenSearch at {host.get('host')}:{host.get('port', '')}"
 

@@ -93,7 +93,7 @@ class Encoder:
         access.check(url)
         scheme, _, rest = url.rpartition("://")
         if scheme in ("grpcs", "https"):
-            self._channel = grpc.secure_channel(rest, _credentials(access), _CHANNEL)
+            self._channel = grpc.secure_channel(rest, channel_credentials(access), _CHANNEL)
         elif scheme in ("", "grpc", "http"):
             self._channel = grpc.insecure_channel(rest, _CHANNEL)
         else:
@@ -256,7 +256,7 @@ def _string(raw: bytes) -> str:
     return raw[4 : 4 + int.from_bytes(raw[:4], "little")].decode("ascii", "replace")
 
 
-def _credentials(access: TritonAccess) -> Any:
+def channel_credentials(access: TritonAccess) -> Any:
     """gRPC's own verification, with the authorities named or, without, those that gRPC brings."""
     files = (access.ca_file, access.client_key, access.client_cert)
     tls = grpc.ssl_channel_credentials(*(Path(file).read_bytes() if file else None for file in files))

@@ -83,6 +83,7 @@ class Encoding:
         bare = []
         for item in items:
             if item.failed and item.trouble:
+                self._rejects.without_image(item.line, item.product.id, item.trouble)
                 item.leave_pictures(item.trouble)
                 bare.append(item)
         if bare:

@@ -8,7 +8,12 @@
         ├── MismatchError       the index belongs to another encoder or to no encoder
         ├── UnreachableError    a server does not answer, or not any more
         ├── UntrustedError      a server's certificate does not verify, or the server wants ours
-        └── RottenError         more lines were rejected than --max-rejects allows
+        ├── BlockedError        OpenSearch takes nothing: rights, a block, an index that is closed or gone
+        ├── FolderError         a file that the run needs cannot be written
+        ├── StoppedError        a key or a signal ended the run
+        └── RottenError         more was lost than --max-rejects or --max-without-image allows
+
+    CallError                   one request failed; what that means is for the caller to say, see connect.py
 
     Rejection                   one product cannot be taken; the run goes on and the rejects file lists it
     ├── RecordError             its line is not a record
@@ -16,8 +21,8 @@
     ├── RefusedError            the encoder refuses it
     └── DocumentError           OpenSearch refuses it
 
-The command line prints an MmsearchError as one line on stderr and exits 1; anything else is a bug and keeps
-its traceback.
+The command line prints an MmsearchError, and a CallError that nobody else has explained, as one line on
+stderr and exits 1; anything else is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -55,8 +60,28 @@ class UntrustedError(IngestError):
     """A server's certificate does not verify, or the server does not take ours; waiting mends neither."""
 
 
+class BlockedError(IngestError):
+    """OpenSearch takes nothing from this run: a right, a block, or an index that is closed or gone."""
+
+
+class FolderError(IngestError):
+    """A file that the run needs cannot be written."""
+
+
+class StoppedError(IngestError):
+    """A key or a signal ended the run."""
+
+
 class RottenError(IngestError):
-    """More lines were rejected than --max-rejects allows."""
+    """More was lost than --max-rejects or --max-without-image allows."""
+
+
+class CallError(Exception):
+    """One request to a server failed. Who sent it knows what that means; `sentence` is for others."""
+
+    def sentence(self) -> str:
+        """Expected, got, repair."""
+        return str(self)
 
 
 class Rejection(Exception):  # noqa: N818 - an outcome of one product, not a failure of the program

@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import io
 import json
+import math
 import os
 import socket
 import ssl
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import PictureError
+from .errors import FolderError, PictureError
 from .guard import Place, Resolve, place, resolve
 from .images import MAX_BYTES
 
@@ -190,7 +191,8 @@ def _check(response: http.client.HTTPResponse, url: str) -> None:
         raise _LaterError(
             f"http_{response.status}",
             f"expected {_shown(url)} to give a picture, got HTTP {response.status}",
-            min(5.0, float(_number(response.getheader("retry-after"), 0.5))),
+            # A host may name a time that has passed.
+            min(5.0, max(0.0, _number(response.getheader("retry-after"), 0.5))),
         )
     if response.status != 200:
         raise PictureError(
@@ -233,17 +235,25 @@ def _too_large(size: str) -> PictureError:
 
 def _number(text: str | None, otherwise: float) -> float:
     try:
-        return float(text) if text else otherwise
+        number = float(text) if text else otherwise
     except ValueError:
         return otherwise
+    return number if math.isfinite(number) else otherwise
 
 
 def _write(path: Path, data: bytes) -> None:
     """Whole or not at all, also with several writers."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}")
-    fresh.write_bytes(data)
-    fresh.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(data)
+        fresh.replace(path)
+    except OSError as error:
+        # No fault of the picture's: every other would fail too.
+        raise FolderError(
+            f"expected to keep fetched pictures in {path.parent}, got: {error.strerror}; make room there, or "
+            "name another folder by MMSEARCH_CACHE"
+        ) from None
 
 
 def _shown(url: str) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 import urllib.parse
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
-from .errors import PictureError
+from .errors import MmsearchError, PictureError
 
 AT_ONCE = 32
 A_HOST = 6
@@ -38,7 +39,10 @@ class Fetching:
     def __init__(self, fetch: Callable[[str], Path], at_once: int = AT_ONCE, a_host: int = A_HOST) -> None:
         self._fetch = fetch
         self._a_host = a_host
-        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="fetch")
+        self._at_once = at_once
+        self._workers = 0
+        self._idle = 0
+        self._tasks: queue.SimpleQueue[tuple[_Host, str, Fetched] | None] = queue.SimpleQueue()
         self._hosts: dict[str, _Host] = {}
         self._running: dict[str, Fetched] = {}
         self._lock = threading.Lock()
@@ -47,13 +51,16 @@ class Fetching:
         return [self._start(url) for url in urls]
 
     def close(self) -> None:
+        """Start no more. What a host is still sending is not waited for: its threads end with the process."""
         with self._lock:
             waiting = [future for host in self._hosts.values() for _, future in host.waiting]
             for host in self._hosts.values():
                 host.waiting.clear()
+            workers = self._workers
         for future in waiting:
             future.cancel()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for _ in range(workers):
+            self._tasks.put(None)
 
     def _start(self, url: str) -> Fetched:
         with self._lock:
@@ -72,7 +79,22 @@ class Fetching:
         while host.waiting and host.running < self._a_host:
             url, future = host.waiting.popleft()
             host.running += 1
-            self._pool.submit(self._run, host, url, future)
+            self._tasks.put((host, url, future))
+            if self._idle < self._tasks.qsize() and self._workers < self._at_once:
+                self._workers += 1
+                # Not a ThreadPoolExecutor, whose threads Python waits for at its exit.
+                threading.Thread(target=self._work, name=f"fetch-{self._workers}", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            task = self._tasks.get()
+            with self._lock:
+                self._idle -= 1
+            if task is None:
+                return
+            self._run(*task)
 
     def _run(self, host: _Host, url: str, future: Fetched) -> None:
         try:
@@ -85,7 +107,7 @@ class Fetching:
         except BaseException as error:
             away = isinstance(error, PictureError) and error.reason in ("host_away", "host_unknown")
             self._ended(host, url, away=away)
-            future.set_exception(error)
+            future.set_exception(_of_the_picture(error))
         else:
             self._ended(host, url, away=False)
             future.set_result(path)
@@ -99,6 +121,16 @@ class Fetching:
                 host.failures = 0
                 host.rests_until = max(host.rests_until, time.monotonic() + REST_SECONDS)
             self._next(host)
+
+
+def _of_the_picture(error: BaseException) -> BaseException:
+    """What one host answers, however odd, is about that picture; our own failures end the run."""
+    if isinstance(error, PictureError | MmsearchError) or not isinstance(error, Exception):
+        return error
+    return PictureError(
+        "fetch_failed",
+        f"expected a picture, got {type(error).__name__} while fetching it: {str(error)[:120]}",
+    )
 
 
 def _host(url: str) -> str:

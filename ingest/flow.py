@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import contextvars
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from .channel import AbortedError, Channel
+
+LAST_SECONDS = 5.0
+"""what the stages have to end when a key or a signal ends the run"""
 
 
 class Flow:
@@ -47,8 +51,10 @@ class Flow:
                         watch()
         except BaseException as error:  # a key press, or `watch` itself
             self.fail(error)
+            # In all, not for each: who ends us waits no longer.
+            until = time.monotonic() + LAST_SECONDS
             for thread in self._threads:
-                thread.join(5.0)
+                thread.join(max(0.0, until - time.monotonic()))
         if self._failure is not None:
             raise self._failure
 

@@ -4,31 +4,35 @@ needs."""
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from .catalogue import Catalogue
-from .channel import Channel
+from .channel import AbortedError, Channel
 from .decoders import Decoders, Ticket
-from .errors import PictureError, RecordError
+from .errors import PictureError, RecordError, Rejection
 from .fetching import Fetched, Fetching, is_url
 from .flow import Flow
 from .item import Item, Known
 from .job import Job
+from .others import Stored
+from .partial import completed, deletion, parse_partial, reads_more, small_change
 from .prepare import Prepared, Result, Task
-from .records import Line, parse
+from .records import Line, Product, parse
 from .rejects import Rejected, Rejects
 from .seen import Seen, slice_of
 from .tally import Tally
 
 CHUNK = 128
 LOOK_LINGER = 0.1
+LOOK_AGAIN = 0.5  # seconds between two looks whether the run has ended
 Asked = tuple[list[Item], Ticket]
 
 
 class Front:
-    """`lookup` says what the index knows of some ids; `send` gets the products that are to be
-    encoded or stored."""
+    """`lookup` says what the index knows of some ids, `stored` what it holds; `send` gets the products that
+    are to be encoded, stored or deleted."""
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class Front:
         tally: Tally,
         lookup: Callable[[Sequence[str]], dict[str, Known]],
         send: Callable[[Sequence[Item]], None],
+        stored: Callable[[Sequence[str]], dict[str, Stored]] = lambda ids: {},
         max_text_bytes: int = 0,
         fetch: Fetching | None = None,
     ) -> None:
@@ -54,11 +59,15 @@ class Front:
         self._tally = tally
         self._lookup = lookup
         self._send = send
+        self._stored = stored
+        self._parse = parse_partial if job.partial else parse
         self._max_text_bytes = max_text_bytes
         self._fetch = fetch
+        self._stopped = threading.Event()
 
     def start(self, flow: Flow, *outputs: Channel[Item]) -> None:
         """Add the stages to a flow; `outputs` are what `send` writes to."""
+        self._stopped = flow.stopped
         flow.stage("read", self._read, self.lines)
         flow.stage("look", self._look, self.fetching)
         flow.stage("fetch", self._arrive, self.asked)
@@ -71,16 +80,36 @@ class Front:
     def _look(self) -> None:
         while lines := self.lines.get(CHUNK, LOOK_LINGER):
             items = self._once(list(self._parsed(lines)))
-            found = self._lookup([item.product.id for item in items])
-            for item in items:
-                item.known = found.get(item.product.id)
+            if self._job.partial:
+                items = self._completed(items)
+            else:
+                found = self._lookup([item.product.id for item in items if not item.change])
+                for item in items:
+                    item.known = found.get(item.product.id)
+                    item.force = self._job.force and not item.change
             self.fetching.put([(item, self._fetches(item)) for item in items])
+
+    def _completed(self, items: Sequence[Item]) -> list[Item]:
+        """Partial lines that have what a tower reads, made whole by what the index holds; the others as they
+        are."""
+        found = self._stored([item.product.id for item in items if not item.change])
+        ready = []
+        for item in items:
+            if item.change:
+                ready.append(item)
+                continue
+            identifier = item.product.id
+            try:
+                ready.append(completed(item.line, item.product, found.get(identifier), self._max_text_bytes))
+            except Rejection as rejection:
+                self._rejects.add(item.line, identifier, rejection)
+        return ready
 
     def _fetches(self, item: Item) -> list[Fetched]:
         """Fetches of those pictures of an item that are URLs, started but not waited for."""
         if self._fetch is None:
             return []
-        return self._fetch.start([reference for reference in item.product.pictures if is_url(reference)])
+        return self._fetch.start([reference for reference in item.references if is_url(reference)])
 
     def _arrive(self) -> None:
         """Wait for what is fetched, and give all pictures to the decoders."""
@@ -89,18 +118,27 @@ class Front:
                 tasks = []
                 for item, fetched in chunk:
                     try:
-                        paths = iter([future.result() for future in fetched])
+                        paths = iter([self._fetched(future) for future in fetched])
                     except PictureError as error:
                         item.trouble = error
                     else:
-                        if item.product.pictures:
+                        if item.references:
                             tasks.append(_task(item, paths))
                 self.asked.put(([item for item, _ in chunk], self._decoders.submit(tasks)))
+
+    def _fetched(self, future: Fetched) -> Path:
+        while True:
+            try:
+                return future.result(LOOK_AGAIN)
+            except TimeoutError:
+                # A run that has ended does not wait for a slow host.
+                if self._stopped.is_set():
+                    raise AbortedError from None
 
     def _parsed(self, lines: Sequence[Line]) -> Iterator[Item]:
         for line in lines:
             try:
-                product = parse(line, self._job.renames)
+                product = self._parse(line, self._job.renames)
             except RecordError as error:
                 if self._mine(error.identifier.encode() or line.raw):
                     self._tally.add(read=1)
@@ -112,7 +150,14 @@ class Front:
             else:
                 if self._mine(product.id.encode()):
                     self._tally.add(read=1)
-                    yield Item.of(line, product, self._max_text_bytes)
+                    yield self._item(line, product)
+
+    def _item(self, line: Line, product: Product) -> Item:
+        if product.delete:
+            return deletion(line, product)
+        if self._job.partial and not reads_more(product):
+            return small_change(line, product)
+        return Item.of(line, product, self._max_text_bytes)
 
     def _mine(self, key: bytes) -> bool:
         """Whether the slice of this process has the key; every process decides alike."""
@@ -138,7 +183,7 @@ class Front:
                 usable = [
                     item
                     for item in items
-                    if not item.product.pictures or self._pictured(item, item.trouble or next(results))
+                    if not item.references or self._pictured(item, item.trouble or next(results))
                 ]
                 self._send([item for item in usable if self._wanted(item)])
 
@@ -147,13 +192,16 @@ class Front:
             item.image_hash, item.pictures = result.digest, result.pictures
         elif self._job.text_only and item.text:
             item.leave_pictures(result)
+            self._rejects.without_image(item.line, item.product.id, result)
         else:
             self._rejects.add(item.line, item.product.id, result)
             return False
         return True
 
     def _wanted(self, item: Item) -> bool:
-        """Whether the item is to be encoded or stored; it is counted or rejected where it is not."""
+        """Whether the item is to be encoded, stored or deleted; it is counted or rejected where it is not."""
+        if item.change:
+            return True
         if item.unchanged:
             self._tally.add(unchanged=1, indexed=1)
             return False
@@ -167,11 +215,8 @@ class Front:
 def _task(item: Item, fetched: Iterator[Path]) -> Task:
     """The item's pictures; one that is known need not be decoded unless the text beside it has changed."""
     known = item.known
-    unless = known.image if known and known.text == item.text_hash else ""
+    unless = known.image if known and known.text == item.text_hash and not item.force else ""
     return Task(
-        tuple(
-            next(fetched, reference) if is_url(reference) else reference
-            for reference in item.product.pictures
-        ),
+        tuple(next(fetched, reference) if is_url(reference) else reference for reference in item.references),
         unless,
     )

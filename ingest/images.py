@@ -243,10 +243,10 @@ def _thinned(image: Image.Image) -> Image.Image:
 def _rgb(image: Image.Image) -> Image.Image:
     """RGB, with what shows through made white."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        # Sixteen-bit grey: Pillow's own conversion clips at 255 instead of scaling.
+        # Sixteen-bit grey: Pillow's own conversion clips at 255 instead of scaling. Dark stays dark, as
+        # it does where the encoder decodes a query's picture.
         grey = np.asarray(image.convert("F"))
-        scale = 1 / 257 if grey.max() > 255 else 1.0
-        image = Image.fromarray((grey * scale).clip(0, 255).astype(np.uint8))
+        image = Image.fromarray((grey / 257).clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         layer = image.convert("RGBA")
         base = Image.new("RGBA", layer.size, "white")

@@ -92,6 +92,20 @@ def pinned(client: OpenSearch, name: str) -> Pin | None:
     return Pin(version, fingerprint, widths)
 
 
+def present(client: OpenSearch, name: str) -> Target:
+    """The index behind `name`, where no encoder is needed. Raises MismatchError when it is none of ours."""
+    found = _existing(client, name)
+    if found is None:
+        raise MismatchError(
+            f"expected an index behind {name}, got none; name one by --index, or ingest a catalogue first"
+        )
+    index, meta = found
+    fields: dict[str, Any] = meta.get("fields", {})
+    if not fields:
+        raise _none_of_ours(name, index)
+    return Target(name, index, tuple(field for field in fields if field in (*FIELD_OUTPUTS, NESTED)))
+
+
 def existing_target(
     client: OpenSearch, name: str, served: Served, fields: Sequence[str] | None = None
 ) -> Target | None:
@@ -147,13 +161,14 @@ def known(client: OpenSearch, target: Target, ids: Sequence[str]) -> dict[str, K
         params={"_source_includes": "ingest"},
     )
     return {
-        document["_id"]: _known(document.get("_source", {}).get("ingest") or {})
+        document["_id"]: known_of(document.get("_source", {}).get("ingest") or {})
         for document in found["docs"]
         if document.get("found")
     }
 
 
-def _known(about: dict[str, Any]) -> Known:
+def known_of(about: dict[str, Any]) -> Known:
+    """What a document's `ingest` says."""
     return Known(
         text=about.get("text", ""),
         image=about.get("image", ""),
@@ -179,16 +194,20 @@ def _existing(client: OpenSearch, name: str) -> tuple[str, dict[str, Any]] | Non
     return index, body["mappings"].get("_meta", {}).get("mmsearch", {})
 
 
+def _none_of_ours(name: str, index: str) -> MismatchError:
+    return MismatchError(
+        f"expected {name} to be an index made by mmsearch, got {index} without `_meta.mmsearch`; "
+        "choose another name by --index"
+    )
+
+
 def _checked(
     name: str, index: str, meta: dict[str, Any], served: Served, wanted: Sequence[str] | None
 ) -> tuple[str, ...]:
     """The vector fields of an index that is ours and of this encoder."""
     fields: dict[str, Any] = meta.get("fields", {})
     if not fields:
-        raise MismatchError(
-            f"expected {name} to be an index made by mmsearch, got {index} without `_meta.mmsearch`; "
-            "choose another name by --index"
-        )
+        raise _none_of_ours(name, index)
     for field, about in fields.items():
         if field not in (*FIELD_OUTPUTS, NESTED):
             continue
@@ -201,6 +220,6 @@ def _checked(
     if wanted is not None and set(wanted) != set(fields):
         raise MismatchError(
             f"expected {index} to have the vector fields {', '.join(wanted)}, got {', '.join(fields)}; "
-            "leave --vectors out, or choose another name by --index"
+            f"leave --vectors out, or build a new index by: mmsearch reindex --vectors {','.join(wanted)}"
         )
     return tuple(field for field in fields if field in (*FIELD_OUTPUTS, NESTED))

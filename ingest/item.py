@@ -34,12 +34,18 @@ class Item:
     text_hash: str
     fields_hash: str
     known: Known | None = None
+    force: bool = False
     pictures: tuple[bytes, ...] = ()
     image_hash: str = ""
     image_error: str = ""
     vectors: dict[str, Any] = field(default_factory=dict)
     failed: bool = False
     trouble: PictureError | None = None
+    change: bytes = b""
+    """the lines of its bulk action where it is no whole product: a deletion, or a change of some fields"""
+    tries: int = 0
+    settled: bool = False
+    """whether its pictures are not to be read again"""
 
     @classmethod
     def of(cls, line: Line, product: Product, max_text_bytes: int = 0) -> Item:
@@ -55,10 +61,20 @@ class Item:
         )
 
     @property
+    def references(self) -> tuple[str, ...]:
+        """The pictures that are to be read."""
+        return () if self.settled else self.product.pictures
+
+    @property
     def same_input(self) -> bool:
-        """Whether the index holds the vectors of exactly this text and these pictures."""
+        """Whether the index holds the vectors of exactly this text and these pictures, and they may stay."""
         known = self.known
-        return known is not None and known.text == self.text_hash and known.image == self.image_hash
+        return (
+            not self.force
+            and known is not None
+            and known.text == self.text_hash
+            and known.image == self.image_hash
+        )
 
     @property
     def unchanged(self) -> bool:
@@ -86,6 +102,8 @@ class Item:
             about["image"] = self.image_hash
         if self.image_error:
             about["image_error"] = self.image_error
+        # So that attributes which others add are told from ours.
+        about["attributes"] = list(self.source.get("attributes", ()))
         return {**self.source, "ingest": about}
 
     def weight(self) -> int:

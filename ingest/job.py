@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,17 +10,19 @@ from typing import Any
 
 from .fetch import picture_folder
 from .progress import journal_folder
-from .storage import Storage
+from .storage import StorageOptions
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """`catalogue` is a path or `-`; `image_root` is the folder that pictures may not leave.
 
-    With `retry` the catalogue is a rejects file, whose lines keep the numbers that they had, and `named` is
-    the catalogue that they came from. `slice` is (i, n), i from 1. `max_rejects` is a count and a share of
-    the lines. `sync` is the share of the index that may be deleted because the catalogue does not hold
-    it; None deletes nothing.
+    With `retry` the catalogue is a rejects file, whose lines keep the numbers that they had, and `came_from`
+    is what they say about the run that wrote them. `slice` is (i, n), i from 1. `max_rejects` and
+    `max_without_image` are a count and a share of the lines. `sync` is the share of the index that may be
+    deleted because the catalogue does not hold it; None deletes nothing. With `partial` each line changes the
+    fields that it carries, and no others. `force` encodes and writes every product, also those that the
+    index is said to hold already.
     """
 
     catalogue: str
@@ -27,7 +30,7 @@ class Job:
     rejects: Path
     index: str = "products"
     fields: tuple[str, ...] | None = None
-    storage: Storage = field(default_factory=Storage)
+    storage: StorageOptions = field(default_factory=StorageOptions)
     shards: int | None = None
     text_only: bool = False
     renames: Mapping[str, str] = field(default_factory=dict)
@@ -40,21 +43,28 @@ class Job:
     pictures: Path = field(default_factory=picture_folder)
     journal: Path = field(default_factory=journal_folder)
     retry: bool = False
-    named: str = ""
+    came_from: Mapping[str, Any] = field(default_factory=dict)
     format: str | None = None
     limit: int | None = None
     slice: tuple[int, int] = (1, 1)
     max_rejects: tuple[int, float] | None = None
+    max_without_image: tuple[int, float] | None = None
     sync: float | None = None
     dry_run: bool = False
+    partial: bool = False
+    force: bool = False
 
     @property
     def origin(self) -> dict[str, Any]:
         """How the records were read, as each reject remembers it."""
-        origin: dict[str, Any] = {
-            "catalogue": self.named or self.catalogue,
-            "image_root": str(self.image_root),
-        }
+        name = self.catalogue if self.catalogue == "-" else os.path.abspath(self.catalogue)  # noqa: PTH100
+        origin: dict[str, Any] = {"catalogue": name, **self.came_from, "image_root": str(self.image_root)}
         if self.renames:
             origin["map"] = dict(self.renames)
+        if self.slice != (1, 1) and "slice" not in origin and not self.came_from:
+            origin["slice"] = f"{self.slice[0]}/{self.slice[1]}"
+        if self.dry_run:
+            origin["dry_run"] = True
+        if self.partial:
+            origin["partial"] = True
         return origin

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from .errors import IngestError
+from .losses import DROPPED, NOT_DELETED, REJECTED, WITHOUT_IMAGE
 from .tally import Tally
 
 EVERY = 5.0
@@ -17,8 +18,16 @@ COUNTS = {
     "indexed": "Products of the catalogue that are in the index.",
     "encoded": "Products sent to the encoder.",
     "unchanged": "Products that needed nothing.",
-    "deleted": "Products deleted by --sync.",
+    "deleted": "Products deleted, by --sync or by their lines.",
+    "missing": "Products that were to be deleted and not there.",
     "encoder_calls": "Requests to the encoder.",
+}
+
+LOST = {
+    REJECTED: "Lines that were not taken",
+    WITHOUT_IMAGE: "Products that came in without their picture",
+    DROPPED: "Products that an ingest pipeline let not through",
+    NOT_DELETED: "Products that OpenSearch would not delete",
 }
 
 
@@ -61,12 +70,17 @@ class MetricsFile:
 
         for name, about in COUNTS.items():
             metric(name, f"{about} Of the last run.", ("", getattr(tally, name)))
-        reasons = sorted(tally.reasons.items())
-        metric(
-            "rejected",
-            "Lines that were not taken, by reason. Of the last run.",
-            *((f',reason="{_escaped(reason)}"', count) for reason, count in reasons),
-        )
+        losses = tally.losses.all()
+        for kind, about in LOST.items():
+            metric(
+                kind,
+                f"{about}, by reason. Of the last run.",
+                *(
+                    (f',reason="{_escaped(loss.reason)}"', loss.count)
+                    for loss in sorted(losses, key=lambda loss: loss.reason)
+                    if loss.kind == kind
+                ),
+            )
         metric("seconds", "How long the run has taken.", ("", tally.elapsed()))
         metric(
             "encoding_seconds",
@@ -78,7 +92,7 @@ class MetricsFile:
         )
         metric("running", "1 while the run goes on.", ("", int(running)))
         if exit_code is not None:
-            metric("exit_code", "0 all in, 3 some rejected, 1 failed.", ("", exit_code))
+            metric("exit_code", "0 all in, 3 some are not, 1 failed.", ("", exit_code))
         metric("written_timestamp_seconds", "When this was written.", ("", time.time()))
         return "".join(lines)
 

@@ -8,11 +8,12 @@ Ray and goes on. Catalogue and pictures must lie where every worker can read the
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,11 +23,12 @@ from .connect import connect
 from .encode import Encoder
 from .errors import CatalogueError, IngestError
 from .job import Job
+from .losses import Loss, Losses
 from .rejects import Rejects
 from .run import prepare_servers, run
 from .tally import Report, Tally
 
-ADDED = ("read", "encoded", "unchanged", "indexed", "rejected", "encoder_calls", "deleted")
+ADDED = ("read", "encoded", "unchanged", "indexed", "rejected", "encoder_calls", "deleted", "missing")
 
 
 def run_on_ray(
@@ -66,7 +68,8 @@ def run_on_ray(
     if not ray.is_initialized():
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
     say(f"{workers} workers on Ray")
-    job = replace(job, catalogue=str(Path(job.catalogue).resolve()))
+    # Each worker's rejects are this run's, whatever the worker's own slice is.
+    job = replace(job, catalogue=str(Path(job.catalogue).resolve()), came_from=job.origin)
     rows = (
         ray.data.from_items([{"worker": worker} for worker in range(workers)], override_num_blocks=workers)
         .map(
@@ -91,10 +94,11 @@ def _worker(row: dict[str, Any], job: Job, workers: int, opensearch: str, triton
     with tempfile.TemporaryDirectory() as folder:
         job = replace(job, slice=part, rejects=Path(folder) / "rejects.jsonl")
         encoder, client = Encoder(triton), connect(opensearch)
-        found: dict[str, Any] = {"failure": "", "rejects": b"", "report": {}}
+        found: dict[str, Any] = {"failure": "", "rejects": b"", "report": {}, "losses": "[]"}
         try:
             report = run(job, encoder, client)
             found["report"] = {name: getattr(report, name) for name in (*ADDED, "bottleneck")}
+            found["losses"] = json.dumps([astuple(loss) for loss in report.losses])
         except IngestError as error:
             found["failure"] = str(error)
         finally:
@@ -120,6 +124,7 @@ def _number(line: bytes) -> int:
 def _added(rows: list[dict[str, Any]], seconds: float) -> Report:
     total: Counter[str] = Counter()
     held: Counter[str] = Counter()
+    losses = Losses(Loss(*each) for row in rows for each in json.loads(row["losses"]))
     for row in rows:
         held[str(row["report"]["bottleneck"])] += 1
         total.update({name: int(row["report"][name]) for name in ADDED})
@@ -134,4 +139,6 @@ def _added(rows: list[dict[str, Any]], seconds: float) -> Report:
         encoder_calls=total["encoder_calls"],
         bottleneck=held.most_common(1)[0][0],
         deleted=total["deleted"],
+        missing=total["missing"],
+        losses=losses.all(),
     )

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from .encode import FIELD_OUTPUTS, Served
+from .errors import FolderError
 from .item import Item
 
 _HEAD = struct.Struct("<II")
@@ -49,7 +50,8 @@ class Progress:
         self._lock = threading.Lock()
         self._released = threading.Condition(self._lock)
         name = hashlib.sha256("\0".join((index, served.fingerprint, *fields)).encode()).hexdigest()[:16]
-        folder.mkdir(parents=True, exist_ok=True)
+        with _writable(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(folder.glob(f"{name}-*.journal")):
             self._take_over(path)
         self._path = folder / f"{name}-{os.getpid()}-{threading.get_ident()}.journal"
@@ -137,7 +139,11 @@ class Progress:
         return found
 
     def _append(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
-        self._file.write(b"".join(_packed(key, vectors) for key, vectors in entries))
+        data = b"".join(_packed(key, vectors) for key, vectors in entries)
+        with _writable(self._path):
+            # An unbuffered file takes less than all when the disk is full, without an error.
+            while data:
+                data = data[self._file.write(data) or 0 :]
 
     def _compact(self) -> None:
         """Write what is still open into a new file and put it in the place of the old one."""
@@ -145,7 +151,8 @@ class Progress:
         file = self._create(fresh)
         old, self._file = self._file, file
         self._append([*self._left.items(), *self._pending.items()])
-        fresh.replace(self._path)
+        with _writable(self._path):
+            fresh.replace(self._path)
         old.close()
 
     def _take_over(self, path: Path) -> None:
@@ -162,9 +169,21 @@ class Progress:
     @staticmethod
     def _create(path: Path) -> BinaryIO:
         # Unbuffered, so that what was written is the kernel's when the process is killed.
-        file = path.open("wb", buffering=0)
+        with _writable(path):
+            file = path.open("wb", buffering=0)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return file
+
+
+@contextlib.contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FolderError(
+            f"expected to write the journal {path}, got: {error.strerror}; make room there, or name another "
+            "folder by MMSEARCH_CACHE"
+        ) from None
 
 
 def _content(item: Item) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """One line of a catalogue becomes a Product, or a RecordError with line, field and value.
 
 A record has an `id` and any of `title`, `description`, `category`, `brand`, `price`, `image`, `images`;
-whatever else it holds is an attribute and stays searchable.
+whatever else it holds is an attribute and stays searchable. One whose `_delete` is true says that its product
+is to go.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ class Product:
     price: float | None = None
     pictures: tuple[str, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    delete: bool = False
+    """whether the line only says that the product is to go"""
 
 
 def parse(line: Line, renames: Mapping[str, str] | None = None) -> Product:
@@ -108,6 +111,8 @@ def product(
             values[name] = found
     identifier = _identifier(values["id"], line)
     try:
+        if "_delete" in rest and _delete(rest.pop("_delete"), line):
+            return Product(line=line, id=identifier, delete=True)
         return _product(identifier, values, rest, line, size)
     except RecordError as error:
         error.identifier = identifier
@@ -174,6 +179,17 @@ def _identifier(value: Any, line: int) -> str:
             value=_shown(value),
         )
     return value
+
+
+def _delete(value: Any, line: int) -> bool:
+    """True or false, also as the text that a table has."""
+    if isinstance(value, str):
+        value = {"true": True, "1": True, "false": False, "0": False, "": False}.get(
+            value.strip().lower(), value
+        )
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise _wrong(line, "_delete", value, "true or false")
 
 
 def _text(value: Any, name: str, line: int) -> str:

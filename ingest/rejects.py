@@ -3,39 +3,52 @@ line."""
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 
-from .errors import CatalogueError, Rejection, RottenError
+from .errors import CatalogueError, FolderError, Rejection, RottenError
+from .losses import REJECTED, WITHOUT_IMAGE
 from .records import Line
 from .tally import Tally
 
 MAX_RAW = 1 << 16
 ENOUGH = 200
 _RECORD = b',"record":'
+Limit = tuple[int, float]
+"""a count, and a share of the lines read"""
 
 
 class Rejects:
     """Writes rejects as they come, safe to call from every stage. The file is made by the first of them."""
 
     def __init__(
-        self, path: Path, origin: dict[str, Any], tally: Tally, limit: tuple[int, float] | None = None
+        self,
+        path: Path,
+        origin: dict[str, Any],
+        tally: Tally,
+        limit: Limit | None = None,
+        without_image: Limit | None = None,
     ) -> None:
         """`origin` says how the records were read (catalogue, image root, renames), for `mmsearch retry`.
 
-        `limit` is a count and a share of the lines read; beyond either the catalogue is rotten.
+        `limit` bounds the rejects and `without_image` the products that come in without their picture, each a
+        count and a share of the lines read; beyond either the catalogue is rotten.
         """
         self.path = path
         self._tally = tally
-        self._limit = limit
+        self._limits = (
+            (REJECTED, limit, f"see {path}, or raise --max-rejects"),
+            (WITHOUT_IMAGE, without_image, "mend the pictures, or raise --max-without-image"),
+        )
         self._origin = origin
         self._lock = threading.Lock()
         self._file: BinaryIO | None = None
-        _clear(path)
+        _clear(path, origin)
 
     def add(self, line: Line, identifier: str, rejection: Rejection) -> None:
         """Count and write one reject. Raises RottenError when that is one too many."""
@@ -49,27 +62,49 @@ class Rejects:
         }
         text = orjson.dumps(entry)[:-1] + b"," + _original(line.raw, rejection) + b"}\n"
         with self._lock:
-            if self._file is None:
-                self._file = self.path.open("wb")
-            self._file.write(text)
-            self._file.flush()
-        self._tally.add(rejected=1, reason=rejection.reason)
+            self._write(text)
+        self._tally.lose(REJECTED, rejection.reason, _example(line, identifier, rejection))
         # The share of the first lines says little: one bad line of three is a third.
         self.check(share=self._tally.read >= ENOUGH)
 
+    def without_image(self, line: Line, identifier: str, why: Rejection) -> None:
+        """Count one product that comes in without its picture. Raises RottenError when it is one too many."""
+        self._tally.lose(WITHOUT_IMAGE, why.reason, _example(line, identifier, why))
+        self.check(share=self._tally.read >= ENOUGH)
+
     def check(self, *, share: bool = True) -> None:
-        """Raise RottenError when more were rejected than the limit allows, by count or also by share."""
-        if self._limit is None:
-            return
-        count, most = self._limit
-        rejected, read = self._tally.rejected, max(1, self._tally.read)
-        if rejected > count or (share and rejected > most * read):
-            allowed = str(count) if rejected > count else f"{most:.1%}"
-            reason, times = max(self._tally.reasons.items(), key=lambda pair: pair[1])
-            raise RottenError(
-                f"expected at most {allowed} rejects, got {rejected} of {read} lines, {times} for {reason}; "
-                f"see {self.path}, or raise --max-rejects"
-            )
+        """Raise RottenError when more was lost than the limits allow, by count or also by share."""
+        for kind, limit, repair in self._limits:
+            if limit is None:
+                continue
+            count, most = limit
+            losses = [loss for loss in self._tally.losses.all() if loss.kind == kind]
+            lost, read = sum(loss.count for loss in losses), max(1, self._tally.read)
+            if lost > count or (share and lost > most * read):
+                allowed = str(count) if lost > count else f"{most:.1%}"
+                what = "rejects" if kind == REJECTED else "products without a picture"
+                raise RottenError(
+                    f"expected at most {allowed} {what}, got {lost} of {read} lines, {losses[0].count} for "
+                    f"{losses[0].reason}; {repair}"
+                )
+
+    def _write(self, text: bytes) -> None:
+        try:
+            if self._file is None:
+                # Two runs would write over each other; an earlier run's file went at the start.
+                self._file = self.path.open("xb")
+            self._file.write(text)
+            self._file.flush()
+        except FileExistsError:
+            raise FolderError(
+                f"expected to be the only run that writes rejects to {self.path}, got another; choose one by "
+                "--rejects"
+            ) from None
+        except OSError as error:
+            raise FolderError(
+                f"expected to write rejects to {self.path}, got: {error.strerror}; choose a file in a folder "
+                "that is there, ours and has room by --rejects"
+            ) from None
 
     def close(self) -> None:
         if self._file is not None:
@@ -157,17 +192,75 @@ def _entry(raw: bytes) -> dict[str, Any] | None:
     return entry if "record" in entry or "raw" in entry else None
 
 
-def _clear(path: Path) -> None:
-    """Remove an earlier run's rejects; refuse to touch a file that is something else."""
+def _example(line: Line, identifier: str, why: Rejection) -> str:
+    """A line as the summary names it: its number, its id, and what was wrong."""
+    name = f"{identifier!a} on line" if identifier else "line"
+    return f"{name} {line.number}: {why.message[:200]}"
+
+
+def _clear(path: Path, origin: dict[str, Any]) -> None:
+    """Remove the rejects of an earlier run over the same; refuse to touch a file that is something else."""
     try:
         with path.open("rb") as file:
             first = file.readline(1 << 20)
+        entry = _entry(first)
+        if first.strip() and (entry is None or "stage" not in entry):
+            raise CatalogueError(
+                f"expected {path} to be an earlier rejects file, got another; choose one by --rejects"
+            )
+        before = (entry or {}).get("from")
+        if isinstance(before, dict) and before and _source(before) != _source(origin):
+            raise CatalogueError(
+                f"expected {path} to be the rejects of an earlier run over {_named(origin)}, got those of "
+                f"{_named(before)}; mend and retry them, or choose another file by --rejects"
+            )
+        path.unlink()
     except FileNotFoundError:
         return
     except OSError as error:
-        raise CatalogueError(f"expected to write rejects to {path}, got: {error.strerror}") from None
-    if first.strip() and not (first.startswith(b'{"line":') and b'"stage":' in first):
-        raise CatalogueError(
-            f"expected {path} to be an earlier rejects file, got another; choose one by --rejects"
-        )
-    path.unlink()
+        raise FolderError(
+            f"expected to write rejects to {path}, got: {error.strerror}; choose another file by --rejects"
+        ) from None
+
+
+def _source(origin: Mapping[str, Any]) -> tuple[str, ...]:
+    """What makes two runs the same one again."""
+    catalogue = str(origin.get("catalogue"))
+    return (
+        catalogue if catalogue == "-" else os.path.realpath(catalogue),
+        *(str(origin.get(name, "")) for name in ("slice", "dry_run", "partial")),
+    )
+
+
+def _named(origin: Mapping[str, Any]) -> str:
+    parts = [str(origin.get("catalogue"))]
+    if origin.get("slice"):
+        parts.append(f"slice {origin['slice']}")
+    if origin.get("dry_run"):
+        parts.append("a dry run")
+    if origin.get("partial"):
+        parts.append("as a partial feed")
+    return ", ".join(parts)
+
+
+def beside(
+    catalogue: str, part: tuple[int, int] = (1, 1), *, dry_run: bool = False, prefix: str = ""
+) -> Path:
+    """Where a run's rejects go by default: beside the catalogue, one file for each catalogue and slice.
+
+    `catalog.rejects.jsonl` for `catalog.jsonl`, `catalog.csv.rejects.jsonl` for `catalog.csv`. What is piped
+    in has no name, so that each run takes a file that is not there yet. `prefix` stands before the name, for
+    a run that is another one over the same catalogue.
+    """
+    name = prefix + ("stdin" if catalogue == "-" else Path(catalogue).name.removesuffix(".jsonl"))
+    if part != (1, 1):
+        name += f".{part[0]}-of-{part[1]}"
+    if dry_run:
+        name += ".dry-run"
+    folder = Path() if catalogue == "-" else Path(catalogue).parent
+    path = folder / f"{name}.rejects.jsonl"
+    number = 2
+    while catalogue == "-" and path.exists():
+        path = folder / f"{name}.{number}.rejects.jsonl"
+        number += 1
+    return path

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from opensearchpy import OpenSearch
 
+from .aliases import require_whole
 from .catalogue import Catalogue
 from .channel import Channel
 from .connect import ask
+from .creation import require_as_asked
 from .decoders import Decoders
 from .encode import Encoder, Served
 from .encoding import Encoding
-from .errors import UnreachableError
+from .errors import BlockedError, CallError, MismatchError, UnreachableError
 from .fetch import Fetch
 from .fetching import Fetching
 from .flow import Flow
@@ -23,9 +25,13 @@ from .index import Target, existing_target, known, open_index, pinned
 from .inflight import InFlight
 from .item import Item, Known
 from .job import Job
+from .others import Stored, stored
+from .presence import Presence
 from .progress import Progress
+from .recipe import remember
 from .rejects import Rejected, Rejects
 from .spans import set_attributes, span
+from .storage import Storage
 from .sync import sync
 from .tally import Report, Tally
 from .waiting import AwayError, Patience
@@ -57,11 +63,15 @@ def run(
         decoders = opened.enter_context(closing(Decoders(job.image_root, job.processes)))
         served, target = prepare_servers(job, encoder, client)
         tally = Tally()
-        rejects = opened.enter_context(closing(Rejects(job.rejects, job.origin, tally, job.max_rejects)))
+        rejects = opened.enter_context(
+            closing(Rejects(job.rejects, job.origin, tally, job.max_rejects, job.max_without_image))
+        )
         fetch = opened.enter_context(closing(Fetching(Fetch(job.pictures)))) if job.fetch else None
         this = Run(job, catalogue, encoder, served, client, target, rejects, decoders, fetch, tally, say)
         try:
             report = this.report(watch)
+        except CallError as error:
+            raise BlockedError(error.sentence()) from None
         finally:
             # Whatever the end is, what was done until then is seen.
             watch(this)
@@ -77,17 +87,32 @@ def prepare_servers(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Ser
     """
     try:
         served = encoder.describe()
+        require_whole(client, job.index)
         if pin := pinned(client, job.index):
             served = encoder.pinned(served, pin.version, pin.fingerprint, pin.dimensions)
-        if job.dry_run:
-            return served, existing_target(client, job.index, served, job.fields)
-        return served, open_index(
-            client, job.index, served, fields=job.fields, storage=job.storage, shards=job.shards
-        )
+        if job.dry_run or job.partial:
+            target = existing_target(client, job.index, served, job.fields)
+            if job.partial and target is None:
+                raise MismatchError(
+                    f"expected an index behind {job.index} for --partial, got none; ingest the whole "
+                    "catalogue first, or name another by --index"
+                )
+        else:
+            target = open_index(
+                client,
+                job.index,
+                served,
+                fields=job.fields,
+                storage=job.storage.over(Storage()),
+                shards=job.shards,
+            )
+        if target and not target.created:
+            require_as_asked(client, target.index, job.storage, job.shards)
+        return served, target
     except AwayError as away:
-        raise UnreachableError(
-            f"expected {away.server} to answer, got {away.why}; start it, for example by: mmsearch up"
-        ) from None
+        raise UnreachableError(away.sentence()) from None
+    except CallError as error:
+        raise BlockedError(error.sentence()) from None
 
 
 class Run:
@@ -121,7 +146,16 @@ class Run:
         self._ready: Channel[Item] = Channel(4 * job.batch, HELD, Item.weight)
         self._encoded: Channel[Item] = Channel(2 * job.bulk_items, HELD, Item.weight)
         self._front = Front(
-            job, catalogue, decoders, rejects, tally, self._known, self._send, served.max_text_bytes, fetch
+            job,
+            catalogue,
+            decoders,
+            rejects,
+            tally,
+            self._known,
+            self._send,
+            self._stored,
+            served.max_text_bytes,
+            fetch,
         )
 
     def report(self, watch: Callable[[Run], None]) -> Report:
@@ -132,12 +166,14 @@ class Run:
             self._rejects.check()
         else:
             progress = Progress(self._job.journal, target.index, self._served, target.fields)
+            presence = self._patience.call(lambda: Presence(self._client, target))
             with closing(progress):
                 self._front.start(self._flow, self._ready, self._encoded)
-                self._start_back(target, progress)
+                self._start_back(target, presence, progress)
                 self._flow.run(watch=lambda: watch(self))
             self._rejects.check()
-            self._finish(target)
+            self._finish(target, presence)
+            remember(self._client, target.index, self._job, self.tally.indexed, self._patience, self._say)
         return self.tally.report(self.bottleneck())
 
     def bottleneck(self) -> str:
@@ -159,7 +195,7 @@ class Run:
         name = max(busy, key=lambda each: busy[each])
         return name if busy[name] > elapsed / 2 else "reading"
 
-    def _start_back(self, target: Target, progress: Progress) -> None:
+    def _start_back(self, target: Target, presence: Presence, progress: Progress) -> None:
         encoding = Encoding(
             self._encoder,
             self._served,
@@ -175,12 +211,14 @@ class Run:
         writing = Writing(
             self._client,
             target,
+            presence,
             self._patience,
             self.tally,
             self._rejects,
             progress,
             InFlight(1, MOST_WRITING),
             self._flow.stopped,
+            self._say,
             self._job.bulk_items,
         )
         self._flow.stage(
@@ -188,12 +226,12 @@ class Run:
         )
         self._flow.stage("index", lambda: writing.work(self._encoded), workers=MOST_WRITING)
 
-    def _finish(self, target: Target) -> None:
+    def _finish(self, target: Target, presence: Presence) -> None:
+        self._patience.call(lambda: presence.check(now=True))
         self._patience.call(lambda: ask(self._client, "POST", f"/{target.index}/_refresh"))
         if self._job.sync is not None:
             part, at_most = self._job.slice, self._job.sync
-            deleted = sync(self._client, target, self._front, part, at_most, self._patience, self._say)
-            self.tally.add(deleted=deleted)
+            sync(self._client, target, self._front, part, at_most, self._patience, self.tally, self._say)
 
     def _known(self, ids: Sequence[str]) -> dict[str, Known]:
         target = self._target
@@ -201,12 +239,17 @@ class Run:
             return {}
         return self._patience.call(lambda: known(self._client, target, ids))
 
+    def _stored(self, ids: Sequence[str]) -> dict[str, Stored]:
+        target = self._target
+        return {} if target is None else self._patience.call(lambda: stored(self._client, target, ids))
+
     def _send(self, items: Sequence[Item]) -> None:
         # What needs no new vectors goes past the encoder.
-        stored = [item for item in items if item.same_input]
-        fresh = [item for item in items if not item.same_input]
+        as_they_are = [item for item in items if item.change or item.same_input]
+        fresh = [item for item in items if not (item.change or item.same_input)]
         if self._job.dry_run:
-            self.tally.add(encoded=len(fresh), indexed=len(items))
+            gone = sum(item.product.delete for item in as_they_are)
+            self.tally.add(encoded=len(fresh), indexed=len(items) - gone, deleted=gone)
             return
-        self._encoded.put_all(stored)
+        self._encoded.put_all(as_they_are)
         self._ready.put_all(fresh)

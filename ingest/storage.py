@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -13,6 +14,8 @@ from .errors import MismatchError
 ENGINES = ("lucene", "faiss")
 ENCODERS = ("byte", "fp16", "binary")
 MODES = ("in_memory", "on_disk")
+FULL = "float"
+"""what the option calls full floats; in `Storage` they are the empty text"""
 ATTRIBUTE, NONE = "knn_libraries", "none"
 """the attribute of a node that says that its k-NN has no native libraries, as that of `mmsearch up`"""
 
@@ -21,7 +24,8 @@ _METHODS: dict[tuple[str, str], dict[str, Any]] = {
     # 7 bits of each number, chosen by each segment; the floats stay on disk.
     ("lucene", "byte"): {"name": "sq", "parameters": {"bits": 7}},
     ("faiss", ""): {},
-    ("faiss", "fp16"): {"name": "sq", "parameters": {"type": "fp16"}},
+    # By its level alone: what k-NN 3.5 calls `type: fp16`, 3.6 calls `bits: 16`, and each refuses the other.
+    ("faiss", "fp16"): {},
     ("faiss", "binary"): {"name": "binary", "parameters": {"bits": 1}},
 }
 # On disk the level says it: the searched vectors are small, and hits are scored again by the full ones.
@@ -50,6 +54,21 @@ class Storage:
                 f"{'byte' if self.engine == 'lucene' else 'binary'}"
             )
 
+    @classmethod
+    def of(cls, field: Mapping[str, Any]) -> Storage:
+        """How the vector field with this mapping is stored."""
+        method: dict[str, Any] = field.get("method") or {}
+        engine, mode = method.get("engine", "lucene"), field.get("mode", "in_memory")
+        encoder = method.get("parameters", {}).get("encoder") or {}
+        bits = encoder.get("parameters", {}).get("bits")
+        match engine, encoder.get("name"):
+            case "lucene", "sq":
+                return cls(engine, "byte", mode)
+            case "faiss", "sq" | "binary" as name:
+                return cls(engine, "binary" if name == "binary" or bits == 1 else "fp16", mode)
+        levels = {(of, level): encoder for (of, encoder), level in _LEVELS.items()}
+        return cls(engine, levels.get((engine, field.get("compression_level", "")), ""), mode)
+
     def field(self, dimension: int) -> dict[str, Any]:
         """The mapping of a vector field of so many floats, compared by cosine."""
         method: dict[str, Any] = {"name": "hnsw", "engine": self.engine, "space_type": "cosinesimil"}
@@ -58,6 +77,8 @@ class Storage:
             return field | {"mode": "on_disk", "compression_level": _LEVELS[self.engine, self.encoder]}
         if encoder := _METHODS[self.engine, self.encoder]:
             method["parameters"] = {"encoder": encoder}
+        elif self.encoder:
+            field["compression_level"] = _LEVELS[self.engine, self.encoder]
         return field
 
     def require_libraries(self, client: OpenSearch) -> None:
@@ -74,3 +95,48 @@ class Storage:
                 f"expected nodes with k-NN's native libraries for faiss, got {', '.join(lacking)} of "
                 "mmsearch up, which has none; leave --knn-engine at lucene, or use the official image's nodes"
             )
+
+
+def for_every_release(field: Mapping[str, Any]) -> dict[str, Any]:
+    """A vector field's mapping, as a node of an older release has it, so that each release takes it."""
+    method: dict[str, Any] = field.get("method") or {}
+    others = {**method.get("parameters", {})}
+    encoder: dict[str, Any] = others.pop("encoder", None) or {}
+    parameters = encoder.get("parameters", {})
+    if encoder.get("name") != "sq" or parameters.get("type") != "fp16" or parameters.get("clip"):
+        return dict(field)
+    kept = {**method, "parameters": others}
+    return {**field, "compression_level": _LEVELS["faiss", "fp16"], "method": kept}
+
+
+@dataclass(frozen=True, slots=True)
+class StorageOptions:
+    """What `--knn-engine`, `--knn-encoder` and `--knn-mode` say; None for each that was not given."""
+
+    engine: str | None = None
+    encoder: str | None = None
+    mode: str | None = None
+
+    def over(self, base: Storage) -> Storage:
+        """`base` with what was given. Raises MismatchError for a storage that k-NN does not have."""
+        return replace(base, **self._given())
+
+    def differing(self, storage: Storage) -> list[str]:
+        """The options that `storage` does not have, as they are written."""
+        return [
+            f"--knn-{name} {value or FULL}"
+            for name, value in self._given().items()
+            if value != getattr(storage, name)
+        ]
+
+    def __bool__(self) -> bool:
+        return bool(self._given())
+
+    def _given(self) -> dict[str, str]:
+        given = {"engine": self.engine, "encoder": self.encoder, "mode": self.mode}
+        return {name: "" if value == FULL else value for name, value in given.items() if value is not None}
+
+
+def described(storage: Storage) -> str:
+    """The storage as options."""
+    return f"--knn-engine {storage.engine} --knn-encoder {storage.encoder or FULL} --knn-mode {storage.mode}"

@@ -8,20 +8,23 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from .errors import UnreachableError
+from .errors import CallError, UnreachableError
 
 T = TypeVar("T")
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.5
 
 
-class AwayError(Exception):
+class AwayError(CallError):
     """A call failed because the server is away, starting or overloaded; the same call may succeed later."""
 
     def __init__(self, server: str, why: str) -> None:
         super().__init__(why)
         self.server = server
         self.why = why
+
+    def sentence(self) -> str:
+        return f"expected {self.server} to answer, got {self.why}; start it, for example by: mmsearch up"
 
 
 class Patience:
@@ -51,15 +54,18 @@ class Patience:
         Raises UnreachableError when the limit has passed.
         """
         pause = FIRST_PAUSE
+        away_here: set[str] = set()
         while True:
             try:
                 result = attempt()
             except AwayError as away:
+                away_here.add(away.server)
                 self._away(away)
                 self._stopped.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
-                self._back()
+                # That one server answers says nothing about another.
+                self._back(away_here)
                 return result
 
     def _away(self, away: AwayError) -> None:
@@ -74,11 +80,10 @@ class Patience:
         if first and self.limit:
             self._say(f"{away.server} is away ({away.why}); waiting up to {self.limit:.0f} s")
 
-    def _back(self) -> None:
-        if not self._since:
-            return
+    def _back(self, servers: set[str]) -> None:
         now = time.monotonic()
-        with self._lock:
-            gone, self._since = self._since, {}
-        for server, since in gone.items():
-            self._say(f"{server} answers again after {now - since:.1f} s")
+        for server in servers:
+            with self._lock:
+                since = self._since.pop(server, None)
+            if since is not None:
+                self._say(f"{server} answers again after {now - since:.1f} s")

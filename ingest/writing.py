@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable, Sequence
 
 from opensearchpy import OpenSearch
 
@@ -15,6 +16,9 @@ from .errors import UnreachableError
 from .index import Target
 from .inflight import InFlight
 from .item import Item
+from .losses import DROPPED
+from .others import Stored, stored
+from .presence import Presence
 from .progress import Progress
 from .rejects import Rejects
 from .spans import span
@@ -27,6 +31,10 @@ FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 5.0
 
 
+SILENT = 5.0
+"""seconds without a document taken, after which people are told why"""
+
+
 class Writing:
     """One call of `work` is one thread's share."""
 
@@ -34,24 +42,29 @@ class Writing:
         self,
         client: OpenSearch,
         target: Target,
+        presence: Presence,
         patience: Patience,
         tally: Tally,
         rejects: Rejects,
         progress: Progress,
         in_flight: InFlight,
         stopped: threading.Event,
+        say: Callable[[str], None] = lambda _: None,
         bulk_items: int = BULK_ITEMS,
     ) -> None:
         self._client = client
         self._target = target
+        self._presence = presence
         self._patience = patience
         self._tally = tally
         self._rejects = rejects
         self._progress = progress
         self._in_flight = in_flight
         self._stopped = stopped
+        self._say = say
         self._bulk_items = bulk_items
         self._last = time.monotonic()
+        self._waits = ""
 
     def work(self, source: Channel[Item]) -> None:
         items: list[Item] = []
@@ -62,35 +75,70 @@ class Writing:
             items += source.get(max(1, self._bulk_items - len(items)), LINGER, wait=not items)
             if not items:
                 return
-            items, sent, overloaded = self._send(items)
-            if not overloaded:
-                pause = 0.0
-                continue
-            self._in_flight.trouble()
-            # A node that takes some documents needs a breath, one that takes none a rest.
-            pause = FIRST_PAUSE if sent else min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+            items, sent, outcome = self._send(items)
+            if outcome.overloaded:
+                self._in_flight.trouble()
+                # A node that takes some documents needs a breath, one that takes none a rest.
+                pause = FIRST_PAUSE if sent else min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+            else:
+                # What failed by chance is not sent again in the same moment.
+                pause = FIRST_PAUSE if outcome.again else 0.0
 
-    def _send(self, items: list[Item]) -> tuple[list[Item], bool, bool]:
-        """Send one bulk; what is still to be sent, whether any was taken, and whether OpenSearch is
-        overloaded."""
-        bulk, rest = packed(items, self._target.fields)
+    def _send(self, items: list[Item]) -> tuple[list[Item], bool, Outcome]:
+        """Send one bulk; what is still to be sent, whether any was taken, and what became of the bulk."""
         with self._in_flight.slot():
+            self._patience.call(self._presence.check)
+            there = self._patience.call(lambda: self._there(items))
+            bulk, rest = packed(items, there)
             started = time.monotonic()
             outcome = self._patience.call(lambda: self._attempt(bulk))
             if len(bulk.items) == self._bulk_items and not outcome.again:
                 self._in_flight.learn(time.monotonic() - started)
-        if outcome.done or outcome.refused:
-            self._last = time.monotonic()
-            self._progress.confirm([*outcome.done, *(item for item, _ in outcome.refused)])
-        self._tally.add(indexed=len(outcome.done))
+        self._count(outcome)
+        if outcome.again:
+            self._check_patience(outcome)
+        return [*outcome.again, *rest], len(outcome.again) < len(bulk.items), outcome
+
+    def _there(self, items: Sequence[Item]) -> dict[str, Stored]:
+        """What the index holds of the products that are to be written whole over an older document.
+
+        Those are products with new vectors, and where a pipeline is to run also those without.
+        """
+        pipelines = self._presence.pipelines
+        over = [item for item in items if item.known and not item.change and (item.vectors or pipelines)]
+        with_vectors = [item.product.id for item in over if not item.vectors]
+        without = [item.product.id for item in over if item.vectors]
+        return stored(self._client, self._target, without) | stored(
+            self._client, self._target, with_vectors, vectors=True
+        )
+
+    def _count(self, outcome: Outcome) -> None:
+        ended = outcome.ended
+        if ended:
+            self._progress.confirm(ended)
+            self._last, self._waits = time.monotonic(), ""
+        self._tally.add(
+            indexed=len(outcome.done),
+            unchanged=outcome.same,
+            deleted=len(outcome.deleted),
+            missing=len(outcome.missing),
+        )
+        for item in outcome.dropped:
+            self._tally.lose(DROPPED, "pipeline", f"{item.product.id!a} on line {item.line.number}")
         for item, rejection in outcome.refused:
             self._rejects.add(item.line, item.product.id, rejection)
-        if outcome.again and time.monotonic() - self._last > self._patience.limit:
+
+    def _check_patience(self, outcome: Outcome) -> None:
+        waited = time.monotonic() - self._last
+        why = outcome.why or "documents that fail again and again"
+        if waited > self._patience.limit:
             raise UnreachableError(
                 f"expected OpenSearch to take documents within {self._patience.limit:.0f} s, got it "
-                f"overloaded all that time{self._patience.go_on}"
+                f"overloaded all that time, {why}{self._patience.go_on}"
             )
-        return [*outcome.again, *rest], len(outcome.again) < len(bulk.items), outcome.overloaded
+        if waited > SILENT and self._waits != why:
+            self._waits = why
+            self._say(f"OpenSearch puts documents off ({why}); waiting up to {self._patience.limit:.0f} s")
 
     def _attempt(self, bulk: Bulk) -> Outcome:
         try:

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import sys
 import threading
+import time
+import urllib.parse
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -17,29 +20,38 @@ from typing import Any
 class AnswerError(Exception):
     """Raised by a fault: answer the whole request with this status, or drop the connection when it is 0."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, error: dict[str, Any] | None = None) -> None:
         super().__init__(str(status))
         self.status = status
+        self.error = error or {"type": f"fault_{status}", "reason": "told to"}
 
 
 class FakeOpenSearch:
     """One node on a free port of loopback.
 
     `documents` are the sources by index and id. `request_fault(method, path)` may raise AnswerError before a
-    request is looked at, `item_fault(id)` gives the status of one bulk item or 0, `cut()` says whether to
-    break the connection in the middle of a bulk answer after the bulk was done.
+    request is looked at, `item_fault(id)` gives the status of one bulk item or 0, or its status and error,
+    `drop(id)` says that an ingest pipeline drops the document, `search_fault(index)` may give another answer
+    to each search of a multi-search, `cut()` says whether to break the connection in the middle of a bulk
+    answer after the bulk was done.
     """
 
     def __init__(self, port: int = 0) -> None:
         self.indices: dict[str, dict[str, Any]] = {}
         self.aliases: dict[str, str] = {}
+        self.alias_properties: dict[str, dict[str, Any]] = {}
         self.documents: dict[str, dict[str, dict[str, Any]]] = {}
         self.bulks: list[list[str]] = []
         self.requests: list[tuple[str, str]] = []
         self.in_flight = 0
         self.most_in_flight = 0
         self.request_fault: Callable[[str, str], None] = lambda method, path: None
-        self.item_fault: Callable[[str], int] = lambda identifier: 0
+        self.item_fault: Callable[[str], int | tuple[int, dict[str, Any]]] = lambda identifier: 0
+        self.drop: Callable[[str], bool] = lambda identifier: False
+        self.uuids: dict[str, str] = {}
+        self.settings: dict[str, str] = {}
+        self.numbers: dict[tuple[str, str], int] = {}
+        self.search_fault: Callable[[str], dict[str, Any] | None] = lambda index: None
         self.cut: Callable[[], bool] = lambda: False
         self.lock = threading.Lock()
         self.connections: set[socket.socket] = set()
@@ -73,6 +85,18 @@ class FakeOpenSearch:
     def sources(self, name: str = "products") -> dict[str, dict[str, Any]]:
         return self.documents[self.aliases.get(name, name)]
 
+    def create(self, index: str, body: dict[str, Any]) -> None:
+        self.indices[index] = {"mappings": {}, **body}
+        self.documents[index] = {}
+        self.uuids[index] = f"uuid-{len(self.uuids)}-{time.monotonic_ns()}"
+        for alias in body.get("aliases", {}):
+            self.aliases[alias] = index
+
+    def delete(self, index: str) -> None:
+        """As DELETE /index does: its aliases are gone too."""
+        del self.indices[index], self.documents[index], self.uuids[index]
+        self.aliases = {alias: behind for alias, behind in self.aliases.items() if behind != index}
+
     def bulk(self, index: str, body: bytes) -> dict[str, Any]:
         lines = [line for line in body.split(b"\n") if line]
         items, ids, at = [], [], 0
@@ -82,29 +106,69 @@ class FakeOpenSearch:
             ids.append(identifier)
             source = None if verb == "delete" else json.loads(lines[at + 1])
             at += 1 if verb == "delete" else 2
-            status = self.item_fault(identifier) or self._apply(index, verb, identifier, source)
-            item: dict[str, Any] = {"_id": identifier, "status": status}
-            if status >= 300:
-                item["error"] = {"type": f"fault_{status}", "reason": "told to"}
+            item: dict[str, Any] = {"_id": identifier}
+            fault = self.item_fault(identifier)
+            if fault:
+                status, error = fault if isinstance(fault, tuple) else (fault, None)
+                item |= {"status": status, "error": error or {"type": f"fault_{status}", "reason": "told to"}}
+            else:
+                item |= self._apply(index, verb, about, source)
             items.append({verb: item})
         self.bulks.append(ids)
-        return {"errors": any(next(iter(item.values()))["status"] >= 300 for item in items), "items": items}
+        if self.settings:
+            # With an ingest pipeline the real one answers in another order than it was asked.
+            items.reverse()
+        return {"errors": any("error" in next(iter(item.values())) for item in items), "items": items}
 
-    def _apply(self, index: str, verb: str, identifier: str, source: Any) -> int:
-        store = self.documents[index]
-        if verb == "index":
-            status = 200 if identifier in store else 201
-            store[identifier] = source
-            return status
-        if identifier not in store:
-            return 404
+    def _apply(self, index: str, verb: str, about: dict[str, Any], source: Any) -> dict[str, Any]:
+        """What becomes of one item: its status with a result or an error."""
+        store, identifier = self.documents[index], about["_id"]
+        there = identifier in store
+        if "if_seq_no" in about and self.numbers.get((index, identifier), 0) != about["if_seq_no"]:
+            return {"status": 409, "error": {"type": "version_conflict_engine_exception", "reason": "seq_no"}}
         if verb == "delete":
-            del store[identifier]
-            return 200
-        params = source["script"]["params"]
-        kept = {name: store[identifier][name] for name in params["keep"] if name in store[identifier]}
-        store[identifier] = {**params["source"], **kept}
-        return 200
+            store.pop(identifier, None)
+            return {"status": 200, "result": "deleted"} if there else {"status": 404, "result": "not_found"}
+        if verb == "index":
+            if self.drop(identifier):
+                return {"status": 200, "result": "noop"}
+            self.put(index, identifier, source)
+            return {"status": 200, "result": "updated"} if there else {"status": 201, "result": "created"}
+        if not there:
+            return {"status": 404, "error": {"type": "document_missing_exception", "reason": identifier}}
+        old = store[identifier]
+        new = (
+            _merged(old, source["doc"])
+            if "doc" in source
+            else _scripted(old, source["script"]["params"]["source"])
+        )
+        if new == old:
+            return {"status": 200, "result": "noop"}
+        self.put(index, identifier, new)
+        return {"status": 200, "result": "updated"}
+
+    def put(self, index: str, identifier: str, source: dict[str, Any]) -> None:
+        """Store a document, as anybody may."""
+        self.documents[index][identifier] = source
+        self.numbers[index, identifier] = self.numbers.get((index, identifier), 0) + 1
+
+
+def _merged(old: Any, new: Any) -> Any:
+    """A partial document over the old one, objects in objects too."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}
+
+
+def _scripted(old: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
+    """What mmsearch's update script does, by hand: ours are replaced, what others wrote stays."""
+    ours = ("title", "description", "category", "brand", "price", "image", "ingest", "attributes")
+    was = old.get("ingest", {}).get("attributes")
+    attributes = {} if was is None else {k: v for k, v in old.get("attributes", {}).items() if k not in was}
+    new = {key: value for key, value in old.items() if key not in ours} | source
+    if attributes:
+        new["attributes"] = {**attributes, **new.get("attributes", {})}
+    return new
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -141,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, method: str) -> None:
         node = self.node
-        path, _, _ = self.path.partition("?")
+        path, _, query = self.path.partition("?")
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         with node.lock:
             node.requests.append((method, path))
@@ -150,12 +214,12 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             node.request_fault(method, path)
             with node.lock:
-                status, answer = self._answer(method, path, body)
+                status, answer = self._answer(method, path, body, query)
         except AnswerError as told:
             if not told.status:
                 self.close_connection = True
                 return
-            status, answer = told.status, {"error": {"type": f"fault_{told.status}", "reason": "told to"}}
+            status, answer = told.status, {"error": told.error}
         finally:
             with node.lock:
                 node.in_flight -= 1
@@ -170,46 +234,117 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.wfile.write(text)
 
-    def _answer(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    def _answer(self, method: str, path: str, body: bytes, query: str) -> tuple[int, dict[str, Any]]:
         node = self.node
         name, _, verb = path.strip("/").partition("/")
         index = node.aliases.get(name, name)
         if method == "PUT" and not verb:
             if index in node.indices:
                 return 400, {"error": {"type": "resource_already_exists_exception", "reason": index}}
-            node.indices[index] = json.loads(body)
-            node.documents[index] = {}
-            for alias in node.indices[index].get("aliases", {}):
-                node.aliases[alias] = index
+            node.create(index, json.loads(body))
+            return 200, {"acknowledged": True}
+        if name == "_alias":
+            return 200, {each: {"aliases": self._aliases(each, "")} for each in node.indices}
+        if name == "_aliases":
+            self._move(json.loads(body)["actions"])
             return 200, {"acknowledged": True}
         if name == "_search":
             return 200, {"_scroll_id": "s", "hits": {"hits": []}}
+        if index not in node.indices and verb == "_bulk":
+            node.create(index, {})
         if index not in node.indices:
             return 404, {"error": {"type": "index_not_found_exception", "reason": index}}
+        if method == "GET" and verb.startswith("_alias"):
+            found = self._aliases(index, verb.removeprefix("_alias").lstrip("/"))
+            return (200, {index: {"aliases": found}}) if found or verb == "_alias" else (404, {})
+        if method == "GET" and not verb:
+            about = node.indices[index]
+            settings = {"index": {"number_of_shards": "1", **about["settings"]["index"]}}
+            return 200, {index: {**about, "settings": settings, "aliases": self._aliases(index, "")}}
+        if method == "PUT" and verb == "_mapping":
+            node.indices[index]["mappings"] |= json.loads(body)
+            return 200, {"acknowledged": True}
         if verb == "_mapping":
             return 200, {index: {"mappings": node.indices[index]["mappings"]}}
+        if verb.startswith("_settings"):
+            return 200, {index: {"settings": {"index": {"uuid": node.uuids[index], **node.settings}}}}
         if verb == "_mget":
-            return 200, {"docs": [self._found(index, each) for each in json.loads(body)["ids"]]}
+            kept = dict(urllib.parse.parse_qsl(query))
+            return 200, {"docs": [self._found(index, each, kept) for each in json.loads(body)["ids"]]}
         if verb == "_bulk":
             return 200, node.bulk(index, body)
         if verb == "_search":
-            hits = [{"_id": each, "_seq_no": 0, "_primary_term": 1} for each in node.documents[index]]
+            hits = [
+                {
+                    "_id": each,
+                    "_seq_no": node.numbers.get((index, each), 0),
+                    "_primary_term": 1,
+                    "_source": source,
+                }
+                for each, source in node.documents[index].items()
+            ]
             return 200, {"_scroll_id": "s", "hits": {"hits": hits}}
+        if verb == "_msearch":
+            return 200, {"responses": [self._first_ten(index) for _ in range(body.count(b"\n") // 2)]}
+        if verb == "_count":
+            pictured = b"modalities" in body
+            found = [
+                source
+                for source in node.documents[index].values()
+                if not pictured or "image" in source["ingest"]["modalities"]
+            ]
+            return 200, {"count": len(found), "_shards": {"total": 1, "failed": 0}}
         if verb == "_refresh":
             return 200, {"_shards": {"failed": 0}}
         return 400, {"error": {"type": "unknown", "reason": path}}
 
-    def _found(self, index: str, identifier: str) -> dict[str, Any]:
+    def _aliases(self, index: str, only: str) -> dict[str, dict[str, Any]]:
+        named = [name for name, of in self.node.aliases.items() if of == index and only in ("", name)]
+        return {name: self.node.alias_properties.get(name, {}) for name in named}
+
+    def _move(self, actions: list[dict[str, Any]]) -> None:
+        for action in actions:
+            if about := action.get("remove"):
+                del self.node.aliases[about["alias"]]
+            elif about := action.get("add"):
+                properties = {key: value for key, value in about.items() if key not in ("index", "alias")}
+                self.node.aliases[about["alias"]] = about["index"]
+                self.node.alias_properties[about["alias"]] = properties
+
+    def _first_ten(self, index: str) -> dict[str, Any]:
+        """Every search has the first ten products as its answer, unless `search_fault` gives another."""
+        hits = [{"_id": each} for each in list(self.node.documents[index])[:10]]
+        answer = {"hits": {"hits": hits}, "timed_out": False, "_shards": {"total": 1, "failed": 0}}
+        return self.node.search_fault(index) or answer
+
+    def _found(self, index: str, identifier: str, kept: dict[str, str]) -> dict[str, Any]:
         source = self.node.documents[index].get(identifier)
         if source is None:
             return {"_id": identifier, "found": False}
-        return {"_id": identifier, "found": True, "_source": {"ingest": source.get("ingest", {})}}
+        if "_source_includes" in kept:
+            names = {name.partition(".")[0] for name in kept["_source_includes"].split(",")}
+            source = {name: source[name] for name in names if name in source}
+        without = kept.get("_source_excludes", "").split(",")
+        return {
+            "_id": identifier,
+            "found": True,
+            "_seq_no": self.node.numbers.get((index, identifier), 0),
+            "_primary_term": 1,
+            "_source": {name: value for name, value in source.items() if name not in without},
+        }
+
+
+def _taken(index: str, body: bytes) -> dict[str, Any]:
+    """The answer to a bulk of whole documents, none of which is looked at."""
+    ids = re.findall(rb'^\{"index":\{"_id":"([^"]*)"', body, re.MULTILINE)
+    items = [{"index": {"_id": each.decode(), "status": 201, "result": "created"}} for each in ids]
+    return {"errors": False, "items": items}
 
 
 def main() -> None:
     """As a program: serve until stdin ends, keeping no documents; for measuring what the client costs."""
     with FakeOpenSearch() as node:
-        node.bulk = lambda index, body: {"errors": False}  # type: ignore[method-assign]
+        node.bulk = _taken  # type: ignore[method-assign]
         print(node.url, flush=True)
         sys.stdin.read()
 

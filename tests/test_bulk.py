@@ -26,7 +26,7 @@ def parsed(lines: bytes) -> list[dict[str, Any]]:
 
 
 def test_a_document_and_its_vectors_are_two_lines() -> None:
-    head, body = parsed(action(item('a"\n', embedding=np.array([0.6, 0.8], np.float32)), ["embedding"]))
+    head, body = parsed(action(item('a"\n', embedding=np.array([0.6, 0.8], np.float32))))
     assert head == {"index": {"_id": 'a"\n'}}
     assert body["title"] == "a title"
     assert body["embedding"] == [0.6, 0.8]
@@ -38,23 +38,23 @@ def test_a_vector_of_length_zero_is_left_out_and_one_that_begins_with_zero_is_no
     numbers: list[float], there: bool
 ) -> None:
     vector = np.array(numbers, np.float32)
-    _, body = parsed(action(item("a", embedding=vector), ["embedding"]))
+    _, body = parsed(action(item("a", embedding=vector)))
     assert ("embedding" in body) == there
 
 
 def test_without_vectors_the_old_ones_are_kept() -> None:
-    head, body = parsed(action(item("a"), ["embedding", "pictures.embedding"]))
+    head, body = parsed(action(item("a")))
     assert head == {"update": {"_id": "a", "retry_on_conflict": 3}}
-    assert body["script"]["params"]["keep"] == ["embedding", "pictures"]
     assert body["script"]["params"]["source"]["title"] == "a title"
+    assert "'embedding'" not in body["script"]["source"]
 
 
 def test_a_bulk_takes_what_fits_and_at_least_one(monkeypatch: pytest.MonkeyPatch) -> None:
     items = [item(name, embedding=np.ones(4, np.float32)) for name in "abcde"]
-    lines = [action(each, ["embedding"]) for each in items]
+    lines = [action(each) for each in items]
     for most, taken in ((10 * len(lines[0]), 5), (3 * len(lines[0]), 3), (3 * len(lines[0]) - 1, 2), (1, 1)):
         monkeypatch.setattr(module, "BULK_BYTES", most)
-        found, rest = packed(items, ["embedding"])
+        found, rest = packed(items)
         assert found.body == b"".join(lines[:taken])
         assert list(found.items) == items[:taken]
         assert list(rest) == items[taken:]
@@ -62,7 +62,7 @@ def test_a_bulk_takes_what_fits_and_at_least_one(monkeypatch: pytest.MonkeyPatch
 
 def test_halves_are_bulks_of_their_own() -> None:
     items = [item(name * 3, embedding=np.ones(4, np.float32)) for name in "abcde"]
-    whole, _ = packed(items, ["embedding"])
+    whole, _ = packed(items)
     waiting, alone = [whole], []
     while waiting:
         each = waiting.pop()
@@ -71,6 +71,6 @@ def test_halves_are_bulks_of_their_own() -> None:
         else:
             waiting += each.halves()
     assert {each.items[0].product.id: each.body for each in alone} == {
-        each.product.id: action(each, ["embedding"]) for each in items
+        each.product.id: action(each) for each in items
     }
     assert all(list(each.ends) == [len(each.body)] for each in alone)

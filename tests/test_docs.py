@@ -121,7 +121,7 @@ def test_the_quick_starts_catalogue_is_taken(tmp_path: Path, monkeypatch: pytest
     """Between fakes at the wire: the command as written, the CSV as written."""
     docs_shop.write(tmp_path)
     (command,) = [
-        line for each in COMMANDS if each.page == "quickstart" for line in each.lines if "shop.csv" in line
+        line for each in COMMANDS if each.page == "quickstart" for line in each.lines if "shop.csv " in line
     ]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MMSEARCH_CACHE", str(tmp_path / "cache"))

@@ -101,7 +101,7 @@ def run(world: World, block: Block) -> None:
 
 
 def test_what_was_mended_is_in(world: World) -> None:
-    assert not (world.folder / "shop.rejects.jsonl").exists()
+    assert not (world.folder / "shop.csv.rejects.jsonl").exists()
     found = world.ask("GET", "/products/_doc/A8")["_source"]
     assert (found["title"], found["price"]) == ("Gift card", 50.0)
 

@@ -98,7 +98,7 @@ def test_qrels_go_out_and_come_back(tmp_path: Path) -> None:
 
     assert trec.write_qrels(judgments, path) == 3
 
-    assert path.read_text(encoding="utf-8") == "oak%20chair 0 p%201 3\noak%20chair 0 50%25 0\nrug 0 p2 1\n"
+    assert path.read_text(encoding="utf-8") == "oak%20chair 0 p%201 3\noak%20chair 0 50% 0\nrug 0 p2 1\n"
     assert trec.read_qrels(path).grades == {"oak chair": {"p 1": 3, "50%": 0}, "rug": {"p2": 1}}
     assert trec.read_qrels(path, esci=True).labels == {
         "oak chair": {"p 1": "E", "50%": "I"},

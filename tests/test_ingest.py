@@ -89,6 +89,18 @@ def test_the_index_records_the_encoder_and_stands_behind_its_alias(catalogue: Ca
                     "item_model": "item_encoder",
                 }
             },
+            "ingest": {
+                "catalogue": str(catalogue.path),
+                "image_root": str(catalogue.folder),
+                "format": None,
+                "limit": None,
+                "text_only": False,
+                "fetch": False,
+                "renames": {},
+                "processes": 0,
+                "batch": 32,
+                "patience": 5.0,
+            },
         }
     }
 

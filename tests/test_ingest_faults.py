@@ -377,7 +377,7 @@ def test_f4_a_rotten_catalogue_costs_only_what_is_rotten(catalogue: Catalogue, c
     ]
     rejects = catalogue.folder / "mended.jsonl"
     rejects.write_text("\n".join(mended) + "\n", encoding="utf-8")
-    report = catalogue.ingest(catalogue=str(rejects), retry=True)
+    report = catalogue.ingest(catalogue=str(rejects), retry=True, rejects=catalogue.folder / "still.jsonl")
     assert (report.indexed, report.rejected) == (len(expected), 0)
     assert set(catalogue.node.sources()) == good | {f"mended{number}" for number in expected}
 

@@ -97,6 +97,13 @@ def test_the_good_lines_are_in_and_each_bad_one_is_told(shop: Shop) -> None:
         "docs_per_second",
         "encoder_calls",
         "bottleneck",
+        "exit_code",
+        "reasons",
+    }
+    assert summary["reasons"] == {
+        "rejected": dict.fromkeys(
+            ("not_json", "missing_id", "not_found", "not_a_picture", "too_large", "outside_root"), 1
+        )
     }
     assert {
         line: (entry["id"], entry["stage"], entry["reason"]) for line, entry in shop.rejected().items()

@@ -88,7 +88,7 @@ def test_the_summary_counts_every_row_once(shop: Shop) -> None:
     assert {key: first[key] for key in ("read", "indexed", "encoded", "unchanged", "rejected")} == {
         "read": 50, "indexed": 48, "encoded": 48, "unchanged": 0, "rejected": 2,
     }  # fmt: skip
-    assert f"mmsearch retry {shop.file.with_name('shop.rejects.jsonl')}" in shop.first_run.stderr
+    assert f"mmsearch retry {shop.file.with_name('shop.csv.rejects.jsonl')}" in shop.first_run.stderr
     again = json.loads(shop.run(*ingest(shop.file), code=3).stdout.splitlines()[-1])
     assert (again["unchanged"], again["encoded"], again["encoder_calls"], again["rejected"]) == (48, 0, 0, 2)
 
@@ -120,7 +120,7 @@ def test_a_column_of_the_shops_own_filters(shop: Shop) -> None:
 
 
 def test_what_was_rejected_is_mended_and_taken(shop: Shop) -> None:
-    rejects = shop.file.with_name("shop.rejects.jsonl")
+    rejects = shop.file.with_name("shop.csv.rejects.jsonl")
     told = {record["id"]: record for record in map(json.loads, rejects.read_text("utf-8").splitlines())}
     assert {key: (told[key]["line"], told[key]["reason"]) for key in told} == {
         "no-picture": (50, "not_found"),

@@ -104,7 +104,8 @@ def test_a_reader_sees_whole_files_and_a_run_that_goes_on(
     file = metrics.MetricsFile(path, 'a"b\\c')
     first = path.stat().st_ino
     tally = Tally()
-    tally.add(read=7, reason='odd "reason"\n')
+    tally.add(read=7)
+    tally.lose("rejected", 'odd "reason"\n', "line 3")
     file.watch(tally)
     text = path.read_text(encoding="utf-8")
     assert path.stat().st_ino != first, "expected a new file in the old one's place, never one half written"

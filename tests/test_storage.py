@@ -32,10 +32,7 @@ MAPPINGS: list[tuple[tuple[str, str, str], dict[str, Any]]] = [
     (("faiss", "", "in_memory"), {"method": HNSW | {"engine": "faiss"}}),
     (
         ("faiss", "fp16", "in_memory"),
-        {
-            "method": HNSW
-            | {"engine": "faiss", "parameters": {"encoder": {"name": "sq", "parameters": {"type": "fp16"}}}}
-        },
+        {"compression_level": "2x", "method": HNSW | {"engine": "faiss"}},
     ),
     (
         ("faiss", "binary", "in_memory"),

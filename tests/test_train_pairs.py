@@ -39,7 +39,7 @@ def test_pairs_and_products_are_read(tmp_path: Path) -> None:
         {"id": "a", "title": "Chair", "description": "of oak", "image": "a.png"},
         {"id": "b", "title": "Lamp", "group": "light"},
     )
-    first, second = read_products(catalogue)
+    first, second = read_products(catalogue, say=print)
     assert (first.text, first.picture, first.group) == ("Chair\nof oak", tmp_path / "a.png", "a")
     assert (second.text, second.picture, second.group) == ("Lamp", None, "light")
 

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from safetensors.torch import save_file
 
 from mmsearch.cli.main import cli
-from mmsearch.cli.reindex import following
 from mmsearch.stack import drawn, embedded
 from mmsearch.stack.state import Home
 from mmsearch.train import fusions
 from mmsearch.train.architecture import load
+from mmsearch.train.reindexing import following
 
 from .asking import ask
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .words import stem, words
+from .words import stem, terms
 
 K1, B = 1.2, 0.75  # Lucene's
 
@@ -22,7 +22,7 @@ class Bm25:
         self._postings: dict[str, list[tuple[int, int]]] = defaultdict(list)
         lengths = np.zeros(self._count)
         for number, text in enumerate(texts):
-            found = Counter(stem(word) for word in words(text))
+            found = Counter(stem(word) for word in terms(text))
             lengths[number] = sum(found.values())
             for term, times in found.items():
                 self._postings[term].append((number, times))
@@ -31,7 +31,7 @@ class Bm25:
     def scores(self, query: str) -> NDArray[np.float64]:
         """float64 [texts]; 0 where no word is shared."""
         scores = np.zeros(self._count)
-        for term in {stem(word) for word in words(query)}:
+        for term in {stem(word) for word in terms(query)}:
             postings = self._postings.get(term, [])
             rarity = math.log(1 + (self._count - len(postings) + 0.5) / (len(postings) + 0.5))
             for number, times in postings:

@@ -12,6 +12,7 @@ import tritonclient.grpc as grpcclient
 from tritonclient.utils import InferenceServerException
 
 from ..ingest.access import TritonAccess
+from ..ingest.encode import channel_credentials
 from . import architecture as architectures
 from . import build as building
 from . import repository
@@ -77,15 +78,15 @@ def unload(remaining: Mapping[str, Sequence[int]], triton: str) -> None:
 
 
 def _client(triton: str) -> grpcclient.InferenceServerClient:
+    """With the certificates and the token of the environment, as `mmsearch ingest` has them.
+
+    Raises IngestError when a token would travel unencrypted.
+    """
     access = TritonAccess.from_environment()
+    access.check(triton)
     scheme, _, address = triton.rpartition("://")
-    return grpcclient.InferenceServerClient(
-        address,
-        ssl=scheme in ("grpcs", "https"),
-        root_certificates=access.ca_file or None,
-        private_key=access.client_key or None,
-        certificate_chain=access.client_cert or None,
-    )
+    secure = scheme in ("grpcs", "https")
+    return grpcclient.InferenceServerClient(address, creds=channel_credentials(access) if secure else None)
 
 
 def _load(client: Any, model: str, version: int) -> None:

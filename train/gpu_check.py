@@ -181,7 +181,7 @@ def trainings(folder: Path, say: Say) -> Report:
         evaluated=lambda line, steps: None,
     )
     data = features(
-        architecture, read_products(catalogue, None), read_pairs(folder / "pairs.jsonl"), lambda _: None
+        architecture, read_products(catalogue, say=say), read_pairs(folder / "pairs.jsonl"), lambda _: None
     )
     training = Training.of({**architecture.data.get("training", {}), **numbers})
     trained = {"GPU, CUDA's start included": on_gpu}

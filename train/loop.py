@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
@@ -24,6 +25,9 @@ from .ntxent import chunked_backward
 from .objective import Features, Training, encoded, loss_of
 
 STATE = "state"
+_MORE = (
+    "give pairs over more products, or a `holdout` in the architecture's `training`, 0 to stop by steps alone"
+)
 Say = Callable[[dict[str, float]], None]
 
 
@@ -45,8 +49,9 @@ class Run:
         self.numbers = numbers
         self.device = device
         self.fusion = fusion.to(device)
-        self.data = data.to(device).fitted(fusion)
         self.train_rows, self.held = split(data, numbers)
+        self._given = data
+        self.data = data.to(device).fitted(fusion)
         self.heat = torch.nn.Parameter(torch.tensor(math.log(numbers.temperature), device=device))
         self.optimizer = torch.optim.AdamW(
             [
@@ -58,6 +63,11 @@ class Run:
         self.step = 0
         self.best: dict[str, Tensor] = {}
         self.best_step, self.best_recall, self.waited = 0, -1.0, 0
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Of the data as it was given; computed where a folder is read or written."""
+        return self._given.fingerprint()
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """The rows and the drops of the next step, which follow from the seed and the step's number alone."""
@@ -110,7 +120,8 @@ class Run:
     def judge(self) -> bool:
         """Measures held-out recall, remembers the best weights; False when patience is at its end."""
         recall = distributed.agreed(self.held.recall(self.fusion.eval(), self.data), self.device)
-        if recall > self.best_recall:
+        # With nothing held out there is nothing to stop by: the last weights are the best.
+        if recall > self.best_recall or not len(self.held.queries):
             self.best_recall, self.best_step, self.waited = recall, self.step, 0
             self.best = {name: value.detach().clone() for name, value in self.fusion.state_dict().items()}
         else:
@@ -134,12 +145,13 @@ class Run:
             "best_recall": self.best_recall,
             "waited": self.waited,
             "numbers": asdict(self.numbers),
+            "data": self.fingerprint,
         }
         save_file(written, draft, metadata={STATE: json.dumps(progress)})
         draft.replace(folder / CHECKPOINT)
 
     def restore(self, folder: Path) -> None:
-        """Takes up what `save` wrote; raises TrainingError when it belongs to other numbers."""
+        """Takes up what `save` wrote; raises TrainingError when it belongs to other numbers or data."""
         from safetensors import safe_open
 
         with safe_open(folder / CHECKPOINT, "pt") as file:
@@ -150,6 +162,11 @@ class Run:
                 f"expected {folder} to be a training with the same numbers, got another; name another folder"
             )
         give(self.fusion, _under("now.", tensors), folder / CHECKPOINT)
+        if progress.get("data") != self.fingerprint:
+            raise TrainingError(
+                f"expected {folder} to be a training over the same pairs, products and pictures, got others; "
+                "name another folder"
+            )
         self.best = {name: value.to(self.device) for name, value in _under("best.", tensors).items()}
         with torch.no_grad():
             self.heat.copy_(tensors["heat"])
@@ -252,10 +269,19 @@ class Held:
 
 
 def split(data: Features, numbers: Training) -> tuple[Tensor, Held]:
-    """The pairs to train on, int64 [m], and what is held out: whole groups, drawn by the seed."""
+    """The pairs to train on, int64 [m], and what is held out: whole groups, drawn by the seed.
+
+    Raises TrainingError where that leaves nothing to stop by, or fewer than two pairs to train on.
+    """
     generator = torch.Generator().manual_seed(numbers.seed)
     names = torch.unique(data.group)
-    chosen = names[torch.randperm(len(names), generator=generator)[: int(len(names) * numbers.holdout)]]
+    count = int(len(names) * numbers.holdout)
+    if numbers.holdout and not count:
+        raise TrainingError(
+            f"expected at least {math.ceil(1 / numbers.holdout)} groups of products, to hold "
+            f"{numbers.holdout:.0%} of them out, got {len(names)}; {_MORE}"
+        )
+    chosen = names[torch.randperm(len(names), generator=generator)[:count]]
     is_held = torch.isin(data.group, chosen)
     of_held = is_held[data.pairs[:, 1]]
     items = torch.nonzero(is_held).squeeze(1)
@@ -265,4 +291,14 @@ def split(data: Features, numbers: Training) -> tuple[Tensor, Held]:
     wanted = torch.sort(pairs[:, 0] * len(data.group) + pairs[:, 1]).values
     relevant = torch.isin(codes, wanted)
     ignored = data.is_known(codes) & ~relevant
-    return torch.nonzero(~of_held).squeeze(1), Held(items, queries, relevant, ignored)
+    rows = torch.nonzero(~of_held).squeeze(1)
+    if count and not len(queries):
+        raise TrainingError(
+            f"expected pairs for the {len(items)} products that are held out, got none; {_MORE}"
+        )
+    if len(rows) < 2:
+        raise TrainingError(
+            f"expected two pairs or more to train on, whose products are each other's negatives, got "
+            f"{len(rows)}; give more pairs"
+        )
+    return rows, Held(items, queries, relevant, ignored)

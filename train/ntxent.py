@@ -29,9 +29,10 @@ def nt_xent(
     """The mean loss of B pairs, a scalar.
 
     `queries` and `products` are unit rows, float [B, d]; row i of one belongs to row i of the other.
-    `weights` float [B] counts a pair so many times (purchases). `masked` bool [B, B] is true where product
-    j is right for query i as well and so is no negative (the diagonal is ignored). `hard` float [B, h, d]
-    are negatives of each query's own. `symmetric` adds the same loss from the products' side, halved.
+    `weights` float [B] counts a pair so many times (purchases); without any weight the loss is 0. `masked`
+    bool [B, B] is true where product j is right for query i as well and so is no negative (the diagonal is
+    ignored). `hard` float [B, h, d] are negatives of each query's own. `symmetric` adds the same loss from
+    the products' side, halved.
     """
     scores = queries @ products.T
     rows = torch.arange(len(queries), device=queries.device)
@@ -51,7 +52,10 @@ def _cross_entropy(logits: Tensor, rows: Tensor, weights: Tensor | None) -> Tens
     losses = torch.logsumexp(logits, dim=1) - logits[rows, rows]
     if weights is None:
         return losses.mean()
-    return (losses * weights).sum() / weights.sum()
+    total = weights.sum()
+    # Where no pair counts, as when every product of a small batch lacks the modality, there is nothing to
+    # learn, and a mean over nothing would be no number.
+    return (losses * weights).sum() / torch.where(total > 0, total, torch.ones_like(total))
 
 
 def chunked_backward(

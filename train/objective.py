@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -75,6 +76,15 @@ class Features:
     negatives: Tensor
     taught_image: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     taught_asked: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+
+    def fingerprint(self) -> str:
+        """sha256 (hex) over everything here, so that a training is not taken up over other data."""
+        digest = hashlib.sha256()
+        for each in fields(self):
+            array = getattr(self, each.name).detach().cpu().contiguous().numpy()
+            digest.update(f"{each.name} {array.dtype} {array.shape} ".encode())
+            digest.update(memoryview(array).cast("B") if array.size else b"")
+        return digest.hexdigest()
 
     def to(self, device: torch.device) -> Features:
         return Features(*(getattr(self, each.name).to(device) for each in fields(self)))

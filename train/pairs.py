@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..ingest.catalogue import Catalogue
+from ..ingest.errors import PictureError, RecordError
+from ..ingest.images import read
+from ..ingest.records import parse
+from ..ingest.text import tower_text
 from .architecture import Architecture
 from .errors import TrainingError
 from .exports import exported
@@ -22,11 +30,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What a tower reads of a product: `text`, and the path of its picture or None; and its `group`."""
+    """What a tower reads of a product: `text`, its picture (a path, or a `data:` URI), and its `group`."""
 
     identifier: str
     text: str
-    picture: Path | None
+    picture: Path | str | None
     group: str
 
 
@@ -66,23 +74,51 @@ def read_pairs(file: Path) -> list[Pair]:
     return pairs
 
 
-def read_products(file: Path, root: Path | None = None) -> list[Product]:
-    """Reads a catalogue's id, title, description, image and group (by default the product itself).
+def read_products(
+    file: Path,
+    root: Path | None = None,
+    *,
+    say: Say,
+    renames: Mapping[str, str] | None = None,
+    form: str | None = None,
+) -> list[Product]:
+    """Reads a catalogue as `mmsearch ingest` does, so that a tower is trained on the text that it will read.
 
-    Pictures are looked for under `root`, by default the catalogue's folder. Raises TrainingError.
+    `renames` and `form` are those of `mmsearch ingest --map` and `--format`. The first picture is taken,
+    from under `root`, by default the catalogue's folder. `group` is an attribute, by default the product
+    itself. Lines that ingest would reject are left out, and `say` hears how many and why. Raises
+    TrainingError where none is left, CatalogueError where the file cannot be read.
     """
-    products = []
-    for number, record in _lines(file):
-        identifier = record.get("id")
-        if not isinstance(identifier, str) or not identifier:
-            raise TrainingError(f"expected an id in line {number} of {file}, got {identifier!r}; add one")
-        text = "\n".join(str(record[key]) for key in ("title", "description") if record.get(key))
-        images = record.get("image") or next(iter(record.get("images") or []), None)
-        picture = (root or file.parent) / str(images) if images else None
-        products.append(Product(identifier, text, picture, str(record.get("group", identifier))))
+    products: dict[str, Product] = {}
+    left_out: Counter[str] = Counter()
+    example = ""
+    with closing(Catalogue(str(file), form)) as lines:
+        for line in lines:
+            try:
+                record = parse(line, renames)
+                if record.id in products:
+                    raise RecordError(
+                        "duplicate_id",
+                        f"expected each id once, got {record.id!a} on line {line.number} again",
+                    )
+            except RecordError as error:
+                left_out[error.reason] += 1
+                example = example or error.message
+                continue
+            first = next(iter(record.pictures), None)
+            picture = (
+                first if first is None or first[:5].lower() == "data:" else (root or file.parent) / first
+            )
+            group = record.attributes.get("group", record.id)
+            products[record.id] = Product(record.id, tower_text(record), picture, str(group))
+    if left_out:
+        counts = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common(5))
+        say(f"{left_out.total()} lines of {file} are left out: {counts}; such as: {example}")
     if not products:
-        raise TrainingError(f"expected products in {file}, got none; name a file with at least one line")
-    return products
+        raise TrainingError(
+            f"expected products in {file}, got none; name a file with at least one line that is a product"
+        )
+    return list(products.values())
 
 
 def features(
@@ -164,9 +200,12 @@ def _read(product: Product, say: Say) -> bytes:
     if product.picture is None:
         return b""
     try:
+        if isinstance(product.picture, str):
+            return read(product.picture, Path())
         return product.picture.read_bytes()
-    except OSError as error:
-        say(f"{product.identifier} trains without its picture: {error.strerror}")
+    except (OSError, PictureError) as error:
+        why = error.strerror if isinstance(error, OSError) else error.message
+        say(f"{product.identifier} trains without its picture: {why}")
         return b""
 
 
@@ -185,5 +224,10 @@ def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 yield number, record
     except FileNotFoundError as error:
         raise TrainingError(f"expected the file {file}, got none; correct the path") from error
+    except (OSError, EOFError, zlib.error) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise TrainingError(
+            f"expected {file} to be readable to its end, got: {why}; write it anew"
+        ) from error
     except ValueError as error:
         raise TrainingError(f"expected JSON Lines in {file}, got {error}; correct the file") from error

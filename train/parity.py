@@ -1,4 +1,8 @@
-"""How alike two indices of one catalogue answer: overlap of top tens, and recall by judgments."""
+"""How alike two indices of one catalogue answer: overlap of top tens, and recall by judgments.
+
+A search that fails, or that lacks a shard or time, is no answer: two such lists would be compared as if they
+were the models' own.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,10 @@ from ..evaluate.judgments import Judgments, read_jsonl
 from ..evaluate.measures import parse, score
 from ..evaluate.relevance import binary_view
 from ..evaluate.runs import Run
-from ..ingest.connect import ask
-from .errors import ModelError
+from ..ingest.cause import described
+from ..ingest.connect import HttpError, ask
+from .completeness import count
+from .errors import ComparisonError
 
 DEPTH = 10
 TOGETHER = 50
@@ -43,15 +49,27 @@ class Parity:
 
 def parity(client: OpenSearch, old: str, new: str, queries: int, judged: Path | None) -> Parity:
     """Asks both indices by `neural`: titles of `queries` products of the new one, the same each time,
-    or the judgments' queries where a file is given."""
+    or the judgments' queries where a file is given.
+
+    Raises ComparisonError when there is nothing to ask by, or a search fails.
+    """
     judgments = read_jsonl(judged) if judged else None
     if judgments:
         texts = {key: query.text for key, query in judgments.queries.items() if query.text}
     else:
         texts = {title: title for title in _titles(client, new, queries)}
+    if not texts:
+        raise ComparisonError(
+            "expected titles or judgments to compare the two indices by, got none; give queries by "
+            "--judgments, or --queries 0 to go without a comparison"
+        )
     before, after = (answers(client, index, texts) for index in (old, new))
+    for index, found in ((old, before), (new, after)):
+        # A search by a vector finds something wherever there is something.
+        if not any(found.values()) and count(client, index):
+            raise _incomparable(index, f"no hit for any of {len(texts)} queries")
     shared = [len(set(before[key]) & set(after[key])) / max(1, len(before[key])) for key in texts]
-    overlap = sum(shared) / len(shared) if shared else 0.0
+    overlap = sum(shared) / len(shared)
     if judgments is None:
         return Parity(len(texts), overlap, None, None)
     return Parity(len(texts), overlap, _recall(judgments, before), _recall(judgments, after))
@@ -60,9 +78,12 @@ def parity(client: OpenSearch, old: str, new: str, queries: int, judged: Path | 
 def answers(client: OpenSearch, index: str, texts: dict[str, str]) -> dict[str, list[str]]:
     """The top ten of each text by the index's own model.
 
-    Raises ModelError where one cannot be asked: an empty list would pass for an answer.
+    Raises ComparisonError where one cannot be asked: an empty list would pass for an answer.
     """
-    names = served(client, index)
+    try:
+        names = served(client, index)
+    except HttpError as error:
+        raise _incomparable(index, str(error)) from None
     found: dict[str, list[str]] = {}
     keys = list(texts)
     for start in range(0, len(keys), TOGETHER):
@@ -71,16 +92,33 @@ def answers(client: OpenSearch, index: str, texts: dict[str, str]) -> dict[str, 
         for key in part:
             clause = {names.neural: {"embedding": {"query_text": texts[key], "k": DEPTH}}}
             body += [{}, {"size": DEPTH, "_source": False, "query": clause}]
-        replies = ask(client, "POST", f"/{index}/_msearch", body=_lines(client, body))["responses"]
+        try:
+            replies = ask(client, "POST", f"/{index}/_msearch", body=_lines(client, body))["responses"]
+        except HttpError as error:
+            raise _incomparable(index, str(error)) from None
         for key, reply in zip(part, replies, strict=True):
-            if "error" in reply:
-                reason = reply["error"].get("reason", reply["error"])
-                raise ModelError(
-                    f"expected an answer of {index} to {texts[key]!r}, got {reply.get('status')} {reason}; "
-                    "mend what it names and ask again: both indices stand"
-                )
+            if trouble := _trouble(reply):
+                raise _incomparable(index, trouble)
             found[key] = [hit["_id"] for hit in reply["hits"]["hits"]]
     return found
+
+
+def _trouble(reply: dict[str, Any]) -> str:
+    """Why a search is no answer; empty where it is one."""
+    if error := reply.get("error"):
+        kind, reason = described(error)
+        return f"{reply.get('status', '')} {kind}: {reason}".strip()
+    if reply.get("timed_out"):
+        return "a search that timed out"
+    failed = reply.get("_shards", {}).get("failed", 0)
+    return f"a search without {failed} of {reply['_shards']['total']} shards" if failed else ""
+
+
+def _incomparable(index: str, got: str) -> ComparisonError:
+    return ComparisonError(
+        f"expected {index} to answer the comparison's searches, got {got}; mend that and run it again, or "
+        "give --queries 0 to go without a comparison"
+    )
 
 
 def _lines(client: OpenSearch, body: Sequence[dict[str, Any]]) -> str:
@@ -91,7 +129,13 @@ def _lines(client: OpenSearch, body: Sequence[dict[str, Any]]) -> str:
 def _titles(client: OpenSearch, index: str, count: int) -> list[str]:
     drawn = {"function_score": {"random_score": {"seed": 1, "field": "_seq_no"}}}
     body = {"size": count, "_source": ["title"], "query": drawn}
-    hits = ask(client, "POST", f"/{index}/_search", body=body)["hits"]["hits"]
+    try:
+        reply = ask(client, "POST", f"/{index}/_search", body=body)
+    except HttpError as error:
+        raise _incomparable(index, str(error)) from None
+    if trouble := _trouble(reply):
+        raise _incomparable(index, trouble)
+    hits = reply["hits"]["hits"]
     return sorted({hit["_source"]["title"] for hit in hits if hit["_source"].get("title")})
 
 

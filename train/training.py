@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from . import distributed, fusions
@@ -26,15 +27,46 @@ def run(
     out: Path,
     *,
     image_root: Path | None,
+    renames: Mapping[str, str] | None = None,
+    form: str | None = None,
     changes: Mapping[str, Any],
     say: Callable[[str], None],
     evaluated: Callable[[dict[str, float], int], None],
 ) -> Trained:
     """Trains the architecture's fusion and writes `architecture.json` and `fusion.safetensors` into `out`.
 
-    `changes` replaces numbers of the architecture's `training`. Raises TrainingError where the architecture
-    has nothing to train, or `out` holds another architecture's training.
+    `changes` replaces numbers of the architecture's `training`; `renames` and `form` are those of
+    `mmsearch ingest --map` and `--format`. Raises TrainingError where the architecture
+    has nothing to train, `out` holds another architecture's training, or a file cannot be read or written.
     """
+    try:
+        return _run(architecture, pairs, catalogue, out, image_root, renames, form, changes, say, evaluated)
+    except (OSError, SafetensorError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        where = error.filename if isinstance(error, OSError) and error.filename else out
+        raise TrainingError(
+            f"expected to read and write a training's files in {out}, got: {why} at {where}; mend or remove "
+            "that, or name another folder"
+        ) from error
+    except torch.cuda.OutOfMemoryError as error:
+        raise TrainingError(
+            "expected memory for a batch on the GPU, got none left; lower `batch`, or set `chunk`, in the "
+            "architecture's `training`"
+        ) from error
+
+
+def _run(
+    architecture: Architecture,
+    pairs: Path,
+    catalogue: Path,
+    out: Path,
+    image_root: Path | None,
+    renames: Mapping[str, str] | None,
+    form: str | None,
+    changes: Mapping[str, Any],
+    say: Callable[[str], None],
+    evaluated: Callable[[dict[str, float], int], None],
+) -> Trained:
     numbers = Training.of({**architecture.data.get("training", {}), **changes})
     torch.manual_seed(numbers.seed)
     fusion = fusions.build(architecture)
@@ -50,7 +82,8 @@ def run(
     described.write_text(json.dumps(architecture.data, indent=2) + "\n", encoding="utf-8")
     with distributed.group():
         with distributed.first():  # the towers' exports and features are written once and read by all
-            data = features(architecture, read_products(catalogue, image_root), read_pairs(pairs), say)
+            products = read_products(catalogue, image_root, say=say, renames=renames, form=form)
+            data = features(architecture, products, read_pairs(pairs), say)
         trained = train(fusion, data, numbers, folder=out, say=lambda line: evaluated(line, numbers.steps))
         if distributed.rank() == 0:
             state = trained.fusion.state_dict()

@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 
 _WORD = re.compile(r"[^\W\d_]+")
+_TERM = re.compile(r"[^\W_]+")
 _ENDINGS = ("ings", "ing", "ies", "ers", "er", "ed", "es", "s", "y", "e")
 
 
 def words(text: str) -> list[str]:
     """The runs of letters in a text, in lower case; digits and punctuation part them and are dropped."""
     return _WORD.findall(text.lower())
+
+
+def terms(text: str) -> list[str]:
+    """The runs of letters and digits in a text, in lower case: `iPhone 15` is two, `RTX4090` one."""
+    return _TERM.findall(text.lower())
 
 
 def stem(word: str) -> str:

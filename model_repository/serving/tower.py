@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from .remembered import Remembered
 from .sessions import CPU, GPU, BySize, chosen, open_session, providers, quiet
@@ -69,6 +70,8 @@ class Tower:
         }
 
     def execute(self, requests: list[Any]) -> list[Any]:
+        """An answer for each request. Where the whole batch fails each is tried alone, so that one fails none
+        of the others."""
         arrays = [self._arrays(request) for request in requests]
         wanted = [name for name in self._outputs if any(name in r.requested_output_names() for r in requests)]
         try:
@@ -77,13 +80,9 @@ class Tower:
             else:
                 answers = self._runner.run(wanted, joined(arrays))
         except Exception as error:
-            # The runtime's own text may show file paths; its kind is enough for a caller.
-            message = (
-                f"expected tensors that the model runs on, got {type(error).__name__} from onnxruntime; "
-                "compare the inputs' shapes with the model's config"
-            )
-            failure = pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG)
-            return [pb_utils.InferenceResponse(error=failure) for _ in requests]
+            if len(requests) > 1:
+                return [answer for request in requests for answer in self.execute([request])]
+            return [pb_utils.InferenceResponse(error=_failure(error))]
         responses, start = [], 0
         for request, feed in zip(requests, arrays, strict=True):
             stop = start + len(feed[self._inputs[0]])
@@ -108,6 +107,24 @@ class Tower:
 
     def _arrays(self, request: Any) -> dict[str, NDArray[Any]]:
         return {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs}
+
+
+def _failure(error: Exception) -> Any:
+    """INVALID_ARG where the inputs are at fault, which a caller must not send again; else INTERNAL, as for
+    memory that is used up or a device that is lost."""
+    # The runtime's own text may show file paths; its kind is enough for a caller.
+    got = f"got {type(error).__name__} from onnxruntime"
+    if isinstance(error, (InvalidArgument, ValueError)):
+        return pb_utils.TritonError(
+            f"expected tensors that the model runs on, {got}; compare the inputs' shapes with the model's "
+            "config",
+            pb_utils.TritonError.INVALID_ARG,
+        )
+    return pb_utils.TritonError(
+        f"expected the model to run, {got}; see the server's log, send fewer rows at once, or load the model "
+        "again",
+        pb_utils.TritonError.INTERNAL,
+    )
 
 
 def number(config: dict[str, Any], parameter: str) -> int:

@@ -1,0 +1,131 @@
+"""How a command that ingests ends: by its summary, by a sentence, or by a signal, and with `--json` always by
+its object."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from ..ingest.errors import CallError, MmsearchError, StoppedError
+from ..ingest.losses import REJECTED, examples
+from ..ingest.tally import Report, Tally
+
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+"""what ends a run in order, besides a key; a supervisor and a closed terminal send them"""
+
+
+class SignalError(KeyboardInterrupt):
+    """A signal that asks the process to end; like a key press, it is no error of the program."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.name = signal.Signals(number).name
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Within, SIGTERM and SIGHUP raise SignalError in the main thread, so that what has to be written is."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        # Whoever is impatient may send it again; we are ending already.
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        raise SignalError(number)
+
+    before = {each: signal.getsignal(each) for each in SIGNALS}
+    for each in SIGNALS:
+        # What was ignored, as under nohup, stays ignored.
+        if before[each] is not signal.SIG_IGN:
+            signal.signal(each, handle)
+    try:
+        yield
+    finally:
+        for each, was in before.items():
+            signal.signal(each, was)
+
+
+class Ending:
+    """What is known of a run that goes on, for its summary should it fail."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.tally = Tally()
+        self.bottleneck = ""
+        self._as_json = as_json
+
+    def failed(self, error: str) -> None:
+        """Print the `--json` object of a run that failed, once."""
+        if self._as_json:
+            self._as_json = False
+            click.echo(json.dumps(self.tally.report(self.bottleneck, error).summary()))
+
+
+@contextmanager
+def ending(*, as_json: bool) -> Iterator[Ending]:
+    """Within, a failure prints the `--json` object before it goes on its way."""
+    live = Ending(as_json=as_json)
+    try:
+        yield live
+    except KeyboardInterrupt as stop:
+        error: Exception = stopped(stop, again())
+        live.failed(str(error))
+        raise error from None
+    except CallError as error:
+        live.failed(error.sentence())
+        raise
+    except MmsearchError as error:
+        live.failed(str(error))
+        raise
+    except (click.ClickException, click.exceptions.Exit):
+        raise
+    except Exception as error:
+        live.failed(f"{type(error).__name__}: {error}")
+        raise
+
+
+def stopped(stop: KeyboardInterrupt, resume: str) -> StoppedError:
+    """What a key press or a signal is, in one sentence."""
+    by = stop.name if isinstance(stop, SignalError) else "a key"
+    return StoppedError(f"stopped by {by}; what is in stays in, go on with: {resume}")
+
+
+def again() -> str:
+    """The command that was given, to be given again."""
+    return shlex.join(["mmsearch", *sys.argv[1:]])
+
+
+def would(report: Report) -> str:
+    """What a run would do."""
+    gone = f", delete {report.deleted}" if report.deleted else ""
+    changed = report.indexed - report.unchanged - report.encoded
+    return (
+        f"nothing was stored; a run would encode {report.encoded}, update {changed}{gone} and leave "
+        f"{report.unchanged} as they are"
+    )
+
+
+def finish(report: Report, rejects: Path, *, as_json: bool, log_json: bool = False) -> NoReturn:
+    """Print why what was lost, where the rejects are, and the summary; end with the exit code."""
+    if not log_json:
+        for line in examples(report.losses):
+            click.echo(f"mmsearch: {line}", err=True)
+        if any(loss.kind == REJECTED for loss in report.losses):
+            click.echo(
+                f"mmsearch: {report.rejected} rejected, listed in {rejects}; mend them there and run: "
+                f"mmsearch retry {shlex.quote(str(rejects))}",
+                err=True,
+            )
+    click.echo(json.dumps(report.summary()) if as_json else report.sentence())
+    raise SystemExit(report.exit_code)
