@@ -101,6 +101,11 @@ soak: .venv/.ready $(PLUGIN_ZIP) ## half an hour of searches and ingests; nothin
 	$(BIN)/python bench/page.py
 	exit $${code:-0}
 
+soak-hybrids: .venv/.ready $(PLUGIN_ZIP) ## half an hour of hybrids on two nodes, while products are updated; nothing is lost, nothing stays
+	@$(BIN)/python bench/soak_hybrids.py $(ARGS) || code=$$?
+	$(BIN)/python bench/page.py
+	exit $${code:-0}
+
 docs: .venv/.ready ## the documentation as a site, under build/site; a warning is an error
 	@$(BIN)/mkdocs build --strict -q
 
@@ -113,4 +118,4 @@ pins: .venv/.ready ## resolve requirements/*.in again
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: bench clean demo demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin quality security setup soak test test-all test-plugin test-unit test-wheel train-demo typecheck
+.PHONY: bench clean demo demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin quality security setup soak soak-hybrids test test-all test-plugin test-unit test-wheel train-demo typecheck

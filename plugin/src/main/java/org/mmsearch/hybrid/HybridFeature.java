@@ -147,7 +147,8 @@ public final class HybridFeature {
     public Map<String, SystemGeneratedFactory<SearchPhaseResultsProcessor>> generatedPhaseResultsProcessors() {
         return FusionPhase.factory(
             request -> request.source() != null
-                && (request.source().query() instanceof CandidatesQueryBuilder || ways.of(request) != Way.NONE)
+                && (request.source().query() instanceof CandidatesQueryBuilder
+                    || notes.current() != null && notes.current().way() != Way.NONE)
         );
     }
 

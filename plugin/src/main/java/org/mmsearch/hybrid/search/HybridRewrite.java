@@ -78,7 +78,8 @@ public final class HybridRewrite extends AbstractProcessor implements SearchRequ
         return Map.of(TYPE, new SystemGeneratedFactory<>() {
             @Override
             public boolean shouldGenerate(ProcessorGenerationContext context) {
-                return notes.get() != null && ways.apply(context.searchRequest()) != Way.NONE;
+                // Chosen a moment ago, for this request as it came.
+                return notes.get() != null && notes.get().way() != Way.NONE;
             }
 
             @Override

@@ -89,7 +89,7 @@ public final class PointInTime {
     /** Puts the point in time of a search into one that the engine makes of its query, as {@code collapse} with inner hits does. */
     static void inherit(SearchRequest request) {
         QueryBuilder query = request.source() == null ? null : request.source().query();
-        if (query == null || request.pointInTimeBuilder() != null) {
+        if (query == null || request.pointInTimeBuilder() != null || request.getParentTask().isSet() == false) {
             return;
         }
         Consumer<String> into = id -> request.source().pointInTimeBuilder(new PointInTimeBuilder(id));
