@@ -174,6 +174,8 @@ def _scripted(old: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
 class _Handler(BaseHTTPRequestHandler):
     node: FakeOpenSearch
     protocol_version = "HTTP/1.1"
+    # Head and body are two writes: the second would wait until the first one is acknowledged.
+    disable_nagle_algorithm = True
 
     def setup(self) -> None:
         super().setup()
