@@ -312,6 +312,8 @@ def test_loss_11_a_signal_leaves_the_final_state(tmp_path: Path, number: signal.
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "MMSEARCH_CACHE": str(tmp_path / "cache")},
+            # Under nohup the signal would be ignored, and rightly.
+            preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
         )
         until = time.monotonic() + 60
         while not triton.rows and time.monotonic() < until:

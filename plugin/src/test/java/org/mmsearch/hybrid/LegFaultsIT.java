@@ -125,6 +125,22 @@ public class LegFaultsIT extends MmsearchIT {
         assertNothingOpen();
     }
 
+    /** As of any query: the search ends after so many of the fused hits, on each shard, and says so. */
+    public void testAnEarlyEndIsTold() throws Exception {
+        for (int shards : SHARDS) {
+            String index = products(shards);
+            for (HybridWay way : HybridWay.values()) {
+                by(way, () -> {
+                    SearchResponse early = ask(index, hybrid("\"terminate_after\": 2, ", "slow"));
+                    assertEquals(Boolean.TRUE, early.isTerminatedEarly());
+                    assertEquals(2 * shards, early.getHits().getHits().length);
+                    assertNotEquals(Boolean.TRUE, ask(index, hybrid("\"terminate_after\": 1000, ", "slow")).isTerminatedEarly());
+                });
+            }
+        }
+        assertNothingOpen();
+    }
+
     public void testAShardFailureOfALegIsTold() throws Exception {
         String index = products(3);
         for (HybridWay way : HybridWay.values()) {
