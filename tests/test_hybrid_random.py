@@ -52,6 +52,8 @@ def build(node: Node, index: str, shards: int, draw: random.Random) -> None:
     mapping = {
         "settings": {"index": {"knn": True, "number_of_shards": shards, "number_of_replicas": 0}},
         "mappings": {
+            # As ingest names them; what it has not named stays in every answer.
+            "_meta": {"mmsearch": {"version": 1, "fields": {"place": {"dimension": 3}}}},
             "properties": {
                 "title": {"type": "text"},
                 "price": {"type": "integer"},
@@ -61,7 +63,7 @@ def build(node: Node, index: str, shards: int, draw: random.Random) -> None:
                     "space_type": "l2",
                     "method": {"name": "hnsw", "engine": "lucene"},
                 },
-            }
+            },
         },
     }
     node.ask("PUT", f"/{index}", json.dumps(mapping))
