@@ -1,7 +1,5 @@
 package org.mmsearch.hybrid;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BiConsumer;
@@ -26,11 +24,8 @@ import org.opensearch.cluster.ClusterState;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
 import org.opensearch.cluster.service.ClusterService;
 import org.opensearch.common.SetOnce;
-import org.opensearch.common.io.stream.BytesStreamOutput;
 import org.opensearch.core.action.ActionListener;
-import org.opensearch.core.common.io.stream.NamedWriteableAwareStreamInput;
 import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
-import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.index.query.MatchNoneQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryCoordinatorContext;
@@ -175,7 +170,8 @@ final class Coordinator {
                 continue;
             }
             // A leg's name stands for its window, not for a second run of its query.
-            QueryBuilder own = copy(query).queryName(null);
+            // The caller's may be sent again, and a bool takes a filter into itself.
+            QueryBuilder own = vectors.copy(query).queryName(null);
             float boost = own.boost();
             QueryBuilder leg = filter == null ? own : own.filter(filter);
             if (leg != own && leg.getClass() == own.getClass()) {
@@ -185,17 +181,5 @@ final class Coordinator {
             legs.add(vectors.among(leg));
         }
         return legs;
-    }
-
-    /** The same query anew: the caller's may be sent again, and a bool takes a filter into itself. */
-    private QueryBuilder copy(QueryBuilder query) {
-        try (BytesStreamOutput out = new BytesStreamOutput()) {
-            out.writeNamedWriteable(query);
-            try (StreamInput in = new NamedWriteableAwareStreamInput(out.bytes().streamInput(), registry)) {
-                return in.readNamedWriteable(QueryBuilder.class);
-            }
-        } catch (IOException e) {
-            throw new UncheckedIOException("a leg of [" + clause.name() + "] cannot be copied", e);
-        }
     }
 }

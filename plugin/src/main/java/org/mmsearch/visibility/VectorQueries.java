@@ -207,8 +207,8 @@ public final class VectorQueries {
         return new KnnQueryBuilder(this, bare, null).boost(knn.boost()).queryName(knn.queryName());
     }
 
-    /** The same query anew. */
-    QueryBuilder copy(QueryBuilder query) {
+    /** @return the same query anew */
+    public QueryBuilder copy(QueryBuilder query) {
         try (BytesStreamOutput out = new BytesStreamOutput()) {
             out.writeNamedWriteable(query);
             try (StreamInput in = new NamedWriteableAwareStreamInput(out.bytes().streamInput(), registry)) {
