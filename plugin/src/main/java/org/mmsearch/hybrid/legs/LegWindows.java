@@ -60,8 +60,7 @@ public record LegWindows(long reader, List<ScoreDoc[]> legs) implements Writeabl
         return new ScoreDoc(value, HEADER);
     }
 
-    /** @return whether top documents are the windows of legs */
-    public static boolean are(TopDocs docs) {
+    private static boolean are(TopDocs docs) {
         return docs.scoreDocs.length >= HEADERS && Float.isNaN(docs.scoreDocs[0].score);
     }
 

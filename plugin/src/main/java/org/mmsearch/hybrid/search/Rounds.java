@@ -156,7 +156,9 @@ public final class Rounds {
         if (described.totals() == Totals.WINDOW && hits.stream().allMatch(shard -> shard.docs().isEmpty())) {
             return new MatchNoneQueryBuilder();
         }
-        String expanded = PointInTime.isExpanded(original) ? original.pointInTimeBuilder().getId() : null;
+        // A pipeline may have asked for inner hits after the point in time could be opened; another reader is refused by its token then.
+        boolean inherited = PointInTime.isExpanded(original) && original.pointInTimeBuilder() != null;
+        String expanded = inherited ? original.pointInTimeBuilder().getId() : null;
         return new RankDocsQueryBuilder(node, legs, described, hits, expanded);
     }
 }
