@@ -26,7 +26,10 @@ public final class SameIndices {
      */
     public static void keep(IndicesRequest request, Index[] indices, ClusterState state, IndexNameExpressionResolver resolver) {
         if (request instanceof SearchRequest search && search.pointInTimeBuilder() == null && indices.length > 0) {
-            String[] names = Arrays.stream(indices).map(Index::getName).toArray(String[]::new);
+            String[] names = new String[indices.length];
+            for (int i = 0; i < names.length; i++) {
+                names[i] = indices[i].getName();
+            }
             if (Arrays.equals(names, search.indices()) == false && plain(search, names, state, resolver)) {
                 search.indices(names);
             }

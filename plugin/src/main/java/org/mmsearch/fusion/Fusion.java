@@ -3,7 +3,6 @@ package org.mmsearch.fusion;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -129,34 +128,49 @@ public record Fusion(
      * @return at most {@code window} hits, by descending score and then ascending key
      */
     public List<FusedHit> fuse(List<Ranking> legs) {
-        float[] weightOf = new float[legs.size()];
-        Map<Long, LegScore[]> found = new LinkedHashMap<>();
-        List<double[]> normalized = new ArrayList<>(legs.size());
-        for (int leg = 0; leg < legs.size(); leg++) {
+        int count = legs.size();
+        int most = 0;
+        for (Ranking ranking : legs) {
+            most += ranking.size();
+        }
+        KeySlots hits = new KeySlots(most);
+        // A hit's rank in each leg, from 1; 0 where the leg did not find it.
+        int[] ranks = new int[most * count];
+        float[] weightOf = new float[count];
+        double[][] normalized = new double[count][];
+        for (int leg = 0; leg < count; leg++) {
             Ranking ranking = legs.get(leg);
             weightOf[leg] = weight(leg);
-            double[] scores = normalization.normalize(
+            normalized[leg] = normalization.normalize(
                 ranking.scores(),
                 lower.isEmpty() ? null : lower.get(leg),
                 upper.isEmpty() ? null : upper.get(leg),
                 rankConstant
             );
-            normalized.add(scores);
             for (int i = 0; i < ranking.size(); i++) {
-                LegScore[] hit = found.computeIfAbsent(ranking.keys()[i], key -> new LegScore[legs.size()]);
-                hit[leg] = new LegScore(i + 1, ranking.scores()[i], (float) scores[i]);
+                ranks[hits.slot(ranking.keys()[i]) * count + leg] = i + 1;
             }
         }
-        List<FusedHit> hits = new ArrayList<>(found.size());
-        double[] scores = new double[legs.size()];
-        found.forEach((key, hit) -> {
-            for (int leg = 0; leg < hit.length; leg++) {
-                scores[leg] = hit[leg] == null ? 0 : normalized.get(leg)[hit[leg].rank() - 1];
+        float[] fused = new float[hits.size()];
+        double[] scores = new double[count];
+        for (int slot = 0; slot < fused.length; slot++) {
+            for (int leg = 0; leg < count; leg++) {
+                int rank = ranks[slot * count + leg];
+                scores[leg] = rank == 0 ? 0 : normalized[leg][rank - 1];
             }
-            hits.add(new FusedHit(key, (float) combination.combine(scores, weightOf), hit));
-        });
-        hits.sort(Comparator.comparingDouble((FusedHit hit) -> -hit.score()).thenComparingLong(FusedHit::key));
-        return hits.size() > window ? new ArrayList<>(hits.subList(0, window)) : hits;
+            fused[slot] = (float) combination.combine(scores, weightOf);
+        }
+        int[] order = hits.order(fused);
+        List<FusedHit> best = new ArrayList<>(Math.min(window, order.length));
+        for (int i = 0; i < order.length && i < window; i++) {
+            LegScore[] evidence = new LegScore[count];
+            for (int leg = 0; leg < count; leg++) {
+                int rank = ranks[order[i] * count + leg];
+                evidence[leg] = rank == 0 ? null : new LegScore(rank, legs.get(leg).scores()[rank - 1], (float) normalized[leg][rank - 1]);
+            }
+            best.add(new FusedHit(hits.key(order[i]), fused[order[i]], evidence));
+        }
+        return best;
     }
 
     /** @return this as the JSON object that {@link FusionParser} reads */

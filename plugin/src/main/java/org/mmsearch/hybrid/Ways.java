@@ -21,10 +21,15 @@ final class Ways {
     /** The processors that answer hybrids without a point in time. */
     static final List<String> FACTORIES = List.of(HybridRewrite.TYPE, FusionPhase.TYPE);
 
-    private final ClusterSettings settings;
+    /** Whether the cluster's settings switch our processors off; kept, since reading a setting parses it anew. */
+    private volatile boolean switchedOff;
 
     Ways(ClusterSettings settings) {
-        this.settings = settings;
+        switchedOff = off(settings.get(SearchPipelineService.ENABLED_SYSTEM_GENERATED_FACTORIES_SETTING));
+        settings.addSettingsUpdateConsumer(
+            SearchPipelineService.ENABLED_SYSTEM_GENERATED_FACTORIES_SETTING,
+            enabled -> switchedOff = off(enabled)
+        );
     }
 
     /** The way of a request; the same request has the same way on every call, unless it or the cluster's settings change. */
@@ -37,15 +42,14 @@ final class Ways {
         boolean refused = request.scroll() != null || source.slice() != null;
         // With global statistics the engine goes from its query phase to its fetch phase past every processor. A search that is expanded
         // reads its readers again when they have been freed.
-        boolean neither = request.searchType() == SearchType.DFS_QUERY_THEN_FETCH || PointInTime.isExpanded(request) || switchedOff();
+        boolean neither = request.searchType() == SearchType.DFS_QUERY_THEN_FETCH || PointInTime.isExpanded(request) || switchedOff;
         if (neither && refused == false) {
             return hybrids.showsNone() ? Way.NONE : Way.POINT_IN_TIME;
         }
         return hybrids.exactlyOne() && plain(source) && refused == false ? Way.ONE_SEARCH : Way.TWO_ROUNDS;
     }
 
-    private boolean switchedOff() {
-        List<String> enabled = settings.get(SearchPipelineService.ENABLED_SYSTEM_GENERATED_FACTORIES_SETTING);
+    private static boolean off(List<String> enabled) {
         return enabled.contains("*") == false && enabled.containsAll(FACTORIES) == false;
     }
 

@@ -21,8 +21,22 @@ public final class WireVersion {
         return Settings.builder().put("node.attr." + ATTRIBUTE, HERE).build();
     }
 
+    /** What was found for the nodes of a cluster, which stay the same object until one comes or goes. */
+    private record Known(DiscoveryNodes nodes, boolean everywhere) {}
+
+    private static volatile Known known = new Known(null, false);
+
     /** Whether all the nodes that may hold shards read what this one writes. */
     static boolean everywhere(DiscoveryNodes nodes) {
+        Known last = known;
+        if (last.nodes != nodes) {
+            last = new Known(nodes, all(nodes));
+            known = last;
+        }
+        return last.everywhere;
+    }
+
+    private static boolean all(DiscoveryNodes nodes) {
         for (DiscoveryNode node : nodes) {
             String version = node.getAttributes().get(ATTRIBUTE);
             if (node.getRoles().stream().anyMatch(DiscoveryNodeRole::canContainData) && (version == null || at(version) < HERE)) {

@@ -2,8 +2,11 @@ package org.mmsearch.fusion;
 
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 import org.opensearch.common.xcontent.XContentHelper;
 import org.opensearch.common.xcontent.XContentType;
@@ -111,6 +114,41 @@ public class FusionTests extends OpenSearchTestCase {
         assertEquals(-1, hits.get(0).onlyLeg());
         assertEquals(new LegScore(3, 2f, 0.001f), hits.get(0).legs()[0]);
         assertEquals(new LegScore(1, 0.9f, 1f), hits.get(0).legs()[1]);
+    }
+
+    public void testManyHitsComeByScoreAndThenByKey() {
+        // Reciprocal ranks of two legs tie often; keys of many shards differ in their upper halves alone.
+        List<Long> keys = new ArrayList<>();
+        for (long shard = 0; shard < 7; shard++) {
+            for (long document = 0; document < 50; document++) {
+                keys.add(shard << Integer.SIZE | document);
+            }
+        }
+        Map<Long, Float> expected = new HashMap<>();
+        List<Ranking> legs = new ArrayList<>();
+        for (int leg = 0; leg < 2; leg++) {
+            Collections.shuffle(keys, random());
+            float[] scores = new float[200];
+            for (int i = 0; i < scores.length; i++) {
+                scores[i] = scores.length - i;
+                expected.merge(keys.get(i), 1f / (60 + i + 1), Float::sum);
+            }
+            legs.add(new Ranking(keys.stream().limit(200).mapToLong(Long::longValue).toArray(), scores));
+        }
+        List<FusedHit> hits = fusion("{\"combination\": {\"technique\": \"rrf\"}}").window(400).fuse(legs);
+        assertEquals(expected.keySet(), hits.stream().map(FusedHit::key).collect(Collectors.toSet()));
+        assertEquals(expected.size(), hits.size());
+        for (int i = 0; i < hits.size(); i++) {
+            FusedHit hit = hits.get(i);
+            assertEquals(expected.get(hit.key()), hit.score(), 1e-6f);
+            assertTrue(i == 0 || hits.get(i - 1).score() > hit.score() || hits.get(i - 1).score() == hit.score() && hits.get(i - 1).key() < hit.key());
+        }
+    }
+
+    public void testAScoreThatIsNoNumberComesLast() {
+        Ranking broken = new Ranking(new long[] { 5, 6 }, new float[] { Float.NaN, 1 });
+        List<FusedHit> hits = fusion("{\"normalization\": {\"technique\": \"l2\"}}").fuse(List.of(new Ranking(new long[] { 7 }, new float[] { 1 }), broken));
+        assertEquals(7, hits.get(0).key());
     }
 
     public void testOnlyRenormalizesWeights() {

@@ -88,9 +88,13 @@ public final class LegsCollectorFactory implements QueryCollectorContextSpecFact
     }
 
     private static final class CollectsNothing implements Collector {
+
+        /** One for all: it says nothing but that a segment is done with, and a stack trace costs more than that. */
+        private static final CollectionTerminatedException DONE = new CollectionTerminatedException();
+
         @Override
         public LeafCollector getLeafCollector(LeafReaderContext leaf) {
-            throw new CollectionTerminatedException();
+            throw DONE;
         }
 
         @Override

@@ -1,10 +1,10 @@
 package org.mmsearch.hybrid.fused;
 
 import java.lang.ref.WeakReference;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.WeakHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 
@@ -27,7 +27,17 @@ public final class FusedQueries {
 
     List<FusedQuery> of(QueryShardContext context) {
         List<WeakReference<FusedQuery>> found = queries.get(context);
-        return found == null ? List.of() : found.stream().map(WeakReference::get).filter(Objects::nonNull).toList();
+        if (found == null) {
+            return new ArrayList<>();
+        }
+        List<FusedQuery> alive = new ArrayList<>(found.size());
+        for (WeakReference<FusedQuery> each : found) {
+            FusedQuery query = each.get();
+            if (query != null) {
+                alive.add(query);
+            }
+        }
+        return alive;
     }
 
     /** @return how many searches there are entries for */

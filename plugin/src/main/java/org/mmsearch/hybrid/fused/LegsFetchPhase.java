@@ -28,7 +28,8 @@ public final class LegsFetchPhase implements FetchSubPhase {
 
     @Override
     public FetchSubPhaseProcessor getProcessor(FetchContext context) {
-        List<FusedQuery> queries = running.of(context.getQueryShardContext()).stream().filter(q -> q.described().evidence()).toList();
+        List<FusedQuery> queries = running.of(context.getQueryShardContext());
+        queries.removeIf(query -> query.described().evidence() == false);
         if (queries.isEmpty()) {
             return null;
         }

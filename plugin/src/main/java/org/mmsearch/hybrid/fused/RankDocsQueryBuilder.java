@@ -63,8 +63,12 @@ public final class RankDocsQueryBuilder extends FusedQueryBuilder<RankDocsQueryB
     @Override
     FusedQuery fused(QueryShardContext context, List<Query> queries) {
         ShardId here = new ShardId(context.index(), context.getShardId());
-        ShardRankDocs mine = shards.stream().filter(shard -> shard.shard().equals(here)).findFirst().orElse(null);
-        return new RankDocsQuery(queries, described(), here, mine);
+        for (ShardRankDocs shard : shards) {
+            if (shard.shard().equals(here)) {
+                return new RankDocsQuery(queries, described(), here, shard);
+            }
+        }
+        return new RankDocsQuery(queries, described(), here, null);
     }
 
     @Override

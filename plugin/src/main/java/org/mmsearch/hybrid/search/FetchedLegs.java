@@ -1,15 +1,22 @@
 package org.mmsearch.hybrid.search;
 
+import java.util.Collection;
 import java.util.List;
 import java.util.Set;
 
 import org.apache.lucene.search.BooleanClause;
-import org.mmsearch.hybrid.candidates.CandidatesQueryBuilder;
+import org.mmsearch.hybrid.legs.Legs;
+import org.mmsearch.hybrid.legs.Totals;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryBuilderVisitor;
+import org.opensearch.search.aggregations.AggregationBuilder;
+import org.opensearch.search.aggregations.metrics.TopHitsAggregationBuilder;
 import org.opensearch.search.builder.SearchSourceBuilder;
 
-/** Which legs the fetch phase needs: their terms for highlighting, their queries for explaining, inner hits and named queries. */
+/**
+ * Which legs a search needs once their hits are fused: their terms for highlighting, their queries for explaining, profiling, inner hits
+ * and named queries. Legs that nothing reads are not sent to the shards a second time, nor made into queries there.
+ */
 final class FetchedLegs {
 
     /** Queries that hold no other query, or show those that they hold to a visitor; none of them has inner hits. */
@@ -19,15 +26,42 @@ final class FetchedLegs {
         "simple_query_string", "term", "terms", "wildcard"
     );
 
+    private static final String CORE_AGGREGATIONS = "org.opensearch.search.aggregations.";
+
     private FetchedLegs() {}
 
-    /** @return all the legs, or none where nothing that the fetch phase does depends on them */
-    static List<QueryBuilder> of(CandidatesQueryBuilder hybrid, SearchSourceBuilder source) {
-        boolean needed = source.highlighter() != null
+    /**
+     * @param legs of a hybrid
+     * @param described the rest of it
+     * @param source of the search that it stands in, or null
+     * @return all the legs, or none where nothing depends on them
+     */
+    static List<QueryBuilder> of(List<QueryBuilder> legs, Legs described, SearchSourceBuilder source) {
+        boolean needed = described.totals() != Totals.WINDOW
+            || described.named().isEmpty() == false
+            || source != null && read(source)
+            || legs.stream().anyMatch(FetchedLegs::mayBeNamed);
+        return needed ? legs : List.of();
+    }
+
+    private static boolean read(SearchSourceBuilder source) {
+        return source.highlighter() != null
+            || source.profile()
             || Boolean.TRUE.equals(source.explain())
-            || hybrid.described().named().isEmpty() == false
-            || hybrid.legs().stream().anyMatch(FetchedLegs::mayBeNamed);
-        return needed ? hybrid.legs() : List.of();
+            || PointInTime.isExpanded(source)
+            || source.aggregations() != null && read(source.aggregations().getAggregatorFactories());
+    }
+
+    /** Top hits highlight and explain as a search does, and nobody knows what other plugins' aggregations do. */
+    private static boolean read(Collection<AggregationBuilder> aggregations) {
+        for (AggregationBuilder aggregation : aggregations) {
+            if (aggregation instanceof TopHitsAggregationBuilder
+                || aggregation.getClass().getName().startsWith(CORE_AGGREGATIONS) == false
+                || read(aggregation.getSubAggregations())) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private static boolean mayBeNamed(QueryBuilder leg) {

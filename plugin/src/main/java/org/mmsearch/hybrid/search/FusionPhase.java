@@ -94,7 +94,10 @@ public final class FusionPhase extends AbstractProcessor implements SearchPhaseR
         long answered = System.nanoTime();
         CandidatesQueryBuilder hybrid = (CandidatesQueryBuilder) source.query();
         List<Shard> shards = shards(results);
-        List<ShardWindows> windows = shards.stream().map(Shard::windows).toList();
+        List<ShardWindows> windows = new ArrayList<>(shards.size());
+        for (Shard shard : shards) {
+            windows.add(shard.windows);
+        }
         if (hybrid.capture() != null) {
             hybrid.capture().take(windows, shards.stream().map(Shard::result).toList(), context);
             // Nothing is left to fetch, and the engine takes a result without hits for one without a context to free.
@@ -132,7 +135,7 @@ public final class FusionPhase extends AbstractProcessor implements SearchPhaseR
     ) {
         SearchSourceBuilder source = context.getRequest().source();
         List<List<RankDoc>> pages = pages(shards, fused, source);
-        List<QueryBuilder> legs = FetchedLegs.of(hybrid, source);
+        List<QueryBuilder> legs = FetchedLegs.of(hybrid.legs(), hybrid.described(), source);
         for (int i = 0; i < shards.size(); i++) {
             QuerySearchResult result = shards.get(i).result;
             List<RankDoc> all = fused.get(i).docs();
@@ -173,7 +176,10 @@ public final class FusionPhase extends AbstractProcessor implements SearchPhaseR
     }
 
     private static void hits(QuerySearchResult result, List<RankDoc> page, int total, float best) {
-        ScoreDoc[] docs = page.stream().map(doc -> new ScoreDoc(doc.doc(), doc.hit().score())).toArray(ScoreDoc[]::new);
+        ScoreDoc[] docs = new ScoreDoc[page.size()];
+        for (int i = 0; i < docs.length; i++) {
+            docs[i] = new ScoreDoc(page.get(i).doc(), page.get(i).hit().score());
+        }
         TotalHits hits = new TotalHits(total, TotalHits.Relation.EQUAL_TO);
         result.topDocs(new TopDocsAndMaxScore(new TopDocs(hits, docs), best), null);
     }

@@ -20,6 +20,7 @@ import org.opensearch.core.action.ActionListener;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryBuilderVisitor;
 import org.opensearch.search.builder.PointInTimeBuilder;
+import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.transport.client.Client;
 
 /** The point in time of a search whose hybrids can be answered in no other way. */
@@ -33,9 +34,11 @@ public final class PointInTime {
 
     /** @return whether the engine makes further searches of a request's query, after its hits are known */
     public static boolean isExpanded(SearchRequest request) {
-        return request.source() != null
-            && request.source().collapse() != null
-            && request.source().collapse().getInnerHits().isEmpty() == false;
+        return request.source() != null && isExpanded(request.source());
+    }
+
+    static boolean isExpanded(SearchSourceBuilder source) {
+        return source.collapse() != null && source.collapse().getInnerHits().isEmpty() == false;
     }
 
     /**

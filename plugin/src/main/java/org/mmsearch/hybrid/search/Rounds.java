@@ -159,6 +159,6 @@ public final class Rounds {
         // A pipeline may have asked for inner hits after the point in time could be opened; another reader is refused by its token then.
         boolean inherited = PointInTime.isExpanded(original) && original.pointInTimeBuilder() != null;
         String expanded = inherited ? original.pointInTimeBuilder().getId() : null;
-        return new RankDocsQueryBuilder(node, legs, described, hits, expanded);
+        return new RankDocsQueryBuilder(node, FetchedLegs.of(legs, described, original.source()), described, hits, expanded);
     }
 }
