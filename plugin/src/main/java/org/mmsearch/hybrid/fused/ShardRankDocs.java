@@ -1,35 +1,95 @@
 package org.mmsearch.hybrid.fused;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 
 import org.mmsearch.fusion.FusedHit;
 import org.mmsearch.hybrid.legs.Legs;
 import org.mmsearch.hybrid.legs.ShardWindows;
+import org.opensearch.common.io.stream.BytesStreamOutput;
+import org.opensearch.core.common.bytes.BytesReference;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.common.io.stream.Writeable;
 import org.opensearch.core.index.shard.ShardId;
 
 /**
- * The fused hits that are on one of several shards.
- *
- * @param shard where
- * @param reader the token of the reader whose documents they are
- * @param docs in descending order of their scores
+ * The fused hits that are on one of several shards. They travel packed: a search by two rounds sends those of all shards to each of them,
+ * and a shard unpacks its own alone.
  */
-public record ShardRankDocs(ShardId shard, long reader, List<RankDoc> docs) implements Writeable {
+public final class ShardRankDocs implements Writeable {
+
+    private final ShardId shard;
+    private final long reader;
+    /** One of both, until the other one is asked for. */
+    private List<RankDoc> docs;
+    private byte[] packed;
+
+    /**
+     * @param shard where
+     * @param reader the token of the reader whose documents they are
+     * @param docs in descending order of their scores
+     */
+    public ShardRankDocs(ShardId shard, long reader, List<RankDoc> docs) {
+        this.shard = shard;
+        this.reader = reader;
+        this.docs = docs;
+    }
+
+    private ShardRankDocs(StreamInput in) throws IOException {
+        shard = new ShardId(in);
+        reader = in.readLong();
+        packed = in.readByteArray();
+    }
 
     static ShardRankDocs read(StreamInput in) throws IOException {
-        return new ShardRankDocs(new ShardId(in), in.readLong(), in.readList(RankDoc::read));
+        return new ShardRankDocs(in);
     }
 
     @Override
     public void writeTo(StreamOutput out) throws IOException {
         shard.writeTo(out);
         out.writeLong(reader);
-        out.writeList(docs);
+        out.writeByteArray(pack());
+    }
+
+    private synchronized byte[] pack() throws IOException {
+        if (packed == null) {
+            try (BytesStreamOutput out = new BytesStreamOutput()) {
+                out.writeList(docs);
+                packed = BytesReference.toBytes(out.bytes());
+            }
+        }
+        return packed;
+    }
+
+    /** @return where */
+    public ShardId shard() {
+        return shard;
+    }
+
+    /** @return the token of the reader whose documents they are */
+    public long reader() {
+        return reader;
+    }
+
+    /** @return the hits in descending order of their scores */
+    public synchronized List<RankDoc> docs() {
+        if (docs == null) {
+            try (StreamInput in = StreamInput.wrap(packed)) {
+                docs = in.readList(RankDoc::read);
+            } catch (IOException e) {
+                throw new UncheckedIOException("expected the fused hits of " + shard + ", got bytes that hold none", e);
+            }
+        }
+        return docs;
+    }
+
+    @Override
+    public String toString() {
+        return shard + "@" + reader + docs();
     }
 
     /**
@@ -40,10 +100,14 @@ public record ShardRankDocs(ShardId shard, long reader, List<RankDoc> docs) impl
      * @return the fused hits, for each shard in the given order
      */
     public static List<ShardRankDocs> fuse(List<ShardWindows> found, Legs legs) {
-        List<ShardRankDocs> shards = new ArrayList<>(found.size());
-        found.forEach(shard -> shards.add(new ShardRankDocs(shard.shard(), shard.windows().reader(), new ArrayList<>())));
+        List<List<RankDoc>> docs = new ArrayList<>(found.size());
+        found.forEach(shard -> docs.add(new ArrayList<>()));
         for (FusedHit hit : legs.fuse(ShardWindows.merge(found, legs.names().size(), legs.fusion().window()))) {
-            shards.get(ShardWindows.shard(hit.key())).docs().add(new RankDoc((int) hit.key(), hit));
+            docs.get(ShardWindows.shard(hit.key())).add(new RankDoc((int) hit.key(), hit));
+        }
+        List<ShardRankDocs> shards = new ArrayList<>(found.size());
+        for (int i = 0; i < found.size(); i++) {
+            shards.add(new ShardRankDocs(found.get(i).shard(), found.get(i).windows().reader(), docs.get(i)));
         }
         return shards;
     }
