@@ -11,24 +11,23 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 PLUGIN_ZIP := plugin/target/mmsearch-3.6.0.0.zip
 PLUGIN_SOURCES := $(shell find plugin -name target -prune -o -type f \( -name '*.java' -o -name '*.xml' -o -name '*.properties' -o -name '*.policy' \) -print 2>/dev/null)
-PACKAGES := cli evaluate ingest model_repository opensearch stack train
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: .venv/.ready ## the virtual environment with every pinned package
-.venv/.ready: stack/setup.sh requirements/3.11/dev.txt requirements/3.12/dev.txt pyproject.toml
-	@stack/setup.sh
+.venv/.ready: scripts/setup.sh requirements/3.11/dev.txt requirements/3.12/dev.txt pyproject.toml
+	@scripts/setup.sh
 
 plugin: $(PLUGIN_ZIP) ## the OpenSearch plugin's zip
 $(PLUGIN_ZIP): $(PLUGIN_SOURCES) | .venv/.ready
-	@stack/maven.sh -q -DskipTests package
+	@scripts/maven.sh -q -DskipTests package
 
 models: .venv/.ready ## the default towers as ONNX (cached)
 	@$(BIN)/mmsearch models build
 
 demo: .venv/.ready $(PLUGIN_ZIP) ## real servers, a real catalogue, four real searches
-	@stack/demo.sh
+	@examples/demo.sh
 
 train-demo: .venv/.ready ## trains fusions on openclipart and compares them with the controls
 	@$(BIN)/python -m mmsearch.train.demo
@@ -37,33 +36,31 @@ gpu-check: .venv/.ready ## trains and serves on a GPU and measures it; without o
 	@$(BIN)/python -m mmsearch.train.gpu_check
 
 evaluate-demo: .venv/.ready $(PLUGIN_ZIP) ## systems compared on the live index: build/report.html
-	@evaluate/demo.sh
+	@examples/evaluate_demo.sh
 
 demo-large: .venv/.ready $(PLUGIN_ZIP) ## openclipart in, again with nothing encoded, again with 1 % edited
-	@stack/demo_large.sh
+	@examples/demo_large.sh
 
 lint: .venv/.ready ## ruff, over every file
 	@$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 typecheck: .venv/.ready ## mypy --strict, over every package
-	@mkdir -p build/typecheck/mmsearch
-	for name in $(PACKAGES); do ln -sfn ../../../$$name build/typecheck/mmsearch/$$name; done
-	$(BIN)/mypy -p mmsearch
+	@$(BIN)/mypy -p mmsearch
 
 test-plugin: .venv/.ready ## the plugin's own tests, in OpenSearch's framework; leaves the zip
-	@stack/maven.sh -q verify
+	@scripts/maven.sh -q verify
 
 test-plugin-%: .venv/.ready # the same for another line of plugin/versions.txt, in a folder of its own: make test-plugin-3.5.0
 	@rm -rf build/plugin-$* && mkdir -p build/plugin-$*
-	cp -r --parents plugin/pom.xml plugin/versions.txt plugin/src stack/maven.sh build/plugin-$*
-	build/plugin-$*/stack/maven.sh -q -Dopensearch.version=$* verify
+	cp -r --parents plugin/pom.xml plugin/versions.txt plugin/src scripts/maven.sh build/plugin-$*
+	build/plugin-$*/scripts/maven.sh -q -Dopensearch.version=$* verify
 
 test-unit: .venv/.ready ## seconds, no servers
 	@$(PYTEST) -q -m "not integration and not slow"
 
 test-wheel: .venv/.ready ## the unit layer once more, against the built wheel
-	@stack/wheel_tests.sh
+	@scripts/wheel_tests.sh
 
 test: .venv/.ready lint typecheck test-plugin test-wheel ## everything but the slow layer
 	@$(PYTEST) -m "not slow"
@@ -81,7 +78,7 @@ faults: .venv/.ready $(PLUGIN_ZIP) ## F1 to F11 in full: servers that die, lie a
 
 quality: .venv/.ready $(PLUGIN_ZIP) ## train-demo and evaluate-demo, and what they found against the targets
 	@$(BIN)/python -m mmsearch.train.demo
-	QUERIES=$${QUERIES:-250} evaluate/demo.sh
+	QUERIES=$${QUERIES:-250} examples/evaluate_demo.sh
 	$(BIN)/python bench/quality.py || code=$$?
 	$(BIN)/python bench/page.py
 	exit $${code:-0}
@@ -110,7 +107,7 @@ docs: .venv/.ready ## the documentation as a site, under build/site; a warning i
 	@$(BIN)/mkdocs build --strict -q
 
 dist: .venv/.ready ## what is released, into dist/: wheel, plugin, bills of materials, sums
-	@stack/dist.sh
+	@scripts/dist.sh
 
 pins: .venv/.ready ## resolve requirements/*.in again
 	@PATH="$(CURDIR)/$(BIN):$$PATH" requirements/compile.sh

@@ -27,7 +27,7 @@ def in_the_plugin(seed: int, hybrids: int) -> Table:
     table = Table(TABLES[1], "", {})
     # The framework's seeds are written in hexadecimal.
     options = ["-Dtest=RandomHybridsIT", f"-Dtests.hybrids={hybrids}", f"-Dtests.seed={seed:X}"]
-    command = ["stack/maven.sh", "-q", "test", *options]
+    command = ["scripts/maven.sh", "-q", "test", *options]
     try:
         done = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=60 * MINUTES, check=False

@@ -64,7 +64,7 @@ def java(target: str, seconds: int) -> Table:
     table = Table(name, "", {})
     counted = ROOT / "plugin" / "target" / "surefire-reports" / f"{test}-output.txt"
     counted.unlink(missing_ok=True)
-    command = ["stack/maven.sh", "-q", "test", f"-Dtest={test.rpartition('.')[2]}"]
+    command = ["scripts/maven.sh", "-q", "test", f"-Dtest={test.rpartition('.')[2]}"]
     said, code = ended([*command, f"-Dtests.fuzz.seconds={seconds}"], seconds)
     log = counted.read_text(encoding="utf-8") if counted.is_file() else ""
     found = re.search(r"fuzz: (\d+) inputs, (\d+) taken", log)

@@ -93,7 +93,7 @@ def by_maven() -> tuple[int, int]:
     reports = ROOT / "plugin" / "target" / "surefire-reports"
     for old in reports.glob("TEST-*.xml"):
         old.unlink()
-    code = run(["stack/maven.sh", "-q", "test", f"-Dtest={','.join(PLUGIN)}"])
+    code = run(["scripts/maven.sh", "-q", "test", f"-Dtest={','.join(PLUGIN)}"])
     counts = [count(file) for file in reports.glob("TEST-*.xml")]
     ran, failed = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
     return ran, failed or int(code != 0)

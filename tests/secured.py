@@ -243,11 +243,11 @@ def plugin_for(folder: Path) -> Path:
     if made and opensearch_files.descriptor(made).get("opensearch.version") == OPENSEARCH.version:
         return made
     tree = folder / "build"
-    (tree / "stack").mkdir(parents=True)
-    shutil.copy2(ROOT / "stack" / "maven.sh", tree / "stack")
+    (tree / "scripts").mkdir(parents=True)
+    shutil.copy2(ROOT / "scripts" / "maven.sh", tree / "scripts")
     shutil.copytree(ROOT / "plugin", tree / "plugin", ignore=shutil.ignore_patterns("target"))
     wanted = [f"-Dopensearch.version={OPENSEARCH.version}", "-Dprotobufs.version=1.2.0"]
     subprocess.run(
-        [str(tree / "stack" / "maven.sh"), "-q", "-DskipTests", *wanted, "package"], check=True, timeout=600
+        [str(tree / "scripts" / "maven.sh"), "-q", "-DskipTests", *wanted, "package"], check=True, timeout=600
     )
     return tree / "plugin" / "target" / f"mmsearch-{KNN.version}.zip"

@@ -179,7 +179,7 @@ def test_the_jobs_are_commands_of_ours(service: str) -> None:
 def test_every_environment_name_of_ours_is_read_somewhere() -> None:
     code = "".join(
         path.read_text(encoding="utf-8")
-        for folder in ("cli", "ingest", "evaluate", "stack", "deploy")
+        for folder in ("cli", "ingest", "src", "deploy")
         for path in (ROOT / folder).rglob("*")
         if path.suffix in (".py", ".sh")
     )

@@ -102,12 +102,12 @@ def test_the_plugin_is_built_first_for_the_version_that_is_served() -> None:
 
 
 def maven_would_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`stack/maven.sh ARGUMENTS` with an `mvn` that prints its arguments and does no more."""
+    """`scripts/maven.sh ARGUMENTS` with an `mvn` that prints its arguments and does no more."""
     mvn = folder / "mvn"
     mvn.write_text('#!/bin/sh\necho "$@"\n')
     mvn.chmod(0o755)
     return subprocess.run(
-        [str(ROOT / "stack" / "maven.sh"), *arguments],
+        [str(ROOT / "scripts" / "maven.sh"), *arguments],
         env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}, capture_output=True, text=True,
     )  # fmt: skip
 
@@ -166,7 +166,7 @@ def by_uv(wheel: Path) -> Iterator[list[str]]:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """The wheel built, installed by uv from the pins of `mmsearch[local]`; its servers end with the test."""
     folder = tmp_path_factory.mktemp("newcomer")
-    subprocess.run([str(ROOT / "stack" / "wheel.sh"), str(folder / "dist")], check=True, timeout=600)
+    subprocess.run([str(ROOT / "scripts" / "wheel.sh"), str(folder / "dist")], check=True, timeout=600)
     (wheel,) = (folder / "dist").iterdir()
     uv = Path(sys.executable).with_name("uv")
     python = folder / "shop-venv" / "bin" / "python"

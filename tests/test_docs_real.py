@@ -47,7 +47,7 @@ class World:
             assert done.exit_code == code, f"{line}\n{done.output}"
             return
         if words == ["make", "demo"]:
-            words = [str(ROOT / "stack" / "demo.sh")]
+            words = [str(ROOT / "examples" / "demo.sh")]
         else:
             assert words[0] == "curl", f"expected mmsearch, curl or make demo, got: {line}"
             there = self.url.removeprefix("http://")

@@ -304,7 +304,7 @@ def test_loss_11_a_signal_leaves_the_final_state(tmp_path: Path, number: signal.
         metrics = tmp_path / "m.prom"
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "mmsearch.cli", "ingest", str(catalogue.path), "--processes", "0"),
+                *(sys.executable, "-m", "mmsearch", "ingest", str(catalogue.path), "--processes", "0"),
                 *("--opensearch", node.url, "--triton", triton.url, "--json"),
                 *("--metrics-file", str(metrics)),
             ],

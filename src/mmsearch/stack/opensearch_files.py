@@ -86,7 +86,7 @@ def find_plugin_zip(given: Path | None = None) -> Path | None:
             raise StackError(f"expected the plugin's zip at {named}, got no such file; repair: make plugin")
         return named.absolute()
     here = Path(__file__).resolve().parent
-    for place in (here / PLUGIN_ZIP, here.parent / "plugin" / "target" / PLUGIN_ZIP):
+    for place in (here / PLUGIN_ZIP, here.parents[2] / "plugin" / "target" / PLUGIN_ZIP):
         if place.is_file():
             return place
     return None

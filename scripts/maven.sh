@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs Maven over the plugin with a JDK >= 21: `stack/maven.sh -q -DskipTests package`.
+# Runs Maven over the plugin with a JDK >= 21: `scripts/maven.sh -q -DskipTests package`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
