@@ -30,10 +30,10 @@ demo: .venv/.ready $(PLUGIN_ZIP) ## real servers, a real catalogue, four real se
 	@examples/demo.sh
 
 train-demo: .venv/.ready ## trains fusions on openclipart and compares them with the controls
-	@$(BIN)/python -m mmsearch.train.demo
+	@$(BIN)/python examples/train_demo.py
 
 gpu-check: .venv/.ready ## trains and serves on a GPU and measures it; without one, a sentence
-	@$(BIN)/python -m mmsearch.train.gpu_check
+	@$(BIN)/python qa gpu
 
 evaluate-demo: .venv/.ready $(PLUGIN_ZIP) ## systems compared on the live index: build/report.html
 	@examples/evaluate_demo.sh
@@ -46,7 +46,7 @@ lint: .venv/.ready ## ruff, over every file
 	$(BIN)/ruff format --check .
 
 typecheck: .venv/.ready ## mypy --strict, over every package
-	@$(BIN)/mypy -p mmsearch
+	@$(BIN)/mypy -p mmsearch -p sample_data -p fusion_study -m demo_catalog -m evaluate_demo -m train_demo
 
 test-plugin: .venv/.ready ## the plugin's own tests, in OpenSearch's framework; leaves the zip
 	@scripts/maven.sh -q verify
@@ -69,38 +69,38 @@ test-all: .venv/.ready lint typecheck test-plugin test-wheel ## everything
 	@$(PYTEST)
 
 bench: .venv/.ready $(PLUGIN_ZIP) ## every table of bench/, into bench/results.md
-	@$(BIN)/python bench/everything.py
+	@$(BIN)/python bench everything
 
 faults: .venv/.ready $(PLUGIN_ZIP) ## F1 to F11 in full: servers that die, lie and are overrun; ARGS="--only F5"
-	@$(BIN)/python bench/faults.py $(ARGS) || code=$$?
-	$(BIN)/python bench/page.py
+	@$(BIN)/python qa faults $(ARGS) || code=$$?
+	$(BIN)/python bench page
 	exit $${code:-0}
 
 quality: .venv/.ready $(PLUGIN_ZIP) ## train-demo and evaluate-demo, and what they found against the targets
-	@$(BIN)/python -m mmsearch.train.demo
+	@$(BIN)/python examples/train_demo.py
 	QUERIES=$${QUERIES:-250} examples/evaluate_demo.sh
-	$(BIN)/python bench/quality.py || code=$$?
-	$(BIN)/python bench/page.py
+	$(BIN)/python bench quality || code=$$?
+	$(BIN)/python bench page
 	exit $${code:-0}
 
 security: .venv/.ready ## addresses, bombs, certificates, secrets: every test of them in full
-	@$(BIN)/python bench/security.py $(ARGS) || code=$$?
-	$(BIN)/python bench/page.py
+	@$(BIN)/python qa security $(ARGS) || code=$$?
+	$(BIN)/python bench page
 	exit $${code:-0}
 
 fuzz: .venv/.ready ## what reads others' bytes, a minute each; ARGS="--only clauses"
-	@$(BIN)/python bench/fuzz.py $(ARGS) || code=$$?
-	$(BIN)/python bench/page.py
+	@$(BIN)/python qa fuzz $(ARGS) || code=$$?
+	$(BIN)/python bench page
 	exit $${code:-0}
 
 soak: .venv/.ready $(PLUGIN_ZIP) ## half an hour of searches and ingests; nothing fails, nothing grows
-	@$(BIN)/python bench/soak.py $(ARGS) || code=$$?
-	$(BIN)/python bench/page.py
+	@$(BIN)/python qa soak $(ARGS) || code=$$?
+	$(BIN)/python bench page
 	exit $${code:-0}
 
 soak-hybrids: .venv/.ready $(PLUGIN_ZIP) ## half an hour of hybrids on two nodes, while products are updated; nothing is lost, nothing stays
-	@$(BIN)/python bench/soak_hybrids.py $(ARGS) || code=$$?
-	$(BIN)/python bench/page.py
+	@$(BIN)/python qa soak-hybrids $(ARGS) || code=$$?
+	$(BIN)/python bench page
 	exit $${code:-0}
 
 docs: .venv/.ready ## the documentation as a site, under build/site; a warning is an error

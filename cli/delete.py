@@ -12,16 +12,16 @@ from pathlib import Path
 
 import click
 
-from ..ingest.aliases import require_whole
-from ..ingest.connect import DEFAULT_URL, ask, connect
-from ..ingest.deleting import PAGE, Deleting
-from ..ingest.errors import CatalogueError
-from ..ingest.index import present
-from ..ingest.losses import NOT_DELETED, by_kind, examples, phrase
-from ..ingest.seen import Seen
-from ..ingest.waiting import Patience
-from .ending import again, ended_by_signals, ending
-from .options import tls
+from mmsearch.cli.ending import again, ended_by_signals, ending
+from mmsearch.cli.options import tls
+from mmsearch.clients.opensearch import DEFAULT_URL, ask, connect
+from mmsearch.clients.retry import Patience
+from mmsearch.errors import CatalogueError
+from mmsearch.ingest.id_set import Seen
+from mmsearch.ingest.product_index.aliases import require_whole
+from mmsearch.ingest.product_index.delete import PAGE, Deleting
+from mmsearch.ingest.product_index.target import present
+from mmsearch.ingest.reporting.losses import NOT_DELETED, by_kind, examples, phrase
 
 
 @click.command("delete")

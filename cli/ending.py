@@ -16,9 +16,9 @@ from typing import NoReturn
 
 import click
 
-from ..ingest.errors import CallError, MmsearchError, StoppedError
-from ..ingest.losses import REJECTED, examples
-from ..ingest.tally import Report, Tally
+from mmsearch.errors import CallError, MmsearchError, StoppedError
+from mmsearch.ingest.reporting.losses import REJECTED, examples
+from mmsearch.ingest.reporting.stats import Report, Tally
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 """what ends a run in order, besides a key; a supervisor and a closed terminal send them"""

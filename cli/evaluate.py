@@ -11,22 +11,22 @@ from typing import Any
 import click
 from opensearchpy import OpenSearch
 
-from ..evaluate import trec
-from ..evaluate.cards import Thumbnails
-from ..evaluate.clauses import ALONE, ClauseNames
-from ..evaluate.gate import parse_gate
-from ..evaluate.judgments import Judgments, read_jsonl
-from ..evaluate.live import WAYS, Answers, answers, clause_names, query_pictures
-from ..evaluate.measures import parse, suite
-from ..evaluate.report import render
-from ..evaluate.runs import Run
-from ..evaluate.study import Study
-from ..evaluate.systems import read_system
-from ..evaluate.templates import Template
-from ..ingest.connect import DEFAULT_URL, connect
-from ..ingest.errors import MmsearchError
-from .options import tls
-from .search import question
+from mmsearch.cli.options import tls
+from mmsearch.cli.search import question
+from mmsearch.clients.opensearch import DEFAULT_URL, connect
+from mmsearch.errors import MmsearchError
+from mmsearch.evaluation.exchange import trec
+from mmsearch.evaluation.gate import parse_gate
+from mmsearch.evaluation.judgments import Judgments, read_jsonl
+from mmsearch.evaluation.live import WAYS, Answers, answers, clause_names, query_pictures
+from mmsearch.evaluation.measures import parse, suite
+from mmsearch.evaluation.report.cards import Thumbnails
+from mmsearch.evaluation.report.page import render
+from mmsearch.evaluation.runs import Run
+from mmsearch.evaluation.study import Study
+from mmsearch.evaluation.systems import read_system
+from mmsearch.evaluation.templates import Template
+from mmsearch.search.clauses import ALONE, ClauseNames
 
 PATH = click.Path(path_type=Path)
 

@@ -42,7 +42,8 @@ def title(hit: Hit) -> str:
 def html(asked: str, hits: Sequence[Hit], image_root: Path) -> str:
     """One page that stands alone: the hits as cards, their pictures (below `image_root`) inside it."""
     # Imported here: a search without --html needs neither pictures nor templates.
-    from ..evaluate import cards, live
+    from mmsearch.evaluation import live
+    from mmsearch.evaluation.report import cards
 
     picture = cards.Thumbnails(image_root, side=320)
     found = [

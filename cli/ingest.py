@@ -8,22 +8,22 @@ from pathlib import Path
 
 import click
 
-from ..ingest.catalogue import FORMATS
-from ..ingest.connect import connect
-from ..ingest.display import Display
-from ..ingest.encode import Encoder
-from ..ingest.errors import MmsearchError
-from ..ingest.job import Job
-from ..ingest.jsonlog import JsonLog
-from ..ingest.metrics import MetricsFile
-from ..ingest.on_ray import run_on_ray
-from ..ingest.rejects import Limit, beside
-from ..ingest.run import Run, run
-from ..ingest.spans import exported
-from ..ingest.storage import StorageOptions
-from ..ingest.tally import Report
-from . import options
-from .ending import Ending, again, ended_by_signals, ending, finish, stopped, would
+from mmsearch.cli import options
+from mmsearch.cli.ending import Ending, again, ended_by_signals, ending, finish, stopped, would
+from mmsearch.clients.opensearch import connect
+from mmsearch.clients.tracing import exported
+from mmsearch.clients.triton import Encoder
+from mmsearch.errors import MmsearchError
+from mmsearch.ingest.job import Job
+from mmsearch.ingest.on_ray import run_on_ray
+from mmsearch.ingest.product_index.storage import StorageOptions
+from mmsearch.ingest.reporting.display import Display
+from mmsearch.ingest.reporting.json_log import JsonLog
+from mmsearch.ingest.reporting.metrics import MetricsFile
+from mmsearch.ingest.reporting.stats import Report
+from mmsearch.ingest.runner import Run, run
+from mmsearch.products.catalog import FORMATS
+from mmsearch.products.rejects import Limit, beside
 
 
 def _slice(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import click
 
-from ..ingest.errors import CallError, MmsearchError
+from mmsearch.errors import CallError, MmsearchError
 
 COMMANDS = {
     "up": ("up", "Start the embedded OpenSearch and Triton, and wait until both really answer."),

@@ -12,12 +12,12 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from ..ingest.catalogue import FORMATS
-from ..ingest.connect import DEFAULT_URL
-from ..ingest.encode import DEFAULT_TRITON, FIELD_OUTPUTS
-from ..ingest.index import NESTED
-from ..ingest.records import KNOWN
-from ..ingest.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
+from mmsearch.clients.opensearch import DEFAULT_URL
+from mmsearch.clients.triton import DEFAULT_TRITON, FIELD_OUTPUTS
+from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
+from mmsearch.ingest.product_index.target import NESTED
+from mmsearch.products.catalog import FORMATS
+from mmsearch.products.record import KNOWN
 
 VECTORS = (*FIELD_OUTPUTS, NESTED)
 F = TypeVar("F", bound=Callable[..., Any])

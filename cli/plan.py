@@ -8,12 +8,12 @@ import json
 
 import click
 
-from ..ingest.connect import HttpError, ask, connect
-from ..ingest.encode import Encoder, Row
-from ..ingest.errors import UnreachableError
-from ..ingest.sizing import FORMULAS, Plan, Rates, Shape, encode_rate, plan
-from ..ingest.waiting import AwayError
-from . import options
+from mmsearch.cli import options
+from mmsearch.clients.opensearch import HttpError, ask, connect
+from mmsearch.clients.retry import AwayError
+from mmsearch.clients.triton import Encoder, Row
+from mmsearch.errors import UnreachableError
+from mmsearch.ingest.sizing import FORMULAS, Plan, Rates, Shape, encode_rate, plan
 
 SOURCE_BYTES = 1_500.0
 INDEX_RATE = 500.0
@@ -43,7 +43,7 @@ def _counts(context: click.Context, parameter: click.Parameter, value: str) -> l
     type=click.FloatRange(0, min_open=True),
     default=INDEX_RATE,
     show_default=True,
-    help="Documents a second by one data node with the graph; bench/ingest.py --table bulk measures it.",
+    help="Documents a second by one data node with the graph; bench ingest --table bulk measures it.",
 )
 @click.option(
     "--source-bytes", type=click.FloatRange(0), help="Bytes of a product on disk besides its vectors."

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ..ingest.catalogue import FORMATS
-from ..ingest.losses import examples
-from ..ingest.storage import StorageOptions
-from . import options
+from mmsearch.cli import options
+from mmsearch.ingest.product_index.storage import StorageOptions
+from mmsearch.ingest.reporting.losses import examples
+from mmsearch.products.catalog import FORMATS
 
 if TYPE_CHECKING:
-    from ..ingest.recipe import Recipe
-    from ..train.reindexing import Reindexed
+    from mmsearch.ingest.product_index.recipe import Recipe
+    from mmsearch.ingest.reindex.runner import Reindexed
 
 Values = dict[str, Any]
 
@@ -86,7 +86,7 @@ def command(context: click.Context, /, **values: Any) -> None:
       mmsearch reindex --shards 6 --knn-encoder byte
       mmsearch reindex catalog.jsonl --model runs/4tmm_gated --allow-fewer 20
     """
-    from ..ingest.errors import MmsearchError
+    from mmsearch.errors import MmsearchError
 
     as_json, index = values["as_json"], values["index"]
     try:
@@ -108,15 +108,15 @@ def command(context: click.Context, /, **values: Any) -> None:
 
 
 def _reindex(values: Values, given: set[str]) -> Reindexed:
-    from ..ingest.connect import connect
-    from ..ingest.encode import Encoder
-    from ..train import reindexing
-    from .ending import again
-    from .ingest import fields_of, ingest
+    from mmsearch.cli.ending import again
+    from mmsearch.cli.ingest import fields_of, ingest
+    from mmsearch.clients.opensearch import connect
+    from mmsearch.clients.triton import Encoder
+    from mmsearch.ingest.reindex import runner
 
     index, opensearch, triton = values["index"], values["opensearch"], values["triton"]
     storage: StorageOptions = values["storage"]
-    wanted = reindexing.Wanted(
+    wanted = runner.Wanted(
         fields=fields_of(values["vectors"]),
         storage=storage,
         shards=values["shards"],
@@ -129,15 +129,15 @@ def _reindex(values: Values, given: set[str]) -> Reindexed:
     )
     with closing(connect(opensearch)) as client:
         # What cannot go on says so before a model is deployed.
-        old = reindexing.behind(client, index)
-        recipe = reindexing.readable(
+        old = runner.behind(client, index)
+        recipe = runner.readable(
             _recipe(old.recipe, values, given), old.name, named=bool(values["catalogue"])
         )
         if values["model"]:
             _deploy(values)
         with closing(Encoder(triton)) as encoder:
-            served = reindexing.described(encoder, index, old.name)
-        return reindexing.reindex(
+            served = runner.described(encoder, index, old.name)
+        return runner.reindex(
             client,
             index,
             old,
@@ -150,8 +150,8 @@ def _reindex(values: Values, given: set[str]) -> Reindexed:
 
 
 def _deploy(values: Values) -> None:
-    from ..stack.state import Home
-    from ..train import deploy as deploying
+    from mmsearch.models import deploy as deploying
+    from mmsearch.stack.state import Home
 
     tree = values["repository"] or Home.at().models
     deployed = deploying.deploy(

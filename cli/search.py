@@ -12,14 +12,14 @@ from typing import Any
 import click
 from opensearchpy import OpenSearch
 
-from ..evaluate import querylog
-from ..evaluate.clauses import ALONE, ClauseNames, served
-from ..ingest.cause import repair
-from ..ingest.connect import DEFAULT_URL, HttpError, ask, connect
-from ..ingest.errors import MmsearchError, UnreachableError
-from ..ingest.waiting import AwayError
-from .hits import html, lines
-from .options import tls
+from mmsearch.cli.hits import html, lines
+from mmsearch.cli.options import tls
+from mmsearch.clients.causes import repair
+from mmsearch.clients.opensearch import DEFAULT_URL, HttpError, ask, connect
+from mmsearch.clients.retry import AwayError
+from mmsearch.errors import MmsearchError, UnreachableError
+from mmsearch.search import query_log
+from mmsearch.search.clauses import ALONE, ClauseNames, served
 
 LEXICAL_FIELDS = ["title^2", "description", "category", "brand"]
 WINDOW = 100
@@ -68,7 +68,7 @@ def _filters(context: click.Context, parameter: click.Parameter, values: tuple[s
 @click.option(
     "--image-root", type=click.Path(path_type=Path), default=Path(), help="Where the page finds the pictures."
 )
-@click.option("--log", is_flag=True, help=f"Also write what was asked and found to {querylog.INDEX}.")
+@click.option("--log", is_flag=True, help=f"Also write what was asked and found to {query_log.INDEX}.")
 def command(
     text: str,
     image: Path | None,
@@ -111,9 +111,11 @@ def command(
             )
             answer = ask(client, "POST", f"/{index}/_search", body=body)
             if log:
-                query, modality = querylog.asked(text=text, picture=str(image or ""), like=like or "")
-                documents = querylog.of_search(answer, query=query, modality=modality, mode=mode, index=index)
-                querylog.write(client, documents)
+                query, modality = query_log.asked(text=text, picture=str(image or ""), like=like or "")
+                documents = query_log.of_search(
+                    answer, query=query, modality=modality, mode=mode, index=index
+                )
+                query_log.write(client, documents)
     finally:
         client.close()
     hits = answer["hits"]["hits"]

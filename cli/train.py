@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from . import options
+from mmsearch.cli import options
 
 
 @click.command("train")
@@ -58,8 +58,8 @@ def command(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from ..train import architecture as architectures
-    from ..train.training import run
+    from mmsearch.models import architecture as architectures
+    from mmsearch.training.run import run
 
     architecture = architectures.load(config)
     changes = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}

@@ -11,7 +11,7 @@ run mmsearch models build
 run mmsearch up
 folder="$PWD/build/demo"
 mkdir -p "$folder"
-python -m mmsearch.stack.demo_catalogue "$folder"
+python examples/demo_catalog.py "$folder"
 run mmsearch ingest build/demo/catalog.jsonl
 picture=$(python -c '
 import json, pathlib

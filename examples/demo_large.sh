@@ -11,7 +11,7 @@ run mmsearch models build
 run mmsearch up
 folder="$PWD/build/demo-large"
 figures=()
-{ read -r catalogue; read -r pictures; } < <(python -m mmsearch.stack.clipart "$folder")
+{ read -r catalogue; read -r pictures; } < <(PYTHONPATH=examples python -m sample_data.clipart "$folder")
 # Some drawings were rendered larger than a picture may be; their products go in by their titles.
 ingest() {
     run mmsearch ingest "$1" --index clipart --image-root "$pictures" --on-bad-image text-only --json | tee "$folder/report.json"

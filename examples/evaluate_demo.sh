@@ -16,7 +16,7 @@ work=build/$name_of
 mkdir -p "$work"
 run mmsearch models build
 run mmsearch up
-run python -m mmsearch.evaluate.demo "$work" ${QUERIES:-}
+run python examples/evaluate_demo.py "$work" ${QUERIES:-}
 for set in openclipart furniture; do
     run mmsearch ingest "$work/$set/catalog.jsonl" --index "$name_of-$set-untrained" --on-bad-image text-only
 done

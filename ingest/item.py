@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from .errors import PictureError
-from .records import Line, Product
-from .text import digest, tower_text
+from mmsearch.errors import PictureError
+from mmsearch.products.record import Line, Product
+from mmsearch.products.text import digest, tower_text
 
 
 @dataclass(frozen=True, slots=True)

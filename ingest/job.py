@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .fetch import picture_folder
-from .progress import journal_folder
-from .storage import StorageOptions
+from mmsearch.images.fetch import picture_folder
+from mmsearch.ingest.journal import journal_folder
+from mmsearch.ingest.product_index.storage import StorageOptions
 
 
 @dataclass(frozen=True, slots=True)

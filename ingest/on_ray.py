@@ -19,14 +19,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .connect import connect
-from .encode import Encoder
-from .errors import CatalogueError, IngestError
-from .job import Job
-from .losses import Loss, Losses
-from .rejects import Rejects
-from .run import prepare_servers, run
-from .tally import Report, Tally
+from mmsearch.clients.opensearch import connect
+from mmsearch.clients.triton import Encoder
+from mmsearch.errors import CatalogueError, IngestError
+from mmsearch.ingest.job import Job
+from mmsearch.ingest.reporting.losses import Loss, Losses
+from mmsearch.ingest.reporting.stats import Report, Tally
+from mmsearch.ingest.runner import prepare_servers, run
+from mmsearch.products.rejects import Rejects
 
 ADDED = ("read", "encoded", "unchanged", "indexed", "rejected", "encoder_calls", "deleted", "missing")
 

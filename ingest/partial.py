@@ -12,11 +12,11 @@ from typing import Any
 
 import orjson
 
-from .errors import DocumentError, RecordError
-from .index import known_of
-from .item import Item
-from .others import Stored, attributes_of_others
-from .records import Line, Product, load, product
+from mmsearch.errors import DocumentError, RecordError
+from mmsearch.ingest.item import Item
+from mmsearch.ingest.product_index.foreign_fields import Stored, attributes_of_others
+from mmsearch.ingest.product_index.target import known_of
+from mmsearch.products.record import Line, Product, load, product
 
 _LINE = orjson.OPT_APPEND_NEWLINE
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from .encode import Encoder, Row, Served
+from mmsearch.clients.triton import Encoder, Row, Served
 
 GB = 1e9
 

@@ -16,7 +16,7 @@ trap 'rm -rf "$staged"' EXIT
 git ls-files -z --cached --others --exclude-standard -- LICENSE README.md pyproject.toml requirements \
     cli ingest model_repository opensearch src | xargs -0 cp --parents --no-dereference -t "$staged"
 cp "$zip" "$staged/src/mmsearch/stack/"
-.venv/bin/python -m mmsearch.train.packing "$staged/src/mmsearch/train/packaged"
+.venv/bin/python -m mmsearch.models.packaging "$staged/src/mmsearch/models/packaged"
 # What the umask took from readers would be missing after an installation by root.
 chmod -R u=rwX,go=rX "$staged"
 (cd "$staged" && ../../.venv/bin/python -m build --wheel --no-isolation --outdir "$out" .) >build/wheel.log 2>&1 ||

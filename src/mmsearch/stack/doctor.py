@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..ingest.errors import StackError
-from . import opensearch_files, triton_server
-from .account import unprivileged
-from .downloads import archives
-from .embedded import State, states
-from .java import choose
-from .loopback import Answered, ask
-from .ports import HOST, taken
-from .state import Home, Ports
+from mmsearch.errors import StackError
+from mmsearch.stack import opensearch_files, triton_server
+from mmsearch.stack.account import unprivileged
+from mmsearch.stack.downloads import archives
+from mmsearch.stack.embedded import State, states
+from mmsearch.stack.java import choose
+from mmsearch.stack.loopback import Answered, ask
+from mmsearch.stack.ports import HOST, taken
+from mmsearch.stack.state import Home, Ports
 
 NEEDED_DISK = 2 << 30
 """bytes: the archives, the unpacked node and the models take 1.2 GB"""

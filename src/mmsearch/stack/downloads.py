@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..ingest.errors import StackError
+from mmsearch.errors import StackError
 
 
 @dataclass(frozen=True)

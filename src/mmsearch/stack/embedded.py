@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..ingest.errors import StackError
-from . import opensearch_files, opensearch_node, ports, triton_server
-from .account import unprivileged
-from .downloads import Archive, locked
-from .loopback import Answered
-from .processes import Process, myself
-from .state import SERVERS, Home, Launch, Ports, Running
+from mmsearch.errors import StackError
+from mmsearch.stack import opensearch_files, opensearch_node, ports, triton_server
+from mmsearch.stack.account import unprivileged
+from mmsearch.stack.downloads import Archive, locked
+from mmsearch.stack.loopback import Answered
+from mmsearch.stack.processes import Process, myself
+from mmsearch.stack.state import SERVERS, Home, Launch, Ports, Running
 
 READY_WITHIN = 300.0
 """seconds; a node takes 20 s on an idle machine and over a minute on a busy one"""

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..ingest.errors import StackError
-from .account import Account
+from mmsearch.errors import StackError
+from mmsearch.stack.account import Account
 
 OLDEST = 21
 JVM_FOLDER = Path("/usr/lib/jvm")

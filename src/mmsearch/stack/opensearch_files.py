@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..ingest.errors import StackError
-from .account import Account
-from .downloads import Archive, archives, fetch, sha256_of
-from .java import Java
+from mmsearch.errors import StackError
+from mmsearch.stack.account import Account
+from mmsearch.stack.downloads import Archive, archives, fetch, sha256_of
+from mmsearch.stack.java import Java
 
 PLUGIN = "mmsearch"
 PLUGIN_ZIP = "mmsearch-3.6.0.0.zip"

@@ -9,16 +9,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..ingest.errors import StackError
-from ..ingest.storage import ATTRIBUTE, NONE
-from . import opensearch_files as node
-from .account import unprivileged
-from .downloads import Archive, archives, sha256_of
-from .java import choose
-from .loopback import ask
-from .ports import HOST, require_free
-from .processes import Process
-from .state import Home, Launch, Ports
+from mmsearch.errors import StackError
+from mmsearch.ingest.product_index.storage import ATTRIBUTE, NONE
+from mmsearch.stack import opensearch_files as node
+from mmsearch.stack.account import unprivileged
+from mmsearch.stack.downloads import Archive, archives, sha256_of
+from mmsearch.stack.java import choose
+from mmsearch.stack.loopback import ask
+from mmsearch.stack.ports import HOST, require_free
+from mmsearch.stack.processes import Process
+from mmsearch.stack.state import Home, Launch, Ports
 
 NAME = "opensearch"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from ..ingest.errors import StackError
+from mmsearch.errors import StackError
 
 HOST = "127.0.0.1"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .processes import Process, marked
+from mmsearch.stack.processes import Process, marked
 
 SERVERS = ("opensearch", "triton")
 MARK = "MMSEARCH_LAUNCH"

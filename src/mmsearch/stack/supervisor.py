@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .processes import dead_helpers, identify, myself
-from .state import MARK, Home, Launch, Running
+from mmsearch.stack.processes import dead_helpers, identify, myself
+from mmsearch.stack.state import MARK, Home, Launch, Running
 
 GRACE = 20.0
 """seconds that a server has to stop by itself"""

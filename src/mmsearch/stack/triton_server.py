@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..ingest.errors import StackError
-from .loopback import ask
-from .ports import HOST, require_free
-from .processes import Process
-from .state import Home, Launch, Ports
+from mmsearch.errors import StackError
+from mmsearch.stack.loopback import ask
+from mmsearch.stack.ports import HOST, require_free
+from mmsearch.stack.processes import Process
+from mmsearch.stack.state import Home, Launch, Ports
 
 NAME = "triton"
 ENTRY_MODELS = ("query_encoder", "item_encoder")
