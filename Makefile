@@ -26,7 +26,7 @@ $(PLUGIN_ZIP): $(PLUGIN_SOURCES) | .venv/.ready
 models: .venv/.ready ## the default towers as ONNX (cached)
 	@$(BIN)/mmsearch models build
 
-demo: .venv/.ready $(PLUGIN_ZIP) ## real servers, a real catalogue, four real searches
+demo: .venv/.ready $(PLUGIN_ZIP) ## real servers, a real catalog, four real searches
 	@examples/demo.sh
 
 train-demo: .venv/.ready ## trains fusions on openclipart and compares them with the controls

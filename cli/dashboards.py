@@ -12,8 +12,7 @@ import click
 from mmsearch.cli.options import tls
 from mmsearch.clients.credentials import DashboardsAccess
 from mmsearch.clients.opensearch import DEFAULT_URL, HttpError, ask, connect
-from mmsearch.clients.retry import AwayError
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import AwayError, MmsearchError
 from mmsearch.search import dashboards, query_log
 
 PATH = click.Path(path_type=Path)

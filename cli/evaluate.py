@@ -12,7 +12,6 @@ import click
 from opensearchpy import OpenSearch
 
 from mmsearch.cli.options import tls
-from mmsearch.cli.search import question
 from mmsearch.clients.opensearch import DEFAULT_URL, connect
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.exchange import trec
@@ -26,6 +25,7 @@ from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.study import Study
 from mmsearch.evaluation.systems import read_system
 from mmsearch.evaluation.templates import Template
+from mmsearch.search.bodies import search_body
 from mmsearch.search.clauses import ALONE, ClauseNames
 
 PATH = click.Path(path_type=Path)
@@ -188,7 +188,7 @@ def names_at(opensearch: str, index: str) -> ClauseNames:
 def known_bodies(depth: int, names: ClauseNames = ALONE) -> Mapping[str, Mapping[str, Any]]:
     """What `mmsearch search` asks in each of its modes, and the single modalities, with placeholders."""
     words, picture = "{{query}}", "{{query_image}}"
-    put = partial(question, k=depth, names=names)
+    put = partial(search_body, k=depth, names=names)
     return {
         "lexical": put(words, mode="lexical"),
         "neural": put(words, picture=picture, mode="neural"),

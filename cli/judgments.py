@@ -46,7 +46,7 @@ def convert(source: Path, target: Path, esci: bool, name: str | None) -> None:
 
     \b
     Example:
-      mmsearch judgments convert judgments.jsonl list.json --name "Spring catalogue"
+      mmsearch judgments convert judgments.jsonl list.json --name "Spring catalog"
       mmsearch judgments convert list.json judgments.jsonl --esci
     """
     for path in (source, target):

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmsearch.cli.options import catalogue_form, tls
+from mmsearch.cli.options import catalog_form, tls
 from mmsearch.clients.opensearch import DEFAULT_URL
-from mmsearch.clients.retry import AwayError
-from mmsearch.errors import UnreachableError
+from mmsearch.errors import AwayError, UnreachableError
 from mmsearch.stack.state import Home
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def build(architecture: str, precision: str, repository: Path | None) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The products of --pairs.",
 )
-@catalogue_form
+@catalog_form
 def deploy(
     training: Path,
     precision: str,

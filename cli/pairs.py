@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mmsearch.cli.options import catalogue_form, tls
+from mmsearch.cli.options import catalog_form, tls
 
 
 @click.command("pairs")
@@ -32,7 +32,7 @@ from mmsearch.cli.options import catalogue_form, tls
     show_default=True,
     help="Where the index is.",
 )
-@catalogue_form
+@catalog_form
 @tls
 def command(
     pairs: Path,
@@ -49,10 +49,10 @@ def command(
 
     Example: mmsearch pairs pairs.jsonl --catalog catalog.jsonl --index products --out hard.jsonl
     """
-    from mmsearch.cli.search import in_a_sentence
     from mmsearch.clients.opensearch import ask, connect
     from mmsearch.errors import MmsearchError
     from mmsearch.search.clauses import served
+    from mmsearch.search.client import in_a_sentence
     from mmsearch.training.mining import Search, bm25_search, mined
     from mmsearch.training.pairs import read_pairs, read_products
 

@@ -1,4 +1,4 @@
-"""`mmsearch plan`: what a catalogue of some size needs."""
+"""`mmsearch plan`: what a catalog of some size needs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import click
 
 from mmsearch.cli import options
 from mmsearch.clients.opensearch import HttpError, ask, connect
-from mmsearch.clients.retry import AwayError
 from mmsearch.clients.triton import Encoder, Row
-from mmsearch.errors import UnreachableError
+from mmsearch.errors import AwayError, UnreachableError
 from mmsearch.ingest.sizing import FORMULAS, Plan, Rates, Shape, encode_rate, plan
 
 SOURCE_BYTES = 1_500.0
@@ -78,7 +77,7 @@ def command(
     opensearch: str,
     triton: str,
 ) -> None:
-    """Size vectors, memory, disk, shards, nodes and encoders for a catalogue.
+    """Size vectors, memory, disk, shards, nodes and encoders for a catalog.
 
     What is not given is measured: the encoder's rate by calling it for five seconds, a product's size from
     the index there is.

@@ -1,4 +1,4 @@
-"""`mmsearch reindex`: the same catalogue by another model, behind the same name."""
+"""`mmsearch reindex`: the same catalog by another model, behind the same name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Values = dict[str, Any]
 
 
 @click.command("reindex")
-@click.argument("catalogue", required=False)
+@click.argument("catalog", required=False)
 @options.servers
 @click.option(
     "--model",
@@ -39,7 +39,7 @@ Values = dict[str, Any]
     "form",
     type=click.Choice(FORMATS),
     show_default="that of the last ingest",
-    help="What the catalogue is.",
+    help="What the catalog is.",
 )
 @options.from_before("that of the old index", options.vectors)
 @options.from_before("that of the old index", options.new_index)
@@ -56,7 +56,7 @@ Values = dict[str, Any]
     default=0,
     show_default=True,
     metavar="N",
-    help="Move all the same when the new index has up to N products, or pictures, fewer: for a catalogue "
+    help="Move all the same when the new index has up to N products, or pictures, fewer: for a catalog "
     "that shrank.",
 )
 @click.option("--judgments", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -70,9 +70,9 @@ Values = dict[str, Any]
 @click.option("--keep", is_flag=True, help="Leave the aliases where they are; the new index stays beside.")
 @click.pass_context
 def command(context: click.Context, /, **values: Any) -> None:
-    """Encode an index's catalogue by a new model into a new index, compare the two, and move the aliases.
+    """Encode an index's catalog by a new model into a new index, compare the two, and move the aliases.
 
-    CATALOGUE and every option of reading are those of the last `mmsearch ingest` into the index, unless they
+    CATALOG and every option of reading are those of the last `mmsearch ingest` into the index, unless they
     are given. Settings, shards and storage of the old index are kept, and all its aliases move with their
     filters and routing. Nothing moves, and the exit code is 1, when products or pictures would be lost or
     the comparison cannot be made; the same command then goes on with what is encoded already.
@@ -93,7 +93,7 @@ def command(context: click.Context, /, **values: Any) -> None:
         done = _reindex(values, _given(context))
     except MmsearchError as error:
         if as_json:
-            click.echo(json.dumps({"index": index, "moved": False, "error": str(error)}))
+            click.echo(json.dumps({"index": index, "moved": False, "error": error.sentence()}))
         raise
     for line in examples(done.report.losses):
         click.echo(f"mmsearch: {line}", err=True)
@@ -130,9 +130,7 @@ def _reindex(values: Values, given: set[str]) -> Reindexed:
     with closing(connect(opensearch)) as client:
         # What cannot go on says so before a model is deployed.
         old = runner.behind(client, index)
-        recipe = runner.readable(
-            _recipe(old.recipe, values, given), old.name, named=bool(values["catalogue"])
-        )
+        recipe = runner.readable(_recipe(old.recipe, values, given), old.name, named=bool(values["catalog"]))
         if values["model"]:
             _deploy(values)
         with closing(Encoder(triton)) as encoder:
@@ -163,13 +161,13 @@ def _deploy(values: Values) -> None:
 def _recipe(remembered: Recipe, values: Values, given: set[str]) -> Recipe:
     """What is remembered, with what the command line names in its place."""
     recipe = remembered
-    if catalogue := values["catalogue"]:
-        path = Path(catalogue)
-        absolute = catalogue if catalogue == "-" else str(path.resolve())
-        # Another catalogue's pictures lie beside it; the same one's where they lay.
-        root = recipe.image_root if absolute == recipe.catalogue else str(path.parent.resolve())
-        recipe = replace(recipe, catalogue=absolute, image_root=root)
-        if absolute != remembered.catalogue:
+    if catalog := values["catalog"]:
+        path = Path(catalog)
+        absolute = catalog if catalog == "-" else str(path.resolve())
+        # Another catalog's pictures lie beside it; the same one's where they lay.
+        root = recipe.image_root if absolute == recipe.catalog else str(path.parent.resolve())
+        recipe = replace(recipe, catalog=absolute, image_root=root)
+        if absolute != remembered.catalog:
             recipe = replace(recipe, limit=None, format=None)
     changes: Values = {
         "image_root": values["image_root"] and str(values["image_root"].resolve()),

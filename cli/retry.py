@@ -47,7 +47,7 @@ def command(
         origin = rejected.origin
         still = rejects.with_name(f"{rejects.name}.still")
         job = Job(
-            catalogue=str(rejects),
+            catalog=str(rejects),
             image_root=(image_root or Path(origin.get("image_root", rejects.parent))).resolve(),
             rejects=still,
             index=index,

@@ -21,7 +21,7 @@ from mmsearch.cli import options
     "--catalog",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The catalogue as it is ingested, read as there; products with one `group` are held out together.",
+    help="The catalog as it is ingested, read as there; products with one `group` are held out together.",
 )
 @click.option(
     "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The training's folder."
@@ -29,9 +29,9 @@ from mmsearch.cli import options
 @click.option(
     "--image-root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Where pictures lie; the catalogue's folder by default.",
+    help="Where pictures lie; the catalog's folder by default.",
 )
-@options.catalogue_form
+@options.catalog_form
 @click.option("--steps", type=click.IntRange(1), help="At most so many steps, instead of the architecture's.")
 @click.option("--seed", type=int, help="Another seed than the architecture's.")
 def command(

@@ -12,11 +12,12 @@ from opensearchpy import OpenSearch
 from werkzeug.serving import make_server
 
 from mmsearch.cli.options import tls
-from mmsearch.cli.search import in_a_sentence, mode_of, names_for, question
 from mmsearch.clients.opensearch import DEFAULT_URL, ask, connect
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.ui.app import Asked, Question, create
 from mmsearch.search import query_log
+from mmsearch.search.bodies import mode_of, search_body
+from mmsearch.search.client import in_a_sentence, names_for
 
 HOST = "127.0.0.1"
 
@@ -84,7 +85,7 @@ def asking(client: OpenSearch, index: str) -> Question:
         mode = mode_of(text, picture, like, mode)
         with in_a_sentence(index):
             names = names_for(mode, client, index)
-        return question(text, picture=picture, like=like, mode=mode, k=k, filters=filters, names=names)
+        return search_body(text, picture=picture, like=like, mode=mode, k=k, filters=filters, names=names)
 
     return put
 

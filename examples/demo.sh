@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The main job on real data: servers up, a catalogue in, four searches out. Run again, it reuses the servers.
+# The main job on real data: servers up, a catalog in, four searches out. Run again, it reuses the servers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"

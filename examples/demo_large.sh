@@ -11,7 +11,7 @@ run mmsearch models build
 run mmsearch up
 folder="$PWD/build/demo-large"
 figures=()
-{ read -r catalogue; read -r pictures; } < <(PYTHONPATH=examples python -m sample_data.clipart "$folder")
+{ read -r catalog; read -r pictures; } < <(PYTHONPATH=examples python -m sample_data.clipart "$folder")
 # Some drawings were rendered larger than a picture may be; their products go in by their titles.
 ingest() {
     run mmsearch ingest "$1" --index clipart --image-root "$pictures" --on-bad-image text-only --json | tee "$folder/report.json"
@@ -38,16 +38,16 @@ url = os.environ.get("MMSEARCH_OPENSEARCH", "http://127.0.0.1:9200") + "/clipart
 print(json.load(urllib.request.urlopen(url))["count"])
 '
 }
-lines=$(wc -l < "$catalogue")
-ingest "$catalogue"
+lines=$(wc -l < "$catalog")
+ingest "$catalog"
 expect indexed "$lines" "$lines"
 late=$(slow)
-ingest "$catalogue"
+ingest "$catalog"
 expect encoded 0 "$late"
 expect unchanged $((lines - late)) "$lines"
 late=$(slow)
 edited="$folder/edited.jsonl"
-awk 'NR % 100 == 1 { sub(/"title": "/, "\"title\": \"edited " '"$(date +%s)"' " ") } { print }' "$catalogue" > "$edited"
+awk 'NR % 100 == 1 { sub(/"title": "/, "\"title\": \"edited " '"$(date +%s)"' " ") } { print }' "$catalog" > "$edited"
 changed=$(( (lines + 99) / 100 ))
 ingest "$edited"
 expect encoded "$changed" $((changed + late))

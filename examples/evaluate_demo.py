@@ -1,10 +1,10 @@
-"""`python -m evaluate_demo FOLDER`: catalogues with judgments that Debian packages ship, to evaluate
+"""`python -m evaluate_demo FOLDER`: catalogs with judgments that Debian packages ship, to evaluate
 on.
 
 openclipart: half of the collection (whole groups of near-duplicates, so that no twin is elsewhere), its
 keywords as queries, Exact for the pictures that people filed under the keyword. A keyword may stand in the
 title or not: the attribute `kind` tells `named` (in the titles), `meant` (in none) and `mixed` queries apart.
-The other half is written too, as a catalogue with pairs to train on: nothing of it is in the index.
+The other half is written too, as a catalog with pairs to train on: nothing of it is in the index.
 
 furniture: the items of `sweethome3d-furniture`, their tags as queries.
 
@@ -24,7 +24,7 @@ from typing import Any
 
 from sample_data import furniture, openclipart
 
-from mmsearch.stack.downloads import cache_folder
+from mmsearch.config import cache_folder
 
 FEWEST, MOST = 2, 40  # relevant products of a query: one is luck, more are a kind of thing
 SEED = 20250107
@@ -67,7 +67,7 @@ def _write_products(folder: Path, data: openclipart.Collection, numbers: Sequenc
 
 
 def _write_training(folder: Path, data: openclipart.Collection, numbers: Sequence[int]) -> None:
-    """A catalogue and `pairs.jsonl`: keywords of which no stem stands in the picture's title."""
+    """A catalog and `pairs.jsonl`: keywords of which no stem stands in the picture's title."""
     _write_products(folder, data, numbers)
     chosen = set(numbers)
     pairs = (
@@ -81,10 +81,10 @@ def _write_training(folder: Path, data: openclipart.Collection, numbers: Sequenc
 
 def write_furniture(folder: Path, cache: Path, queries: int | None = None) -> Path:
     """The same files for the furniture; `kind` tells whether a tag stands in the titles."""
-    catalogue = furniture.write_catalogue(folder, cache)
+    catalog = furniture.write_catalog(folder, cache)
     judged: dict[str, list[str]] = defaultdict(list)
     in_title: dict[str, int] = defaultdict(int)
-    for line in catalogue.read_text(encoding="utf-8").splitlines():
+    for line in catalog.read_text(encoding="utf-8").splitlines():
         product = json.loads(line)
         for tag in {tag.lower() for tag in product.get("tags", ())}:
             judged[tag].append(product["id"])

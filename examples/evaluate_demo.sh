@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The worked example of docs/evaluation.md: fusions trained on one half of openclipart, real catalogues in, a hybrid
+# The worked example of docs/evaluation.md: fusions trained on one half of openclipart, real catalogs in, a hybrid
 # tuned, eight systems compared on the live indexes, reports written. QUERIES=300 limits the queries of each set.
 set -euo pipefail
 cd "$(dirname "$0")/.."

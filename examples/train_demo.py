@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from fusion_study.auxiliary_images import taught
+from fusion_study.auxiliary_images import auxiliary_images
 from fusion_study.parallel import side_by_side
 from fusion_study.study import (
     MULTIMODAL,
@@ -26,13 +26,13 @@ from fusion_study.study import (
 )
 from sample_data.openclipart import collection
 
+from mmsearch.config import cache_folder
 from mmsearch.evaluation.compare import compare
 from mmsearch.evaluation.exclusive import exclusive
 from mmsearch.evaluation.judgments import Judgments
 from mmsearch.evaluation.measures import Scores as Measured
 from mmsearch.evaluation.measures import parse, score
 from mmsearch.evaluation.runs import Run
-from mmsearch.models.export.export_cache import cache_folder
 
 MEASURES = ("recall(grade)@1", "recall(grade)@10", "recall(grade)@100", "ndcg(grade)@10")
 BASELINE = "bibert_mlp"
@@ -140,14 +140,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="train only these, each with its shuffled pictures too, and the text-only control",
     )
     parser.add_argument(
-        "--without-taught", action="store_true", help="leave out what emoji and furniture teach of pictures"
+        "--without-auxiliary-images",
+        action="store_true",
+        help="leave out what emoji and furniture teach of pictures",
     )
     parser.add_argument("--out", type=Path, default=Path("build/train-demo"))
     chosen = parser.parse_args(arguments)
     started = time.monotonic()
     say("reading openclipart")
-    data = collection(cache_folder().parent)
-    lessons = None if chosen.without_taught else taught(cache_folder().parent)
+    data = collection(cache_folder())
+    lessons = None if chosen.without_auxiliary_images else auxiliary_images(cache_folder())
     study = Study(data, halves(data), say, lessons)
     judged = judgments(study.pools)
     table = Table(judged)

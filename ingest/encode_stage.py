@@ -9,27 +9,27 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mmsearch.clients.retry import AwayError, Patience
+from mmsearch.clients.retry import Patience
 from mmsearch.clients.tracing import span
-from mmsearch.clients.triton import FIELD_OUTPUTS, Encoder, FaultError, Row, Served, Vectors
-from mmsearch.errors import PictureError, RefusedError
+from mmsearch.clients.triton import FIELD_OUTPUTS, Encoder, Row, Served, Vectors
+from mmsearch.errors import AwayError, FaultError, PictureError, RefusedError
 from mmsearch.images.decode import checked
 from mmsearch.ingest.item import Item
-from mmsearch.ingest.journal import Progress
+from mmsearch.ingest.journal import Journal
 from mmsearch.ingest.pipeline.channel import Channel
-from mmsearch.ingest.pipeline.concurrency import InFlight
+from mmsearch.ingest.pipeline.concurrency import ConcurrencyLimit
 from mmsearch.ingest.product_index.target import NESTED
-from mmsearch.ingest.reporting.stats import Tally
-from mmsearch.products.rejects import Rejects
+from mmsearch.ingest.reporting.reject_writer import Rejects
+from mmsearch.ingest.reporting.stats import Stats
 
 LINGER = 2.0  # seconds a batch waits to be filled; while much is new it never has to
 DEATHS = 3  # times that the same batch may end the encoder before it is split
 # Decoding silences warnings, which is for the whole process: one thread at a time.
 _decoding = threading.Lock()
-PROBE: Row = (b"mmsearch", b"")
+TRIAL: Row = (b"mmsearch", b"")
 
 
-class Encoding:
+class EncodeStage:
     """One call of `work` is one thread's share; each takes a place in flight before it takes a batch."""
 
     def __init__(
@@ -38,10 +38,10 @@ class Encoding:
         served: Served,
         fields: Sequence[str],
         patience: Patience,
-        tally: Tally,
+        stats: Stats,
         rejects: Rejects,
-        progress: Progress,
-        in_flight: InFlight,
+        journal: Journal,
+        in_flight: ConcurrencyLimit,
         batch: int = 32,
         text_only: bool = False,
     ) -> None:
@@ -51,9 +51,9 @@ class Encoding:
         self._fields = tuple(field for field in fields if field != NESTED)
         self._outputs = tuple(FIELD_OUTPUTS[field] for field in self._fields)
         self._patience = patience
-        self._tally = tally
+        self._stats = stats
         self._rejects = rejects
-        self._progress = progress
+        self._journal = journal
         self._in_flight = in_flight
         self._batch = min(batch, served.max_batch)
         self._text_only = text_only
@@ -69,15 +69,15 @@ class Encoding:
 
     def _give_vectors(self, items: list[Item]) -> None:
         """Each item its vectors: known ones first, then each content once, whichever thread encodes it."""
-        self._progress.recall(items)
-        mine = self._progress.claim([item for item in items if not item.vectors])
+        self._journal.recall(items)
+        mine = self._journal.claim([item for item in items if not item.vectors])
         try:
             self._encode_all(mine)
         finally:
-            self._progress.release(mine)
+            self._journal.release(mine)
         others = [item for item in items if not (item.vectors or item.failed)]
-        self._progress.await_claimed(others)
-        self._progress.recall(others)
+        self._journal.await_claimed(others)
+        self._journal.recall(others)
         # What was refused elsewhere is refused here by itself.
         self._encode_all([item for item in others if not item.vectors])
         bare = []
@@ -134,8 +134,8 @@ class Encoding:
                 each = found[self._fields.index("embedding")][at : at + count]
                 item.vectors["pictures"] = [{"embedding": vector} for vector in each]
             at += count
-        self._progress.keep(items)
-        self._tally.add(encoded=len(items))
+        self._journal.keep(items)
+        self._stats.add(encoded=len(items))
 
     def _give_up(self, item: Item, error: RefusedError | FaultError) -> None:
         """Reject an item, or say in its `trouble` that it is to be encoded by its text alone."""
@@ -152,8 +152,8 @@ class Encoding:
     def _ask(self, rows: list[Row], deaths: Iterator[int]) -> list[Vectors]:
         started = time.monotonic()
         try:
-            self._tally.add(encoder_calls=1)
-            with self._tally.asking, span("encode", rows=len(rows), model=self._served.item_model):
+            self._stats.add(encoder_calls=1)
+            with self._stats.asking, span("encode", rows=len(rows), model=self._served.item_model):
                 found = self._encoder.encode(rows, self._served, self._outputs)
         except AwayError:
             self._in_flight.trouble()
@@ -175,7 +175,7 @@ class Encoding:
         if death >= DEATHS:
             return
         try:
-            self._encoder.encode([PROBE], self._served, self._outputs)
+            self._encoder.encode([TRIAL], self._served, self._outputs)
         except (FaultError, RefusedError):
             raise AwayError(self._encoder.name, str(fault)) from None
 

@@ -1,4 +1,4 @@
-"""Which ids a catalogue has brought already, in eight bytes each."""
+"""Which ids a catalog has brought already, in eight bytes each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def slice_of(key: bytes, count: int) -> int:
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") % count + 1
 
 
-class Seen:
+class IdSet:
     """A growing set: a plain set of the recent ones, the others in sorted arrays that are merged as
     they grow."""
 

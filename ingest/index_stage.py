@@ -3,27 +3,26 @@ ones."""
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
 
 from opensearchpy import OpenSearch
 
-from mmsearch.clients.retry import AwayError, Patience
+from mmsearch.clients.retry import Backoff, Patience
 from mmsearch.clients.tracing import span
-from mmsearch.errors import UnreachableError
+from mmsearch.errors import AwayError, UnreachableError
 from mmsearch.ingest.item import Item
-from mmsearch.ingest.journal import Progress
+from mmsearch.ingest.journal import Journal
 from mmsearch.ingest.pipeline.channel import Channel
-from mmsearch.ingest.pipeline.concurrency import InFlight
+from mmsearch.ingest.pipeline.concurrency import ConcurrencyLimit
 from mmsearch.ingest.product_index.bulk import Bulk, Outcome, packed, send
 from mmsearch.ingest.product_index.foreign_fields import Stored, stored
 from mmsearch.ingest.product_index.presence import Presence
 from mmsearch.ingest.product_index.target import Target
 from mmsearch.ingest.reporting.losses import DROPPED
-from mmsearch.ingest.reporting.stats import Tally
-from mmsearch.products.rejects import Rejects
+from mmsearch.ingest.reporting.reject_writer import Rejects
+from mmsearch.ingest.reporting.stats import Stats
 
 BULK_ITEMS = 500
 LINGER = 0.25  # seconds a bulk waits to be filled
@@ -35,7 +34,7 @@ SILENT = 5.0
 """seconds without a document taken, after which people are told why"""
 
 
-class Writing:
+class IndexStage:
     """One call of `work` is one thread's share."""
 
     def __init__(
@@ -44,10 +43,10 @@ class Writing:
         target: Target,
         presence: Presence,
         patience: Patience,
-        tally: Tally,
+        stats: Stats,
         rejects: Rejects,
-        progress: Progress,
-        in_flight: InFlight,
+        journal: Journal,
+        in_flight: ConcurrencyLimit,
         stopped: threading.Event,
         say: Callable[[str], None] = lambda _: None,
         bulk_items: int = BULK_ITEMS,
@@ -56,9 +55,9 @@ class Writing:
         self._target = target
         self._presence = presence
         self._patience = patience
-        self._tally = tally
+        self._stats = stats
         self._rejects = rejects
-        self._progress = progress
+        self._journal = journal
         self._in_flight = in_flight
         self._stopped = stopped
         self._say = say
@@ -68,10 +67,11 @@ class Writing:
 
     def work(self, source: Channel[Item]) -> None:
         items: list[Item] = []
-        pause = 0.0
+        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        again = False
         while True:
-            if pause:
-                self._stopped.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+            if again:
+                backoff.wait(self._stopped)
             items += source.get(max(1, self._bulk_items - len(items)), LINGER, wait=not items)
             if not items:
                 return
@@ -79,10 +79,13 @@ class Writing:
             if outcome.overloaded:
                 self._in_flight.trouble()
                 # A node that takes some documents needs a breath, one that takes none a rest.
-                pause = FIRST_PAUSE if sent else min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+                again = True
+                if sent:
+                    backoff.reset()
             else:
                 # What failed by chance is not sent again in the same moment.
-                pause = FIRST_PAUSE if outcome.again else 0.0
+                again = bool(outcome.again)
+                backoff.reset()
 
     def _send(self, items: list[Item]) -> tuple[list[Item], bool, Outcome]:
         """Send one bulk; what is still to be sent, whether any was taken, and what became of the bulk."""
@@ -115,16 +118,16 @@ class Writing:
     def _count(self, outcome: Outcome) -> None:
         ended = outcome.ended
         if ended:
-            self._progress.confirm(ended)
+            self._journal.confirm(ended)
             self._last, self._waits = time.monotonic(), ""
-        self._tally.add(
+        self._stats.add(
             indexed=len(outcome.done),
             unchanged=outcome.same,
             deleted=len(outcome.deleted),
             missing=len(outcome.missing),
         )
         for item in outcome.dropped:
-            self._tally.lose(DROPPED, "pipeline", f"{item.product.id!a} on line {item.line.number}")
+            self._stats.lose(DROPPED, "pipeline", f"{item.product.id!a} on line {item.line.number}")
         for item, rejection in outcome.refused:
             self._rejects.add(item.line, item.product.id, rejection)
 
@@ -142,7 +145,7 @@ class Writing:
 
     def _attempt(self, bulk: Bulk) -> Outcome:
         try:
-            with self._tally.writing, span("bulk", documents=len(bulk.items), bytes=len(bulk.body)):
+            with self._stats.writing, span("bulk", documents=len(bulk.items), bytes=len(bulk.body)):
                 return send(self._client, self._target, bulk)
         except AwayError:
             self._in_flight.trouble()

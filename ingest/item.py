@@ -1,4 +1,4 @@
-"""One product on its way from a catalogue line to the index."""
+"""One product on its way from a catalog line to the index."""
 
 from __future__ import annotations
 

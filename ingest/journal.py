@@ -2,7 +2,7 @@
 
 The index itself is the record of what is done: it keeps a hash of each text, picture and field. Between the
 encoder and OpenSearch's answer lies what this journal holds: vectors by id and by the hashes of what they
-were made from, so that an edited catalogue finds nothing wrong in it. A half-written entry at the end, as
+were made from, so that an edited catalog finds nothing wrong in it. A half-written entry at the end, as
 `kill -9` leaves it, is skipped.
 """
 
@@ -28,16 +28,11 @@ from mmsearch.ingest.item import Item
 
 _HEAD = struct.Struct("<II")
 COMPACT_BYTES = 64 << 20
-REMEMBERED = 4096  # contents whose vectors are kept in memory, so that a duplicate is encoded once
+KEPT_IN_MEMORY = 4096  # contents whose vectors are kept in memory, so that a duplicate is encoded once
 Kept = dict[str, Any]
 
 
-def journal_folder() -> Path:
-    """`$MMSEARCH_CACHE/ingest`, by default below ~/.cache/mmsearch."""
-    return Path(os.environ.get("MMSEARCH_CACHE") or Path.home() / ".cache" / "mmsearch") / "ingest"
-
-
-class Progress:
+class Journal:
     """The journal of one run, for one index and one encoder; runs side by side have files of their own."""
 
     def __init__(self, folder: Path, index: str, served: Served, fields: Sequence[str]) -> None:
@@ -112,7 +107,7 @@ class Progress:
             self._pending.update(entries)
             for item in items:
                 self._contents[_content(item)] = item.vectors
-            while len(self._contents) > REMEMBERED:
+            while len(self._contents) > KEPT_IN_MEMORY:
                 self._contents.popitem(last=False)
 
     def confirm(self, items: Iterable[Item]) -> None:

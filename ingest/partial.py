@@ -72,7 +72,7 @@ def deletion(line: Line, found: Product) -> Item:
 
 def small_change(line: Line, found: Product) -> Item:
     """The item that changes fields that no tower reads."""
-    # Without their hash a later whole line finds the fields changed, and puts them as the catalogue has them.
+    # Without their hash a later whole line finds the fields changed, and puts them as the catalog has them.
     fields: dict[str, Any] = {"ingest": {"fields": ""}}
     if found.price is not None:
         fields["price"] = found.price

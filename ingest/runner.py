@@ -9,20 +9,22 @@ from pathlib import Path
 from opensearchpy import OpenSearch
 
 from mmsearch.clients.opensearch import ask
-from mmsearch.clients.retry import AwayError, Patience
+from mmsearch.clients.retry import Patience
 from mmsearch.clients.tracing import set_attributes, span
 from mmsearch.clients.triton import Encoder, Served
-from mmsearch.errors import BlockedError, CallError, MismatchError, UnreachableError
-from mmsearch.images.concurrent_fetch import Fetching
+from mmsearch.errors import AwayError, BlockedError, CallError, MismatchError, UnreachableError
+from mmsearch.images.concurrent_fetch import ConcurrentFetch
 from mmsearch.images.fetch import Fetch
-from mmsearch.images.process_pool import Decoders
-from mmsearch.ingest.encode_stage import Encoding
-from mmsearch.ingest.index_stage import Writing
+from mmsearch.images.process_pool import DecoderPool
+from mmsearch.ingest.encode_stage import EncodeStage
+from mmsearch.ingest.image_stage import ImageStage
+from mmsearch.ingest.index_stage import IndexStage
 from mmsearch.ingest.item import Item, Known
 from mmsearch.ingest.job import Job
-from mmsearch.ingest.journal import Progress
+from mmsearch.ingest.journal import Journal
+from mmsearch.ingest.lookup_stage import LookupStage
 from mmsearch.ingest.pipeline.channel import Channel
-from mmsearch.ingest.pipeline.concurrency import InFlight
+from mmsearch.ingest.pipeline.concurrency import ConcurrencyLimit
 from mmsearch.ingest.pipeline.flow import Flow
 from mmsearch.ingest.product_index.aliases import require_whole
 from mmsearch.ingest.product_index.creation import require_as_asked
@@ -32,10 +34,11 @@ from mmsearch.ingest.product_index.recipe import remember
 from mmsearch.ingest.product_index.storage import Storage
 from mmsearch.ingest.product_index.sync import sync
 from mmsearch.ingest.product_index.target import Target, existing_target, known, open_index, pinned
-from mmsearch.ingest.read_stage import Front
-from mmsearch.ingest.reporting.stats import Report, Tally
-from mmsearch.products.catalog import Catalogue
-from mmsearch.products.rejects import Rejected, Rejects
+from mmsearch.ingest.read_stage import ReadStage
+from mmsearch.ingest.reporting.reject_writer import Rejects
+from mmsearch.ingest.reporting.stats import Report, Stats
+from mmsearch.products.catalog import Catalog
+from mmsearch.products.rejects import Rejected
 
 FIRST_ENCODING, MOST_ENCODING = 4, 8
 MOST_WRITING = 2
@@ -51,23 +54,23 @@ def run(
     say: Say = lambda _: None,
     watch: Callable[[Run], None] = lambda _: None,
 ) -> Report:
-    """Ingest one catalogue, or with `job.retry` a rejects file.
+    """Ingest one catalog, or with `job.retry` a rejects file.
 
     `say` gets messages for people, `watch` is called about five times a second.
     Raises IngestError when the run cannot go on; what has been indexed stays, and the same command goes on.
     """
     with ExitStack() as opened:
-        opened.enter_context(span("ingest", index=job.index, catalogue=Path(job.catalogue).name))
-        source = Rejected(Path(job.catalogue)) if job.retry else Catalogue(job.catalogue, job.format)
-        catalogue = opened.enter_context(closing(source))
-        decoders = opened.enter_context(closing(Decoders(job.image_root, job.processes)))
+        opened.enter_context(span("ingest", index=job.index, catalog=Path(job.catalog).name))
+        source = Rejected(Path(job.catalog)) if job.retry else Catalog(job.catalog, job.format)
+        catalog = opened.enter_context(closing(source))
+        decoders = opened.enter_context(closing(DecoderPool(job.image_root, job.processes)))
         served, target = prepare_servers(job, encoder, client)
-        tally = Tally()
+        stats = Stats()
         rejects = opened.enter_context(
-            closing(Rejects(job.rejects, job.origin, tally, job.max_rejects, job.max_without_image))
+            closing(Rejects(job.rejects, job.origin, stats, job.max_rejects, job.max_without_image))
         )
-        fetch = opened.enter_context(closing(Fetching(Fetch(job.pictures)))) if job.fetch else None
-        this = Run(job, catalogue, encoder, served, client, target, rejects, decoders, fetch, tally, say)
+        fetch = opened.enter_context(closing(ConcurrentFetch(Fetch(job.pictures)))) if job.fetch else None
+        this = Run(job, catalog, encoder, served, client, target, rejects, decoders, fetch, stats, say)
         try:
             report = this.report(watch)
         except CallError as error:
@@ -95,7 +98,7 @@ def prepare_servers(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Ser
             if job.partial and target is None:
                 raise MismatchError(
                     f"expected an index behind {job.index} for --partial, got none; ingest the whole "
-                    "catalogue first, or name another by --index"
+                    "catalog first, or name another by --index"
                 )
         else:
             target = open_index(
@@ -121,19 +124,19 @@ class Run:
     def __init__(
         self,
         job: Job,
-        catalogue: Catalogue | Rejected,
+        catalog: Catalog | Rejected,
         encoder: Encoder,
         served: Served,
         client: OpenSearch,
         target: Target | None,
         rejects: Rejects,
-        decoders: Decoders,
-        fetch: Fetching | None,
-        tally: Tally,
+        decoders: DecoderPool,
+        fetch: ConcurrentFetch | None,
+        stats: Stats,
         say: Say,
     ) -> None:
-        self.catalogue = catalogue
-        self.tally = tally
+        self.catalog = catalog
+        self.stats = stats
         self._job = job
         self._encoder = encoder
         self._served = served
@@ -145,78 +148,83 @@ class Run:
         self._patience = Patience(job.patience, say, job.resume, self._flow.stopped)
         self._ready: Channel[Item] = Channel(4 * job.batch, HELD, Item.weight)
         self._encoded: Channel[Item] = Channel(2 * job.bulk_items, HELD, Item.weight)
-        self._front = Front(
+        self._read = ReadStage(job, catalog)
+        self._lookup = LookupStage(
             job,
-            catalogue,
-            decoders,
+            self._read.output,
             rejects,
-            tally,
+            stats,
             self._known,
-            self._send,
             self._stored,
             served.max_text_bytes,
             fetch,
         )
+        self._images = ImageStage(job, self._lookup.output, decoders, rejects, stats, self._send)
 
     def report(self, watch: Callable[[Run], None]) -> Report:
         target = self._target
         if target is None or self._job.dry_run:
-            self._front.start(self._flow)
+            self._start_until_images()
             self._flow.run(watch=lambda: watch(self))
             self._rejects.check()
         else:
-            progress = Progress(self._job.journal, target.index, self._served, target.fields)
+            journal = Journal(self._job.journal, target.index, self._served, target.fields)
             presence = self._patience.call(lambda: Presence(self._client, target))
-            with closing(progress):
-                self._front.start(self._flow, self._ready, self._encoded)
-                self._start_back(target, presence, progress)
+            with closing(journal):
+                self._start_until_images(self._ready, self._encoded)
+                self._start_from_encoding(target, presence, journal)
                 self._flow.run(watch=lambda: watch(self))
             self._rejects.check()
             self._finish(target, presence)
-            remember(self._client, target.index, self._job, self.tally.indexed, self._patience, self._say)
-        return self.tally.report(self.bottleneck())
+            remember(self._client, target.index, self._job, self.stats.indexed, self._patience, self._say)
+        return self.stats.report(self.bottleneck())
 
     def bottleneck(self) -> str:
         """The last stage that had work waiting for a third of the time.
 
-        Where no queue was that full, as with a short catalogue: the server that was asked for most
+        Where no queue was that full, as with a short catalog: the server that was asked for most
         of the time, and reading when neither was.
         """
-        elapsed = self.tally.elapsed()
+        elapsed = self.stats.elapsed()
         for name, channel in (
             ("indexing", self._encoded),
             ("encoding", self._ready),
-            ("pictures", self._front.asked),
-            ("fetching", self._front.fetching),
+            ("pictures", self._images.decoding),
+            ("fetching", self._lookup.output),
         ):
             if channel.full_seconds() > elapsed / 3:
                 return name
-        busy = {"encoding": self.tally.asking.seconds(), "indexing": self.tally.writing.seconds()}
+        busy = {"encoding": self.stats.asking.seconds(), "indexing": self.stats.writing.seconds()}
         name = max(busy, key=lambda each: busy[each])
         return name if busy[name] > elapsed / 2 else "reading"
 
-    def _start_back(self, target: Target, presence: Presence, progress: Progress) -> None:
-        encoding = Encoding(
+    def _start_until_images(self, *outputs: Channel[Item]) -> None:
+        self._read.start(self._flow)
+        self._lookup.start(self._flow)
+        self._images.start(self._flow, *outputs)
+
+    def _start_from_encoding(self, target: Target, presence: Presence, journal: Journal) -> None:
+        encoding = EncodeStage(
             self._encoder,
             self._served,
             target.fields,
             self._patience,
-            self.tally,
+            self.stats,
             self._rejects,
-            progress,
-            InFlight(FIRST_ENCODING, MOST_ENCODING),
+            journal,
+            ConcurrencyLimit(FIRST_ENCODING, MOST_ENCODING),
             self._job.batch,
             self._job.text_only,
         )
-        writing = Writing(
+        writing = IndexStage(
             self._client,
             target,
             presence,
             self._patience,
-            self.tally,
+            self.stats,
             self._rejects,
-            progress,
-            InFlight(1, MOST_WRITING),
+            journal,
+            ConcurrencyLimit(1, MOST_WRITING),
             self._flow.stopped,
             self._say,
             self._job.bulk_items,
@@ -231,7 +239,17 @@ class Run:
         self._patience.call(lambda: ask(self._client, "POST", f"/{target.index}/_refresh"))
         if self._job.sync is not None:
             part, at_most = self._job.slice, self._job.sync
-            sync(self._client, target, self._front, part, at_most, self._patience, self.tally, self._say)
+            sync(
+                self._client,
+                target,
+                self._lookup.ids,
+                self._lookup.nameless,
+                part,
+                at_most,
+                self._patience,
+                self.stats,
+                self._say,
+            )
 
     def _known(self, ids: Sequence[str]) -> dict[str, Known]:
         target = self._target
@@ -249,7 +267,7 @@ class Run:
         fresh = [item for item in items if not (item.change or item.same_input)]
         if self._job.dry_run:
             gone = sum(item.product.delete for item in as_they_are)
-            self.tally.add(encoded=len(fresh), indexed=len(items) - gone, deleted=gone)
+            self.stats.add(encoded=len(fresh), indexed=len(items) - gone, deleted=gone)
             return
         self._encoded.put_all(as_they_are)
         self._ready.put_all(fresh)

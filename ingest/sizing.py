@@ -1,4 +1,4 @@
-"""How much of everything a catalogue needs, from rates that were measured and formulas that are written
+"""How much of everything a catalog needs, from rates that were measured and formulas that are written
 down."""
 
 from __future__ import annotations

@@ -18,11 +18,11 @@ from fusion_study.study import Half, Scores, Study, halves, judgments, run_of
 from measuring.interleaved import Table
 from sample_data.openclipart import collection
 
+from mmsearch.config import cache_folder
 from mmsearch.evaluation.compare import compare
 from mmsearch.evaluation.measures import parse, score
 from mmsearch.models.architecture import load
 from mmsearch.models.export.calibration import DEPTH, overlap
-from mmsearch.models.export.export_cache import cache_folder
 from mmsearch.models.fusion import registry
 from mmsearch.models.fusion.base import Fusion
 from mmsearch.training.loop import train
@@ -47,7 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--trained", nargs="*", default=[], help="architectures to train besides")
     chosen = parser.parse_args()
-    data = collection(cache_folder().parent)
+    data = collection(cache_folder())
     study = Study(data, halves(data), lambda line: print(f"  {line}", file=sys.stderr, flush=True))
     judged = judgments(study.pools)
     measure = parse(MEASURE, judged)

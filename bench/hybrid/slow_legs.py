@@ -2,7 +2,7 @@
 
     .venv/bin/python bench slow-legs [--opensearch URL] [--documents 1000000]
 
-Titles of a smaller catalogue are repeated, with random unit vectors of few dimensions, in the segments that
+Titles of a smaller catalog are repeated, with random unit vectors of few dimensions, in the segments that
 indexing left. The legs are `match` over words by Zipf's law and `knn`; one client. A further arm runs them
 one after the other, as small shards do (`mmsearch.hybrid.legs_at_once_from` out of reach).
 """

@@ -24,7 +24,7 @@ from mmsearch.ingest.product_index.bulk import packed, send
 from mmsearch.ingest.product_index.target import Target, definition
 from mmsearch.ingest.reporting.stats import Report
 from mmsearch.ingest.runner import run
-from mmsearch.products.catalog import Catalogue
+from mmsearch.products.catalog import Catalog
 from mmsearch.products.record import parse
 
 INDEX = "bench-ingest"
@@ -33,16 +33,16 @@ BATCH = 32
 
 
 class Bench:
-    """One node, one encoder, one catalogue."""
+    """One node, one encoder, one catalog."""
 
     def __init__(
-        self, url: str, triton: str, folder: Path, catalogue: Path, image_root: Path | None = None
+        self, url: str, triton: str, folder: Path, catalog: Path, image_root: Path | None = None
     ) -> None:
         self.url = url
         self.triton = triton
         self.folder = folder
-        self.catalogue = catalogue
-        self.image_root = image_root or catalogue.parent
+        self.catalog = catalog
+        self.image_root = image_root or catalog.parent
         self.client: OpenSearch = connect(url, connections=CONNECTIONS + 2)
         # Nothing is remembered: each round encodes all of it.
         self.encoder = Encoder(triton, remember=False)
@@ -57,10 +57,10 @@ class Bench:
         return f"{INDEX}-{next(self.names)}"
 
     def ingest(
-        self, index: str | None = None, catalogue: Path | None = None, *, partial: bool = False
+        self, index: str | None = None, catalog: Path | None = None, *, partial: bool = False
     ) -> Report:
         job = Job(
-            str(catalogue or self.catalogue),
+            str(catalog or self.catalog),
             self.image_root,
             self.folder / "rejects.jsonl",
             text_only=not partial,
@@ -84,13 +84,13 @@ class Bench:
         return Target(name, f"{name}-000001", ("embedding",), created=True)
 
     def items(self) -> list[Item]:
-        """The catalogue in memory, pictures checked, nothing encoded."""
+        """The catalog in memory, pictures checked, nothing encoded."""
         found = []
-        with closing(Catalogue(str(self.catalogue))) as lines:
+        with closing(Catalog(str(self.catalog))) as lines:
             for line in lines:
                 item = Item.of(line, parse(line), self.served.max_text_bytes)
                 if item.product.pictures:
-                    result = prepare(Task(item.product.pictures, ""), self.catalogue.parent)
+                    result = prepare(Task(item.product.pictures, ""), self.catalog.parent)
                     if isinstance(result, Prepared):
                         item.pictures, item.image_hash = result.pictures, result.digest
                 found.append(item)
@@ -161,7 +161,7 @@ class InProcess:
         self._tokens, self._frame = Tokens(minilm.tokenizer, 128), Frame(224)
 
     def all(self) -> int:
-        """The whole catalogue from its file into a new table; how many rows that has."""
+        """The whole catalog from its file into a new table; how many rows that has."""
         table = self._database.create_table("products", self._batches(), mode="overwrite", schema=self.schema)
         return int(table.count_rows())
 
@@ -175,7 +175,7 @@ class InProcess:
     def _batches(self) -> Iterator[Any]:
         import pyarrow
 
-        with closing(Catalogue(str(self._bench.catalogue))) as lines:
+        with closing(Catalog(str(self._bench.catalog))) as lines:
             items = (Item.of(line, parse(line), self._bench.served.max_text_bytes) for line in lines)
             while batch := list(itertools.islice(items, BATCH)):
                 vectors = self._encoded(batch)
@@ -195,7 +195,7 @@ class InProcess:
         ids, mask = self._tokens([item.text for item in batch])
         (texts,) = self._text.run(None, {"INPUT_IDS": ids, "ATTENTION_MASK": mask})
         pictured = [number for number, item in enumerate(batch) if item.product.pictures]
-        root = self._bench.catalogue.parent
+        root = self._bench.catalog.parent
         images = np.zeros((len(batch), self._width), np.float32)
         if pictured:
             pixels = [

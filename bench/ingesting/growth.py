@@ -1,4 +1,4 @@
-"""What grows with the catalogue, from 1 k to 100 k products: cost of a product, index size, latencies.
+"""What grows with the catalog, from 1 k to 100 k products: cost of a product, index size, latencies.
 
     .venv/bin/python bench growth [--sizes 1000 10000 100000]
 
@@ -32,9 +32,9 @@ from measuring.interleaved import OUTPUT, Table, measure
 from measuring.real_node import MMSEARCH, Both, Client, both, say
 from neural.clause import node_cpu_ms
 from numpy.typing import NDArray
-from sample_data.furniture import write_catalogue
+from sample_data.furniture import write_catalog
 
-from mmsearch.stack.downloads import cache_folder
+from mmsearch.config import cache_folder
 
 KINDS = ("bm25", "neural", "hybrid")
 NOISE = 0.1
@@ -185,7 +185,7 @@ def table_of(client: Client, real: Real, sizes: list[int], rounds: int, count: i
     lines |= {f"{kind}, p99": [(s, p99[f"{kind}, {s}"]) for s in sizes] for kind in KINDS}
     costs = [(size, cost.processor) for size, cost in built.items()]
     lines["processor, a product"] = costs
-    plot.write(OUTPUT / "growth.svg", "What grows with the catalogue", "products", "ms", lines)
+    plot.write(OUTPUT / "growth.svg", "What grows with the catalog", "products", "ms", lines)
     return table
 
 
@@ -211,7 +211,7 @@ def main() -> int:
     parser.add_argument("--queries", type=int, default=60, help="per arm and round")
     asked = parser.parse_args()
     with both() as servers:
-        ingest(write_catalogue(servers.folder / "catalogue", cache_folder()), servers)
+        ingest(write_catalog(servers.folder / "catalog", cache_folder()), servers)
         client = Client(servers.url)
         client.connection.timeout = 900
         client.connection.sock.settimeout(900)
@@ -219,7 +219,7 @@ def main() -> int:
     return 0 if table.finish() else 1
 
 
-def ingest(catalogue: Path, servers: Both) -> None:
+def ingest(catalog: Path, servers: Both) -> None:
     """The real products, by the ordinary command."""
     where = (f"--opensearch={servers.url}", f"--triton={servers.triton}")
-    subprocess.run([MMSEARCH, "ingest", str(catalogue), *where], cwd=catalogue.parent, check=True)
+    subprocess.run([MMSEARCH, "ingest", str(catalog), *where], cwd=catalog.parent, check=True)

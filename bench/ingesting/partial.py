@@ -1,4 +1,4 @@
-"""A price feed over a catalogue that is in, against a plain `_bulk` of updates with the same bodies."""
+"""A price feed over a catalog that is in, against a plain `_bulk` of updates with the same bodies."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     .venv/bin/python bench ingest --table ingest
 
 Tables, each a command of at most eight minutes on two quiet cores: `ingest` (the real encoder over the
-furniture catalogue, its pictures included), `again` (the real encoder over openclipart), `stub` (an encoder
+furniture catalog, its pictures included), `again` (the real encoder over openclipart), `stub` (an encoder
 of 1 ms a request), `bulk`, `bulk-graph`, `memory`, `partial`. Servers are started and ended after, unless
 --opensearch names a node or --triton an encoder; the others use the stub of
 tests/fakes/fake_triton.py. The arm in one process needs LanceDB, which is installed under build/ from
@@ -35,13 +35,13 @@ from measuring.peers import has
 from measuring.real_node import both, node
 from opensearchpy import helpers
 from sample_data import clipart
-from sample_data.furniture import write_catalogue
+from sample_data.furniture import write_catalog
 
 from mmsearch.clients.opensearch import ask
 from mmsearch.clients.triton import Served
+from mmsearch.config import cache_folder
 from mmsearch.ingest.item import Item
 from mmsearch.products.record import Line, parse
-from mmsearch.stack.downloads import cache_folder
 
 STUB = Path(__file__).parents[2] / "tests" / "fakes" / "fake_triton.py"
 WORDS = [f"word{number}" for number in range(5_000)]
@@ -194,11 +194,11 @@ def table_bulk(bench: Bench, rounds: int, count: int, *, graph: bool) -> bool:
 
 
 def table_again(bench: Bench, rounds: int) -> bool:
-    """An unchanged catalogue again, and one with one line in a hundred changed."""
+    """An unchanged catalog again, and one with one line in a hundred changed."""
     # Not among those that a fresh one drops.
     index = f"kept-{bench.fresh()}"
     calls: dict[str, list[int]] = {"first": [], "unchanged": [], "one in a hundred": []}
-    lines = bench.catalogue.read_text(encoding="utf-8").splitlines()
+    lines = bench.catalog.read_text(encoding="utf-8").splitlines()
     changed = bench.folder / "changed.jsonl"
     salt = itertools.count()
 
@@ -223,7 +223,7 @@ def table_again(bench: Bench, rounds: int) -> bool:
             record["title"] = f"{record['title']} changed {mark}"
             edited[at] = json.dumps(record)
         changed.write_text("\n".join(edited) + "\n", encoding="utf-8")
-        return counted("one in a hundred", index=index, catalogue=changed)
+        return counted("one in a hundred", index=index, catalog=changed)
 
     table = measure(
         "ingest-again",
@@ -264,7 +264,7 @@ finally:
 def table_memory(bench: Bench, rounds: int, count: int) -> bool:
     """Peak memory of the command over so many records and over a tenth of them."""
     small, large = count // 10, count
-    catalogues = {count: written(bench.folder / f"{count}.jsonl", count) for count in (small, large)}
+    catalogs = {count: written(bench.folder / f"{count}.jsonl", count) for count in (small, large)}
 
     def peak(count: int) -> float:
         out = subprocess.run(
@@ -274,7 +274,7 @@ def table_memory(bench: Bench, rounds: int, count: int) -> bool:
                     "-c",
                     MEASURE,
                     "ingest",
-                    str(catalogues[count]),
+                    str(catalogs[count]),
                     "--index",
                     bench.created(graph=False).name,
                 ),
@@ -303,7 +303,7 @@ def table_memory(bench: Bench, rounds: int, count: int) -> bool:
 
 
 def written(path: Path, count: int) -> Path:
-    """A catalogue of texts alone."""
+    """A catalog of texts alone."""
     draw = random.Random(1)
     with path.open("w", encoding="utf-8") as file:
         for number in range(count):
@@ -348,7 +348,7 @@ def main() -> int:
     parser.add_argument(
         "--triton", help="HOST:PORT of a real encoder, for --table ingest; else one is started"
     )
-    parser.add_argument("--catalogue", type=Path, help="for --table ingest; else the furniture")
+    parser.add_argument("--catalog", type=Path, help="for --table ingest; else the furniture")
     parser.add_argument("--documents", type=int)
     parser.add_argument("--rounds", type=int)
     asked = parser.parse_args()
@@ -366,12 +366,12 @@ def main() -> int:
             triton = asked.triton or opened.enter_context(stub(seconds))
         image_root = None
         if asked.table == "again":
-            catalogue, image_root = clipart.write_catalogue(folder / "clipart", cache_folder())
+            catalog, image_root = clipart.write_catalog(folder / "clipart", cache_folder())
         elif asked.table == "ingest":
-            catalogue = asked.catalogue or write_catalogue(folder / "furniture", cache_folder())
+            catalog = asked.catalog or write_catalog(folder / "furniture", cache_folder())
         else:
-            catalogue = written(folder / "catalogue.jsonl", 1 if asked.table == "memory" else documents)
-        bench = Bench(url, triton, folder, catalogue, image_root)
+            catalog = written(folder / "catalog.jsonl", 1 if asked.table == "memory" else documents)
+        bench = Bench(url, triton, folder, catalog, image_root)
         if asked.table == "ingest":
             met = table_ingest(bench, rounds, servers)
         elif asked.table == "stub":

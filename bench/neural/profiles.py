@@ -3,7 +3,7 @@
     .venv/bin/python bench profiles [--seconds 20]
 
 Leaves short summaries under build/bench/profiles, which stand on the page of results. The servers are real,
-the encoder too; the catalogue is the furniture.
+the encoder too; the catalog is the furniture.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from ingesting.arms import processor_seconds
 from measuring.interleaved import OUTPUT, machine
 from measuring.peers import program
 from measuring.real_node import MMSEARCH, Client, both
-from sample_data.furniture import write_catalogue
-from soak.catalog import family, seen
+from sample_data.furniture import write_catalog
+from soak.catalog import family, resources
 
-from mmsearch.stack.downloads import cache_folder
+from mmsearch.config import cache_folder
 from mmsearch.stack.state import Ports
 
 FOLDER = OUTPUT / "profiles"
@@ -60,12 +60,12 @@ def leave(name: str, lines: Iterable[str]) -> None:
     print(f"\n## {name}\n\n{text}", flush=True)
 
 
-def ingest(catalogue: Path, ports: Ports, servers: dict[str, int], spy: Path | None) -> None:
+def ingest(catalog: Path, ports: Ports, servers: dict[str, int], spy: Path | None) -> None:
     """The ordinary command, sampled from outside, and what each process has spent."""
     command = [
         MMSEARCH,
         "ingest",
-        str(catalogue),
+        str(catalog),
         *("--json", f"--opensearch=http://127.0.0.1:{ports.http}", f"--triton=127.0.0.1:{ports.triton_grpc}"),
     ]
     stacks = FOLDER / "ingest.raw"
@@ -74,7 +74,7 @@ def ingest(catalogue: Path, ports: Ports, servers: dict[str, int], spy: Path | N
     times, began = os.times(), time.perf_counter()
     done = subprocess.run(
         [*(sampled if spy else ()), *command],
-        cwd=catalogue.parent,
+        cwd=catalog.parent,
         capture_output=True,
         text=True,
         check=True,
@@ -179,7 +179,7 @@ def searches(
 def java_of(pid: int) -> int:
     """The node's own process among those below the one that was started."""
     javas = [each for each in family(pid) if (each / "exe").resolve().name == "java"]
-    return int(max(javas, key=lambda each: seen(each)[0]).name)
+    return int(max(javas, key=lambda each: resources(each)[0]).name)
 
 
 def jcmd(pid: int, *words: str) -> str:
@@ -245,12 +245,12 @@ def main() -> int:
     for old in FOLDER.glob("*.txt"):
         old.unlink()
     with both() as servers:
-        catalogue = write_catalogue(servers.folder / "catalogue", cache_folder())
+        catalog = write_catalog(servers.folder / "catalog", cache_folder())
         records = servers.folder / "records"
         records.mkdir()
         records.chmod(0o777)  # for the node's account
-        titles = [json.loads(line)["title"] for line in catalogue.read_text(encoding="utf-8").splitlines()]
-        ingest(catalogue, servers.ports, servers.pids, program("py-spy"))
+        titles = [json.loads(line)["title"] for line in catalog.read_text(encoding="utf-8").splitlines()]
+        ingest(catalog, servers.ports, servers.pids, program("py-spy"))
         for kind in ("neural", "hybrid"):
             searches(servers.url, kind, titles, servers.pids, asked.seconds, records)
         triton(servers.ports)

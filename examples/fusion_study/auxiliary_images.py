@@ -29,16 +29,16 @@ from mmsearch.training.pairs import Say
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
+class AuxiliaryImages:
     """Pictures with titles and keywords, and their difference hashes, bool [n, bits]."""
 
     pictures: list[Clipart]
     hashes: NDArray[np.bool_]
 
-    def unlike(self, hashes: NDArray[np.bool_]) -> Taught:
+    def unlike(self, hashes: NDArray[np.bool_]) -> AuxiliaryImages:
         """Without the pictures that are near-duplicates of any of those with `hashes`, bool [m, bits]."""
         kept = np.flatnonzero(~near_any(self.hashes, hashes))
-        return Taught([self.pictures[place] for place in kept], self.hashes[kept])
+        return AuxiliaryImages([self.pictures[place] for place in kept], self.hashes[kept])
 
     def features(
         self, architecture: Architecture, say: Say, precision: str = "fp32"
@@ -68,15 +68,15 @@ class Taught:
         return image[there], unit(title + unit(middle))[there]
 
 
-def taught(cache: Path) -> Taught:
+def auxiliary_images(cache: Path) -> AuxiliaryImages:
     """Emoji and furniture, downloaded on the first call."""
     pictures = [*emoji(cache), *_furniture(cache)]
-    return Taught(pictures, np.array([_hash(picture.picture) for picture in pictures]))
+    return AuxiliaryImages(pictures, np.array([_hash(picture.picture) for picture in pictures]))
 
 
 def _furniture(cache: Path) -> list[Clipart]:
     folder = cache / "furniture"
-    catalogue = furniture.write_catalogue(folder, cache)
+    catalog = furniture.write_catalog(folder, cache)
     return [
         Clipart(
             str(record["id"]),
@@ -84,7 +84,7 @@ def _furniture(cache: Path) -> list[Clipart]:
             tuple(str(word).lower() for word in (*record.get("tags", ()), record["category"])),
             folder / str(record["image"]),
         )
-        for record in map(json.loads, catalogue.read_text(encoding="utf-8").splitlines())
+        for record in map(json.loads, catalog.read_text(encoding="utf-8").splitlines())
     ]
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from sample_data.openclipart import Collection, folds
 
-from fusion_study.auxiliary_images import Taught
+from fusion_study.auxiliary_images import AuxiliaryImages
 from mmsearch.evaluation.judgments import Judgments, Query
 from mmsearch.evaluation.runs import Run
 from mmsearch.models.architecture import Architecture, load
@@ -19,7 +19,7 @@ from mmsearch.models.fusion.base import Fusion
 from mmsearch.training.bm25 import Bm25
 from mmsearch.training.loop import train
 from mmsearch.training.objective import Features, Training
-from mmsearch.training.pairs import Pair, Product, features
+from mmsearch.training.pairs import Pair, ProductInput, features
 
 Scores = NDArray[np.float32]
 Say = Callable[[str], None]
@@ -123,7 +123,7 @@ class Study:
     data: Collection
     pools: list[Half]
     say: Say
-    taught: Taught | None = None
+    auxiliary_images: AuxiliaryImages | None = None
 
     def half(
         self, architecture: Architecture, pool: Half, shuffle: int | None = None, precision: str = "fp32"
@@ -136,7 +136,7 @@ class Study:
             order = np.random.default_rng(shuffle).permutation(len(pictures))
             pictures = [pictures[place] for place in order]
         products = [
-            Product(clipart.identifier, clipart.title, picture, name)
+            ProductInput(clipart.identifier, clipart.title, picture, name)
             for clipart, picture, name in zip(chosen, pictures, group, strict=True)
         ]
         pairs = [
@@ -148,18 +148,18 @@ class Study:
         return features(architecture, products, pairs, self.say, precision=precision)
 
     def lesson(self, architecture: Architecture, side: int, shuffle: int | None = None) -> Features:
-        """What is trained on before the fold `side` is asked about: the other fold, and the taught pictures.
+        """What is trained on before the fold `side` is asked about: the other fold, and the auxiliary images.
 
         Those that resemble a picture of `side` are left out; with `shuffle` they are exchanged too.
         """
         lesson = self.half(architecture, self.pools[1 - side], shuffle)
-        if self.taught is None:
+        if self.auxiliary_images is None:
             return lesson
         asked_about = self.data.hashes[self.pools[side].items]
-        image, asked = self.taught.unlike(asked_about).features(architecture, self.say)
+        image, asked = self.auxiliary_images.unlike(asked_about).features(architecture, self.say)
         if shuffle is not None:
             image = image[torch.randperm(len(image), generator=torch.Generator().manual_seed(shuffle))]
-        return replace(lesson, taught_image=image, taught_asked=asked)
+        return replace(lesson, auxiliary_image=image, auxiliary_queries=asked)
 
     def tables(self, fusion: Fusion, data: Features, pool: Half) -> tuple[Scores, Scores, Scores]:
         """Cosines of a half's keywords with its products: fused, text alone, picture alone."""

@@ -1,4 +1,4 @@
-"""A larger catalogue that a Debian package ships: the 6,900 pictures of openclipart, with their titles and
+"""A larger catalog that a Debian package ships: the 6,900 pictures of openclipart, with their titles and
 keywords.
 
 The pictures are in the public domain. Those that only repeat another by a link are left out.
@@ -14,7 +14,7 @@ import re
 import sys
 from pathlib import Path
 
-from mmsearch.stack.downloads import cache_folder
+from mmsearch.config import cache_folder
 from sample_data.debian import unpacked
 
 PICTURES, DRAWINGS = "openclipart-png", "openclipart-svg"
@@ -24,15 +24,15 @@ _TITLE = re.compile(r"<dc:title>(.*?)</dc:title>", re.DOTALL)
 _KEYWORD = re.compile(r"<rdf:li>(.*?)</rdf:li>", re.DOTALL)
 
 
-def write_catalogue(folder: Path, cache: Path) -> tuple[Path, Path]:
+def write_catalog(folder: Path, cache: Path) -> tuple[Path, Path]:
     """Write `catalog.jsonl` below `folder`; return its path and the image root that its pictures are
     named from."""
     root = unpacked(PICTURES, cache) / ROOT / "png"
     drawings = unpacked(DRAWINGS, cache) / ROOT / "svg"
     folder.mkdir(parents=True, exist_ok=True)
-    catalogue = folder / "catalog.jsonl"
+    catalog = folder / "catalog.jsonl"
     seen: set[Path] = set()
-    with catalogue.open("w", encoding="utf-8") as file:
+    with catalog.open("w", encoding="utf-8") as file:
         for picture in sorted(root.rglob("*.png")):
             real = picture.resolve()
             if real in seen or not real.is_file():
@@ -42,7 +42,7 @@ def write_catalogue(folder: Path, cache: Path) -> tuple[Path, Path]:
             file.write(
                 json.dumps(_record(name, drawings / name.with_suffix(".svg")), ensure_ascii=False) + "\n"
             )
-    return catalogue, root
+    return catalog, root
 
 
 def _record(picture: Path, drawing: Path) -> dict[str, object]:
@@ -65,5 +65,5 @@ def _plain(text: str) -> str:
 
 
 if __name__ == "__main__":
-    for path in write_catalogue(Path(sys.argv[1]), cache_folder()):
+    for path in write_catalog(Path(sys.argv[1]), cache_folder()):
         print(path)  # noqa: T201

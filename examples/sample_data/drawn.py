@@ -1,4 +1,4 @@
-"""A small drawn catalogue, for machines where no real one can be fetched: coloured shapes with names."""
+"""A small drawn catalog, for machines where no real one can be fetched: coloured shapes with names."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ COLOURS = {
 SHAPES = ["ball", "box", "kite", "plate", "ladder", "flag"]
 
 
-def write_catalogue(folder: Path) -> Path:
-    """Write one product for each colour and shape below `folder` and return the catalogue's path."""
+def write_catalog(folder: Path) -> Path:
+    """Write one product for each colour and shape below `folder` and return the catalog's path."""
     pictures = folder / "pictures"
     pictures.mkdir(parents=True, exist_ok=True)
     lines = []
@@ -38,9 +38,9 @@ def write_catalogue(folder: Path) -> Path:
                 "colour": colour,
             }
             lines.append(json.dumps(record))
-    catalogue = folder / "catalog.jsonl"
-    catalogue.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return catalogue
+    catalog = folder / "catalog.jsonl"
+    catalog.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return catalog
 
 
 def _draw(shape: str, fill: str) -> Image.Image:

@@ -1,4 +1,4 @@
-"""A real catalogue to try mmsearch on: the 820 furniture items of Debian's `sweethome3d-furniture`.
+"""A real catalog to try mmsearch on: the 820 furniture items of Debian's `sweethome3d-furniture`.
 
 Each item has a name, a category, a creator, its size in centimetres and a rendered picture of 128 px or more.
 The licences are those of the five libraries: CC-BY-3.0 and CC0, kept with each product as `license`.
@@ -21,8 +21,8 @@ _HEADER = re.compile(r"^(?P<key>name|license)=(?P<value>.*)$")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\(.)")
 
 
-def write_catalogue(folder: Path, cache: Path) -> Path:
-    """Write `catalog.jsonl` and `pictures/` below `folder` and return the catalogue's path."""
+def write_catalog(folder: Path, cache: Path) -> Path:
+    """Write `catalog.jsonl` and `pictures/` below `folder` and return the catalog's path."""
     libraries = sorted((unpacked(PACKAGE, cache) / "usr/share/sweethome3d/furniture").glob("*.sh3f"))
     pictures = folder / "pictures"
     pictures.mkdir(parents=True, exist_ok=True)
@@ -32,13 +32,13 @@ def write_catalogue(folder: Path, cache: Path) -> Path:
             for product, icon in _products(library.stem, archive):
                 (folder / str(product["image"])).write_bytes(archive.read(icon))
                 lines.append(json.dumps(product, ensure_ascii=False))
-    catalogue = folder / "catalog.jsonl"
-    catalogue.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return catalogue
+    catalog = folder / "catalog.jsonl"
+    catalog.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return catalog
 
 
 def _products(library: str, archive: zipfile.ZipFile) -> Iterator[tuple[dict[str, object], str]]:
-    """Each item of one library as a catalogue record, with its picture's name in the archive."""
+    """Each item of one library as a catalog record, with its picture's name in the archive."""
     header, items = _parse(archive.read("PluginFurnitureCatalog.properties").decode("latin-1"))
     for number in sorted(items):
         item = items[number]

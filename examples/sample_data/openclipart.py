@@ -91,11 +91,11 @@ def collection(cache: Path) -> Collection:
     return Collection(products, group, kept, {keyword: named[keyword] for keyword in kept}, np.array(hashes))
 
 
-def write_catalogue(data: Collection, folder: Path) -> tuple[Path, Path]:
+def write_catalog(data: Collection, folder: Path) -> tuple[Path, Path]:
     """Writes `catalog.jsonl` and `pairs.jsonl` (keyword, product, count 1) and returns both paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    catalogue, pairs = folder / "catalog.jsonl", folder / "pairs.jsonl"
-    with catalogue.open("w", encoding="utf-8") as stream:
+    catalog, pairs = folder / "catalog.jsonl", folder / "pairs.jsonl"
+    with catalog.open("w", encoding="utf-8") as stream:
         for clipart in data.products:
             record = {"id": clipart.identifier, "title": clipart.title, "image": str(clipart.picture)}
             stream.write(json.dumps(record, ensure_ascii=False) + "\n")
@@ -104,7 +104,7 @@ def write_catalogue(data: Collection, folder: Path) -> tuple[Path, Path]:
             for number in numbers:
                 pair = {"query": keyword, "product_id": data.products[number].identifier, "count": 1}
                 stream.write(json.dumps(pair, ensure_ascii=False) + "\n")
-    return catalogue, pairs
+    return catalog, pairs
 
 
 def folds(group: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:

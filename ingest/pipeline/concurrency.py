@@ -9,7 +9,7 @@ from contextlib import contextmanager
 WORTH_IT = 1.03  # gain in the rate for which one request more is kept
 
 
-class InFlight:
+class ConcurrencyLimit:
     """Additive increase, multiplicative decrease, judged by the clock.
 
     A round is as many answers as may be under way. Answers come at the rate `limit / time of one`; one

@@ -14,8 +14,7 @@ from opensearchpy import OpenSearch
 from mmsearch.clients import tracing
 from mmsearch.clients.causes import Verdict, described, repair, verdict
 from mmsearch.clients.opensearch import HttpError, ask
-from mmsearch.clients.retry import AwayError
-from mmsearch.errors import BlockedError, DocumentError
+from mmsearch.errors import AwayError, BlockedError, DocumentError
 from mmsearch.ingest.item import Item
 from mmsearch.ingest.partial import not_there
 from mmsearch.ingest.product_index.foreign_fields import UPDATE_SCRIPT, Stored, merged
@@ -152,7 +151,7 @@ def send(client: OpenSearch, target: Target, bulk: Bulk) -> Outcome:
             headers={"content-type": "application/x-ndjson", **tracing.headers()},
         )
     except HttpError as error:
-        return _whole(client, target, bulk, error)
+        return _refused_as_one(client, target, bulk, error)
     outcome = Outcome()
     # By id and not by place: with an ingest pipeline OpenSearch answers in another order than it was asked.
     waiting = {item.product.id: item for item in bulk.items}
@@ -163,7 +162,7 @@ def send(client: OpenSearch, target: Target, bulk: Bulk) -> Outcome:
     return outcome
 
 
-def _whole(client: OpenSearch, target: Target, bulk: Bulk, error: HttpError) -> Outcome:
+def _refused_as_one(client: OpenSearch, target: Target, bulk: Bulk, error: HttpError) -> Outcome:
     """The request was refused as a whole: that is one document's fault only where halves can tell which."""
     if error.status not in (400, 413) or verdict(error.status, error.details) is Verdict.STOP:
         if error.status >= 500:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -13,12 +12,12 @@ from opensearchpy import OpenSearch
 
 from mmsearch.clients.causes import Verdict, described, verdict
 from mmsearch.clients.opensearch import HttpError, ask
-from mmsearch.clients.retry import AwayError, Patience
-from mmsearch.errors import UnreachableError
+from mmsearch.clients.retry import Backoff, Patience
+from mmsearch.errors import AwayError, UnreachableError
 from mmsearch.ingest.product_index.bulk import TRIES, blocked
 from mmsearch.ingest.product_index.target import Target
 from mmsearch.ingest.reporting.losses import NOT_DELETED
-from mmsearch.ingest.reporting.stats import Tally
+from mmsearch.ingest.reporting.stats import Stats
 
 PAGE = 5_000
 """ids a request"""
@@ -27,14 +26,14 @@ Deletion = Mapping[str, Any]
 """an action's `_id`, and where only that writing is to go `if_seq_no` and `if_primary_term`"""
 
 
-class Deleting:
-    """Deletes from one index and counts in a tally: `deleted`, `missing`, and for what reasons not."""
+class BulkDelete:
+    """Deletes from one index and counts in its stats: `deleted`, `missing`, and for what reasons not."""
 
-    def __init__(self, client: OpenSearch, target: Target, patience: Patience, tally: Tally) -> None:
+    def __init__(self, client: OpenSearch, target: Target, patience: Patience, stats: Stats) -> None:
         self._client = client
         self._target = target
         self._patience = patience
-        self._tally = tally
+        self._stats = stats
         self._pauses = threading.Event()
 
     def delete(self, deletions: Sequence[Deletion]) -> None:
@@ -48,19 +47,19 @@ class Deleting:
     def _page(self, page: Sequence[Deletion]) -> None:
         tries: dict[str, int] = {}
         conflicts: dict[str, tuple[str, str]] = {}
-        last, pause = time.monotonic(), FIRST_PAUSE
+        last, backoff = time.monotonic(), Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         while page:
             again, why = self._patience.call(lambda page=page: self._send(page, tries, conflicts))  # type: ignore[misc]
             if len(again) < len(page):
-                last, pause = time.monotonic(), FIRST_PAUSE
+                last = time.monotonic()
+                backoff.reset()
             elif time.monotonic() - last > self._patience.limit:
                 raise UnreachableError(
                     f"expected {self._target.index} to take {len(again)} deletions within "
                     f"{self._patience.limit:.0f} s, got: {why}{self._patience.go_on}"
                 )
             if again:
-                self._pauses.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
-                pause = min(2 * pause, LONGEST_PAUSE)
+                backoff.wait(self._pauses)
             page = again
         if conflicts:
             self._settle(conflicts)
@@ -77,9 +76,9 @@ class Deleting:
         for document in found["docs"]:
             identifier = document["_id"]
             if document.get("found"):
-                self._tally.lose(NOT_DELETED, *conflicts[identifier])
+                self._stats.lose(NOT_DELETED, *conflicts[identifier])
             else:
-                self._tally.add(deleted=1)
+                self._stats.add(deleted=1)
 
     def _send(
         self, page: Sequence[Deletion], tries: dict[str, int], conflicts: dict[str, tuple[str, str]]
@@ -107,7 +106,7 @@ class Deleting:
             cause = result.get("error")
             if cause is None:
                 found = int(result["status"]) < 300
-                self._tally.add(deleted=int(found), missing=int(not found))
+                self._stats.add(deleted=int(found), missing=int(not found))
                 continue
             status, (kind, reason) = int(result["status"]), described(cause)
             what = verdict(status, cause)
@@ -122,5 +121,5 @@ class Deleting:
                 again.append(each)
                 why = why or f"{status} {kind}: {reason}"
             else:
-                self._tally.lose(NOT_DELETED, *lost)
+                self._stats.lose(NOT_DELETED, *lost)
         return [*again, *waiting.values()], why or "no answer for some of them"

@@ -27,7 +27,7 @@ UPDATE_SCRIPT = (
     " s.putAll(params.source);"
     " if (!rest.isEmpty()) { if (s.attributes != null) { rest.putAll(s.attributes) } s.attributes = rest }"
 )
-"""a plain partial document would keep attributes that are gone from the catalogue"""
+"""a plain partial document would keep attributes that are gone from the catalog"""
 
 
 @dataclass(frozen=True, slots=True)

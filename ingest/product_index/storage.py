@@ -9,6 +9,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from mmsearch.clients.opensearch import ask
+from mmsearch.config import KNN_LIBRARIES, NO_LIBRARIES
 from mmsearch.errors import MismatchError
 
 ENGINES = ("lucene", "faiss")
@@ -16,7 +17,6 @@ ENCODERS = ("byte", "fp16", "binary")
 MODES = ("in_memory", "on_disk")
 FULL = "float"
 """what the option calls full floats; in `Storage` they are the empty text"""
-ATTRIBUTE, NONE = "knn_libraries", "none"
 """the attribute of a node that says that its k-NN has no native libraries, as that of `mmsearch up`"""
 
 _METHODS: dict[tuple[str, str], dict[str, Any]] = {
@@ -88,7 +88,11 @@ class Storage:
             return
         attributes = ask(client, "GET", "/_cat/nodeattrs", params={"format": "json", "h": "node,attr,value"})
         lacking = sorted(
-            {each["node"] for each in attributes if (each["attr"], each["value"]) == (ATTRIBUTE, NONE)}
+            {
+                each["node"]
+                for each in attributes
+                if (each["attr"], each["value"]) == (KNN_LIBRARIES, NO_LIBRARIES)
+            }
         )
         if lacking:
             raise MismatchError(

@@ -97,7 +97,7 @@ def present(client: OpenSearch, name: str) -> Target:
     found = _existing(client, name)
     if found is None:
         raise MismatchError(
-            f"expected an index behind {name}, got none; name one by --index, or ingest a catalogue first"
+            f"expected an index behind {name}, got none; name one by --index, or ingest a catalog first"
         )
     index, meta = found
     fields: dict[str, Any] = meta.get("fields", {})

@@ -9,9 +9,9 @@ from opensearchpy import OpenSearch
 
 from mmsearch.clients.causes import Verdict, described, repair, verdict
 from mmsearch.clients.opensearch import ask, name
-from mmsearch.clients.retry import AwayError, Patience
+from mmsearch.clients.retry import Patience
 from mmsearch.clients.scroll import pages
-from mmsearch.errors import MismatchError
+from mmsearch.errors import AwayError, MismatchError
 from mmsearch.ingest.product_index.foreign_fields import ATTRIBUTES, OURS, VECTORS, attributes_of_others
 
 PAGE = 1_000
@@ -22,7 +22,7 @@ Product = tuple[str, dict[str, Any]]
 def carry(client: OpenSearch, old: str, new: str, patience: Patience) -> int:
     """Write what the old documents have beside our fields into the new ones; how many documents those were.
 
-    An attribute of others goes where the new catalogue does not bring it itself. A product that the new index
+    An attribute of others goes where the new catalog does not bring it itself. A product that the new index
     lacks is passed over. Raises MismatchError when OpenSearch refuses one, UnreachableError when `patience`
     is at its end; doing it again changes nothing.
     """
@@ -49,7 +49,7 @@ def _foreign(source: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_ours(client: OpenSearch, index: str, products: list[Product]) -> list[Product]:
-    """The products without those attributes that the catalogue brought to the new index."""
+    """The products without those attributes that the catalog brought to the new index."""
     ids = [identifier for identifier, fields in products if ATTRIBUTES in fields]
     if not ids:
         return products

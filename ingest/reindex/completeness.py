@@ -32,13 +32,13 @@ def require_complete(
         named = ", ".join(repr(each) for each in lost[:3]) + (", …" if len(lost) > 3 else "")
         raise NotMovedError(
             f"expected at most {max_rejects} products of {old} to be rejected, got {len(lost)} ({named}); "
-            f"see {rejects}, mend them there or in the catalogue, or raise --max-rejects"
+            f"see {rejects}, mend them there or in the catalog, or raise --max-rejects"
         )
     for what, query in (("products", None), ("products with a picture", _PICTURED)):
         before, after = (count(client, index, query) for index in (old, new))
         if before - after > len(lost) + allow_fewer:
             raise NotMovedError(
-                f"expected {new} to have the {before} {what} of {old}, got {after}; when the catalogue has "
+                f"expected {new} to have the {before} {what} of {old}, got {after}; when the catalog has "
                 f"shrunk so, give --allow-fewer {before - after - len(lost)}"
             )
 

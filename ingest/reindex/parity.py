@@ -1,4 +1,4 @@
-"""How alike two indices of one catalogue answer: overlap of top tens, and recall by judgments.
+"""How alike two indices of one catalog answer: overlap of top tens, and recall by judgments.
 
 A search that fails, or that lacks a shard or time, is no answer: two such lists would be compared as if they
 were the models' own.

@@ -1,4 +1,4 @@
-"""The catalogue of an index by another model: a new index beside it, checked, and then behind its aliases."""
+"""The catalog of an index by another model: a new index beside it, checked, and then behind its aliases."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from opensearchpy import OpenSearch
 
 from mmsearch.clients.opensearch import HttpError, ask
-from mmsearch.clients.retry import AwayError, Patience
+from mmsearch.clients.retry import Patience
 from mmsearch.clients.triton import Encoder, Served
-from mmsearch.errors import MismatchError, MmsearchError, NotMovedError
+from mmsearch.errors import AwayError, MismatchError, MmsearchError, NotMovedError
 from mmsearch.ingest.job import Job
 from mmsearch.ingest.product_index.aliases import aliases_of, moved
 from mmsearch.ingest.product_index.recipe import PIPE, Recipe
@@ -82,29 +82,29 @@ def behind(client: OpenSearch, alias: str) -> Old:
     if not meta.get("fields"):
         raise MismatchError(
             f"expected {alias} to be an index made by mmsearch, got {name} without `_meta.mmsearch`; "
-            "ingest its catalogue into a new index"
+            "ingest its catalog into a new index"
         )
     return Old(name, about, Recipe.read(meta))
 
 
 def readable(recipe: Recipe, old: str, *, named: bool) -> Recipe:
-    """The recipe, when its catalogue can be read; `named` says that the user named it now.
+    """The recipe, when its catalog can be read; `named` says that the user named it now.
 
     Raises MismatchError with the repair where it cannot.
     """
-    if recipe.catalogue == PIPE:
+    if recipe.catalog == PIPE:
         if named:
             return recipe
         got = "one that was piped in"
-    elif not recipe.catalogue:
+    elif not recipe.catalog:
         got = "none"
-    elif Path(recipe.catalogue).is_file():
+    elif Path(recipe.catalog).is_file():
         return recipe
     else:
-        got = f"{recipe.catalogue}, which is not there"
+        got = f"{recipe.catalog}, which is not there"
     raise MismatchError(
-        f"expected the catalogue that {old} remembers of its last ingest, got {got}; name it: "
-        "mmsearch reindex CATALOGUE"
+        f"expected the catalog that {old} remembers of its last ingest, got {got}; name it: "
+        "mmsearch reindex CATALOG"
     )
 
 
@@ -174,11 +174,11 @@ def _index(client: OpenSearch, alias: str, old: Old, served: Served, wanted: Wan
 
 
 def _job(recipe: Recipe, new: str, filled_before: bool) -> Job:
-    # What an earlier try has left is brought up to the catalogue, without what is not in it any more.
+    # What an earlier try has left is brought up to the catalog, without what is not in it any more.
     return Job(
-        catalogue=recipe.catalogue,
+        catalog=recipe.catalog,
         image_root=Path(recipe.image_root),
-        rejects=beside(recipe.catalogue, prefix=f"{new}."),
+        rejects=beside(recipe.catalog, prefix=f"{new}."),
         index=new,
         format=recipe.format,
         limit=recipe.limit,
@@ -226,5 +226,5 @@ def _said(question: Callable[[], T], state: str) -> T:
     except HttpError as error:
         why = f"expected OpenSearch to do what a reindex needs, got {error}"
     except MmsearchError as error:
-        why = str(error)
+        why = error.sentence()
     raise NotMovedError(f"{why}; {state}")

@@ -48,13 +48,13 @@ class Display:
         self._console.print(f"mmsearch: {message}", markup=False, highlight=False, soft_wrap=True)
 
     def watch(self, run: Run) -> None:
-        tally = run.tally
-        finished = tally.indexed + tally.rejected
-        rate = finished / max(tally.elapsed(), 1e-9)
+        stats = run.stats
+        finished = stats.indexed + stats.rejected
+        rate = finished / max(stats.elapsed(), 1e-9)
         if self._bar:
             # What is known of the end is how far the file has been read; what counts is what is done of that.
-            share = run.catalogue.share()
-            total = tally.read / share if share else None
+            share = run.catalog.share()
+            total = stats.read / share if share else None
             self._progress.update(
                 self._task,
                 total=total,
@@ -65,6 +65,6 @@ class Display:
         elif time.monotonic() - self._last > PLAIN_EVERY:
             self._last = time.monotonic()
             self.say(
-                f"{tally.indexed:,} indexed, {tally.rejected:,} rejected, {rate:,.0f} a second, "
+                f"{stats.indexed:,} indexed, {stats.rejected:,} rejected, {rate:,.0f} a second, "
                 f"held back by {run.bottleneck()}"
             )

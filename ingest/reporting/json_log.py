@@ -39,16 +39,16 @@ class JsonLog:
         if time.monotonic() - self._last < PROGRESS_EVERY:
             return
         self._last = time.monotonic()
-        tally = run.tally
+        stats = run.stats
         self.log(
             "progress",
-            f"{tally.indexed} indexed, {tally.rejected} rejected",
+            f"{stats.indexed} indexed, {stats.rejected} rejected",
             {
-                "read": tally.read,
-                "indexed": tally.indexed,
-                "rejected": tally.rejected,
-                "encoded": tally.encoded,
-                "seconds": round(tally.elapsed(), 3),
+                "read": stats.read,
+                "indexed": stats.indexed,
+                "rejected": stats.rejected,
+                "encoded": stats.encoded,
+                "seconds": round(stats.elapsed(), 3),
                 "bottleneck": run.bottleneck(),
             },
         )

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from mmsearch.errors import IngestError
 from mmsearch.ingest.reporting.losses import DROPPED, NOT_DELETED, REJECTED, WITHOUT_IMAGE
-from mmsearch.ingest.reporting.stats import Tally
+from mmsearch.ingest.reporting.stats import Stats
 
 EVERY = 5.0
 """seconds between two writings of a run that goes on"""
 PREFIX = "mmsearch_ingest"
 COUNTS = {
     "read": "Lines read.",
-    "indexed": "Products of the catalogue that are in the index.",
+    "indexed": "Products of the catalog that are in the index.",
     "encoded": "Products sent to the encoder.",
     "unchanged": "Products that needed nothing.",
     "deleted": "Products deleted, by --sync or by their lines.",
@@ -39,18 +39,18 @@ class MetricsFile:
         self._path = path
         self._labels = f'index="{_escaped(index)}"'
         self._last = 0.0
-        self.write(Tally(), running=True)
+        self.write(Stats(), running=True)
 
-    def watch(self, tally: Tally) -> None:
+    def watch(self, stats: Stats) -> None:
         """Called often; writes every EVERY seconds."""
         if time.monotonic() - self._last >= EVERY:
-            self.write(tally, running=True)
+            self.write(stats, running=True)
 
-    def write(self, tally: Tally, *, running: bool, exit_code: int | None = None) -> None:
+    def write(self, stats: Stats, *, running: bool, exit_code: int | None = None) -> None:
         self._last = time.monotonic()
         scratch = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
-            scratch.write_text(self.text(tally, running=running, exit_code=exit_code), encoding="utf-8")
+            scratch.write_text(self.text(stats, running=running, exit_code=exit_code), encoding="utf-8")
             scratch.replace(self._path)
         except OSError as error:
             raise IngestError(
@@ -58,7 +58,7 @@ class MetricsFile:
                 "that is there and ours by --metrics-file"
             ) from None
 
-    def text(self, tally: Tally, *, running: bool, exit_code: int | None = None) -> str:
+    def text(self, stats: Stats, *, running: bool, exit_code: int | None = None) -> str:
         """The metrics in Prometheus' text format."""
         lines = []
 
@@ -69,8 +69,8 @@ class MetricsFile:
                 lines.append(f"{full}{{{self._labels}{labels}}} {value:.15g}\n")
 
         for name, about in COUNTS.items():
-            metric(name, f"{about} Of the last run.", ("", getattr(tally, name)))
-        losses = tally.losses.all()
+            metric(name, f"{about} Of the last run.", ("", getattr(stats, name)))
+        losses = stats.losses.all()
         for kind, about in LOST.items():
             metric(
                 kind,
@@ -81,14 +81,14 @@ class MetricsFile:
                     if loss.kind == kind
                 ),
             )
-        metric("seconds", "How long the run has taken.", ("", tally.elapsed()))
+        metric("seconds", "How long the run has taken.", ("", stats.elapsed()))
         metric(
             "encoding_seconds",
             "For how long a request to the encoder was under way.",
-            ("", tally.asking.seconds()),
+            ("", stats.asking.seconds()),
         )
         metric(
-            "indexing_seconds", "For how long a bulk request was under way.", ("", tally.writing.seconds())
+            "indexing_seconds", "For how long a bulk request was under way.", ("", stats.writing.seconds())
         )
         metric("running", "1 while the run goes on.", ("", int(running)))
         if exit_code is not None:

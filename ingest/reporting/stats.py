@@ -64,7 +64,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 when all is as the catalogue says, 3 when products are missing or were not deleted, 1 when the
+        """0 when all is as the catalog says, 3 when products are missing or were not deleted, 1 when the
         run failed."""
         if self.error:
             return 1
@@ -131,7 +131,7 @@ class Meter:
 
 
 @dataclass(slots=True)
-class Tally:
+class Stats:
     """Counters that threads share."""
 
     read: int = 0

@@ -53,7 +53,7 @@ def chosen(short: bool, seed: int | None) -> list[Fault]:
     ]
 
 
-def told(fault: Fault, code: int | None) -> tuple[bool, str]:
+def result_of(fault: Fault, code: int | None) -> tuple[bool, str]:
     """Whether it is passed, and a line of what its tables say."""
     met, lines = code == 0, []
     for table in fault.tables:
@@ -83,7 +83,7 @@ def main() -> int:
         command = script("qa", *fault.command)
         began = time.monotonic()
         print(f"\n# {' '.join(fault.names)}: {' '.join(fault.command)}", flush=True)
-        met, line = told(fault, run(command, fault.minutes))
+        met, line = result_of(fault, run(command, fault.minutes))
         again = "" if met else f" | again: .venv/bin/python qa {' '.join(fault.command)}"
         verdict = "passed" if met else "FAILED"
         seconds = time.monotonic() - began

@@ -1,4 +1,4 @@
-"""F1 to F4 of ingest in full: killed runs, servers that go away, overload, rotten catalogues.
+"""F1 to F4 of ingest in full: killed runs, servers that go away, overload, rotten catalogs.
 
     .venv/bin/python qa faults-ingest [--only F2] [--short]
 
@@ -21,7 +21,7 @@ TABLES = {
     "F1": "F1-ingest-killed",
     "F2": "F2-servers-away",
     "F3": "F3-node-overloaded",
-    "F4": "F4-rotten-catalogue",
+    "F4": "F4-rotten-catalog",
 }
 
 

@@ -2,7 +2,7 @@
 
     .venv/bin/python qa fuzz [--only reader] [--seconds 60]
 
-Atheris, guided by coverage, feeds the catalogue reader, the picture probe and ingest's reader of Triton's
+Atheris, guided by coverage, feeds the catalog reader, the picture read_header and ingest's reader of Triton's
 answers; random JSON goes to the parsers of both clauses, and spoilt answers to the plugin's HTTP client and
 its reader of Triton's answers. Nothing but what each promises may come of it, and nothing may hang. An input
 that fails is kept under build/bench/fuzz, and the command that repeats it is printed.

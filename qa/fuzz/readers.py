@@ -16,39 +16,39 @@ from tritonclient.grpc import service_pb2 as wire
 
 with atheris.instrument_imports(include=["mmsearch"]):
     from mmsearch.clients.triton import Encoder, Served
-    from mmsearch.errors import CatalogueError, EncoderError, PictureError, RecordError
+    from mmsearch.errors import CatalogError, EncoderError, PictureError, RecordError
     from mmsearch.images.decode import checked, goes_as_it_is
-    from mmsearch.images.header import probe
+    from mmsearch.images.header import read_header
     from mmsearch.ingest.item import Item
-    from mmsearch.products.catalog import Catalogue
+    from mmsearch.products.catalog import Catalog
     from mmsearch.products.record import parse
 
 FOLDER = Path(tempfile.mkdtemp())
 
 
 def reader(data: bytes) -> None:
-    """The whole file as a catalogue, in a format that its first byte chooses, line by line to a product."""
+    """The whole file as a catalog, in a format that its first byte chooses, line by line to a product."""
     form = (None, "jsonl", "csv", "tsv")[data[0] % 4] if data else None
-    path = FOLDER / "catalogue"
+    path = FOLDER / "catalog"
     path.write_bytes(data[1:])
-    catalogue = Catalogue(str(path), form)
+    catalog = Catalog(str(path), form)
     try:
-        for line in catalogue:
+        for line in catalog:
             try:
                 Item.of(line, parse(line, {"title": "info.name"}), 1_000).document()
             except RecordError as error:
                 if not error.message.startswith("expected "):
                     raise
-    except CatalogueError:
+    except CatalogError:
         return
     finally:
-        catalogue.close()
+        catalog.close()
 
 
 def picture(data: bytes) -> None:
     """The header alone, then the whole picture."""
     try:
-        header = probe(data)
+        header = read_header(data)
     except PictureError:
         return
     if header.width * header.height > 1_000_000:

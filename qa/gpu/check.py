@@ -168,14 +168,14 @@ def asked(load: Load) -> Report:
 
 def trainings(folder: Path, say: Say) -> Report:
     """One training by device, the first as `mmsearch train` does it: seconds, steps, recall."""
-    catalogue = drawn.write_catalogue(folder / "catalogue")
-    write(catalogue, folder / "pairs.jsonl")
+    catalog = drawn.write_catalog(folder / "catalog")
+    write(catalog, folder / "pairs.jsonl")
     architecture = load("4tmm_gated")
     numbers = {"steps": STEPS, "patience": STEPS}
     on_gpu = run(
         architecture,
         folder / "pairs.jsonl",
-        catalogue,
+        catalog,
         folder / "trained",
         image_root=None,
         changes=numbers,
@@ -183,7 +183,7 @@ def trainings(folder: Path, say: Say) -> Report:
         evaluated=lambda line, steps: None,
     )
     data = features(
-        architecture, read_products(catalogue, say=say), read_pairs(folder / "pairs.jsonl"), lambda _: None
+        architecture, read_products(catalog, say=say), read_pairs(folder / "pairs.jsonl"), lambda _: None
     )
     training = Training.of({**architecture.data.get("training", {}), **numbers})
     trained = {"GPU, CUDA's start included": on_gpu}

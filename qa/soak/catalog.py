@@ -1,4 +1,4 @@
-"""Searches at a steady rate while a catalogue is ingested again and again, on real servers: `make soak`.
+"""Searches at a steady rate while a catalog is ingested again and again, on real servers: `make soak`.
 
     .venv/bin/python qa soak [--minutes 30] [--rate 10] [--name soak]
 
@@ -27,9 +27,9 @@ from typing import Any
 
 from measuring.interleaved import Table
 from measuring.real_node import MMSEARCH, Both, Client, both, say
-from sample_data.furniture import write_catalogue
+from sample_data.furniture import write_catalog
 
-from mmsearch.stack.downloads import cache_folder
+from mmsearch.config import cache_folder
 from mmsearch.stack.state import Ports
 
 MEASURED = ("resident MB", "threads", "open files")
@@ -54,7 +54,7 @@ def family(pid: int) -> list[Path]:
     return [Path(f"/proc/{pid}"), *(below for child in children for below in family(int(child)))]
 
 
-def seen(process: Path) -> tuple[float, int, int, float]:
+def resources(process: Path) -> tuple[float, int, int, float]:
     """A process's resident memory in MB, its threads, its open files, and its memory without mapped files."""
     status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
     files = sum(1 for _ in (process / "fd").iterdir())
@@ -71,7 +71,7 @@ class Watched:
     samples: list[tuple[float, ...]] = field(default_factory=list)
 
     def sample(self) -> None:
-        rows = [seen(process) for process in family(self.pid)]
+        rows = [resources(process) for process in family(self.pid)]
         self.samples.append(tuple(sum(column) for column in zip(*rows, strict=True)))
 
     def rise(self, measured: str) -> float:
@@ -127,31 +127,31 @@ class Shoppers:
                 due += 1 / rate
 
 
-def edited(catalogue: Path, number: int) -> None:
-    """The catalogue with other prices throughout, and with some other titles."""
+def edited(catalog: Path, number: int) -> None:
+    """The catalog with other prices throughout, and with some other titles."""
     draw = random.Random(number)
-    products = [json.loads(line) for line in catalogue.read_text(encoding="utf-8").splitlines()]
+    products = [json.loads(line) for line in catalog.read_text(encoding="utf-8").splitlines()]
     for product in products:
         product["price"] = draw.randint(1, 500)
         if draw.random() < EDITED:
             product["title"] = f"{product['title'].split(' pass ')[0]} pass {number}"
-    catalogue.write_text("".join(json.dumps(product) + "\n" for product in products), encoding="utf-8")
+    catalog.write_text("".join(json.dumps(product) + "\n" for product in products), encoding="utf-8")
 
 
-def ingest_again_and_again(catalogue: Path, ports: Ports, until: float) -> Counter[str]:
+def ingest_again_and_again(catalog: Path, ports: Ports, until: float) -> Counter[str]:
     """Passes of `mmsearch ingest`, each with a pause as long as itself; how they ended."""
     outcomes: Counter[str] = Counter()
     command = [
         MMSEARCH,
         "ingest",
-        str(catalogue),
+        str(catalog),
         f"--opensearch=http://127.0.0.1:{ports.http}",
         f"--triton=127.0.0.1:{ports.triton_grpc}",
     ]
     for number in itertools.count():
         began = time.monotonic()
-        edited(catalogue, number)
-        ended = subprocess.run(command, cwd=catalogue.parent, capture_output=True, text=True, check=False)
+        edited(catalog, number)
+        ended = subprocess.run(command, cwd=catalog.parent, capture_output=True, text=True, check=False)
         outcomes["ended well" if ended.returncode == 0 else ended.stderr[-300:]] += 1
         if time.monotonic() > until:
             return outcomes
@@ -159,19 +159,19 @@ def ingest_again_and_again(catalogue: Path, ports: Ports, until: float) -> Count
     raise AssertionError("count does not end")
 
 
-def soak(servers: Both, catalogue: Path, minutes: float, rate: float, name: str) -> Table:
+def soak(servers: Both, catalog: Path, minutes: float, rate: float, name: str) -> Table:
     """The run itself, and its table."""
-    titles = [json.loads(line)["title"] for line in catalogue.read_text(encoding="utf-8").splitlines()]
+    titles = [json.loads(line)["title"] for line in catalog.read_text(encoding="utf-8").splitlines()]
     watched = {server: Watched(pid) for server, pid in servers.pids.items()}
     say("the first ingest")
-    first = ingest_again_and_again(catalogue, servers.ports, time.monotonic())
+    first = ingest_again_and_again(catalog, servers.ports, time.monotonic())
     if first.total() != first["ended well"]:
         raise RuntimeError(f"expected the first ingest to end well, got {dict(first)}")
     until = time.monotonic() + 60 * minutes
     shoppers = Shoppers(servers.url, "products", titles)
     with ThreadPoolExecutor(2) as pool:
         asked = pool.submit(shoppers.run, rate, until)
-        ingested = pool.submit(ingest_again_and_again, catalogue, servers.ports, until)
+        ingested = pool.submit(ingest_again_and_again, catalog, servers.ports, until)
         while time.monotonic() < until:
             for one in watched.values():
                 one.sample()
@@ -209,6 +209,6 @@ def main() -> int:
     parser.add_argument("--name", default="soak", help="of the table")
     asked = parser.parse_args()
     with both() as servers:
-        catalogue = write_catalogue(servers.folder / "catalogue", cache_folder())
-        table = soak(servers, catalogue, asked.minutes, asked.rate, asked.name)
+        catalog = write_catalog(servers.folder / "catalog", cache_folder())
+        table = soak(servers, catalog, asked.minutes, asked.rate, asked.name)
     return 0 if table.finish() else 1

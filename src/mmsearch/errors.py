@@ -2,34 +2,37 @@
 
     MmsearchError               every failure that one sentence explains: expected, got, repair
     ├── StackError              an embedded server could not be fetched, started, reached or stopped
-    ├── ModelError              the base of what can go wrong around models
+    │   └── Answered            it answered with an error (stack/loopback.py)
+    ├── SearchError             a search was refused, or the question is incomplete
+    ├── CallError               one request failed; what that means is for the caller to say
+    │   ├── AwayError           the server is away, starting or overloaded
+    │   ├── HttpError           OpenSearch answered with an error (clients/opensearch.py)
+    │   └── FaultError          the encoder failed on a batch
+    ├── ModelError              something around models cannot be used
     │   ├── ArchitectureError   the data file of an architecture does not hold together
     │   ├── WeightsError        weights are missing or are not the pinned ones
     │   ├── TrainingError       training data or numbers that cannot be trained with
     │   ├── ServedTreeError     the served model repository is not in the state that was expected
     │   ├── ComparisonError     two indices could not be compared
     │   └── NotMovedError       a new index is there, and the alias stays on the old one
-    └── IngestError             a run of ingest cannot go on
-        ├── CatalogueError      the catalogue or the rejects file cannot be read
-        ├── EncoderError        Triton's answer cannot be used: wrong model, shape, count or fingerprint
-        ├── MismatchError       the index belongs to another encoder or to no encoder
-        ├── UnreachableError    a server does not answer, or not any more
-        ├── UntrustedError      a server's certificate does not verify, or the server wants ours
-        ├── BlockedError        OpenSearch takes nothing: rights, a block, an index that is closed or gone
-        ├── FolderError         a file that the run needs cannot be written
-        ├── StoppedError        a key or a signal ended the run
-        └── RottenError         more was lost than --max-rejects or --max-without-image allows
+    ├── IngestError             a run of ingest cannot go on
+    │   ├── CatalogError        the catalog or the rejects file cannot be read
+    │   ├── EncoderError        Triton's answer cannot be used: wrong model, shape, count or fingerprint
+    │   ├── MismatchError       the index belongs to another encoder or to no encoder
+    │   ├── UnreachableError    a server does not answer, or not any more
+    │   ├── UntrustedError      a server's certificate does not verify, or the server wants ours
+    │   ├── BlockedError        OpenSearch takes nothing: rights, a block, an index that is closed or gone
+    │   ├── FolderError         a file that the run needs cannot be written
+    │   ├── StoppedError        a key or a signal ended the run
+    │   └── RottenError         more was lost than --max-rejects or --max-without-image allows
+    └── Rejection               one product cannot be taken; a run goes on and lists it in its rejects
+        ├── RecordError         its line is not a record
+        ├── PictureError        its picture cannot be used
+        ├── RefusedError        the encoder refuses it
+        └── DocumentError       OpenSearch refuses it
 
-    CallError                   one request failed; what that means is for the caller to say, see clients
-
-    Rejection                   one product cannot be taken; the run goes on and the rejects file lists it
-    ├── RecordError             its line is not a record
-    ├── PictureError            its picture cannot be used
-    ├── RefusedError            the encoder refuses it
-    └── DocumentError           OpenSearch refuses it
-
-The command line prints an MmsearchError, and a CallError that nobody else has explained, as one line on
-stderr and exits 1; anything else is a bug and keeps its traceback.
+The command line prints an MmsearchError's `sentence` as one line on stderr and exits 1; anything else is a
+bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -37,6 +40,10 @@ from __future__ import annotations
 
 class MmsearchError(Exception):
     """A failure that its message explains in one sentence: what was expected, what came, and the repair."""
+
+    def sentence(self) -> str:
+        """Expected, got, repair."""
+        return str(self)
 
 
 class StackError(MmsearchError):
@@ -47,8 +54,8 @@ class IngestError(MmsearchError):
     """A run of ingest cannot go on."""
 
 
-class CatalogueError(IngestError):
-    """The catalogue or the rejects file cannot be read."""
+class CatalogError(IngestError):
+    """The catalog or the rejects file cannot be read."""
 
 
 class EncoderError(IngestError):
@@ -83,15 +90,34 @@ class RottenError(IngestError):
     """More was lost than --max-rejects or --max-without-image allows."""
 
 
-class CallError(Exception):
+class SearchError(MmsearchError):
+    """The search was refused, or the question is incomplete."""
+
+
+class CallError(MmsearchError):
     """One request to a server failed. Who sent it knows what that means; `sentence` is for others."""
 
+
+class AwayError(CallError):
+    """A call failed because the server is away, starting or overloaded; the same call may succeed later."""
+
+    def __init__(self, server: str, why: str) -> None:
+        super().__init__(why)
+        self.server = server
+        self.why = why
+
     def sentence(self) -> str:
-        """Expected, got, repair."""
-        return str(self)
+        return f"expected {self.server} to answer, got {self.why}; start it, for example by: mmsearch up"
 
 
-class Rejection(Exception):  # noqa: N818 - an outcome of one product, not a failure of the program
+class FaultError(CallError):
+    """The encoder failed on a batch (INTERNAL, UNKNOWN): a dead stub, or one item that kills it."""
+
+    def sentence(self) -> str:
+        return f"expected Triton to encode a batch, got {self}; read its log by: mmsearch logs triton"
+
+
+class Rejection(MmsearchError):  # noqa: N818 - an outcome of one product, not a failure of the program
     """One product cannot be taken: `reason` is a stable code, `message` one sentence for people."""
 
     stage = "read"

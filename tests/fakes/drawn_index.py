@@ -1,4 +1,4 @@
-"""An index of the drawn catalogue that answers as the plugin does, by plain rules."""
+"""An index of the drawn catalog that answers as the plugin does, by plain rules."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from sample_data import drawn
 
 
-def products(catalogue: Path) -> dict[str, dict[str, Any]]:
-    lines = catalogue.read_text(encoding="utf-8").splitlines()
+def products(catalog: Path) -> dict[str, dict[str, Any]]:
+    lines = catalog.read_text(encoding="utf-8").splitlines()
     return {product["id"]: product for product in map(json.loads, lines)}
 
 
@@ -19,8 +19,8 @@ class DrawnIndex:
     """Answers as the plugin does, by plain rules: words in the title, the picture's main colour, likeness of
     ids."""
 
-    def __init__(self, catalogue: Path) -> None:
-        self.products = products(catalogue)
+    def __init__(self, catalog: Path) -> None:
+        self.products = products(catalog)
         self.asked: list[dict[str, Any]] = []
 
     def search(self, body: dict[str, Any]) -> Mapping[str, Any]:

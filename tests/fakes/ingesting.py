@@ -1,4 +1,4 @@
-"""A catalogue in a folder and the run over it, for the tests that ingest between fakes."""
+"""A catalog in a folder and the run over it, for the tests that ingest between fakes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def picture(colour: str = "red", size: tuple[int, int] = (20, 10), kind: str = "
     return out.getvalue()
 
 
-class Catalogue:
-    """A folder with a catalogue, and the run over it."""
+class Catalog:
+    """A folder with a catalog, and the run over it."""
 
     def __init__(self, folder: Path, triton: FakeTriton, node: FakeOpenSearch) -> None:
         self.folder = folder

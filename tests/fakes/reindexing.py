@@ -1,4 +1,4 @@
-"""A shop whose catalogue is in an index, and the commands over it, for the tests of `mmsearch reindex`."""
+"""A shop whose catalog is in an index, and the commands over it, for the tests of `mmsearch reindex`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .ingesting import picture
 
 
 class Shop:
-    """A catalogue in its folder, between fakes at the wire or with another node."""
+    """A catalog in its folder, between fakes at the wire or with another node."""
 
     def __init__(self, folder: Path, triton: FakeTriton, node: FakeOpenSearch | None, url: str = "") -> None:
         self.folder = folder

@@ -142,8 +142,8 @@ def dense_scores(answer: Any) -> Iterator[tuple[str, str, float]]:
 
 
 def test_no_query_fails_and_no_answer_mixes_models(servers: Servers, tmp_path: Path) -> None:
-    catalogue = drawn.write_catalogue(tmp_path / "catalogue")
-    ingested = servers.run("ingest", str(catalogue))
+    catalog = drawn.write_catalog(tmp_path / "catalog")
+    ingested = servers.run("ingest", str(catalog))
     assert ingested.returncode == 0, ingested.stderr
     # Every query is encoded, so that many are under way whenever the name moves; and slow is not failed.
     settings = {"persistent": {"mmsearch.cache.size": "0b", "mmsearch.triton.timeout": "60s"}}
@@ -156,7 +156,7 @@ def test_no_query_fails_and_no_answer_mixes_models(servers: Servers, tmp_path: P
         traffic.more(40)
         deployed = servers.run("models", "deploy", str(model))
         assert "version 2 served" in deployed.stdout, deployed.stderr
-        moved = servers.run("reindex", str(catalogue), "--model", str(model), "--json")
+        moved = servers.run("reindex", str(catalog), "--model", str(model), "--json")
         assert moved.returncode == 0, moved.stderr
         assert (json.loads(moved.stdout.splitlines()[-1])["new"]) == NEW
         by_query[NEW] = query_vectors(servers.grpc, "2")

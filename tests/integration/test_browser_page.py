@@ -14,8 +14,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 from werkzeug.serving import make_server
 
-from mmsearch.cli.search import question
 from mmsearch.evaluation.ui.app import create
+from mmsearch.search.bodies import search_body
 
 from ..fakes.chromium import Browser, chromium, complaints, screenshot, until
 from ..fakes.drawn_index import DrawnIndex
@@ -30,16 +30,16 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return drawn.write_catalogue(tmp_path_factory.mktemp("drawn"))
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return drawn.write_catalog(tmp_path_factory.mktemp("drawn"))
 
 
 @pytest.fixture
-def page(browser: Browser, catalogue: Path) -> Iterator[DrawnIndex]:
-    """The page, open in the browser, over the drawn catalogue."""
-    index = DrawnIndex(catalogue)
+def page(browser: Browser, catalog: Path) -> Iterator[DrawnIndex]:
+    """The page, open in the browser, over the drawn catalog."""
+    index = DrawnIndex(catalog)
     server = make_server(
-        "127.0.0.1", 0, create(question, index.search, catalogue.parent, index="drawn"), threaded=True
+        "127.0.0.1", 0, create(search_body, index.search, catalog.parent, index="drawn"), threaded=True
     )
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -82,8 +82,8 @@ def test_words_are_typed_and_pictures_are_seen(browser: Browser, page: DrawnInde
     screenshot(browser, "words")
 
 
-def test_a_picture_is_dropped(browser: Browser, page: DrawnIndex, catalogue: Path) -> None:
-    data = base64.b64encode((catalogue.parent / "pictures/purple-kite.png").read_bytes()).decode()
+def test_a_picture_is_dropped(browser: Browser, page: DrawnIndex, catalog: Path) -> None:
+    data = base64.b64encode((catalog.parent / "pictures/purple-kite.png").read_bytes()).decode()
     browser.execute_script(
         """
         const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0));
@@ -105,10 +105,10 @@ def test_a_picture_is_dropped(browser: Browser, page: DrawnIndex, catalogue: Pat
 
 
 def test_a_picture_is_chosen_with_words_and_cleared(
-    browser: Browser, page: DrawnIndex, catalogue: Path
+    browser: Browser, page: DrawnIndex, catalog: Path
 ) -> None:
     browser.find_element(By.ID, "text").send_keys("ball")
-    browser.find_element(By.ID, "picture").send_keys(str(catalogue.parent / "pictures/red-box.png"))
+    browser.find_element(By.ID, "picture").send_keys(str(catalog.parent / "pictures/red-box.png"))
     settled(browser, "hybrid, 50% dense: ")
     dense = page.asked[-1]["query"]["hybrid"]["queries"][1]["neural"]["embedding"]
     assert dense["query_image"]

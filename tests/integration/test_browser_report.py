@@ -13,11 +13,12 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from mmsearch.evaluation.judgments import Judgments, Query
-from mmsearch.evaluation.live import Answers, Hit
+from mmsearch.evaluation.live import Answers
 from mmsearch.evaluation.measures import suite
 from mmsearch.evaluation.report.cards import Thumbnails
 from mmsearch.evaluation.report.page import render
 from mmsearch.evaluation.study import Study
+from mmsearch.search.hits import Hit
 
 from ..fakes.chromium import Browser, chromium, complaints, requested, screenshot, until
 from ..fakes.drawn_index import products
@@ -32,14 +33,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return drawn.write_catalogue(tmp_path_factory.mktemp("drawn"))
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return drawn.write_catalog(tmp_path_factory.mktemp("drawn"))
 
 
 @pytest.fixture(scope="module")
-def report(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report over two systems and four queries of the drawn catalogue."""
-    items = products(catalogue)
+def report(catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report over two systems and four queries of the drawn catalog."""
+    items = products(catalog)
     judgments = Judgments()
     answered = {name: Answers(name) for name in ("bm25", "hybrid")}
     for colour in ("red", "blue", "green", "black"):
@@ -55,7 +56,7 @@ def report(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = Study(
         judgments, [a.run for a in answered.values()], suite(judgments), "bm25", 10, answers=answered
     )
-    pictures = Thumbnails(catalogue.parent)
+    pictures = Thumbnails(catalog.parent)
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(render(study, product_pictures=pictures, query_pictures=pictures), encoding="utf-8")
     return path

@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mmsearch.config import cache_folder
 from mmsearch.models import architecture, build, packaging
 from mmsearch.models.export import export_cache
-from mmsearch.stack.downloads import archives, cache_folder, fetch
+from mmsearch.stack.downloads import archives, fetch
 from mmsearch.stack.ports import taken
 from mmsearch.stack.state import SERVERS, Home
 
@@ -43,7 +44,7 @@ def tiny_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> build.ModelSet:
     fingerprint = default.fingerprint(export_cache.weights_hashes(default), packaging.PRECISION)
     names.append(f"set-{default.name}-{build._key(fingerprint)}")
     for name in names:
-        folder = export_cache.cache_folder() / name
+        folder = cache_folder("models") / name
         folder.mkdir(parents=True)
         for file in ("fusion_query.onnx", "fusion_item.onnx", "set.json", "golden.npz", "tokenizer.json"):
             (folder / file).write_text(f"{name}/{file}")
@@ -60,7 +61,7 @@ def test_what_is_packed_is_found_before_the_cache_and_without_it(
     assert not [file for file in files if file.name == "golden.npz"]
     monkeypatch.setattr(export_cache, "PACKAGED", packaged)
     monkeypatch.setattr(build, "PACKAGED", packaged)
-    shutil.rmtree(export_cache.cache_folder())
+    shutil.rmtree(cache_folder("models"))
     found = build.build(tiny_set.architecture, packaging.PRECISION, no_word)
     assert found.fingerprint == tiny_set.fingerprint
     assert found.folder.parent == packaged
@@ -79,11 +80,10 @@ def test_the_other_precision_is_not_taken_from_the_wheel(
     monkeypatch.setattr(export_cache, "PACKAGED", packaged)
     tower = tiny_set.architecture.towers["minilm"]
     found = export_cache.exported(tiny_set.architecture, tower, no_word, "fp32")
-    assert found.folder.parent == export_cache.cache_folder()
+    assert found.folder.parent == cache_folder("models")
     # What training reads is fp32 too, and asks for no precision.
-    assert (
-        export_cache.exported(tiny_set.architecture, tower, no_word).folder.parent
-        == export_cache.cache_folder()
+    assert export_cache.exported(tiny_set.architecture, tower, no_word).folder.parent == cache_folder(
+        "models"
     )
 
 

@@ -68,7 +68,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """After every block of PAGES was run; `products` and `shop` hold the quick start's catalogue."""
+    """After every block of PAGES was run; `products` and `shop` hold the quick start's catalog."""
     folder = tmp_path_factory.mktemp("docs")
     docs_shop.write(folder)
     shutil.copytree(ROOT / "opensearch", folder / "opensearch")
@@ -95,7 +95,7 @@ def run(world: World, block: Block) -> None:
     for line in block.lines:
         if line.startswith("mmsearch retry"):
             docs_shop.mend(world.folder)
-        # The quick start's catalogue has one picture that is missing, so that there is something to mend.
+        # The quick start's catalog has one picture that is missing, so that there is something to mend.
         first = line.startswith("mmsearch ingest shop.csv") and "--vectors" not in line
         world.run(line, code=3 if first else 0)
 

@@ -22,9 +22,7 @@ from ..unit.test_docs import COMMANDS
 pytestmark = pytest.mark.integration
 PAGE = Path(__file__).parents[2] / "docs" / "training.md"
 TRAINING, PROCESSES = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-(SYNTHETIC,) = re.findall(
-    r"`(python -m mmsearch\.training\.synthetic [^`]+)`", PAGE.read_text(encoding="utf-8")
-)
+(SYNTHETIC,) = re.findall(r"`(mmsearch synthetic-pairs [^`]+)`", PAGE.read_text(encoding="utf-8"))
 (LIVE,) = [block for block in COMMANDS if block.mark == "needs a training"]
 
 
@@ -43,7 +41,7 @@ def test_the_pages_commands_lead_from_pairs_to_another_model_behind_the_same_nam
     ports = home.ports()
     assert ports is not None
     url = f"http://127.0.0.1:{ports.http}"
-    folder = drawn.write_catalogue(tmp_path / "shop").parent
+    folder = drawn.write_catalog(tmp_path / "shop").parent
     environment = {
         **os.environ,
         "MMSEARCH_OPENSEARCH": url,

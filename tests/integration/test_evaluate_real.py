@@ -16,7 +16,6 @@ from sample_data import drawn
 
 from mmsearch.cli.evaluate import gather, known_bodies, read_judgments
 from mmsearch.cli.main import cli
-from mmsearch.cli.search import question
 from mmsearch.cli.tune import hybrid
 from mmsearch.cli.ui import record, search
 from mmsearch.clients.opensearch import ask, connect
@@ -27,6 +26,7 @@ from mmsearch.evaluation.tuning.fusion import techniques
 from mmsearch.evaluation.tuning.tune import fused_run
 from mmsearch.evaluation.ui.app import Asked
 from mmsearch.search import dashboards, query_log
+from mmsearch.search.bodies import search_body
 
 pytestmark = pytest.mark.integration
 INDEX = "evaluate-real"
@@ -34,7 +34,7 @@ INDEX = "evaluate-real"
 
 @dataclass(frozen=True)
 class Shop:
-    """The drawn catalogue, ingested, with judgments: the colour asked for is exact, its shapes' others
+    """The drawn catalog, ingested, with judgments: the colour asked for is exact, its shapes' others
     irrelevant."""
 
     url: str
@@ -51,13 +51,13 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    catalogue = drawn.write_catalogue(tmp_path_factory.mktemp("drawn"))
-    products = [json.loads(line) for line in catalogue.read_text(encoding="utf-8").splitlines()]
+    catalog = drawn.write_catalog(tmp_path_factory.mktemp("drawn"))
+    products = [json.loads(line) for line in catalog.read_text(encoding="utf-8").splitlines()]
     # What Dashboards shows of products: a price, a brand, and a picture that could not be used.
     products[0] |= {"price": 9.5, "brand": "Acme"}
     products.append({"id": "lost", "title": "Lost ball", "image": "pictures/none.png"})
     lines = [json.dumps(product) for product in products]
-    catalogue.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    catalog.write_text("\n".join(lines) + "\n", encoding="utf-8")
     pairs = [
         {"query": query, **picture, "product_id": product["id"], "label": label, "colour": colour}
         for colour in ("red", "blue", "green", "black")
@@ -71,10 +71,10 @@ def shop(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     alone = {"query_image": "pictures/red-box.png", "product_id": "red-box", "label": "E", "colour": "red"}
     pairs.append(alone)
     judgments = "".join(json.dumps(pair) + "\n" for pair in pairs)
-    (catalogue.parent / "judgments.jsonl").write_text(judgments, encoding="utf-8")
-    shop = Shop(stack.opensearch.url, {**stack.environment, "MMSEARCH_INDEX": INDEX}, catalogue.parent, "")
+    (catalog.parent / "judgments.jsonl").write_text(judgments, encoding="utf-8")
+    shop = Shop(stack.opensearch.url, {**stack.environment, "MMSEARCH_INDEX": INDEX}, catalog.parent, "")
     vectors = ["--vectors", "embedding,text_embedding"]
-    ingested = shop.run("ingest", str(catalogue), "--on-bad-image", "text-only", "--json", *vectors)
+    ingested = shop.run("ingest", str(catalog), "--on-bad-image", "text-only", "--json", *vectors)
     assert ingested.exit_code == 0, ingested.output
     return Shop(shop.url, shop.environment, shop.folder, ingested.stdout.splitlines()[-1])
 
@@ -217,7 +217,7 @@ def test_every_field_that_dashboards_read_is_filled(shop: Shop) -> None:
     try:
         asked = shop.run("search", "red ball", "--log")
         assert asked.exit_code == 0, asked.output
-        body = question("zzzz", mode="lexical")
+        body = search_body("zzzz", mode="lexical")
         record(client, INDEX, Asked("zzzz", "", "", "lexical", 0.5, {}, 10), search(client, INDEX, body))
         skipped = {"mmsearch": {"degraded": [{"leg": "dense", "reason": "x"}]}}
         degraded = {"took": 1, "hits": {"hits": []}, "ext": skipped}

@@ -1,4 +1,4 @@
-"""A minute of Atheris on what reads catalogues, pictures and Triton's answers, from seeds of every kind."""
+"""A minute of Atheris on what reads catalogs, pictures and Triton's answers, from seeds of every kind."""
 
 from __future__ import annotations
 

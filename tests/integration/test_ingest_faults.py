@@ -1,4 +1,4 @@
-"""F1 to F4: killed runs, servers that go away, overload, and rotten catalogues. Short here, in full when
+"""F1 to F4: killed runs, servers that go away, overload, and rotten catalogs. Short here, in full when
 slow."""
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mmsearch.products.record import MAX_LINE_BYTES
 
 from ..fakes.fake_opensearch import AnswerError, FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton, RefuseError, Row
-from ..fakes.ingesting import Catalogue, picture
+from ..fakes.ingesting import Catalog, picture
 from ..unit.test_records import BAD
 
 MMSEARCH = [sys.executable, "-c", "from mmsearch.cli.main import main; main()"]
@@ -40,23 +40,23 @@ def short(*values: int) -> Any:
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
     with FakeTriton(keep=False) as triton, FakeOpenSearch() as node:
-        yield Catalogue(tmp_path, triton, node)
+        yield Catalog(tmp_path, triton, node)
 
 
 def products(count: int) -> list[dict[str, Any]]:
     return [{"id": f"p{number}", "title": f"thing {number}", "price": number} for number in range(count)]
 
 
-def started(catalogue: Catalogue, *options: str) -> subprocess.Popen[bytes]:
+def started(catalog: Catalog, *options: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [*MMSEARCH, "ingest", str(catalogue.path), "--processes", "0", "--json", *options],
+        [*MMSEARCH, "ingest", str(catalog.path), "--processes", "0", "--json", *options],
         env={
             **os.environ,
-            "MMSEARCH_OPENSEARCH": catalogue.node.url,
-            "MMSEARCH_TRITON": catalogue.triton.url,
-            "MMSEARCH_CACHE": str(catalogue.folder / "cache"),
+            "MMSEARCH_OPENSEARCH": catalog.node.url,
+            "MMSEARCH_TRITON": catalog.triton.url,
+            "MMSEARCH_CACHE": str(catalog.folder / "cache"),
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -68,7 +68,7 @@ def undisturbed(tmp_path: Path, lines: Sequence[Any]) -> dict[str, Any]:
     folder = tmp_path / "undisturbed"
     folder.mkdir()
     with FakeTriton(keep=False) as triton, FakeOpenSearch() as node:
-        calm = Catalogue(folder, triton, node)
+        calm = Catalog(folder, triton, node)
         calm.write(*lines)
         calm.ingest()
         return node.sources()
@@ -80,12 +80,12 @@ def undisturbed(tmp_path: Path, lines: Sequence[Any]) -> dict[str, Any]:
     ids=["short", "full"],
 )
 def test_f1_a_killed_run_goes_on_where_it_was(
-    catalogue: Catalogue, tmp_path: Path, count: int, kills: int
+    catalog: Catalog, tmp_path: Path, count: int, kills: int
 ) -> None:
     """`kill -9` at random moments, counted in requests to either server; then the same command to its end."""
     chance = random.Random(1)
     lines = products(count)
-    catalogue.write(*lines)
+    catalog.write(*lines)
     process: subprocess.Popen[bytes] | None = None
     encoded: Counter[bytes] = Counter()
     lock = threading.Lock()
@@ -107,31 +107,31 @@ def test_f1_a_killed_run_goes_on_where_it_was(
         if path.endswith(("_bulk", "_mget")):
             moment()
 
-    catalogue.triton.fault = encoding
-    catalogue.node.request_fault = asking
+    catalog.triton.fault = encoding
+    catalog.node.request_fault = asking
     done = 0
     # Requests of one run, so that every part of it is as likely; a run that gets through counts as no kill.
     most = 2 + count // BATCH // max(1, kills // 25)
     while done < kills:
         left = chance.randrange(1, most)
-        process = started(catalogue)
+        process = started(catalog)
         process.communicate(timeout=120)
         done += process.returncode == -signal.SIGKILL
         if process.returncode == 0:
             # All is in: start over with other texts for a part, so that there is something to kill.
             for line in chance.sample(lines, count // 3):
                 line["title"] += "!"
-            catalogue.write(*lines)
+            catalog.write(*lines)
         else:
             assert process.returncode == -signal.SIGKILL
     left = -1
-    process = started(catalogue)
+    process = started(catalog)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert json.loads(out)["indexed"] == count
     again = sum(encoded.values()) - len(encoded)
     print(f"F1: {kills} kills, {count} products, {len(encoded)} texts, {again} encoded again")
-    assert catalogue.node.sources() == undisturbed(tmp_path, lines)
+    assert catalog.node.sources() == undisturbed(tmp_path, lines)
     assert again <= kills * MOST_IN_FLIGHT * BATCH
 
 
@@ -178,12 +178,12 @@ def test_f2_servers_that_go_away_are_waited_for(
         stub = contextlib.ExitStack()
         servers.callback(stub.close)
         triton = stub.enter_context(stub_triton(tmp_path, port))
-        catalogue = Catalogue(tmp_path, unused, node)
+        catalog = Catalog(tmp_path, unused, node)
         unused.url = f"127.0.0.1:{port}"
-        catalogue.write(*lines)
+        catalog.write(*lines)
         report: list[Any] = []
         runner = threading.Thread(
-            target=lambda: report.append(catalogue.ingest(patience=120.0, bulk_items=64, batch=8))
+            target=lambda: report.append(catalog.ingest(patience=120.0, bulk_items=64, batch=8))
         )
         runner.start()
 
@@ -202,9 +202,9 @@ def test_f2_servers_that_go_away_are_waited_for(
                 # Done already: other texts, so that there is something to disturb.
                 for line in lines:
                     line["title"] += "!"
-                catalogue.write(*lines)
+                catalog.write(*lines)
                 runner = threading.Thread(
-                    target=lambda: report.append(catalogue.ingest(patience=120.0, bulk_items=64, batch=8))
+                    target=lambda: report.append(catalog.ingest(patience=120.0, bulk_items=64, batch=8))
                 )
                 runner.start()
                 time.sleep(0.5)
@@ -238,11 +238,11 @@ def test_f2_servers_that_go_away_are_waited_for(
 @pytest.mark.parametrize(
     "count", [short(3_000), pytest.param(50_000, marks=pytest.mark.slow)], ids=["short", "full"]
 )
-def test_f3_an_overloaded_node_gets_everything_in_the_end(catalogue: Catalogue, count: int) -> None:
+def test_f3_an_overloaded_node_gets_everything_in_the_end(catalog: Catalog, count: int) -> None:
     """30 % of the items put off with 429, 10 % of the requests with 503, 5 % of the answers cut in the
     middle."""
     chance = random.Random(3)
-    catalogue.write(*products(count))
+    catalog.write(*products(count))
     requests = 0
 
     def request_fault(method: str, path: str) -> None:
@@ -252,20 +252,20 @@ def test_f3_an_overloaded_node_gets_everything_in_the_end(catalogue: Catalogue, 
             if chance.random() < 0.1:
                 raise AnswerError(503)
 
-    catalogue.node.request_fault = request_fault
-    catalogue.node.item_fault = lambda identifier: 429 if chance.random() < 0.3 else 0
-    catalogue.node.cut = lambda: chance.random() < 0.05
-    report = catalogue.ingest(bulk_items=100, patience=60.0)
+    catalog.node.request_fault = request_fault
+    catalog.node.item_fault = lambda identifier: 429 if chance.random() < 0.3 else 0
+    catalog.node.cut = lambda: chance.random() < 0.05
+    report = catalog.ingest(bulk_items=100, patience=60.0)
     assert (report.indexed, report.rejected) == (count, 0)
-    assert len(catalogue.node.sources()) == count
+    assert len(catalog.node.sources()) == count
     # What nobody could do without: each document is sent until it is taken, in full requests.
     ideal = count / 100 / (0.7 * 0.9 * 0.95)
     print(
         f"F3: {count} products, {requests} bulk requests, ideal {ideal:.0f}, ratio {requests / ideal:.2f}; "
-        f"{catalogue.node.most_in_flight} in flight at most"
+        f"{catalog.node.most_in_flight} in flight at most"
     )
     assert requests <= 1.6 * ideal
-    assert catalogue.node.most_in_flight <= 4
+    assert catalog.node.most_in_flight <= 4
 
 
 def rotten(folder: Path, chance: random.Random) -> tuple[dict[str, bytes], dict[str, bytes]]:
@@ -325,10 +325,10 @@ def rotten(folder: Path, chance: random.Random) -> tuple[dict[str, bytes], dict[
 @pytest.mark.parametrize(
     "count", [2_000, pytest.param(100_000, marks=pytest.mark.slow)], ids=["short", "full"]
 )
-def test_f4_a_rotten_catalogue_costs_only_what_is_rotten(catalogue: Catalogue, count: int) -> None:
+def test_f4_a_rotten_catalog_costs_only_what_is_rotten(catalog: Catalog, count: int) -> None:
     """5 % bad lines of more than 30 kinds among good and odd ones; the mended file then goes in whole."""
     chance = random.Random(4)
-    bad, odd = rotten(catalogue.folder, chance)
+    bad, odd = rotten(catalog.folder, chance)
     assert len(bad) >= 30
     lines: list[bytes] = []
     expected: dict[int, str] = {}
@@ -353,13 +353,13 @@ def test_f4_a_rotten_catalogue_costs_only_what_is_rotten(catalogue: Catalogue, c
         if any(text == b"refuse me" for text, _ in rows):
             raise RefuseError(grpc.StatusCode.INVALID_ARGUMENT, "told to")
 
-    catalogue.triton.fault = refuse
-    catalogue.node.item_fault = lambda identifier: 400 if identifier.startswith("unwanted") else 0
-    catalogue.write(*lines)
-    report = catalogue.ingest()
-    rejected = {entry["line"]: entry for entry in catalogue.rejected()}
+    catalog.triton.fault = refuse
+    catalog.node.item_fault = lambda identifier: 400 if identifier.startswith("unwanted") else 0
+    catalog.write(*lines)
+    report = catalog.ingest()
+    rejected = {entry["line"]: entry for entry in catalog.rejected()}
     print(f"F4: {count} lines, {report.rejected} rejected of {len(set(expected.values()))} kinds")
-    assert set(catalogue.node.sources()) == good
+    assert set(catalog.node.sources()) == good
     assert set(rejected) == set(expected)
     assert report.read == report.indexed + report.rejected == count + 1
     for number, entry in rejected.items():
@@ -375,27 +375,27 @@ def test_f4_a_rotten_catalogue_costs_only_what_is_rotten(catalogue: Catalogue, c
         )
         for number in sorted(expected)
     ]
-    rejects = catalogue.folder / "mended.jsonl"
+    rejects = catalog.folder / "mended.jsonl"
     rejects.write_text("\n".join(mended) + "\n", encoding="utf-8")
-    report = catalogue.ingest(catalogue=str(rejects), retry=True, rejects=catalogue.folder / "still.jsonl")
+    report = catalog.ingest(catalog=str(rejects), retry=True, rejects=catalog.folder / "still.jsonl")
     assert (report.indexed, report.rejected) == (len(expected), 0)
-    assert set(catalogue.node.sources()) == good | {f"mended{number}" for number in expected}
+    assert set(catalog.node.sources()) == good | {f"mended{number}" for number in expected}
 
 
-def test_two_runs_at_once_leave_the_same_index(catalogue: Catalogue, tmp_path: Path) -> None:
+def test_two_runs_at_once_leave_the_same_index(catalog: Catalog, tmp_path: Path) -> None:
     lines = products(600)
-    catalogue.write(*lines)
+    catalog.write(*lines)
     begun = threading.Event()
 
     def encoding(rows: Sequence[Row]) -> None:
         begun.set()
         time.sleep(0.05)
 
-    catalogue.triton.fault = encoding
-    other = started(catalogue, "--rejects", str(tmp_path / "other.jsonl"))
+    catalog.triton.fault = encoding
+    other = started(catalog, "--rejects", str(tmp_path / "other.jsonl"))
     assert begun.wait(60), "the other run did not get to its first batch"
-    assert catalogue.ingest().indexed == 600
+    assert catalog.ingest().indexed == 600
     out, err = other.communicate(timeout=120)
     assert other.returncode == 0, err
     assert json.loads(out)["indexed"] == 600
-    assert catalogue.node.sources() == undisturbed(tmp_path, lines)
+    assert catalog.node.sources() == undisturbed(tmp_path, lines)

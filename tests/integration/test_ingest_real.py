@@ -25,7 +25,7 @@ INDEX = "ingest-tests"
 
 @dataclass
 class Shop:
-    """A folder with a catalogue, and the command line over it."""
+    """A folder with a catalog, and the command line over it."""
 
     folder: Path
     environment: dict[str, str]

@@ -48,7 +48,7 @@ class Servers:
             "MMSEARCH_CACHE": str(home.folder / "cache"),
         }
 
-    def start(self, catalogue: Path, index: str) -> subprocess.Popen[str]:
+    def start(self, catalog: Path, index: str) -> subprocess.Popen[str]:
         """The command in a process of its own."""
         code = "from mmsearch.cli.main import main; main()"
         return subprocess.Popen(
@@ -57,7 +57,7 @@ class Servers:
                 "-c",
                 code,
                 "ingest",
-                str(catalogue),
+                str(catalog),
                 "--index",
                 index,
                 "--json",
@@ -117,19 +117,19 @@ def test_killed_servers_and_killed_runs_leave_what_an_undisturbed_run_leaves(
     servers: Servers, tmp_path: Path
 ) -> None:
     chance = random.Random(5)
-    catalogue = tmp_path / "catalog.jsonl"
+    catalog = tmp_path / "catalog.jsonl"
     lines = [
         {"id": f"p{n}", "title": f"{chance.choice(COLOURS)} {chance.choice(THINGS)} number {n}", "price": n}
         for n in range(PRODUCTS)
     ]
 
     def write() -> None:
-        catalogue.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        catalog.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
     write()
     events = ["opensearch", "triton", "run"] * ROUNDS
     chance.shuffle(events)
-    run = servers.start(catalogue, "disturbed")
+    run = servers.start(catalog, "disturbed")
     waited: dict[str, float] = {}
     for number, event in enumerate(events):
         if run.poll() is not None:
@@ -139,12 +139,12 @@ def test_killed_servers_and_killed_runs_leave_what_an_undisturbed_run_leaves(
             for line in chance.sample(lines, PRODUCTS // 3):
                 line["title"] = f"{line['title']} again"
             write()
-            run = servers.start(catalogue, "disturbed")
+            run = servers.start(catalog, "disturbed")
         moves(servers, run, chance.randrange(1, PRODUCTS // 20))
         if event == "run":
             run.kill()
             run.communicate(timeout=30)
-            run = servers.start(catalogue, "disturbed")
+            run = servers.start(catalog, "disturbed")
             continue
         servers.kill(event)
         # Back by the supervisor's hand; then the run goes on by its own.
@@ -154,7 +154,7 @@ def test_killed_servers_and_killed_runs_leave_what_an_undisturbed_run_leaves(
     assert run.returncode == 0, err
     assert json.loads(out)["indexed"] == PRODUCTS
 
-    calm = servers.start(catalogue, "calm")
+    calm = servers.start(catalog, "calm")
     out, err = calm.communicate(timeout=300)
     assert calm.returncode == 0, err
     expected, got = servers.documents("calm"), servers.documents("disturbed")

@@ -36,7 +36,7 @@ NAME, INDEX, PIPELINE = "losses", "losses-000001", "losses-pipeline"
 
 
 class Shop:
-    """A catalogue, a fake encoder, and an index of the real node."""
+    """A catalog, a fake encoder, and an index of the real node."""
 
     def __init__(self, folder: Path, triton: FakeTriton, url: str) -> None:
         self.path = folder / "catalog.jsonl"

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from sample_data import furniture
 
 from mmsearch.cli.main import cli
-from mmsearch.stack.downloads import cache_folder
+from mmsearch.config import cache_folder
 
 pytestmark = pytest.mark.integration
 INDEX = "whole-path"
@@ -29,7 +29,7 @@ class Shop:
 
     url: str
     environment: dict[str, str]
-    catalogue: Path
+    catalog: Path
     products: dict[str, dict[str, Any]]
     first_run: dict[str, Any]
 
@@ -46,21 +46,21 @@ class Shop:
         return CliRunner(env=self.environment).invoke(cli, list(arguments))
 
     def picture(self, product: str) -> str:
-        data = (self.catalogue.parent / self.products[product]["image"]).read_bytes()
+        data = (self.catalog.parent / self.products[product]["image"]).read_bytes()
         return base64.b64encode(data).decode()
 
 
 @pytest.fixture(scope="module")
 def shop(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    catalogue = furniture.write_catalogue(tmp_path_factory.mktemp("furniture"), cache_folder())
+    catalog = furniture.write_catalog(tmp_path_factory.mktemp("furniture"), cache_folder())
     environment = {**stack.environment, "MMSEARCH_INDEX": INDEX}
-    result = CliRunner(env=environment).invoke(cli, ["ingest", str(catalogue), "--json"])
+    result = CliRunner(env=environment).invoke(cli, ["ingest", str(catalog), "--json"])
     assert result.exit_code == 0, result.output
-    products = [json.loads(line) for line in catalogue.read_text(encoding="utf-8").splitlines()]
+    products = [json.loads(line) for line in catalog.read_text(encoding="utf-8").splitlines()]
     return Shop(
         stack.opensearch.url,
         environment,
-        catalogue,
+        catalog,
         {product["id"]: product for product in products},
         json.loads(result.stdout),
     )
@@ -98,7 +98,7 @@ def test_every_product_is_in_once(shop: Shop) -> None:
         "indexed": 820,
         "rejected": 0,
     }
-    again = json.loads(shop.run("ingest", str(shop.catalogue), "--json").stdout)
+    again = json.loads(shop.run("ingest", str(shop.catalog), "--json").stdout)
     assert (again["unchanged"], again["encoded"], again["encoder_calls"]) == (820, 0, 0)
     shop.post(f"/{INDEX}/_refresh", "")
     counted = shop.search({"size": 0, "track_total_hits": True})
@@ -137,7 +137,7 @@ def test_titles_find_their_pictures_by_the_picture_alone(
     by_title: dict[str, set[int]] = {}
     for number, product in enumerate(shop.products.values()):
         by_title.setdefault(product["title"], set()).add(number)
-    folder = shop.catalogue.parent
+    folder = shop.catalog.parent
     files = [(folder / product["image"]).read_bytes() for product in shop.products.values()]
     pictures = encoded(stack.triton.grpc, "item_encoder", [], files, "IMAGE_EMBEDDING")
     queries = encoded(stack.triton.grpc, "query_encoder", list(by_title), [], "IMAGE_EMBEDDING")
@@ -201,7 +201,7 @@ def test_counts_and_ranking_evaluation_take_the_clauses(shop: Shop) -> None:
 def test_the_search_command_prints_hits_and_legs(shop: Shop) -> None:
     result = shop.run("search", "wooden chair", "--mode", "hybrid", "-k", "5", "--json")
     assert result.exit_code == 0, result.output
-    picture = str(shop.catalogue.parent / shop.products["blendswap-cc-0-armchair"]["image"])
+    picture = str(shop.catalog.parent / shop.products["blendswap-cc-0-armchair"]["image"])
     by_picture = shop.run("search", "--image", picture, "-k", "5")
     assert by_picture.exit_code == 0, by_picture.output
     assert "Armchair" in by_picture.output

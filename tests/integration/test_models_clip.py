@@ -17,16 +17,16 @@ import tritonclient.grpc as grpcclient
 from click.testing import CliRunner
 from PIL import Image
 from safetensors.torch import save_file
-from sample_data.furniture import write_catalogue
+from sample_data.furniture import write_catalog
 
 from mmsearch.cli.main import cli
+from mmsearch.config import cache_folder
 from mmsearch.models import architecture as architectures
 from mmsearch.models.build import build
 from mmsearch.models.fusion import registry
 from mmsearch.serving.images import Frame, decode
 from mmsearch.serving.tokens import Tokens
 from mmsearch.stack import embedded
-from mmsearch.stack.downloads import cache_folder
 from mmsearch.stack.state import Home
 
 from ..fakes.small_clip import SIZE, alone, beside_minilm
@@ -75,7 +75,7 @@ def client(served: Served) -> Iterator[grpcclient.InferenceServerClient]:
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     """Pictures of furniture, as many as there are texts."""
     folder = tmp_path_factory.mktemp("furniture")
-    lines = write_catalogue(folder, cache_folder()).read_text(encoding="utf-8").splitlines()
+    lines = write_catalog(folder, cache_folder()).read_text(encoding="utf-8").splitlines()
     return [(folder / json.loads(line)["image"]).read_bytes() for line in lines[:: len(lines) // 5]][:5]
 
 
@@ -107,7 +107,7 @@ def said(model: Any, texts: list[str]) -> np.ndarray:
     return found
 
 
-def seen(model: Any, pixels: np.ndarray) -> np.ndarray:
+def features_of(model: Any, pixels: np.ndarray) -> np.ndarray:
     """What open_clip answers to pixels, uint8 [n, size, size, 3], by its own mean and deviation."""
     scaled = [open_clip.image_transform(SIZE, is_train=False)(Image.fromarray(picture)) for picture in pixels]
     with torch.inference_mode():
@@ -129,7 +129,7 @@ def test_both_towers_answer_as_open_clip_does(
     assert lowest(text, said(served.model, TEXTS)) >= 0.9999
     pixels = np.stack([decode(picture, Frame(SIZE, "crop")) for picture in pictures])
     image = client.infer("clip_image", [given("PIXELS", pixels, "UINT8")], model_version="1")
-    assert lowest(image.as_numpy("FEATURES"), seen(served.model, pixels)) >= 0.9999
+    assert lowest(image.as_numpy("FEATURES"), features_of(served.model, pixels)) >= 0.9999
 
 
 def test_the_entry_models_answer_as_open_clip_does(
@@ -139,7 +139,7 @@ def test_the_entry_models_answer_as_open_clip_does(
     assert lowest(query, said(served.model, TEXTS)) >= 0.9999
     item = entry(client, "item_encoder", TEXTS, pictures)
     pixels = np.stack([decode(picture, Frame(SIZE, "crop")) for picture in pictures])
-    assert lowest(item, seen(served.model, pixels)) >= 0.9999
+    assert lowest(item, features_of(served.model, pixels)) >= 0.9999
     # The pictures differ, so that equal vectors for all of them would be noticed.
     assert lowest(item[1:], item[:-1]) < 0.999
 

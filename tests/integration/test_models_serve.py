@@ -14,15 +14,15 @@ import onnxruntime
 import pytest
 import tritonclient.grpc as grpcclient
 from PIL import Image
-from sample_data.furniture import write_catalogue
+from sample_data.furniture import write_catalog
 from tritonclient.utils import InferenceServerException
 
 from mmsearch.clients.triton import Encoder
+from mmsearch.config import cache_folder
 from mmsearch.models.architecture import SLOTS, load
 from mmsearch.models.build import ModelSet, build
 from mmsearch.models.repository import MODELS
 from mmsearch.serving.tokens import Tokens
-from mmsearch.stack.downloads import cache_folder
 
 if TYPE_CHECKING:
     from conftest import TritonUnderTest
@@ -209,8 +209,8 @@ def test_a_bad_request_is_refused_alone(
 @pytest.fixture(scope="module")
 def furniture(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, str]], Path]:
     folder = tmp_path_factory.mktemp("furniture")
-    catalogue = write_catalogue(folder, cache_folder())
-    return [json.loads(line) for line in catalogue.read_text(encoding="utf-8").splitlines()], folder
+    catalog = write_catalog(folder, cache_folder())
+    return [json.loads(line) for line in catalog.read_text(encoding="utf-8").splitlines()], folder
 
 
 def test_titles_find_their_pictures_and_a_chair_finds_chairs(

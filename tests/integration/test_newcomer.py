@@ -1,4 +1,4 @@
-"""From the quick start to a catalogue of one's own: a shop's CSV with its own columns, on real servers."""
+"""From the quick start to a catalog of one's own: a shop's CSV with its own columns, on real servers."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def ingest(file: Path) -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def shop(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("shop")
-    catalogue = drawn.write_catalogue(folder)
-    products = [json.loads(line) for line in catalogue.read_text(encoding="utf-8").splitlines()]
-    catalogue.unlink()
+    catalog = drawn.write_catalog(folder)
+    products = [json.loads(line) for line in catalog.read_text(encoding="utf-8").splitlines()]
+    catalog.unlink()
     prices = {each["id"]: Decimal(number * 137 + 1999) / 100 for number, each in enumerate(products)}
     prices["red-flag"] = Decimal("1299.00")
     file = folder / "shop.csv"

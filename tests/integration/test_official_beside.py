@@ -34,12 +34,12 @@ SHIPPED = Path(__file__).parents[2] / "opensearch"
 
 @dataclass(frozen=True)
 class Shop:
-    """The drawn catalogue of 48 products, ingested, and judgments: a colour and a shape name one product."""
+    """The drawn catalog of 48 products, ingested, and judgments: a colour and a shape name one product."""
 
     url: str
     triton_port: int
     environment: dict[str, str]
-    catalogue: Path
+    catalog: Path
     judgments: Path
     ingested: str
 
@@ -74,17 +74,17 @@ def shop(
             "MMSEARCH_HOME": str(triton.home.folder),
         }
         folder = tmp_path_factory.mktemp("shop")
-        catalogue = drawn.write_catalogue(folder)
-        products = [json.loads(line) for line in catalogue.read_text(encoding="utf-8").splitlines()]
+        catalog = drawn.write_catalog(folder)
+        products = [json.loads(line) for line in catalog.read_text(encoding="utf-8").splitlines()]
         judgments = folder / "judgments.jsonl"
         lines = [
             {"query": product["title"].lower(), "product_id": product["id"], "label": "E"}
             for product in products
         ]
         judgments.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        done = CliRunner(env=environment).invoke(cli, ["ingest", str(catalogue), "--json"])
+        done = CliRunner(env=environment).invoke(cli, ["ingest", str(catalog), "--json"])
         assert done.exit_code == 0, done.output
-        yield Shop(url, triton_port, environment, catalogue, judgments, done.stdout)
+        yield Shop(url, triton_port, environment, catalog, judgments, done.stdout)
     finally:
         embedded.delete(home)
 
@@ -108,7 +108,7 @@ def test_the_official_names_are_the_other_plugins(shop: Shop) -> None:
     ],
 )
 def test_search(shop: Shop, asked: tuple[str, ...], found: str | None) -> None:
-    picture = str(shop.catalogue.parent / "pictures" / "red-ball.png")
+    picture = str(shop.catalog.parent / "pictures" / "red-ball.png")
     arguments = [picture if word == "PICTURE" else word for word in asked]
     hits = [json.loads(line) for line in shop.run("search", *arguments, "--json").stdout.splitlines()]
     assert len(hits) == 10
@@ -150,7 +150,7 @@ def test_tune_prints_a_clause_that_evaluate_takes(shop: Shop, tmp_path: Path) ->
 def test_ui(shop: Shop) -> None:
     program = [str(Path(sys.executable).with_name("mmsearch")), "ui", "--port", "0"]
     page = subprocess.Popen(
-        [*program, "--image-root", str(shop.catalogue.parent), "--opensearch", shop.url],
+        [*program, "--image-root", str(shop.catalog.parent), "--opensearch", shop.url],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert page.stdout is not None
@@ -184,11 +184,11 @@ def test_dashboards(shop: Shop, tmp_path: Path) -> None:
 
 def test_pairs_and_reindex(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "pairs.jsonl").write_text('{"query": "red ball", "product_id": "red-ball"}\n')
-    files = [str(tmp_path / "pairs.jsonl"), "--catalog", str(shop.catalogue)]
+    files = [str(tmp_path / "pairs.jsonl"), "--catalog", str(shop.catalog)]
     shop.run("pairs", *files, "--no-bm25", "--index", INDEX, "--out", str(tmp_path / "hard.jsonl"))
     (pair,) = (json.loads(line) for line in (tmp_path / "hard.jsonl").read_text().splitlines())
     assert len(pair["negatives"]) == 3
-    again = shop.run("reindex", str(shop.catalogue), "--index", INDEX, "--keep", "--json")
+    again = shop.run("reindex", str(shop.catalog), "--index", INDEX, "--keep", "--json")
     assert json.loads(again.stdout.splitlines()[-1])["overlap"] == 1.0
 
 

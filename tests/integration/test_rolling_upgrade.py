@@ -126,9 +126,9 @@ def test_no_search_fails_while_the_plugin_is_upgraded_node_by_node(
     for name in cluster.homes:
         cluster.up(name, old)
     cluster.green("one", 2)
-    catalogue = drawn.write_catalogue(tmp_path / "catalogue")
+    catalog = drawn.write_catalog(tmp_path / "catalog")
     environment = {"MMSEARCH_OPENSEARCH": cluster.urls["one"], "MMSEARCH_TRITON": triton.grpc}
-    done = CliRunner().invoke(cli, ["ingest", str(catalogue), "--index", INDEX], env=environment)
+    done = CliRunner().invoke(cli, ["ingest", str(catalog), "--index", INDEX], env=environment)
     assert done.exit_code == 0, done.output
     cluster.ask("one", "PUT", f"/{INDEX}/_settings", {"index.number_of_replicas": 1})
     cluster.green("one", 2)

@@ -210,7 +210,7 @@ def body_of(query: dict[str, Any], size: int = 12) -> dict[str, Any]:
     }
 
 
-def told(answer: dict[str, Any]) -> dict[str, Any]:
+def shown(answer: dict[str, Any]) -> dict[str, Any]:
     """What an answer tells: hits in order, their legs' ranks and scores, totals and facets.
 
     Security itself adds one to a hit's own score for each rule that lets it through.
@@ -238,8 +238,8 @@ def refused(node: Secured, user: str, path: str, body: object) -> tuple[int, str
 def test_an_answer_is_that_of_an_index_of_the_visible_alone(
     node: Secured, user: str, name: str, shards: int
 ) -> None:
-    shop = told(node.ask(user, "POST", f"/shop{shards}/_search", body_of(CLAUSES[name])))
-    visible = told(node.ask(user, "POST", f"/visible{shards}/_search", body_of(CLAUSES[name])))
+    shop = shown(node.ask(user, "POST", f"/shop{shards}/_search", body_of(CLAUSES[name])))
+    visible = shown(node.ask(user, "POST", f"/visible{shards}/_search", body_of(CLAUSES[name])))
     assert visible["hits"], "expected the query to find something"
     assert shop == visible
 
@@ -267,7 +267,7 @@ def test_several_searches_in_one_request(node: Secured, user: str, shards: int) 
         for body in CLAUSES.values():
             lines += [json.dumps({"index": index}), json.dumps(body_of(body))]
         return [
-            told(each) for each in node.ask(user, "POST", "/_msearch", "\n".join(lines) + "\n")["responses"]
+            shown(each) for each in node.ask(user, "POST", "/_msearch", "\n".join(lines) + "\n")["responses"]
         ]
 
     assert asked(f"shop{shards}") == asked(f"visible{shards}")
@@ -370,7 +370,7 @@ def test_an_oracle_learns_nothing_of_hidden_products(node: Secured, user: str, s
             hybrid({"match": {"title": f"secret{number}"}}, NUMBER, fusion=Z_SCORE),
         ):
             shop, visible = (
-                told(node.ask(user, "POST", f"/{index}{shards}/_search", body_of(query, 10)))
+                shown(node.ask(user, "POST", f"/{index}{shards}/_search", body_of(query, 10)))
                 for index in ("shop", "visible")
             )
             assert shop == visible, query

@@ -23,9 +23,9 @@ QUERY = {"query": {"neural": {"embedding": {"query_text": "a red ball", "k": 5}}
 @pytest.fixture(scope="module")
 def url(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The node with a snapshot of an index of the encoder served, and of a copy by another encoder."""
-    catalogue = drawn.write_catalogue(tmp_path_factory.mktemp("drawn"))
+    catalog = drawn.write_catalog(tmp_path_factory.mktemp("drawn"))
     environment = {**stack.environment, "MMSEARCH_INDEX": INDEX}
-    ingested = CliRunner(env=environment).invoke(cli, ["ingest", str(catalogue)])
+    ingested = CliRunner(env=environment).invoke(cli, ["ingest", str(catalog)])
     assert ingested.exit_code == 0, ingested.output
     url: str = stack.opensearch.url
     mapping = mappings(url, f"{INDEX}-000001")
@@ -75,8 +75,8 @@ def test_a_query_by_meaning_finds_the_same(url: str) -> None:
 
 
 def test_ingest_goes_on_with_the_restored_index(url: str, stack: Any, tmp_path: Path) -> None:
-    catalogue = drawn.write_catalogue(tmp_path)
-    arguments = ["ingest", str(catalogue), "--index", "come-back-000001", "--json"]
+    catalog = drawn.write_catalog(tmp_path)
+    arguments = ["ingest", str(catalog), "--index", "come-back-000001", "--json"]
     result = CliRunner(env=stack.environment).invoke(cli, arguments)
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout.splitlines()[-1])

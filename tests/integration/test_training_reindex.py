@@ -1,4 +1,4 @@
-"""The same catalogue by a trained model behind the same name, while the old index keeps its own encoder."""
+"""The same catalog by a trained model behind the same name, while the old index keeps its own encoder."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def test_the_name_moves_to_the_new_model_and_the_old_index_still_answers(
         "MMSEARCH_TRITON": f"127.0.0.1:{ports.triton_grpc}",
         "MMSEARCH_HOME": str(own_stack.folder),
     }
-    catalogue = drawn.write_catalogue(tmp_path / "catalogue")
-    first = CliRunner(env=environment).invoke(cli, ["ingest", str(catalogue)])
+    catalog = drawn.write_catalog(tmp_path / "catalog")
+    first = CliRunner(env=environment).invoke(cli, ["ingest", str(catalog)])
     assert first.exit_code == 0, first.output
 
     trained = tmp_path / "trained"
@@ -55,7 +55,7 @@ def test_the_name_moves_to_the_new_model_and_the_old_index_still_answers(
     torch.manual_seed(1)
     save_file(registry.build(architecture).state_dict(), trained / "fusion.safetensors")
     (trained / "architecture.json").write_text(json.dumps(architecture.data))
-    arguments = ["reindex", str(catalogue), "--model", str(trained), "--json"]
+    arguments = ["reindex", str(catalog), "--model", str(trained), "--json"]
     result = CliRunner(env=environment).invoke(cli, arguments)
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout.splitlines()[-1])

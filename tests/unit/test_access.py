@@ -20,9 +20,8 @@ from mmsearch.cli import options
 from mmsearch.cli.main import COMMANDS, cli
 from mmsearch.clients.credentials import OpenSearchAccess, TritonAccess
 from mmsearch.clients.opensearch import HttpError, ask, connect
-from mmsearch.clients.retry import AwayError
 from mmsearch.clients.triton import Encoder
-from mmsearch.errors import IngestError
+from mmsearch.errors import AwayError, IngestError
 
 from ..fakes.fake_triton import FakeTriton
 

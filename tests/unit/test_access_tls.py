@@ -24,9 +24,8 @@ from tritonclient.grpc import service_pb2_grpc
 from mmsearch.cli.main import cli
 from mmsearch.clients.credentials import OpenSearchAccess, TritonAccess
 from mmsearch.clients.opensearch import ask, connect
-from mmsearch.clients.retry import AwayError
 from mmsearch.clients.triton import Encoder
-from mmsearch.errors import UntrustedError
+from mmsearch.errors import AwayError, UntrustedError
 
 from ..fakes.certificates import Identity, issue
 from ..fakes.fake_triton import FakeTriton
@@ -144,12 +143,12 @@ def triton(case: Case, folder: Path) -> Iterator[tuple[str, list[str]]]:
     """The fake Triton behind gRPC's own TLS server, and the methods that it was asked for."""
     asked: list[str] = []
 
-    class Told(grpc.ServerInterceptor):  # type: ignore[misc]
+    class Refusing(grpc.ServerInterceptor):  # type: ignore[misc]
         def intercept_service(self, go_on: Callable[[Any], Any], details: Any) -> Any:
             asked.append(details.method)
             return go_on(details)
 
-    server = grpc.server(ThreadPoolExecutor(2), interceptors=[Told()])
+    server = grpc.server(ThreadPoolExecutor(2), interceptors=[Refusing()])
     with FakeTriton() as service:
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server)
         if case.shown:

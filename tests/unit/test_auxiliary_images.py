@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from fusion_study import auxiliary_images
-from fusion_study.auxiliary_images import Taught
+from fusion_study.auxiliary_images import AuxiliaryImages
 from fusion_study.study import Half, Study
 from numpy.typing import NDArray
 from PIL import Image, ImageFont
@@ -57,7 +57,7 @@ def hashes(*flipped: int) -> NDArray[np.bool_]:
 
 def test_near_duplicates_teach_nothing() -> None:
     pictures = [picture(number) for number in range(4)]
-    left = Taught(pictures, hashes(0, 6, 7, 100)).unlike(hashes(0, 240))
+    left = AuxiliaryImages(pictures, hashes(0, 6, 7, 100)).unlike(hashes(0, 240))
     assert [kept.identifier for kept in left.pictures] == ["p2", "p3"]
     np.testing.assert_array_equal(left.hashes, hashes(7, 100))
 
@@ -72,7 +72,7 @@ def test_asked_by_title_and_keywords(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auxiliary_images, "exported", lambda *_: None)
     monkeypatch.setattr(auxiliary_images, "text_features", of_texts)
     monkeypatch.setattr(auxiliary_images, "picture_features", lambda *_: np.ones((2, 5), np.float32))
-    lessons = Taught([picture(0, "cat", "pet"), picture(1)], hashes(0, 100))
+    lessons = AuxiliaryImages([picture(0, "cat", "pet"), picture(1)], hashes(0, 100))
     image, asked = lessons.features(small("4tmm_gated"), print)
     middle = unit(torch.tensor([[0, 0.6, 1.8]]))
     torch.testing.assert_close(
@@ -98,12 +98,12 @@ class Drawn(Study):
         return drawn(architecture, pool.side)
 
 
-class Told(Taught):
-    """Taught pictures whose features are drawn: each a number of its own."""
+class DrawnAuxiliaryImages(AuxiliaryImages):
+    """Auxiliary images whose features are drawn: each a number of its own."""
 
-    def unlike(self, hashes: NDArray[np.bool_]) -> Taught:
+    def unlike(self, hashes: NDArray[np.bool_]) -> AuxiliaryImages:
         left = super().unlike(hashes)
-        return Told(left.pictures, left.hashes)
+        return DrawnAuxiliaryImages(left.pictures, left.hashes)
 
     def features(
         self, architecture: Architecture, say: object, precision: str = "fp32"
@@ -117,17 +117,19 @@ def test_a_lesson_leaves_out_what_resembles_the_other_fold_and_the_map_learns_fr
         Half(side, np.array([side]), [], np.zeros((0, 1), bool), np.zeros((0, 1), bool)) for side in (0, 1)
     ]
     data = Collection([], np.array([0, 1]), {}, {}, hashes(0, 240))
-    lessons = Told([picture(number) for number in range(9)], hashes(0, 50, 60, 70, 80, 90, 100, 110, 240))
+    lessons = DrawnAuxiliaryImages(
+        [picture(number) for number in range(9)], hashes(0, 50, 60, 70, 80, 90, 100, 110, 240)
+    )
     study = Drawn(data, pools, print, lessons)
     architecture = small("3tmm_mlp")
     straight, shuffled = study.lesson(architecture, 0), study.lesson(architecture, 0, shuffle=1)
-    assert len(straight.taught_image) == len(straight.taught_asked) == 8
-    assert not (straight.taught_image == 0.1).any()  # p0 resembles the fold that is asked about
-    assert (study.lesson(architecture, 1).taught_image == 0.1).any()
-    assert not torch.equal(straight.taught_image, shuffled.taught_image)
-    assert torch.equal(straight.taught_image.sum(0), shuffled.taught_image.sort(0).values.sum(0))
-    assert torch.equal(straight.taught_asked, shuffled.taught_asked)
-    untaught = replace(straight, taught_image=torch.zeros(0, 0), taught_asked=torch.zeros(0, 0))
+    assert len(straight.auxiliary_image) == len(straight.auxiliary_queries) == 8
+    assert not (straight.auxiliary_image == 0.1).any()  # p0 resembles the fold that is asked about
+    assert (study.lesson(architecture, 1).auxiliary_image == 0.1).any()
+    assert not torch.equal(straight.auxiliary_image, shuffled.auxiliary_image)
+    assert torch.equal(straight.auxiliary_image.sum(0), shuffled.auxiliary_image.sort(0).values.sum(0))
+    assert torch.equal(straight.auxiliary_queries, shuffled.auxiliary_queries)
+    untaught = replace(straight, auxiliary_image=torch.zeros(0, 0), auxiliary_queries=torch.zeros(0, 0))
     with_them, without = (each.fitted(fresh("3tmm_mlp")).item_image for each in (straight, untaught))
     assert with_them.shape == without.shape
     assert not torch.allclose(with_them, without)

@@ -1,4 +1,4 @@
-"""Catalogues as they are: JSON Lines, CSV, TSV and Parquet, compressed or not, odd lines included."""
+"""Catalogs as they are: JSON Lines, CSV, TSV and Parquet, compressed or not, odd lines included."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from mmsearch.errors import CatalogueError, RecordError
-from mmsearch.ingest.id_set import RECENT, Seen, slice_of
-from mmsearch.products.catalog import Catalogue
+from mmsearch.errors import CatalogError, RecordError
+from mmsearch.ingest.id_set import RECENT, IdSet, slice_of
+from mmsearch.products.catalog import Catalog
 from mmsearch.products.record import MAX_LINE_BYTES, parse
 
 RECORDS = [{"id": "a", "title": "één"}, {"id": "b", "title": 'x,"y"\n z'}]
@@ -22,11 +22,11 @@ CSV = '\ufeffid,title,price\r\na,één,\r\nb,"x,""y""\n z",\r\n'.encode()
 
 
 def read(path: Path | str, form: str | None = None) -> list[dict[str, Any]]:
-    catalogue = Catalogue(str(path), form)
+    catalog = Catalog(str(path), form)
     try:
-        return [json.loads(line.raw) for line in catalogue]
+        return [json.loads(line.raw) for line in catalog]
     finally:
-        catalogue.close()
+        catalog.close()
 
 
 def written(folder: Path, name: str, data: bytes) -> Path:
@@ -48,7 +48,7 @@ def test_zstd(tmp_path: Path) -> None:
     packed = zstandard.compress(JSONL[:10]) + zstandard.compress(JSONL[10:])
     assert read(written(tmp_path, "c.jsonl.zst", packed)) == RECORDS
     assert read(written(tmp_path, "c.csv.zst", zstandard.compress(CSV))) == RECORDS
-    with pytest.raises(CatalogueError, match="to its end"):
+    with pytest.raises(CatalogError, match="to its end"):
         read(written(tmp_path, "broken.zst", packed[:20] + b"\xff" * 20))
 
 
@@ -71,22 +71,20 @@ def test_the_header_tells_the_separator(tmp_path: Path) -> None:
 
 
 def test_rows_that_do_not_fit_are_told_one_by_one(tmp_path: Path) -> None:
-    catalogue = Catalogue(
-        str(written(tmp_path, "c.csv", b'id,title\n1,x\n2\n3,"a\nb"\n4,y,z\n5,\xff\n6,w\n'))
-    )
+    catalog = Catalog(str(written(tmp_path, "c.csv", b'id,title\n1,x\n2\n3,"a\nb"\n4,y,z\n5,\xff\n6,w\n')))
     outcomes = {}
-    for line in catalogue:
+    for line in catalog:
         try:
             outcomes[line.number] = parse(line).id
         except RecordError as error:
             outcomes[line.number] = error.reason
-    catalogue.close()
+    catalog.close()
     assert outcomes == {2: "1", 3: "wrong_columns", 4: "3", 6: "wrong_columns", 7: "not_json", 8: "6"}
 
 
 def test_a_csv_without_a_usable_header_is_refused(tmp_path: Path) -> None:
     for data in (b"", b"id,id\n1,2\n"):
-        with pytest.raises(CatalogueError, match="distinct column names"):
+        with pytest.raises(CatalogError, match="distinct column names"):
             read(written(tmp_path, "c.csv", data))
 
 
@@ -108,7 +106,7 @@ def test_parquet(tmp_path: Path) -> None:
         {"id": "a", "price": 1.5, "tags": ["x", "y"], "image": "data:;base64,AQI="},
         {"id": "b", "tags": []},
     ]
-    with pytest.raises(CatalogueError, match="whole Parquet file"):
+    with pytest.raises(CatalogError, match="whole Parquet file"):
         read(written(tmp_path, "cut.parquet", path.read_bytes()[:-10]))
 
 
@@ -123,9 +121,9 @@ def test_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_line_without_end_is_cut_and_the_next_one_read(tmp_path: Path) -> None:
     path = written(tmp_path, "c.jsonl", b"x" * (MAX_LINE_BYTES + 5) + b"\n\n" + JSONL)
-    catalogue = Catalogue(str(path))
-    lines = list(catalogue)
-    catalogue.close()
+    catalog = Catalog(str(path))
+    lines = list(catalog)
+    catalog.close()
     assert [line.number for line in lines] == [1, 3, 4]
     assert (lines[0].trouble or ("",))[0] == "line_too_long"
     assert len(lines[0].raw) < 2000
@@ -136,21 +134,21 @@ def test_a_file_that_ends_too_soon_fails_after_what_it_had(tmp_path: Path) -> No
 
     noise = "".join(json.dumps({"id": str(random.random())}) + "\n" for _ in range(50_000)).encode()
     path = written(tmp_path, "c.jsonl.gz", gzip.compress(noise)[:-1000])
-    catalogue = Catalogue(str(path))
+    catalog = Catalog(str(path))
     got = []
-    with pytest.raises(CatalogueError, match="what was read before is in"):
-        got.extend(line.number for line in catalogue)
-    catalogue.close()
+    with pytest.raises(CatalogError, match="what was read before is in"):
+        got.extend(line.number for line in catalog)
+    catalog.close()
 
 
 @pytest.mark.parametrize("name", ["nothing.jsonl", "."])
-def test_a_catalogue_that_is_not_there(tmp_path: Path, name: str) -> None:
-    with pytest.raises(CatalogueError, match="expected a catalogue at"):
-        Catalogue(str(tmp_path / name))
+def test_a_catalog_that_is_not_there(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CatalogError, match="expected a catalog at"):
+        Catalog(str(tmp_path / name))
 
 
 def test_seen_ids_against_a_set() -> None:
-    seen, slow = Seen(), set()
+    seen, slow = IdSet(), set()
     for start in range(0, 3 * RECENT, 999):
         ids = [str(number * 7 % (2 * RECENT)) for number in range(start, start + 999)]
         expected = []

@@ -111,13 +111,13 @@ def parsed(arguments: list[str]) -> None:
         command.make_parser(click.Context(command, info_name=command.name)).parse_args(list(arguments))
 
 
-def test_the_quick_starts_catalogue_has_the_columns_that_are_mapped() -> None:
+def test_the_quick_starts_catalog_has_the_columns_that_are_mapped() -> None:
     commands = "\n".join(each.text for each in COMMANDS if each.page == "quickstart")
     mapped = dict(pair.split("=") for pair in re.findall(r"--map (\S+)", commands))
     assert set(mapped.values()) | {"price"} == set(docs_shop.rows()[0])
 
 
-def test_the_quick_starts_catalogue_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_quick_starts_catalog_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between fakes at the wire: the command as written, the CSV as written."""
     docs_shop.write(tmp_path)
     (command,) = [

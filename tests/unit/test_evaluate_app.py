@@ -11,9 +11,9 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
-from mmsearch.cli.search import question
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.ui.app import Asked, create, picture_address
+from mmsearch.search.bodies import search_body
 
 LEGS = [{"name": "dense", "rank": 1, "score": 0.93, "normalized": 1.0, "only": True}]
 
@@ -62,7 +62,7 @@ def index() -> Index:
 @pytest.fixture
 def client(index: Index, tmp_path: Path) -> FlaskClient:
     Image.new("RGB", (8, 8), "red").save(tmp_path / "a b.png")
-    app = create(question, index.search, tmp_path, index="products", log=index.log)
+    app = create(search_body, index.search, tmp_path, index="products", log=index.log)
     app.testing = True
     return app.test_client()
 

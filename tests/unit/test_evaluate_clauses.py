@@ -20,8 +20,7 @@ from mmsearch.cli.main import cli
 from mmsearch.cli.tune import hybrid
 from mmsearch.cli.ui import asking
 from mmsearch.clients.opensearch import HttpError, connect
-from mmsearch.clients.retry import AwayError
-from mmsearch.errors import ModelError
+from mmsearch.errors import AwayError, ModelError
 from mmsearch.evaluation.systems import read_system
 from mmsearch.evaluation.tuning.fusion import Fusion
 from mmsearch.evaluation.ui.app import Asked, body_of

@@ -185,7 +185,7 @@ def test_a_missing_index_and_a_missing_node_stop_the_evaluation(node: Node, clie
         "error": {"type": "index_not_found_exception", "reason": "no such index [products]"},
         "status": 404,
     }
-    with pytest.raises(MmsearchError, match="expected an index 'products', got none; ingest a catalogue"):
+    with pytest.raises(MmsearchError, match="expected an index 'products', got none; ingest a catalog"):
         answers(client, Template("bm25", BODY), [Query("q", "x")], index="products", depth=3)
     away = connect("http://127.0.0.1:1")
     with pytest.raises(MmsearchError, match=r"expected answers from OpenSearch at 127\.0\.0\.1:1"):

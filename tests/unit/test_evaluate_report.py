@@ -11,12 +11,13 @@ from PIL import Image
 
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.judgments import Judgments, Query
-from mmsearch.evaluation.live import Answers, Hit
+from mmsearch.evaluation.live import Answers
 from mmsearch.evaluation.measures import suite
 from mmsearch.evaluation.report import plots
 from mmsearch.evaluation.report.cards import Thumbnails, card, page
 from mmsearch.evaluation.report.page import judged, most_different, render
 from mmsearch.evaluation.study import Study
+from mmsearch.search.hits import Hit
 
 
 def hit(product: str, score: float, **more: object) -> Hit:

@@ -25,14 +25,14 @@ from PIL import Image
 
 from mmsearch.errors import PictureError
 from mmsearch.images import fetch as fetch_module
-from mmsearch.images.concurrent_fetch import Fetching
+from mmsearch.images.concurrent_fetch import ConcurrentFetch
 from mmsearch.images.fetch import Fetch
 from mmsearch.images.url_guard import allowed, place
 from mmsearch.ingest import runner as run_module
 
 from ..fakes.fake_opensearch import FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton
-from ..fakes.ingesting import Catalogue, picture
+from ..fakes.ingesting import Catalog, picture
 
 SHOP = "93.184.215.14"
 SHOP_V6 = "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
@@ -334,7 +334,7 @@ def test_many_at_once_few_from_one_host_and_none_twice(fetch: Fetch, shop: Shop)
         gives(handler.path.encode())(handler)
 
     shop.paths.update({f"/{number}": slow for number in range(30)})
-    fetching = Fetching(fetch, at_once=16, a_host=3)
+    fetching = ConcurrentFetch(fetch, at_once=16, a_host=3)
     try:
         urls = [f"http://shop.example/{number}" for number in range(30)]
         found = fetching.start(urls + urls)
@@ -356,7 +356,7 @@ def test_a_host_that_does_not_answer_rests(tmp_path: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fetch_module, "RETRIES", 0)
-        fetching = Fetching(Fetch(tmp_path, lookup, dead), a_host=1)
+        fetching = ConcurrentFetch(Fetch(tmp_path, lookup, dead), a_host=1)
         try:
             found = fetching.start([f"http://shop.example/{number}" for number in range(20)])
             reasons = [getattr(future.exception(10), "reason", "") for future in found]
@@ -375,33 +375,33 @@ def test_ingest_fetches_when_asked_and_takes_the_text_where_a_link_is_dead(
     out = io.BytesIO()
     Image.new("RGB", (3000, 2000), "blue").save(out, "PNG")
     shop.paths["/large.png"] = gives(out.getvalue())
-    folder = tmp_path / "catalogue"
+    folder = tmp_path / "catalog"
     folder.mkdir()
     with FakeTriton() as triton, FakeOpenSearch() as node:
-        catalogue = Catalogue(folder, triton, node)
+        catalog = Catalog(folder, triton, node)
         names = ["good", "large", "page", "dead"]
-        catalogue.write(
+        catalog.write(
             *({"id": name, "title": name, "image": f"http://shop.example/{name}.png"} for name in names),
             {"id": "inside", "title": "x", "image": "http://localhost/x.png"},
         )
-        report = catalogue.ingest()
-        assert {entry["reason"] for entry in catalogue.rejected()} == {"url"}
+        report = catalog.ingest()
+        assert {entry["reason"] for entry in catalog.rejected()} == {"url"}
         assert shop.dialled == []
-        report = catalogue.ingest(fetch=True)
+        report = catalog.ingest(fetch=True)
         assert (report.indexed, report.rejected) == (2, 3)
-        assert {entry["id"]: entry["reason"] for entry in catalogue.rejected()} == {
+        assert {entry["id"]: entry["reason"] for entry in catalog.rejected()} == {
             "page": "not_a_picture",
             "dead": "http_404",
             "inside": "url_refused",
         }
-        report = catalogue.ingest(fetch=True, text_only=True)
+        report = catalog.ingest(fetch=True, text_only=True)
         assert (report.indexed, report.unchanged, report.encoded) == (5, 2, 3)
         about = {name: source["ingest"] for name, source in node.sources().items()}
         assert about["dead"]["image_error"] == "http_404"
         assert about["good"]["modalities"] == ["text", "image"]
         # The link works at last: only that product is encoded.
         shop.paths["/dead.png"] = gives(picture("green"))
-        report = catalogue.ingest(fetch=True, text_only=True)
+        report = catalog.ingest(fetch=True, text_only=True)
         assert (report.unchanged, report.encoded) == (4, 1)
     assert shop.hits == []
     assert json.dumps(about)

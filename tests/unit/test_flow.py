@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from mmsearch.clients.retry import AwayError, Patience
-from mmsearch.errors import UnreachableError
+from mmsearch.clients.retry import Patience
+from mmsearch.errors import AwayError, UnreachableError
 from mmsearch.ingest.pipeline.channel import Channel
-from mmsearch.ingest.pipeline.concurrency import InFlight
+from mmsearch.ingest.pipeline.concurrency import ConcurrencyLimit
 from mmsearch.ingest.pipeline.flow import Flow
 
 
@@ -163,14 +163,14 @@ class Server:
 
 @pytest.mark.parametrize("workers", [1, 2, 4, 8])
 def test_as_many_are_under_way_as_keep_the_server_busy(workers: int) -> None:
-    server, limit, chance = Server(workers, 0.1), InFlight(1, 32), random.Random(5)
+    server, limit, chance = Server(workers, 0.1), ConcurrencyLimit(1, 32), random.Random(5)
     for _ in range(3_000):
         limit.learn(server.latency(limit.limit) * chance.uniform(0.97, 1.03))
     assert workers <= limit.limit <= workers + 3
 
 
 def test_trouble_halves_and_the_limit_recovers() -> None:
-    server, limit = Server(4, 0.1), InFlight(2, 16)
+    server, limit = Server(4, 0.1), ConcurrencyLimit(2, 16)
     for _ in range(500):
         limit.learn(server.latency(limit.limit))
     high = limit.limit
@@ -182,7 +182,7 @@ def test_trouble_halves_and_the_limit_recovers() -> None:
 
 
 def test_slots_never_exceed_the_limit() -> None:
-    limit = InFlight(3, 3)
+    limit = ConcurrencyLimit(3, 3)
     most = 0
 
     def work() -> None:

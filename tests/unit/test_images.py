@@ -19,10 +19,12 @@ import pytest
 from PIL import Image
 
 from mmsearch.errors import IngestError, PictureError
-from mmsearch.images.decode import MAX_BYTES, checked, read
-from mmsearch.images.header import probe
+from mmsearch.images.decode import checked
+from mmsearch.images.header import read_header
+from mmsearch.images.limits import MAX_BYTES
 from mmsearch.images.preprocess import Prepared, Task, prepare
-from mmsearch.images.process_pool import Decoders
+from mmsearch.images.process_pool import DecoderPool
+from mmsearch.images.references import read
 
 
 def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -38,14 +40,14 @@ def halves(mode: str = "RGB", size: tuple[int, int] = (64, 32)) -> Image.Image:
     return image.convert(mode)
 
 
-def seen(data: bytes) -> Image.Image:
+def decoded(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data)).convert("RGB")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
 def test_a_small_plain_picture_goes_as_it_is(kind: str) -> None:
     data = saved(halves(), kind)
-    header = probe(data)
+    header = read_header(data)
     assert (header.format, header.width, header.height) == (kind, 64, 32)
     assert checked(data) is data
 
@@ -54,13 +56,13 @@ def test_a_small_plain_picture_goes_as_it_is(kind: str) -> None:
 def test_webp_sizes_of_every_kind(lossless: bool) -> None:
     image = halves(size=(301, 77))
     for extra in ({}, {"exif": Image.Exif().tobytes()}):
-        header = probe(saved(image, "WEBP", lossless=lossless, **extra))
+        header = read_header(saved(image, "WEBP", lossless=lossless, **extra))
         assert (header.width, header.height) == (301, 77)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_a_large_picture_is_shrunk_to_a_short_side_of_448(kind: str) -> None:
-    out = seen(checked(saved(halves(size=(3000, 1500)), kind)))
+    out = decoded(checked(saved(halves(size=(3000, 1500)), kind)))
     assert out.size == (896, 448)
     assert np.allclose(out.getpixel((100, 100)), (255, 0, 0), atol=8)
     assert np.allclose(out.getpixel((800, 100)), (0, 0, 255), atol=8)
@@ -69,25 +71,25 @@ def test_a_large_picture_is_shrunk_to_a_short_side_of_448(kind: str) -> None:
 def test_orientation_is_undone() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turned a quarter to the left, as telephones write it
-    out = seen(checked(saved(halves(), "JPEG", exif=exif)))
+    out = decoded(checked(saved(halves(), "JPEG", exif=exif)))
     assert out.size == (32, 64)
     assert np.allclose(out.getpixel((16, 10)), (255, 0, 0), atol=8)
 
 
 def test_cmyk_sixteen_bits_alpha_and_palettes_become_plain_rgb() -> None:
-    assert np.allclose(seen(checked(saved(halves("CMYK"), "JPEG"))).getpixel((8, 8)), (255, 0, 0), atol=12)
+    assert np.allclose(decoded(checked(saved(halves("CMYK"), "JPEG"))).getpixel((8, 8)), (255, 0, 0), atol=12)
     grey = Image.fromarray(np.full((40, 40), 40_000, np.uint16))
-    assert np.allclose(seen(checked(saved(grey, "PNG"))).getpixel((8, 8)), [40_000 / 257] * 3, atol=3)
+    assert np.allclose(decoded(checked(saved(grey, "PNG"))).getpixel((8, 8)), [40_000 / 257] * 3, atol=3)
     glass = Image.new("RGBA", (2000, 2000), (0, 0, 0, 0))
-    assert seen(checked(saved(glass, "PNG"))).getpixel((8, 8)) == (255, 255, 255)
+    assert decoded(checked(saved(glass, "PNG"))).getpixel((8, 8)) == (255, 255, 255)
     palette = halves(size=(2000, 2000)).quantize(4)
-    assert np.allclose(seen(checked(saved(palette, "GIF"))).getpixel((8, 8)), (255, 0, 0), atol=8)
+    assert np.allclose(decoded(checked(saved(palette, "GIF"))).getpixel((8, 8)), (255, 0, 0), atol=8)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
 def test_of_an_animation_the_first_frame_is_taken(kind: str) -> None:
     data = saved(halves(), kind, save_all=True, append_images=[Image.new("RGB", (64, 32), "green")])
-    out = seen(checked(data))
+    out = decoded(checked(data))
     assert np.allclose(out.getpixel((8, 8)), (255, 0, 0), atol=8)
 
 
@@ -341,7 +343,7 @@ def test_damaged_pictures_raise_nothing_but_picture_errors() -> None:
 def test_decoders_answer_in_order_and_outlive_a_worker(tmp_path: Path) -> None:
     (tmp_path / "a.gif").write_bytes(saved(halves(), "GIF"))
     (tmp_path / "b.png").write_bytes(b"no picture")
-    decoders = Decoders(tmp_path, 1)
+    decoders = DecoderPool(tmp_path, 1)
     try:
         tasks = [Task(("a.gif",), ""), Task(("b.png",), ""), Task(("c.png",), "")]
         first = decoders.submit(tasks)
@@ -379,7 +381,7 @@ def test_a_picture_that_ends_its_decoder_is_told_and_the_others_are_taken(
         "p.main()"
     )
     monkeypatch.setattr("mmsearch.images.process_pool.PROGRAM", deadly)
-    decoders = Decoders(tmp_path, 1)
+    decoders = DecoderPool(tmp_path, 1)
     try:
         tasks = [Task((name,), "") for name in ("a.gif", "deadly.png", "a.gif", "deadly.png", "a.gif")]
         for _ in range(2):
@@ -394,7 +396,7 @@ def test_decoders_that_do_not_start_are_no_fault_of_the_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mmsearch.images.process_pool.PROGRAM", "raise SystemExit(3)")
-    decoders = Decoders(tmp_path, 1)
+    decoders = DecoderPool(tmp_path, 1)
     try:
         with pytest.raises(IngestError, match="expected a decoder process to start, got exit code 3"):
             decoders.result(decoders.submit([Task(("a.gif",), "")]))

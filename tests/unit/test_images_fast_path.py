@@ -14,19 +14,21 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from mmsearch.errors import PictureError
-from mmsearch.images.decode import AS_IT_IS_BYTES, checked, goes_as_it_is, sha256
-from mmsearch.images.fast_path import MAX_SCANS, whole_and_plain
-from mmsearch.images.header import probe
+from mmsearch.images.decode import checked, goes_as_it_is
+from mmsearch.images.fast_path import MAX_SCANS, takes_fast_path
+from mmsearch.images.header import read_header
+from mmsearch.images.limits import AS_IT_IS_BYTES
 from mmsearch.images.preprocess import Prepared, Result, Task, prepare
-from mmsearch.images.process_pool import Decoders, Process
+from mmsearch.images.process_pool import DecoderPool, Process
+from mmsearch.images.references import sha256
 
 from .test_images import chunk, halves, png, saved, scans
 
 XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
 
 
-def told(data: bytes) -> bool:
-    return whole_and_plain(data, probe(data))
+def shown(data: bytes) -> bool:
+    return takes_fast_path(data, read_header(data))
 
 
 def noise(mode: str = "RGB") -> Image.Image:
@@ -116,7 +118,7 @@ def test_a_whole_plain_picture_is_told(kind: str, mode: str, options: dict[str, 
     ],
 )
 def test_what_cannot_be_told_does_not_go_as_it_is(data: bytes) -> None:
-    assert not told(data)
+    assert not shown(data)
     assert not goes_as_it_is(data)
 
 
@@ -133,7 +135,7 @@ def test_a_png_with_notes_as_image_editors_write_them_is_plain() -> None:
 @pytest.mark.parametrize("size", [(3_000, 500), (500, 3_000)])
 def test_a_large_picture_is_whole_and_does_not_go_as_it_is(size: tuple[int, int]) -> None:
     data = saved(halves(size=size), "PNG")
-    assert told(data)
+    assert shown(data)
     assert not goes_as_it_is(data)
 
 
@@ -142,10 +144,10 @@ def test_no_cut_picture_is_told_to_be_whole(kind: str) -> None:
     data = saved(noise(), kind)
     for at in range(30, len(data)):
         try:
-            header = probe(data[:at])
+            header = read_header(data[:at])
         except PictureError:
             continue
-        assert not whole_and_plain(data[:at], header), at
+        assert not takes_fast_path(data[:at], header), at
 
 
 def test_a_bit_that_flips_in_a_png_is_seen() -> None:
@@ -154,7 +156,7 @@ def test_a_bit_that_flips_in_a_png_is_seen() -> None:
     for _ in range(300):
         at = chance.randrange(33, len(data))
         data[at] ^= 1 << chance.randrange(8)
-        assert not told(bytes(data)), at
+        assert not shown(bytes(data)), at
         data[at : at + 1] = saved(noise(), "PNG")[at : at + 1]
 
 
@@ -166,16 +168,16 @@ def test_whatever_the_bytes_are_nothing_is_raised() -> None:
         for _ in range(chance.randrange(1, 6)):
             data[chance.randrange(min(len(data), 300))] = chance.randrange(256)
         try:
-            header = probe(bytes(data))
+            header = read_header(bytes(data))
         except PictureError:
             continue
-        assert whole_and_plain(bytes(data), header) in (True, False)
+        assert takes_fast_path(bytes(data), header) in (True, False)
 
 
 def test_a_chunk_that_claims_more_than_there_is_ends_nothing() -> None:
     data = saved(halves(), "PNG")
     at = data.index(b"IDAT") - 4
-    assert not told(data[:at] + struct.pack(">I", 2**31 - 1) + data[at + 4 :])
+    assert not shown(data[:at] + struct.pack(">I", 2**31 - 1) + data[at + 4 :])
 
 
 def test_a_process_is_started_for_what_has_to_be_decoded_alone(
@@ -194,7 +196,7 @@ def test_a_process_is_started_for_what_has_to_be_decoded_alone(
             started.append(self)
 
     monkeypatch.setattr("mmsearch.images.process_pool.Process", Counted)
-    decoders = Decoders(tmp_path, 2)
+    decoders = DecoderPool(tmp_path, 2)
     try:
 
         def ask(*tasks: Task) -> list[Result]:

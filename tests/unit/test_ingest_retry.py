@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from mmsearch.errors import CatalogueError, PictureError
-from mmsearch.ingest.reporting.stats import Tally
+from mmsearch.errors import CatalogError, PictureError
+from mmsearch.ingest.reporting.reject_writer import Rejects
+from mmsearch.ingest.reporting.stats import Stats
 from mmsearch.products.record import Line
-from mmsearch.products.rejects import Rejected, Rejects
+from mmsearch.products.rejects import Rejected
 
 
 def written(path: Path, *lines: bytes) -> None:
-    rejects = Rejects(path, {"catalogue": "c.jsonl", "image_root": "/pictures"}, Tally())
+    rejects = Rejects(path, {"catalog": "c.jsonl", "image_root": "/pictures"}, Stats())
     for number, line in enumerate(lines, 5):
         rejects.add(
             Line(number, line), "an id", PictureError("not_found", "expected a picture, found no file")
@@ -39,7 +40,7 @@ def test_a_line_comes_back_as_it_was(tmp_path: Path, line: bytes) -> None:
     written(path, line)
     rejected = Rejected(path)
     assert list(rejected) == [Line(5, line.strip())]
-    assert rejected.origin == {"catalogue": "c.jsonl", "image_root": "/pictures"}
+    assert rejected.origin == {"catalog": "c.jsonl", "image_root": "/pictures"}
     rejected.close()
 
 
@@ -52,7 +53,7 @@ def test_an_entry_says_line_id_stage_reason_and_a_sentence(tmp_path: Path) -> No
         "stage": "image",
         "reason": "not_found",
         "message": "expected a picture, found no file",
-        "from": {"catalogue": "c.jsonl", "image_root": "/pictures"},
+        "from": {"catalog": "c.jsonl", "image_root": "/pictures"},
         "record": {"id": "a"},
     }
 
@@ -77,6 +78,6 @@ def test_no_file_is_made_without_a_reject_and_an_old_one_goes(tmp_path: Path) ->
 def test_a_file_that_is_no_rejects_file_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("my notes\n")
-    with pytest.raises(CatalogueError, match="choose one by --rejects"):
-        Rejects(path, {}, Tally())
+    with pytest.raises(CatalogError, match="choose one by --rejects"):
+        Rejects(path, {}, Stats())
     assert path.read_text() == "my notes\n"

@@ -12,7 +12,7 @@ import pytest
 from mmsearch.clients.triton import Served
 from mmsearch.ingest import journal as module
 from mmsearch.ingest.item import Item
-from mmsearch.ingest.journal import Progress
+from mmsearch.ingest.journal import Journal
 from mmsearch.products.record import Line, Product
 
 SERVED = Served("item_encoder", "query_encoder", "1", "f" * 64, "fake", {"EMBEDDING": 4}, 64, 0, 0)
@@ -30,17 +30,17 @@ def bare(identifier: str, title: str = "") -> Item:
     return found
 
 
-def opened(folder: Path, index: str = "products-000001") -> Progress:
-    return Progress(folder, index, SERVED, ["embedding"])
+def opened(folder: Path, index: str = "products-000001") -> Journal:
+    return Journal(folder, index, SERVED, ["embedding"])
 
 
 def left(folder: Path, index: str = "products-000001") -> set[str]:
     """What a new run finds, of the ids that the tests use."""
-    progress = opened(folder, index)
+    journal = opened(folder, index)
     found = [bare(name) for name in "abcd"]
-    progress.recall(found)
-    progress.confirm(each for each in found if each.vectors)
-    progress.close()
+    journal.recall(found)
+    journal.confirm(each for each in found if each.vectors)
+    journal.close()
     return {each.product.id for each in found if each.vectors}
 
 
@@ -59,40 +59,40 @@ def test_what_is_not_confirmed_is_found_by_the_next_run(tmp_path: Path) -> None:
 
 
 def test_a_clean_end_leaves_no_file(tmp_path: Path) -> None:
-    progress = opened(tmp_path)
+    journal = opened(tmp_path)
     items = [item("a")]
-    progress.keep(items)
-    progress.confirm(items)
-    progress.close()
+    journal.keep(items)
+    journal.confirm(items)
+    journal.close()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_edited_text_another_index_and_another_encoder_find_nothing(tmp_path: Path) -> None:
-    progress = opened(tmp_path)
-    progress.keep([item("a", "old title")])
-    progress.close()
+    journal = opened(tmp_path)
+    journal.keep([item("a", "old title")])
+    journal.close()
     assert left(tmp_path) == set()
-    progress = opened(tmp_path)
-    progress.keep([item("a")])
-    progress.close()
+    journal = opened(tmp_path)
+    journal.keep([item("a")])
+    journal.close()
     assert left(tmp_path, "another") == set()
     assert left(tmp_path) == {"a"}
 
 
 @pytest.mark.parametrize("cut", [1, 7, 8, 9, 20, 33])
 def test_a_half_written_entry_is_skipped(tmp_path: Path, cut: int) -> None:
-    progress = opened(tmp_path)
-    progress.keep([item("a"), item("b")])
-    progress.close()
+    journal = opened(tmp_path)
+    journal.keep([item("a"), item("b")])
+    journal.close()
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-cut])
     assert left(tmp_path) == {"a"}
 
 
 def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
-    progress = opened(tmp_path)
-    progress.keep([item("a"), item("b")])
-    progress.close()
+    journal = opened(tmp_path)
+    journal.keep([item("a"), item("b")])
+    journal.close()
     (path,) = tmp_path.iterdir()
     raw = bytearray(path.read_bytes())
     raw[-3] ^= 1
@@ -127,23 +127,23 @@ def test_the_journal_of_a_running_ingest_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_long_journal_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "COMPACT_BYTES", 2_000)
-    progress = opened(tmp_path)
+    journal = opened(tmp_path)
     for number in range(200):
         items = [item(f"x{number}")]
-        progress.keep(items)
+        journal.keep(items)
         if number != 50:
-            progress.confirm(items)
+            journal.confirm(items)
         (path,) = tmp_path.iterdir()
         assert path.stat().st_size < 3_000
-    progress.keep([item("b")])
-    progress.close()
+    journal.keep([item("b")])
+    journal.close()
     assert left(tmp_path) == {"b"}
 
 
 def test_of_equal_contents_one_is_enough(tmp_path: Path) -> None:
-    progress = opened(tmp_path)
-    progress.keep([item("a", "same", 5.0)])
+    journal = opened(tmp_path)
+    journal.keep([item("a", "same", 5.0)])
     other = bare("b", "same")
-    progress.recall([other])
+    journal.recall([other])
     np.testing.assert_array_equal(other.vectors["embedding"], np.full(4, 5.0, np.float32))
-    progress.close()
+    journal.close()

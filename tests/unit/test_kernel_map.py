@@ -13,8 +13,8 @@ from mmsearch.models.architecture import FusionNumbers
 from mmsearch.models.export.to_onnx import export_fusion
 from mmsearch.models.fusion import kernel_map
 from mmsearch.models.fusion.base import unit
-from mmsearch.models.fusion.fusion_heads import Learned
-from mmsearch.models.fusion.kernel_map import Told, dual, likeness, main_axes
+from mmsearch.models.fusion.fusion_heads import FusionHead
+from mmsearch.models.fusion.kernel_map import KernelMap, dual, likeness, main_axes
 
 from ..fakes.small_training import drawn as data_of
 from ..fakes.small_training import fresh, small
@@ -24,9 +24,9 @@ def drawn(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
 
 
-def told_of(count: int, **numbers: object) -> Told:
+def told_of(count: int, **numbers: object) -> KernelMap:
     """A map over `count` features, whose first two are the place."""
-    return Told(FusionNumbers("text", 2, 2, 2, {"axes": 8, **numbers}), count)
+    return KernelMap(FusionNumbers("text", 2, 2, 2, {"axes": 8, **numbers}), count)
 
 
 def test_two_landmarks_by_hand() -> None:
@@ -81,7 +81,7 @@ def test_taught_pictures_make_the_map_better(landmarks: int) -> None:
     rows = helped.fit(features[:20], asked[:20], group, features[20:100], asked[20:100])
     assert rows.shape == (20, 2 + 2 + 8)
 
-    def right(map_: Told) -> float:
+    def right(map_: KernelMap) -> float:
         return float((map_(features[100:])[:, 2:4] * asked[100:]).sum(1).mean())
 
     assert right(helped) > right(plain) + 0.05
@@ -129,9 +129,9 @@ def test_axes_are_the_principal_ones(rows: int) -> None:
 def test_the_exported_fusion_answers_as_the_fitted_one(name: str, tmp_path: Path) -> None:
     architecture, data = small(name), data_of(small(name))
     fusion = fresh(name)
-    assert isinstance(fusion, Learned)
-    fusion.told.fit(data.item_image, data.asked(), data.group)
-    assert fusion.told.weights.any()
+    assert isinstance(fusion, FusionHead)
+    fusion.kernel_map.fit(data.item_image, data.asked(), data.group)
+    assert fusion.kernel_map.weights.any()
     for side in ("query", "item"):
         export_fusion(fusion, architecture, side, tmp_path / f"{side}.onnx")
     nothing = torch.zeros(12, data.item_image.shape[1])

@@ -18,22 +18,22 @@ from mmsearch.ingest.product_index.storage import Storage, StorageOptions
 
 from ..fakes.fake_opensearch import AnswerError, FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton
-from ..fakes.ingesting import Catalogue, picture
+from ..fakes.ingesting import Catalog, picture
 from .test_storage import MAPPINGS
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalogue]:
+def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalog]:
     monkeypatch.setenv("MMSEARCH_CACHE", str(tmp_path / "cache"))
     with FakeTriton() as triton, FakeOpenSearch() as node:
-        made = Catalogue(tmp_path, triton, node)
+        made = Catalog(tmp_path, triton, node)
         made.write(*({"id": str(n), "title": f"chair {n}"} for n in range(3)))
         yield made
 
 
-def command(catalogue: Catalogue, *options: str, index: str = "products") -> Result:
-    servers = ("--opensearch", catalogue.node.url, "--triton", catalogue.triton.url, "--index", index)
-    return CliRunner().invoke(cli, ["ingest", str(catalogue.path), *servers, "--processes", "0", *options])
+def command(catalog: Catalog, *options: str, index: str = "products") -> Result:
+    servers = ("--opensearch", catalog.node.url, "--triton", catalog.triton.url, "--index", index)
+    return CliRunner().invoke(cli, ["ingest", str(catalog.path), *servers, "--processes", "0", *options])
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,11 @@ def command(catalogue: Catalogue, *options: str, index: str = "products") -> Res
     ],
 )
 def test_loss_12_options_of_a_new_index_are_refused_for_one_that_is_there(
-    catalogue: Catalogue, options: str, got: str
+    catalog: Catalog, options: str, got: str
 ) -> None:
-    assert command(catalogue).exit_code == 0
+    assert command(catalog).exit_code == 0
     for more in ((), ("--dry-run",)):
-        done = command(catalogue, *options.split(), *more)
+        done = command(catalog, *options.split(), *more)
         assert done.exit_code == 1
         assert done.stderr.splitlines()[-1] == (
             f"mmsearch: expected products-000001 to be made with {options}, got {got}; leave that out, or "
@@ -60,12 +60,12 @@ def test_loss_12_options_of_a_new_index_are_refused_for_one_that_is_there(
         )
 
 
-def test_loss_12_the_command_that_made_the_index_may_be_given_again(catalogue: Catalogue) -> None:
+def test_loss_12_the_command_that_made_the_index_may_be_given_again(catalog: Catalog) -> None:
     options = ("--shards", "3", "--knn-encoder", "byte", "--knn-mode", "on_disk")
     for _ in range(2):
-        done = command(catalogue, *options)
+        done = command(catalog, *options)
         assert done.exit_code == 0, done.output
-    assert command(catalogue, "--knn-mode", "in_memory").exit_code == 1
+    assert command(catalog, "--knn-mode", "in_memory").exit_code == 1
 
 
 @pytest.mark.parametrize("asked", [asked for asked, _ in MAPPINGS], ids="-".join)
@@ -94,23 +94,23 @@ def test_loss_12_the_real_nodes_mapping_is_read_as_the_storage_that_made_it(
         client.close()
 
 
-def test_loss_13_documents_that_were_changed_by_hand_are_mended_by_force(catalogue: Catalogue) -> None:
-    (catalogue.folder / "p.png").write_bytes(picture())
-    catalogue.write(*({"id": str(n), "title": f"chair {n}", "image": "p.png"} for n in range(3)))
-    assert command(catalogue).exit_code == 0
-    right = json.loads(json.dumps(catalogue.node.sources()))
-    catalogue.node.sources()["1"] |= {"title": "by hand", "embedding": [1.0] + [0.0] * 7}
-    rows = catalogue.triton.rows
-    done = command(catalogue, "--json")
+def test_loss_13_documents_that_were_changed_by_hand_are_mended_by_force(catalog: Catalog) -> None:
+    (catalog.folder / "p.png").write_bytes(picture())
+    catalog.write(*({"id": str(n), "title": f"chair {n}", "image": "p.png"} for n in range(3)))
+    assert command(catalog).exit_code == 0
+    right = json.loads(json.dumps(catalog.node.sources()))
+    catalog.node.sources()["1"] |= {"title": "by hand", "embedding": [1.0] + [0.0] * 7}
+    rows = catalog.triton.rows
+    done = command(catalog, "--json")
     assert json.loads(done.stdout)["unchanged"] == 3
-    assert catalogue.node.sources() != right
-    done = command(catalogue, "--json", "--force")
+    assert catalog.node.sources() != right
+    done = command(catalog, "--json", "--force")
     assert done.exit_code == 0
     summary = json.loads(done.stdout)
     assert (summary["encoded"], summary["unchanged"], summary["indexed"]) == (3, 0, 3)
-    assert catalogue.triton.rows == rows + 3
-    assert all(text and image for text, image in catalogue.triton.calls[-1])
-    assert catalogue.node.sources() == right
+    assert catalog.triton.rows == rows + 3
+    assert all(text and image for text, image in catalog.triton.calls[-1])
+    assert catalog.node.sources() == right
 
 
 @pytest.mark.parametrize(
@@ -123,35 +123,35 @@ def test_loss_13_documents_that_were_changed_by_hand_are_mended_by_force(catalog
 )
 @pytest.mark.parametrize("options", [(), ("--sync", "--sync-at-most", "100%"), ("--dry-run",)])
 def test_loss_16_an_alias_of_a_part_is_not_written_by(
-    catalogue: Catalogue, properties: dict[str, Any], had: str, options: tuple[str, ...]
+    catalog: Catalog, properties: dict[str, Any], had: str, options: tuple[str, ...]
 ) -> None:
-    assert command(catalogue).exit_code == 0
-    before = dict(catalogue.node.sources())
-    catalogue.node.aliases["shop-fr"] = "products-000001"
-    catalogue.node.alias_properties["shop-fr"] = properties
-    catalogue.write({"id": "other", "title": "table"})
-    done = command(catalogue, *options, index="shop-fr")
+    assert command(catalog).exit_code == 0
+    before = dict(catalog.node.sources())
+    catalog.node.aliases["shop-fr"] = "products-000001"
+    catalog.node.alias_properties["shop-fr"] = properties
+    catalog.write({"id": "other", "title": "table"})
+    done = command(catalog, *options, index="shop-fr")
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1] == (
         f"mmsearch: expected shop-fr to be an alias of all products of products-000001, got one with {had}; "
         "write by --index products-000001, or give each shop an index of its own"
     )
-    assert catalogue.node.sources() == before
-    rejects = catalogue.folder / "r.jsonl"
+    assert catalog.node.sources() == before
+    rejects = catalog.folder / "r.jsonl"
     rejects.write_text('{"line":1,"stage":"read","record":{"id":"x","title":"y"}}\n')
-    retry = ["retry", str(rejects), "--index", "shop-fr", "--opensearch", catalogue.node.url]
-    done = CliRunner().invoke(cli, [*retry, "--triton", catalogue.triton.url])
-    assert (done.exit_code, catalogue.node.sources()) == (1, before)
+    retry = ["retry", str(rejects), "--index", "shop-fr", "--opensearch", catalog.node.url]
+    done = CliRunner().invoke(cli, [*retry, "--triton", catalog.triton.url])
+    assert (done.exit_code, catalog.node.sources()) == (1, before)
 
 
-def test_loss_16_properties_that_may_not_be_read_are_one_sentence(catalogue: Catalogue) -> None:
+def test_loss_16_properties_that_may_not_be_read_are_one_sentence(catalog: Catalog) -> None:
     def fault(method: str, path: str) -> None:
         if "/_alias" in path:
             raise AnswerError(403)
 
-    catalogue.node.request_fault = fault
+    catalog.node.request_fault = fault
     with pytest.raises(MismatchError, match="grant indices:admin/aliases/get"):
-        catalogue.ingest()
+        catalog.ingest()
 
 
 @pytest.mark.integration

@@ -23,7 +23,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 STAYS = "; products stays on products-000001, and products-000002 stays beside it for another try"
 
 
-def test_loss_01_a_reindex_reads_the_catalogue_as_ingest_did(shop: Shop) -> None:
+def test_loss_01_a_reindex_reads_the_catalog_as_ingest_did(shop: Shop) -> None:
     done = shop.run("reindex", "--json")
     summary = json.loads(done.stdout.splitlines()[-1])
     assert (summary["old"], summary["new"], summary["moved"]) == ("products-000001", "products-000002", True)
@@ -44,7 +44,7 @@ def test_loss_01_every_option_of_reading_is_remembered(shop: Shop) -> None:
     shop.run("ingest", str(other), *options, "--processes", "0", "--format", "csv", "--give-up-after", "3")
     meta = shop.node.indices["products-000001"]["mappings"]["_meta"]["mmsearch"]
     assert meta["ingest"] == {
-        "catalogue": str(other), "image_root": str(shop.folder), "format": "csv", "limit": None,
+        "catalog": str(other), "image_root": str(shop.folder), "format": "csv", "limit": None,
         "text_only": True, "fetch": True, "renames": {"id": "sku"}, "processes": 0, "batch": 7,
         "patience": 3.0,
     }  # fmt: skip
@@ -54,12 +54,12 @@ def test_loss_01_every_option_of_reading_is_remembered(shop: Shop) -> None:
     assert max(map(len, shop.triton.calls)) <= 7 or len(shop.triton.calls[-1]) <= 7
 
 
-def test_loss_01_neither_the_first_lines_nor_a_retry_nor_a_dry_run_is_the_catalogue(shop: Shop) -> None:
-    def remembered() -> dict[str, Any]:
+def test_loss_01_neither_the_first_lines_nor_a_retry_nor_a_dry_run_is_the_catalog(shop: Shop) -> None:
+    def recipe_of() -> dict[str, Any]:
         meta = shop.node.indices["products-000001"]["mappings"]["_meta"]
         return dict(meta["mmsearch"]["ingest"])
 
-    before = remembered()
+    before = recipe_of()
     as_before = ("--map", "id=sku", "--image-root", str(shop.folder / "pictures"))
     shop.ingest(*as_before, "--limit", "2")
     shop.ingest(*as_before, "--dry-run", "--batch", "9")
@@ -67,7 +67,7 @@ def test_loss_01_neither_the_first_lines_nor_a_retry_nor_a_dry_run_is_the_catalo
     rejects = shop.folder / "r.jsonl"
     rejects.write_text('{"line":1,"stage":"read","record":{"id":"0","title":"chair 0"}}\n')
     shop.run("retry", str(rejects), "--processes", "0")
-    assert remembered() == before
+    assert recipe_of() == before
 
 
 def test_loss_01_an_index_that_may_not_remember_says_so(shop: Shop) -> None:
@@ -84,7 +84,7 @@ def test_loss_01_products_that_would_be_rejected_keep_the_alias(shop: Shop) -> N
     shop.node.item_fault = lambda identifier: 403 if identifier in ("4", "5") else 0
     assert shop.refused() == (
         "mmsearch: expected at most 0 products of products-000001 to be rejected, got 2 ('4', '5'); see "
-        f"{shop.folder}/products-000002.catalog.rejects.jsonl, mend them there or in the catalogue, or raise "
+        f"{shop.folder}/products-000002.catalog.rejects.jsonl, mend them there or in the catalog, or raise "
         f"--max-rejects{STAYS}"
     )
     assert "got 2 ('4', '5')" in shop.refused("--max-rejects", "1")
@@ -111,7 +111,7 @@ def test_loss_01_fewer_products_keep_the_alias_unless_they_are_allowed(shop: Sho
     shop.write(*products(28))
     assert shop.refused() == (
         "mmsearch: expected products-000002 to have the 30 products of products-000001, got 28; when the "
-        f"catalogue has shrunk so, give --allow-fewer 2{STAYS}"
+        f"catalog has shrunk so, give --allow-fewer 2{STAYS}"
     )
     assert shop.refused("--allow-fewer", "1").endswith(f"give --allow-fewer 2{STAYS}")
     rows = shop.triton.rows
@@ -129,7 +129,7 @@ def test_loss_01_fewer_pictures_keep_the_alias(shop: Shop) -> None:
     )
 
 
-def test_loss_01_another_try_drops_what_left_the_catalogue_meanwhile(shop: Shop) -> None:
+def test_loss_01_another_try_drops_what_left_the_catalog_meanwhile(shop: Shop) -> None:
     shop.write(*products(28), {"sku": "late", "title": "x"})
     shop.refused()
     shop.write(*products(28))
@@ -229,7 +229,7 @@ def test_loss_10_a_failed_reindex_prints_its_object(shop: Shop) -> None:
     assert "--allow-fewer 28" in told["error"]
 
 
-def test_loss_03_the_catalogue_is_remembered_or_named(
+def test_loss_03_the_catalog_is_remembered_or_named(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     meta = shop.node.indices["products-000001"]["mappings"]["_meta"]["mmsearch"]
@@ -237,16 +237,16 @@ def test_loss_03_the_catalogue_is_remembered_or_named(
     moved_to = shop.folder / "elsewhere.jsonl"
     shop.file.rename(moved_to)
     assert shop.refused() == (
-        "mmsearch: expected the catalogue that products-000001 remembers of its last ingest, got "
-        f"{shop.file}, which is not there; name it: mmsearch reindex CATALOGUE"
+        "mmsearch: expected the catalog that products-000001 remembers of its last ingest, got "
+        f"{shop.file}, which is not there; name it: mmsearch reindex CATALOG"
     )
     pictures = ("--image-root", str(shop.folder / "pictures"))
     shop.run("reindex", "elsewhere.jsonl", "--keep", *pictures)
     assert shop.node.aliases == {"products": "products-000001"}
     assert len(shop.node.documents["products-000002"]) == 30
-    meta["ingest"]["catalogue"] = "-"
+    meta["ingest"]["catalog"] = "-"
     assert "of its last ingest, got one that was piped in; name it: mmsearch" in shop.refused()
     del meta["ingest"]
-    assert "of its last ingest, got none; name it: mmsearch reindex CATALOGUE" in shop.refused()
+    assert "of its last ingest, got none; name it: mmsearch reindex CATALOG" in shop.refused()
     shop.run("reindex", "elsewhere.jsonl", "--map", "id=sku", *pictures)
     assert shop.node.aliases == {"products": "products-000002"}

@@ -24,73 +24,73 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from mmsearch.cli.main import cli
-from mmsearch.clients.retry import AwayError, Patience
-from mmsearch.errors import FolderError, RottenError
-from mmsearch.images.concurrent_fetch import Fetching
+from mmsearch.clients.retry import Patience
+from mmsearch.errors import AwayError, FolderError, RottenError
+from mmsearch.images.concurrent_fetch import ConcurrentFetch
 from mmsearch.images.decode import checked
 from mmsearch.images.fetch import Fetch
 from mmsearch.ingest.reporting.metrics import MetricsFile
-from mmsearch.ingest.reporting.stats import Tally
+from mmsearch.ingest.reporting.stats import Stats
 from mmsearch.products.rejects import beside
 from mmsearch.serving.images import Frame, decode
 from mmsearch.training.bm25 import Bm25
 
 from ..fakes.fake_opensearch import FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton
-from ..fakes.ingesting import Catalogue
+from ..fakes.ingesting import Catalog
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
     with FakeTriton() as triton, FakeOpenSearch() as node:
-        yield Catalogue(tmp_path, triton, node)
+        yield Catalog(tmp_path, triton, node)
 
 
-def command(catalogue: Catalogue, *arguments: str, path: Path | None = None) -> Result:
+def command(catalog: Catalog, *arguments: str, path: Path | None = None) -> Result:
     return CliRunner().invoke(
         cli,
         [
-            *("ingest", str(path or catalogue.path), "--opensearch", catalogue.node.url),
-            *("--triton", catalogue.triton.url, "--processes", "0", "--give-up-after", "2", *arguments),
+            *("ingest", str(path or catalog.path), "--opensearch", catalog.node.url),
+            *("--triton", catalog.triton.url, "--processes", "0", "--give-up-after", "2", *arguments),
         ],
     )
 
 
-def without_pictures(catalogue: Catalogue, count: int = 7) -> None:
-    (catalogue.folder / "text.png").write_text("no picture", encoding="utf-8")
-    catalogue.write(
+def without_pictures(catalog: Catalog, count: int = 7) -> None:
+    (catalog.folder / "text.png").write_text("no picture", encoding="utf-8")
+    catalog.write(
         *({"id": f"a{n}", "title": f"t{n}", "image": f"gone{n}.png"} for n in range(count)),
         {"id": "b", "title": "b", "image": "text.png"},
         {"id": "c", "title": "c"},
     )
 
 
-def test_loss_04_products_without_their_picture_are_counted_by_reason(catalogue: Catalogue) -> None:
-    without_pictures(catalogue)
-    metrics = catalogue.folder / "m.prom"
-    result = command(catalogue, "--on-bad-image", "text-only", "--metrics-file", str(metrics))
+def test_loss_04_products_without_their_picture_are_counted_by_reason(catalog: Catalog) -> None:
+    without_pictures(catalog)
+    metrics = catalog.folder / "m.prom"
+    result = command(catalog, "--on-bad-image", "text-only", "--metrics-file", str(metrics))
     assert result.exit_code == 0
     assert "9 indexed, 0 rejected, 8 without a picture (7 not_found, 1 not_a_picture)" in result.output
     assert 'mmsearch_ingest_without_image{index="products",reason="not_found"} 7' in metrics.read_text()
     # What comes in unchanged the next time still lacks its picture.
-    again = json.loads(command(catalogue, "--on-bad-image", "text-only", "--json").stdout.splitlines()[-1])
+    again = json.loads(command(catalog, "--on-bad-image", "text-only", "--json").stdout.splitlines()[-1])
     assert (again["unchanged"], again["without_image"]) == (9, 8)
     assert again["reasons"] == {"without_image": {"not_found": 7, "not_a_picture": 1}}
-    dry = command(catalogue, "--on-bad-image", "text-only", "--dry-run")
+    dry = command(catalog, "--on-bad-image", "text-only", "--dry-run")
     assert "8 without a picture (7 not_found, 1 not_a_picture)" in dry.output
 
 
-def test_loss_04_more_without_a_picture_than_allowed_is_a_failure(catalogue: Catalogue) -> None:
-    without_pictures(catalogue)
+def test_loss_04_more_without_a_picture_than_allowed_is_a_failure(catalog: Catalog) -> None:
+    without_pictures(catalog)
     with pytest.raises(RottenError, match=r"at most 7 products without a picture, got 8 of 9 lines, 7 for"):
-        catalogue.ingest(text_only=True, max_without_image=(7, 1.0))
-    assert catalogue.ingest(text_only=True, max_without_image=(8, 1.0)).without_image == 8
-    result = command(catalogue, "--on-bad-image", "text-only", "--max-without-image", "50%")
+        catalog.ingest(text_only=True, max_without_image=(7, 1.0))
+    assert catalog.ingest(text_only=True, max_without_image=(8, 1.0)).without_image == 8
+    result = command(catalog, "--on-bad-image", "text-only", "--max-without-image", "50%")
     assert result.exit_code == 1
     assert "expected at most 50.0% products without a picture, got 8" in result.output
 
 
-def test_loss_08_each_catalogue_and_slice_has_its_own_rejects() -> None:
+def test_loss_08_each_catalog_and_slice_has_its_own_rejects() -> None:
     names = [
         beside("d/p.jsonl"),
         beside("d/p.csv"),
@@ -105,11 +105,11 @@ def test_loss_08_each_catalogue_and_slice_has_its_own_rejects() -> None:
     assert str(names[6]) == "d/p.2-of-4.rejects.jsonl"
 
 
-def test_loss_08_slices_side_by_side_keep_all_their_rejects(catalogue: Catalogue) -> None:
-    catalogue.write(*({"id": str(n), "title": f"chair {n}", "price": "cheap"} for n in range(40)))
+def test_loss_08_slices_side_by_side_keep_all_their_rejects(catalog: Catalog) -> None:
+    catalog.write(*({"id": str(n), "title": f"chair {n}", "price": "cheap"} for n in range(40)))
     found: list[Result] = []
     threads = [
-        threading.Thread(target=lambda n=n: found.append(command(catalogue, "--slice", f"{n}/4")))
+        threading.Thread(target=lambda n=n: found.append(command(catalog, "--slice", f"{n}/4")))
         for n in (1, 2, 3, 4)
     ]
     for thread in threads:
@@ -117,41 +117,41 @@ def test_loss_08_slices_side_by_side_keep_all_their_rejects(catalogue: Catalogue
     for thread in threads:
         thread.join()
     assert {result.exit_code for result in found} == {3}
-    files = [catalogue.folder / f"catalog.{n}-of-4.rejects.jsonl" for n in (1, 2, 3, 4)]
+    files = [catalog.folder / f"catalog.{n}-of-4.rejects.jsonl" for n in (1, 2, 3, 4)]
     ids = [json.loads(line)["id"] for file in files for line in file.read_text().splitlines()]
     assert sorted(ids, key=int) == [str(n) for n in range(40)]
 
 
-def test_loss_08_a_clean_run_deletes_no_other_runs_rejects(catalogue: Catalogue) -> None:
-    shared = catalogue.folder / "shared.jsonl"
-    catalogue.write("broken", {"id": "1", "title": "a"})
-    assert command(catalogue, "--rejects", str(shared)).exit_code == 3
+def test_loss_08_a_clean_run_deletes_no_other_runs_rejects(catalog: Catalog) -> None:
+    shared = catalog.folder / "shared.jsonl"
+    catalog.write("broken", {"id": "1", "title": "a"})
+    assert command(catalog, "--rejects", str(shared)).exit_code == 3
     before = shared.read_bytes()
-    other = catalogue.folder / "other.jsonl"
+    other = catalog.folder / "other.jsonl"
     other.write_text('{"id": "2", "title": "b"}\n', encoding="utf-8")
     for path, arguments in (
         (other, []),
-        (catalogue.path, ["--slice", "1/2"]),
-        (catalogue.path, ["--dry-run"]),
+        (catalog.path, ["--slice", "1/2"]),
+        (catalog.path, ["--dry-run"]),
     ):
-        result = command(catalogue, "--rejects", str(shared), *arguments, path=path)
+        result = command(catalog, "--rejects", str(shared), *arguments, path=path)
         assert result.exit_code == 1
         assert "choose another file by --rejects" in result.output
         assert shared.read_bytes() == before
     # The same run again is the one that may.
-    catalogue.write({"id": "1", "title": "a"})
-    assert command(catalogue, "--rejects", str(shared)).exit_code == 0
+    catalog.write({"id": "1", "title": "a"})
+    assert command(catalog, "--rejects", str(shared)).exit_code == 0
     assert not shared.exists()
 
 
 def test_loss_08_two_pipes_have_two_files(
-    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for number in (1, 2):
         result = CliRunner().invoke(
             cli,
-            ["ingest", "-", "--opensearch", catalogue.node.url, "--triton", catalogue.triton.url],
+            ["ingest", "-", "--opensearch", catalog.node.url, "--triton", catalog.triton.url],
             input=f"broken {number}\n",
         )
         assert result.exit_code == 3, result.output
@@ -162,16 +162,16 @@ def test_loss_08_two_pipes_have_two_files(
     assert raw == ["broken 1", "broken 2"]
 
 
-def test_loss_08_a_retried_slice_may_be_ingested_again(catalogue: Catalogue) -> None:
-    catalogue.write({"id": "1", "title": "a", "price": "cheap"}, {"id": "2", "title": "b", "price": "cheap"})
-    servers = ["--opensearch", catalogue.node.url, "--triton", catalogue.triton.url]
-    assert command(catalogue, "--slice", "1/1").exit_code == 3
+def test_loss_08_a_retried_slice_may_be_ingested_again(catalog: Catalog) -> None:
+    catalog.write({"id": "1", "title": "a", "price": "cheap"}, {"id": "2", "title": "b", "price": "cheap"})
+    servers = ["--opensearch", catalog.node.url, "--triton", catalog.triton.url]
+    assert command(catalog, "--slice", "1/1").exit_code == 3
     for number in (1, 2):
-        rejects = catalogue.folder / f"catalog.{number}-of-2.rejects.jsonl"
-        result = command(catalogue, "--slice", f"{number}/2")
+        rejects = catalog.folder / f"catalog.{number}-of-2.rejects.jsonl"
+        result = command(catalog, "--slice", f"{number}/2")
         if result.exit_code == 3:
             assert CliRunner().invoke(cli, ["retry", str(rejects), *servers]).exit_code == 3
-            assert command(catalogue, "--slice", f"{number}/2").exit_code == 3
+            assert command(catalog, "--slice", f"{number}/2").exit_code == 3
 
 
 class PictureHost(http.server.BaseHTTPRequestHandler):
@@ -189,7 +189,7 @@ class PictureHost(http.server.BaseHTTPRequestHandler):
 
 @pytest.mark.parametrize("value", ["-1", "nan", "-inf", "inf"])
 def test_loss_09_a_host_may_say_anything_about_when_to_come_back(
-    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, value: str
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setattr("mmsearch.images.fetch.time.sleep", lambda seconds: sleeps.append(seconds))
     sleeps: list[float] = []
@@ -204,12 +204,12 @@ def test_loss_09_a_host_may_say_anything_about_when_to_come_back(
         )
 
     monkeypatch.setattr("mmsearch.ingest.runner.Fetch", here)
-    catalogue.write(
+    catalog.write(
         *({"id": str(n), "title": f"chair {n}"} for n in range(5)),
         {"id": "u", "title": "x", "image": f"http://shop.example/{value}"},
     )
     try:
-        report = catalogue.ingest(fetch=True, pictures=catalogue.folder / "pictures")
+        report = catalog.ingest(fetch=True, pictures=catalog.folder / "pictures")
     finally:
         server.shutdown()
         server.server_close()
@@ -222,7 +222,7 @@ def test_loss_09_whatever_fetching_raises_is_about_that_picture() -> None:
     def broken(url: str) -> Path:
         raise ZeroDivisionError("odd")
 
-    fetching = Fetching(broken)
+    fetching = ConcurrentFetch(broken)
     (future,) = fetching.start(["http://shop.example/a"])
     error = future.exception(10)
     fetching.close()
@@ -237,7 +237,7 @@ def test_loss_d12_fetches_that_are_under_way_are_not_waited_for() -> None:
         go_on.wait(30)
         return Path()
 
-    fetching = Fetching(slow, at_once=2)
+    fetching = ConcurrentFetch(slow, at_once=2)
     (future,) = fetching.start(["http://shop.example/a"])
     fetching.close()
     assert not future.done()
@@ -245,9 +245,9 @@ def test_loss_d12_fetches_that_are_under_way_are_not_waited_for() -> None:
     assert future.result(10) == Path()
 
 
-def test_loss_10_a_rejects_file_that_cannot_be_written_is_one_sentence(catalogue: Catalogue) -> None:
-    catalogue.write("broken")
-    result = command(catalogue, "--rejects", str(catalogue.folder / "no" / "such" / "r.jsonl"), "--json")
+def test_loss_10_a_rejects_file_that_cannot_be_written_is_one_sentence(catalog: Catalog) -> None:
+    catalog.write("broken")
+    result = command(catalog, "--rejects", str(catalog.folder / "no" / "such" / "r.jsonl"), "--json")
     assert result.exit_code == 1
     assert "mmsearch: expected to write rejects to " in result.stderr
     assert "No such file or directory; choose a file" in result.stderr
@@ -256,8 +256,8 @@ def test_loss_10_a_rejects_file_that_cannot_be_written_is_one_sentence(catalogue
     assert (summary["exit_code"], summary["read"]) == (1, 1)
 
 
-def test_loss_10_a_full_disk_under_the_journal_is_one_sentence(catalogue: Catalogue) -> None:
-    catalogue.write(*({"id": str(n), "title": f"chair {n}"} for n in range(400)))
+def test_loss_10_a_full_disk_under_the_journal_is_one_sentence(catalog: Catalog) -> None:
+    catalog.write(*({"id": str(n), "title": f"chair {n}"} for n in range(400)))
     program = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY));"
@@ -265,10 +265,10 @@ def test_loss_10_a_full_disk_under_the_journal_is_one_sentence(catalogue: Catalo
     )
     done = subprocess.run(
         [
-            *(sys.executable, "-c", program, "ingest", str(catalogue.path), "--processes", "0"),
-            *("--opensearch", catalogue.node.url, "--triton", catalogue.triton.url),
+            *(sys.executable, "-c", program, "ingest", str(catalog.path), "--processes", "0"),
+            *("--opensearch", catalog.node.url, "--triton", catalog.triton.url),
         ],
-        env={**os.environ, "MMSEARCH_CACHE": str(catalogue.folder / "cache")},
+        env={**os.environ, "MMSEARCH_CACHE": str(catalog.folder / "cache")},
         capture_output=True,
         text=True,
         timeout=60,
@@ -280,31 +280,31 @@ def test_loss_10_a_full_disk_under_the_journal_is_one_sentence(catalogue: Catalo
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_loss_10_a_rejects_file_of_a_run_beside_is_not_written_over(catalogue: Catalogue) -> None:
-    catalogue.write({"id": "1", "title": "a", "image": "gone.png"})
-    path = catalogue.job.rejects
-    assert catalogue.ingest(rejects=catalogue.folder / "first.jsonl").rejected == 1
+def test_loss_10_a_rejects_file_of_a_run_beside_is_not_written_over(catalog: Catalog) -> None:
+    catalog.write({"id": "1", "title": "a", "image": "gone.png"})
+    path = catalog.job.rejects
+    assert catalog.ingest(rejects=catalog.folder / "first.jsonl").rejected == 1
 
     # Between the start, which finds no file, and the first reject another run makes one.
     def fault(method: str, asked: str) -> None:
         if asked.endswith("_mget"):
             path.write_text("theirs\n", encoding="utf-8")
 
-    catalogue.node.request_fault = fault
+    catalog.node.request_fault = fault
     with pytest.raises(FolderError, match="expected to be the only run that writes rejects to"):
-        catalogue.ingest()
+        catalog.ingest()
     assert path.read_text(encoding="utf-8") == "theirs\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_loss_11_a_signal_leaves_the_final_state(tmp_path: Path, number: signal.Signals) -> None:
     with FakeTriton(seconds=0.3) as triton, FakeOpenSearch() as node:
-        catalogue = Catalogue(tmp_path, triton, node)
-        catalogue.write(*({"id": str(n), "title": f"chair {n}"} for n in range(3000)))
+        catalog = Catalog(tmp_path, triton, node)
+        catalog.write(*({"id": str(n), "title": f"chair {n}"} for n in range(3000)))
         metrics = tmp_path / "m.prom"
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "mmsearch", "ingest", str(catalogue.path), "--processes", "0"),
+                *(sys.executable, "-m", "mmsearch", "ingest", str(catalog.path), "--processes", "0"),
                 *("--opensearch", node.url, "--triton", triton.url, "--json"),
                 *("--metrics-file", str(metrics)),
             ],
@@ -332,22 +332,22 @@ def test_loss_11_a_signal_leaves_the_final_state(tmp_path: Path, number: signal.
 
 @pytest.mark.parametrize("arguments", [("--opensearch", "http://127.0.0.1:1"), ("--triton", "127.0.0.1:1")])
 def test_loss_11_json_prints_its_object_when_the_run_fails(
-    catalogue: Catalogue, arguments: tuple[str, str]
+    catalog: Catalog, arguments: tuple[str, str]
 ) -> None:
-    catalogue.write({"id": "1", "title": "a"})
+    catalog.write({"id": "1", "title": "a"})
     for more in ([], ["--log-json"]):
-        result = command(catalogue, "--json", *arguments, *more)
+        result = command(catalog, "--json", *arguments, *more)
         assert result.exit_code == 1
         summary = json.loads(result.stdout)
         assert summary["error"].startswith("expected ")
         assert (summary["exit_code"], summary["indexed"]) == (1, 0)
-    missing = command(catalogue, "--json", path=catalogue.folder / "no.jsonl")
-    assert json.loads(missing.stdout)["error"].startswith("expected a catalogue at ")
-    retry = CliRunner().invoke(cli, ["retry", str(catalogue.folder / "no.jsonl"), "--json"])
+    missing = command(catalog, "--json", path=catalog.folder / "no.jsonl")
+    assert json.loads(missing.stdout)["error"].startswith("expected a catalog at ")
+    retry = CliRunner().invoke(cli, ["retry", str(catalog.folder / "no.jsonl"), "--json"])
     assert json.loads(retry.stdout)["error"].startswith("expected a rejects file at ")
 
 
-def test_loss_15_rejects_are_counted_with_reasons_and_examples(catalogue: Catalogue) -> None:
+def test_loss_15_rejects_are_counted_with_reasons_and_examples(catalog: Catalog) -> None:
     odd = [
         *[b"broken"] * 6,
         *[b'{"title": "no id"}'] * 5,
@@ -357,8 +357,8 @@ def test_loss_15_rejects_are_counted_with_reasons_and_examples(catalogue: Catalo
         b'{"id": "z", "title": {}}',
         b'{"id": "w", "title": "1", "id": "w"}',
     ]
-    catalogue.write(*odd)
-    result = command(catalogue)
+    catalog.write(*odd)
+    result = command(catalog)
     assert result.exit_code == 3
     closing = result.stdout.splitlines()[-1]
     lines = [line for line in result.stderr.splitlines() if " rejected, " in line and "such as" in line]
@@ -371,15 +371,15 @@ def test_loss_15_rejects_are_counted_with_reasons_and_examples(catalogue: Catalo
     assert "1 for 1 other reasons)" in closing
 
 
-def test_loss_20_what_a_pipeline_drops_is_not_indexed(catalogue: Catalogue) -> None:
-    catalogue.write(*({"id": str(n), "title": f"t{n}"} for n in range(10)))
-    catalogue.node.drop = lambda identifier: identifier in "37"
-    metrics = catalogue.folder / "m.prom"
-    result = command(catalogue, "--metrics-file", str(metrics))
+def test_loss_20_what_a_pipeline_drops_is_not_indexed(catalog: Catalog) -> None:
+    catalog.write(*({"id": str(n), "title": f"t{n}"} for n in range(10)))
+    catalog.node.drop = lambda identifier: identifier in "37"
+    metrics = catalog.folder / "m.prom"
+    result = command(catalog, "--metrics-file", str(metrics))
     assert result.exit_code == 3
     assert "8 indexed, 0 rejected, 2 dropped by an ingest pipeline" in result.stdout
     assert 'mmsearch_ingest_dropped{index="products",reason="pipeline"} 2' in metrics.read_text()
-    summary = json.loads(command(catalogue, "--json").stdout.splitlines()[-1])
+    summary = json.loads(command(catalog, "--json").stdout.splitlines()[-1])
     assert (summary["read"], summary["indexed"], summary["dropped"], summary["exit_code"]) == (10, 8, 2, 3)
 
 
@@ -404,9 +404,9 @@ def test_loss_d1_one_servers_answer_says_nothing_about_another() -> None:
 
 
 def test_the_metrics_name_every_kind_of_loss(tmp_path: Path) -> None:
-    tally = Tally()
-    tally.lose("not_deleted", "security_exception", "'7'")
-    text = MetricsFile(tmp_path / "m.prom", "p").text(tally, running=False, exit_code=3)
+    stats = Stats()
+    stats.lose("not_deleted", "security_exception", "'7'")
+    text = MetricsFile(tmp_path / "m.prom", "p").text(stats, running=False, exit_code=3)
     assert 'mmsearch_ingest_not_deleted{index="p",reason="security_exception"} 1\n' in text
 
 

@@ -21,7 +21,7 @@ from mmsearch.errors import BlockedError, UnreachableError
 
 from ..fakes.fake_opensearch import AnswerError, FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton
-from ..fakes.ingesting import Catalogue
+from ..fakes.ingesting import Catalog
 
 BREAKER = {
     "type": "mapper_parsing_exception",
@@ -60,21 +60,21 @@ PIPELINE = {
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
     with FakeTriton() as triton, FakeOpenSearch() as node:
-        found = Catalogue(tmp_path, triton, node)
+        found = Catalog(tmp_path, triton, node)
         found.write(*({"id": str(n), "title": f"t{n}"} for n in range(20)))
         yield found
 
 
-def invoke(catalogue: Catalogue, *arguments: str) -> Result:
-    return CliRunner().invoke(cli, [*arguments, "--opensearch", catalogue.node.url])
+def invoke(catalog: Catalog, *arguments: str) -> Result:
+    return CliRunner().invoke(cli, [*arguments, "--opensearch", catalog.node.url])
 
 
-def ingest(catalogue: Catalogue, *arguments: str) -> Result:
+def ingest(catalog: Catalog, *arguments: str) -> Result:
     return invoke(
-        catalogue,
-        *("ingest", str(catalogue.path), "--triton", catalogue.triton.url, "--processes", "0"),
+        catalog,
+        *("ingest", str(catalog.path), "--triton", catalog.triton.url, "--processes", "0"),
         *("--give-up-after", "2", *arguments),
     )
 
@@ -104,7 +104,7 @@ def test_loss_18_a_cause_says_more_than_a_status(status: int, error: dict[str, A
     assert verdict(status, error) is Verdict[expected]
 
 
-def test_loss_21_the_root_cause_is_what_is_printed(catalogue: Catalogue) -> None:
+def test_loss_21_the_root_cause_is_what_is_printed(catalog: Catalog) -> None:
     shards = {
         "type": "search_phase_execution_exception",
         "reason": "all shards failed",
@@ -133,8 +133,8 @@ def test_loss_21_the_root_cause_is_what_is_printed(catalogue: Catalogue) -> None
     def fault(method: str, path: str) -> None:
         raise AnswerError(400, shards)
 
-    catalogue.node.request_fault = fault
-    client = connect(catalogue.node.url)
+    catalog.node.request_fault = fault
+    client = connect(catalog.node.url)
     with pytest.raises(HttpError) as error:
         ask(client, "GET", "/products/_search")
     client.close()
@@ -155,7 +155,7 @@ def test_loss_21_the_root_cause_is_what_is_printed(catalogue: Catalogue) -> None
 )
 @pytest.mark.parametrize("whole", [True, False])
 def test_loss_06_a_refusal_of_everything_stops_the_run(
-    catalogue: Catalogue, status: int, error: dict[str, Any], told: str, whole: bool
+    catalog: Catalog, status: int, error: dict[str, Any], told: str, whole: bool
 ) -> None:
     if whole:
 
@@ -163,17 +163,17 @@ def test_loss_06_a_refusal_of_everything_stops_the_run(
             if path.endswith("_bulk"):
                 raise AnswerError(status, error)
 
-        catalogue.node.request_fault = fault
+        catalog.node.request_fault = fault
     else:
-        catalogue.node.item_fault = lambda identifier: (status, error)
+        catalog.node.item_fault = lambda identifier: (status, error)
     with pytest.raises(BlockedError, match=told):
-        catalogue.ingest()
-    assert catalogue.rejected() == []
-    assert sum(path.endswith("_bulk") for _, path in catalogue.node.requests) <= 2
+        catalog.ingest()
+    assert catalog.rejected() == []
+    assert sum(path.endswith("_bulk") for _, path in catalog.node.requests) <= 2
 
 
 @pytest.mark.parametrize(("status", "error"), [(400, BREAKER), (429, WATERMARK), (403, WATERMARK)])
-def test_loss_06_what_passes_is_waited_for(catalogue: Catalogue, status: int, error: dict[str, Any]) -> None:
+def test_loss_06_what_passes_is_waited_for(catalog: Catalog, status: int, error: dict[str, Any]) -> None:
     left = [3]
 
     def item_fault(identifier: str) -> int | tuple[int, dict[str, Any]]:
@@ -181,79 +181,79 @@ def test_loss_06_what_passes_is_waited_for(catalogue: Catalogue, status: int, er
             left[0] -= 1
         return (status, error) if left[0] >= 0 else 0
 
-    catalogue.node.item_fault = item_fault
-    report = catalogue.ingest()
+    catalog.node.item_fault = item_fault
+    report = catalog.ingest()
     assert (report.indexed, report.rejected) == (20, 0)
 
 
-def test_loss_06_what_does_not_pass_ends_the_run_with_its_cause(catalogue: Catalogue) -> None:
-    catalogue.node.item_fault = lambda identifier: (400, BREAKER)
+def test_loss_06_what_does_not_pass_ends_the_run_with_its_cause(catalog: Catalog) -> None:
+    catalog.node.item_fault = lambda identifier: (400, BREAKER)
     with pytest.raises(UnreachableError, match=r"overloaded all that time, 400 mapper.*circuit breaker"):
-        catalogue.ingest(patience=0.5)
-    assert catalogue.rejected() == []
+        catalog.ingest(patience=0.5)
+    assert catalog.rejected() == []
 
 
-def test_loss_06_a_request_that_is_too_large_is_still_halved(catalogue: Catalogue) -> None:
+def test_loss_06_a_request_that_is_too_large_is_still_halved(catalog: Catalog) -> None:
     def fault(method: str, path: str) -> None:
-        if path.endswith("_bulk") and not catalogue.node.bulks:
-            catalogue.node.bulks.append([])
+        if path.endswith("_bulk") and not catalog.node.bulks:
+            catalog.node.bulks.append([])
             raise AnswerError(413)
 
-    catalogue.node.request_fault = fault
-    assert catalogue.ingest().indexed == 20
-    assert sorted(map(len, catalogue.node.bulks)) == [0, 10, 10]
+    catalog.node.request_fault = fault
+    assert catalog.ingest().indexed == 20
+    assert sorted(map(len, catalog.node.bulks)) == [0, 10, 10]
 
 
-def test_loss_07_an_index_that_is_deleted_meanwhile_ends_the_run(catalogue: Catalogue) -> None:
+def test_loss_07_an_index_that_is_deleted_meanwhile_ends_the_run(catalog: Catalog) -> None:
     deleted = []
 
     def fault(method: str, path: str) -> None:
         if path.endswith("_bulk") and not deleted:
             deleted.append(path)
-            catalogue.node.delete("products-000001")
+            catalog.node.delete("products-000001")
 
-    catalogue.node.request_fault = fault
-    result = ingest(catalogue)
+    catalog.node.request_fault = fault
+    result = ingest(catalog)
     assert result.exit_code == 1
     assert "expected products to stay while it is written to, got it deleted" in result.stderr
 
 
-def test_loss_07_another_index_of_the_same_name_ends_the_run(catalogue: Catalogue) -> None:
+def test_loss_07_another_index_of_the_same_name_ends_the_run(catalog: Catalog) -> None:
     deleted = []
 
     def fault(method: str, path: str) -> None:
         if path.endswith("_bulk") and not deleted:
             deleted.append(path)
-            was = catalogue.node.indices["products-000001"]
-            catalogue.node.delete("products-000001")
-            catalogue.node.create("products-000001", was)
+            was = catalog.node.indices["products-000001"]
+            catalog.node.delete("products-000001")
+            catalog.node.create("products-000001", was)
 
-    catalogue.node.request_fault = fault
+    catalog.node.request_fault = fault
     with pytest.raises(BlockedError, match="got it deleted and another made by that name"):
-        catalogue.ingest()
+        catalog.ingest()
 
 
-def test_loss_07_an_alias_that_moves_meanwhile_ends_the_run(catalogue: Catalogue) -> None:
+def test_loss_07_an_alias_that_moves_meanwhile_ends_the_run(catalog: Catalog) -> None:
     def fault(method: str, path: str) -> None:
-        if path.endswith("_bulk") and "new" not in catalogue.node.indices:
-            catalogue.node.create("new", {"aliases": {"products": {}}})
+        if path.endswith("_bulk") and "new" not in catalog.node.indices:
+            catalog.node.create("new", {"aliases": {"products": {}}})
 
-    catalogue.node.request_fault = fault
+    catalog.node.request_fault = fault
     with pytest.raises(BlockedError, match=r"expected products to stay on products-000001 .* moved to new"):
-        catalogue.ingest()
+        catalog.ingest()
 
 
-def test_loss_07_a_role_that_may_not_read_settings_still_ingests(catalogue: Catalogue) -> None:
+def test_loss_07_a_role_that_may_not_read_settings_still_ingests(catalog: Catalog) -> None:
     def fault(method: str, path: str) -> None:
         if "_settings" in path:
             raise AnswerError(403, RIGHTS)
 
-    catalogue.node.request_fault = fault
-    assert catalogue.ingest().indexed == 20
+    catalog.node.request_fault = fault
+    assert catalog.ingest().indexed == 20
 
 
-def test_loss_10_a_closed_index_and_missing_rights_are_one_sentence(catalogue: Catalogue) -> None:
-    assert ingest(catalogue).exit_code == 0
+def test_loss_10_a_closed_index_and_missing_rights_are_one_sentence(catalog: Catalog) -> None:
+    assert ingest(catalog).exit_code == 0
     for error, status, told in (
         ({"type": "index_closed_exception", "reason": "closed"}, 400, "open the index by: POST"),
         ({**RIGHTS, "reason": "no permissions for [indices:data/read/mget]"}, 403, "data/read/mget]; give"),
@@ -263,8 +263,8 @@ def test_loss_10_a_closed_index_and_missing_rights_are_one_sentence(catalogue: C
             if path.endswith("_mget"):
                 raise AnswerError(status, error)
 
-        catalogue.node.request_fault = fault
-        result = ingest(catalogue)
+        catalog.node.request_fault = fault
+        result = ingest(catalog)
         assert result.exit_code == 1
         assert result.stderr.startswith("mmsearch: expected OpenSearch at 127.0.0.1:")
         assert "to take POST /products-000001/_mget, got " in result.stderr
@@ -278,13 +278,13 @@ def test_loss_10_a_closed_index_and_missing_rights_are_one_sentence(catalogue: C
 )
 @pytest.mark.parametrize("status", [0, 403, 503])
 def test_loss_10_no_command_ends_in_a_traceback(
-    catalogue: Catalogue, arguments: tuple[str, ...], status: int
+    catalog: Catalog, arguments: tuple[str, ...], status: int
 ) -> None:
     def fault(method: str, path: str) -> None:
         raise AnswerError(status, RIGHTS)
 
-    catalogue.node.request_fault = fault
-    result = invoke(catalogue, *arguments)
+    catalog.node.request_fault = fault
+    result = invoke(catalog, *arguments)
     assert isinstance(result.exception, SystemExit), result.exception
     assert result.exit_code in (0, 1)
     assert result.exit_code == 0 or result.stderr.splitlines()[-1].startswith("mmsearch: expected ")
@@ -318,67 +318,67 @@ def test_loss_10_a_file_that_cannot_be_used_is_one_sentence(monkeypatch: pytest.
     assert result.stderr.startswith("mmsearch: expected to use /no/such/folder/file, got: No such file")
 
 
-def test_loss_05_deletes_that_are_refused_are_counted(catalogue: Catalogue) -> None:
-    catalogue.ingest()
-    catalogue.write(*({"id": str(n), "title": f"t{n}"} for n in range(15)))
-    catalogue.node.item_fault = lambda identifier: (
+def test_loss_05_deletes_that_are_refused_are_counted(catalog: Catalog) -> None:
+    catalog.ingest()
+    catalog.write(*({"id": str(n), "title": f"t{n}"} for n in range(15)))
+    catalog.node.item_fault = lambda identifier: (
         (400, {"type": "odd_exception", "reason": "not this one"}) if identifier == "17" else 0
     )
-    result = ingest(catalogue, "--sync", "--sync-at-most", "50%", "--json")
+    result = ingest(catalog, "--sync", "--sync-at-most", "50%", "--json")
     assert result.exit_code == 3
     summary = json.loads(result.stdout.splitlines()[-1])
     assert (summary["deleted"], summary["not_deleted"], summary["exit_code"]) == (4, 1, 3)
     assert summary["reasons"] == {"not_deleted": {"odd_exception": 1}}
     assert "1 not deleted, odd_exception: such as '17': 400 not this one" in result.stderr
-    assert "1 not deleted (1 odd_exception)" in ingest(catalogue, "--sync", "--sync-at-most", "50%").stdout
-    assert set(catalogue.node.sources()) == {*map(str, range(15)), "17"}
+    assert "1 not deleted (1 odd_exception)" in ingest(catalog, "--sync", "--sync-at-most", "50%").stdout
+    assert set(catalog.node.sources()) == {*map(str, range(15)), "17"}
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_loss_05_deletes_that_are_put_off_are_sent_again(catalogue: Catalogue, status: int) -> None:
-    catalogue.ingest()
-    catalogue.write(*({"id": str(n), "title": f"t{n}"} for n in range(18)))
+def test_loss_05_deletes_that_are_put_off_are_sent_again(catalog: Catalog, status: int) -> None:
+    catalog.ingest()
+    catalog.write(*({"id": str(n), "title": f"t{n}"} for n in range(18)))
     left = {"18": 2, "19": 3}
 
     def item_fault(identifier: str) -> int:
         left[identifier] = left.get(identifier, 0) - 1
         return status if left[identifier] >= 0 else 0
 
-    catalogue.node.item_fault = item_fault
-    report = catalogue.ingest(sync=0.5)
+    catalog.node.item_fault = item_fault
+    report = catalog.ingest(sync=0.5)
     assert (report.deleted, report.exit_code) == (2, 0)
-    assert len(catalogue.node.sources()) == 18
+    assert len(catalog.node.sources()) == 18
 
 
 @pytest.mark.parametrize("error", [RIGHTS, BLOCK])
-def test_loss_05_deletes_that_nobody_may_do_fail_the_run(catalogue: Catalogue, error: dict[str, Any]) -> None:
-    catalogue.ingest()
-    catalogue.write(*({"id": str(n), "title": f"t{n}"} for n in range(18)))
-    catalogue.node.item_fault = lambda identifier: (403, error)
-    result = ingest(catalogue, "--sync", "--sync-at-most", "50%", "--json")
+def test_loss_05_deletes_that_nobody_may_do_fail_the_run(catalog: Catalog, error: dict[str, Any]) -> None:
+    catalog.ingest()
+    catalog.write(*({"id": str(n), "title": f"t{n}"} for n in range(18)))
+    catalog.node.item_fault = lambda identifier: (403, error)
+    result = ingest(catalog, "--sync", "--sync-at-most", "50%", "--json")
     assert result.exit_code == 1
     assert error["reason"] in result.stderr
     assert json.loads(result.stdout)["exit_code"] == 1
-    assert len(catalogue.node.sources()) == 20
+    assert len(catalog.node.sources()) == 20
 
 
-def test_loss_05_what_somebody_wrote_since_stays_and_is_counted(catalogue: Catalogue) -> None:
-    catalogue.ingest()
-    catalogue.write(*({"id": str(n), "title": f"t{n}"} for n in range(18)))
+def test_loss_05_what_somebody_wrote_since_stays_and_is_counted(catalog: Catalog) -> None:
+    catalog.ingest()
+    catalog.write(*({"id": str(n), "title": f"t{n}"} for n in range(18)))
 
     def fault(method: str, path: str) -> None:
         if path.endswith("_bulk"):
-            catalogue.node.put("products-000001", "19", {"title": "theirs"})
+            catalog.node.put("products-000001", "19", {"title": "theirs"})
 
-    catalogue.node.request_fault = fault
-    report = catalogue.ingest(sync=0.5)
+    catalog.node.request_fault = fault
+    report = catalog.ingest(sync=0.5)
     assert (report.deleted, report.not_deleted, report.exit_code) == (1, 1, 3)
-    assert catalogue.node.sources()["19"] == {"title": "theirs"}
+    assert catalog.node.sources()["19"] == {"title": "theirs"}
 
 
-def test_loss_10_a_scroll_that_breaks_is_begun_again(catalogue: Catalogue) -> None:
-    catalogue.ingest()
-    catalogue.write(*({"id": str(n), "title": f"t{n}"} for n in range(18)))
+def test_loss_10_a_scroll_that_breaks_is_begun_again(catalog: Catalog) -> None:
+    catalog.ingest()
+    catalog.write(*({"id": str(n), "title": f"t{n}"} for n in range(18)))
     for status in (503, 404):
         broken: list[str] = []
 
@@ -387,92 +387,92 @@ def test_loss_10_a_scroll_that_breaks_is_begun_again(catalogue: Catalogue) -> No
                 broken.append(path)
                 raise AnswerError(status, {"type": "search_context_missing_exception", "reason": "gone"})
 
-        catalogue.node.request_fault = fault
-        catalogue.ingest(sync=0.5)
+        catalog.node.request_fault = fault
+        catalog.ingest(sync=0.5)
         assert broken
-        assert len(catalogue.node.sources()) == 18
+        assert len(catalog.node.sources()) == 18
 
 
-def test_loss_18_a_product_that_a_pipeline_refuses_is_a_reject(catalogue: Catalogue) -> None:
+def test_loss_18_a_product_that_a_pipeline_refuses_is_a_reject(catalog: Catalog) -> None:
     sent: list[str] = []
 
     def item_fault(identifier: str) -> int | tuple[int, dict[str, Any]]:
         sent.append(identifier)
         return (500, PIPELINE) if identifier == "7" else 0
 
-    catalogue.node.item_fault = item_fault
-    result = ingest(catalogue)
+    catalog.node.item_fault = item_fault
+    result = ingest(catalog)
     assert result.exit_code == 3
     assert "19 indexed, 1 rejected (1 illegal_argument_exception)" in result.stdout
-    (entry,) = catalogue.rejected_beside()
+    (entry,) = catalog.rejected_beside()
     assert (entry["id"], entry["stage"]) == ("7", "index")
     assert "Unable to find match for dissect pattern: %{a}-%{b}" in entry["message"]
     assert 2 <= sent.count("7") <= 10
 
 
 @pytest.fixture
-def with_others(catalogue: Catalogue) -> Callable[[], dict[str, Any]]:
+def with_others(catalog: Catalog) -> Callable[[], dict[str, Any]]:
     """A product with a price and a colour, into which others have written; what it is now."""
-    catalogue.write({"id": "1", "title": "chair", "price": 5, "colour": "red", "size": "L"})
-    catalogue.ingest()
-    source = catalogue.node.sources()["1"]
+    catalog.write({"id": "1", "title": "chair", "price": 5, "colour": "red", "size": "L"})
+    catalog.ingest()
+    source = catalog.node.sources()["1"]
     assert source["attributes"] == {"colour": "red", "size": "L"}
-    catalogue.node.put(
+    catalog.node.put(
         "products-000001",
         "1",
         {**source, "popularity": 9, "lang": {"is": "en"}, "attributes": {**source["attributes"], "stock": 3}},
     )
-    return lambda: catalogue.node.sources()["1"]
+    return lambda: catalog.node.sources()["1"]
 
 
 @pytest.mark.parametrize("pipelines", [False, True])
 @pytest.mark.parametrize("title", ["chair", "armchair"])
 def test_loss_19_what_others_wrote_stays(
-    catalogue: Catalogue, with_others: Callable[[], dict[str, Any]], title: str, pipelines: bool
+    catalog: Catalog, with_others: Callable[[], dict[str, Any]], title: str, pipelines: bool
 ) -> None:
     if pipelines:
-        catalogue.node.settings = {"default_pipeline": "theirs"}
+        catalog.node.settings = {"default_pipeline": "theirs"}
     before = with_others()["embedding"]
-    catalogue.write({"id": "1", "title": title, "price": 6, "size": "M"})
-    calls = catalogue.triton.rows
-    catalogue.ingest()
+    catalog.write({"id": "1", "title": title, "price": 6, "size": "M"})
+    calls = catalog.triton.rows
+    catalog.ingest()
     after = with_others()
     assert after["price"] == 6
     assert after["title"] == title
     assert after["attributes"] == {"size": "M", "stock": 3}
     assert (after["popularity"], after["lang"]) == (9, {"is": "en"})
     assert (after["embedding"] == before) == (title == "chair")
-    assert catalogue.triton.rows - calls == (title != "chair")
+    assert catalog.triton.rows - calls == (title != "chair")
 
 
 def test_loss_19_a_document_that_is_written_between_reading_and_writing_is_read_again(
-    catalogue: Catalogue, with_others: Callable[[], dict[str, Any]]
+    catalog: Catalog, with_others: Callable[[], dict[str, Any]]
 ) -> None:
-    catalogue.write({"id": "1", "title": "armchair", "price": 6})
+    catalog.write({"id": "1", "title": "armchair", "price": 6})
     times: list[str] = []
 
     def fault(method: str, path: str) -> None:
         if path.endswith("_bulk") and len(times) < 2:
             times.append(path)
-            catalogue.node.put("products-000001", "1", {**with_others(), "popularity": 10 + len(times)})
+            catalog.node.put("products-000001", "1", {**with_others(), "popularity": 10 + len(times)})
 
-    catalogue.node.request_fault = fault
-    report = catalogue.ingest()
+    catalog.node.request_fault = fault
+    report = catalog.ingest()
     assert (report.indexed, report.rejected) == (1, 0)
     assert (with_others()["popularity"], with_others()["title"]) == (12, "armchair")
 
 
-def test_an_index_of_nobody_is_not_deleted_from(catalogue: Catalogue, tmp_path: Path) -> None:
-    catalogue.node.create("theirs", {})
+def test_an_index_of_nobody_is_not_deleted_from(catalog: Catalog, tmp_path: Path) -> None:
+    catalog.node.create("theirs", {})
     (tmp_path / "ids.txt").write_text("1\n", encoding="utf-8")
-    result = invoke(catalogue, "delete", "--ids", str(tmp_path / "ids.txt"), "--index", "theirs")
+    result = invoke(catalog, "delete", "--ids", str(tmp_path / "ids.txt"), "--index", "theirs")
     assert result.exit_code == 1
     assert "expected theirs to be an index made by mmsearch" in result.stderr
 
 
-def test_loss_18_answers_in_another_order_are_given_to_the_right_products(catalogue: Catalogue) -> None:
-    catalogue.node.settings = {"default_pipeline": "theirs"}
-    catalogue.node.item_fault = lambda identifier: (400, PIPELINE) if identifier in "05" else 0
-    report = catalogue.ingest()
+def test_loss_18_answers_in_another_order_are_given_to_the_right_products(catalog: Catalog) -> None:
+    catalog.node.settings = {"default_pipeline": "theirs"}
+    catalog.node.item_fault = lambda identifier: (400, PIPELINE) if identifier in "05" else 0
+    report = catalog.ingest()
     assert (report.indexed, report.rejected) == (18, 2)
-    assert sorted(entry["id"] for entry in catalogue.rejected()) == ["0", "5"]
+    assert sorted(entry["id"] for entry in catalog.rejected()) == ["0", "5"]

@@ -54,7 +54,7 @@ class Runner:
 
 @pytest.fixture
 def tower(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A Tower over a Runner, with the few names of Triton's module that it uses."""
+    """A TowerModel over a Runner, with the few names of Triton's module that it uses."""
     module: Any = types.ModuleType("triton_python_backend_utils")
     module.TritonError = TritonError
     module.Tensor = lambda name, array: (name, array)
@@ -67,8 +67,8 @@ def tower(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setitem(sys.modules, "triton_python_backend_utils", module)
     name = "mmsearch.serving.tower_model"
     monkeypatch.delitem(sys.modules, name, raising=False)
-    made = importlib.import_module(name).Tower()
-    made._inputs, made._outputs, made._remembered, made._runner = ["X"], ["FEATURES"], None, Runner()
+    made = importlib.import_module(name).TowerModel()
+    made._inputs, made._outputs, made._cache, made._runner = ["X"], ["FEATURES"], None, Runner()
     yield made
     sys.modules.pop(name, None)
 

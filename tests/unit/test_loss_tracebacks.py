@@ -24,7 +24,7 @@ from ..fakes.small_training import drawn, fresh, small
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """With pairs and their catalogue."""
+    """With pairs and their catalog."""
     (tmp_path / "pairs.jsonl").write_text('{"query": "oak", "product_id": "1"}\n')
     (tmp_path / "catalog.jsonl").write_text('{"id": "1", "title": "chair"}\n{"id": "2", "title": "oak"}\n')
     return tmp_path
@@ -103,11 +103,11 @@ def test_loss_10_without_torch_the_sentence_names_the_extra(
     architecture = Path(models.__file__).parent / "architectures" / "4tmm_gated.json"
     (trained / "architecture.json").write_text(architecture.read_text())
     (trained / "fusion.safetensors").write_bytes(b"")
-    catalogue, model, served = (str(folder / name) for name in ("catalog.jsonl", "trained", "served"))
-    pairs_there = ("--pairs", str(folder / "pairs.jsonl"), "--catalog", catalogue)
+    catalog, model, served = (str(folder / name) for name in ("catalog.jsonl", "trained", "served"))
+    pairs_there = ("--pairs", str(folder / "pairs.jsonl"), "--catalog", catalog)
     arguments = {
         "train": ("4tmm_gated", *pairs_there, "--out", model),
-        "reindex": (catalogue, "--model", model, "--repository", served),
+        "reindex": (catalog, "--model", model, "--repository", served),
         "models build": ("--repository", served),
         "models deploy": (model, "--repository", served),
     }[command]

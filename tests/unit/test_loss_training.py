@@ -83,7 +83,7 @@ def test_loss_14_what_ingest_rejects_is_left_out_and_counted(tmp_path: Path) -> 
         read_products(write(tmp_path / "d.jsonl", {"title": "nameless"}), say=said.append)
 
 
-def test_loss_14_a_picture_inside_the_catalogue_is_trained_on(
+def test_loss_14_a_picture_inside_the_catalog_is_trained_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw = picture()

@@ -100,24 +100,24 @@ def test_the_served_tree_agrees_with_the_architecture(built: ModelSet, tmp_path:
 def test_an_entry_holds_the_files_of_small_towers_and_calls_the_large_ones(
     built: ModelSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def inside(tree: Path, entry: str) -> list[str]:
+    def in_process(tree: Path, entry: str) -> list[str]:
         folder = tree / entry / "1"
         about = json.loads((folder / "serving.json").read_text())
         towers = [*about["text_towers"], about["picture_tower"]]
-        files = [tower["inside"]["file"] for tower in towers if tower["inside"]]
+        files = [tower["in_process"]["file"] for tower in towers if tower["in_process"]]
         assert sorted(path.name for path in folder.glob("*.onnx")) == sorted([*files, "fusion.onnx"])
         return files
 
     assemble(built, tmp_path / "small")
-    assert inside(tmp_path / "small", "query_encoder") == ["bibert_query.onnx", "clip_image.onnx"]
-    assert inside(tmp_path / "small", "item_encoder") == ["bibert_item.onnx", "clip_image.onnx"]
-    monkeypatch.setattr("mmsearch.models.repository.MOST_INSIDE", 1)
+    assert in_process(tmp_path / "small", "query_encoder") == ["bibert_query.onnx", "clip_image.onnx"]
+    assert in_process(tmp_path / "small", "item_encoder") == ["bibert_item.onnx", "clip_image.onnx"]
+    monkeypatch.setattr("mmsearch.models.repository.MOST_IN_PROCESS", 1)
     assemble(built, tmp_path / "large")
-    assert inside(tmp_path / "large", "query_encoder") == []
+    assert in_process(tmp_path / "large", "query_encoder") == []
     for name, said in (("config.pbtxt", "yes"), ("configs/gpu.pbtxt", "")):
         for entry in ("query_encoder", "item_encoder"):
             config = parse_config(tmp_path / "small" / entry / name)
-            assert config.parameters["towers_inside"].string_value == said
+            assert config.parameters["towers_in_process"].string_value == said
 
 
 def test_assembling_twice_changes_nothing_and_another_set_replaces_it(

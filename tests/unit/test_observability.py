@@ -22,14 +22,14 @@ from mmsearch.cli.main import cli
 from mmsearch.clients import tracing
 from mmsearch.errors import IngestError
 from mmsearch.ingest.reporting import metrics
-from mmsearch.ingest.reporting.stats import Tally
+from mmsearch.ingest.reporting.stats import Stats
 
 from ..fakes.fake_opensearch import FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton
 
 
 class Shop:
-    """A catalogue between fakes at the wire."""
+    """A catalog between fakes at the wire."""
 
     def __init__(self, folder: Path, triton: FakeTriton, node: FakeOpenSearch) -> None:
         self.folder, self.triton, self.node = folder, triton, node
@@ -104,10 +104,10 @@ def test_a_reader_sees_whole_files_and_a_run_that_goes_on(
     path = tmp_path / "m.prom"
     file = metrics.MetricsFile(path, 'a"b\\c')
     first = path.stat().st_ino
-    tally = Tally()
-    tally.add(read=7)
-    tally.lose("rejected", 'odd "reason"\n', "line 3")
-    file.watch(tally)
+    stats = Stats()
+    stats.add(read=7)
+    stats.lose("rejected", 'odd "reason"\n', "line 3")
+    file.watch(stats)
     text = path.read_text(encoding="utf-8")
     assert path.stat().st_ino != first, "expected a new file in the old one's place, never one half written"
     assert 'mmsearch_ingest_read{index="a\\"b\\\\c"} 7\n' in text
@@ -117,7 +117,7 @@ def test_a_reader_sees_whole_files_and_a_run_that_goes_on(
     path.unlink()
     path.mkdir()
     with pytest.raises(IngestError, match="expected to write metrics"):
-        file.watch(tally)
+        file.watch(stats)
 
 
 def lines(result: Result) -> list[dict[str, Any]]:

@@ -41,14 +41,14 @@ def commands(text: str) -> list[str]:
                 command = [line[2:]]
             elif command:
                 command.append(line)
-            if command and whole("\n".join(command)):
+            if command and complete("\n".join(command)):
                 found.append("\n".join(command))
                 command = []
         assert not command, block
     return found
 
 
-def whole(command: str) -> bool:
+def complete(command: str) -> bool:
     here = re.search(r"<<(\w+)$", command, re.M)
     if here:
         return command.endswith(f"\n{here[1]}")
@@ -127,10 +127,10 @@ def world(tmp_path_factory: pytest.TempPathFactory, build_models: Callable[[Home
     home = Home.at(tmp_path_factory.mktemp("readme") / "home")
     build_models(home)
     folder = tmp_path_factory.mktemp("shop")
-    demo = drawn.write_catalogue(folder / "build" / "demo")
+    demo = drawn.write_catalog(folder / "build" / "demo")
     pictures = demo.parent / "pictures"
     (pictures / "blendswap-cc-0-armchair.png").write_bytes((pictures / "red-box.png").read_bytes())
-    own = drawn.write_catalogue(folder)
+    own = drawn.write_catalog(folder)
     products = [json.loads(line) for line in own.read_text(encoding="utf-8").splitlines()]
     for product in products:
         product["product_name"] = product.pop("title")
@@ -152,10 +152,10 @@ def world(tmp_path_factory: pytest.TempPathFactory, build_models: Callable[[Home
 
 @pytest.mark.integration
 def test_loss_03_every_line_runs_as_it_stands(world: World) -> None:
-    """In the README's order. The demo's catalogue makes room for one's own, as it would on another day."""
+    """In the README's order. The demo's catalog makes room for one's own, as it would on another day."""
     ran = []
-    for section in ("mmsearch", "Search with curl", "Your own catalogue", "Models"):
-        if section == "Your own catalogue":
+    for section in ("mmsearch", "Search with curl", "Your own catalog", "Models"):
+        if section == "Your own catalog":
             ask(world.url, "DELETE", "/products-000001")
         for command in commands(SECTIONS[section]):
             if command.split("#")[0].strip() in NOT_HERE or command.startswith("picture="):

@@ -1,4 +1,4 @@
-"""A catalogue line becomes a product, or an error that says line, field and value; nothing else ever
+"""A catalog line becomes a product, or an error that says line, field and value; nothing else ever
 escapes."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The catalogues that the demo ingests: parsed from libraries of a Debian package, or drawn."""
+"""The catalogs that the demo ingests: parsed from libraries of a Debian package, or drawn."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _png() -> bytes:
     return data.getvalue()
 
 
-def test_a_furniture_library_becomes_catalogue_lines_with_pictures(tmp_path: Path) -> None:
+def test_a_furniture_library_becomes_catalog_lines_with_pictures(tmp_path: Path) -> None:
     libraries = tmp_path / "cache/debian" / furniture.PACKAGE / "usr/share/sweethome3d/furniture"
     libraries.mkdir(parents=True)
     with zipfile.ZipFile(libraries / "Test.sh3f", "w") as archive:
@@ -52,9 +52,9 @@ def test_a_furniture_library_becomes_catalogue_lines_with_pictures(tmp_path: Pat
         archive.writestr("test/armchair.png", _png())
         archive.writestr("test/lampe.png", _png())
 
-    catalogue = furniture.write_catalogue(tmp_path / "out", tmp_path / "cache")
+    catalog = furniture.write_catalog(tmp_path / "out", tmp_path / "cache")
 
-    products = [json.loads(line) for line in catalogue.read_text(encoding="utf-8").splitlines()]
+    products = [json.loads(line) for line in catalog.read_text(encoding="utf-8").splitlines()]
     assert products == [
         {
             "id": "test-armchair",
@@ -81,12 +81,12 @@ def test_a_furniture_library_becomes_catalogue_lines_with_pictures(tmp_path: Pat
             "height_cm": 160.0,
         },
     ]
-    assert (catalogue.parent / "pictures/test-armchair.png").read_bytes() == _png()
+    assert (catalog.parent / "pictures/test-armchair.png").read_bytes() == _png()
 
 
-def test_the_drawn_catalogue_has_a_different_picture_for_every_product(tmp_path: Path) -> None:
-    catalogue = drawn.write_catalogue(tmp_path)
-    products = [json.loads(line) for line in catalogue.read_text(encoding="utf-8").splitlines()]
+def test_the_drawn_catalog_has_a_different_picture_for_every_product(tmp_path: Path) -> None:
+    catalog = drawn.write_catalog(tmp_path)
+    products = [json.loads(line) for line in catalog.read_text(encoding="utf-8").splitlines()]
     pictures = {(tmp_path / product["image"]).read_bytes() for product in products}
     assert len(products) == len(drawn.SHAPES) * len(drawn.COLOURS) == len(pictures)
 

@@ -7,7 +7,8 @@ from click.testing import CliRunner
 
 from mmsearch.cli.hits import lines
 from mmsearch.cli.main import cli
-from mmsearch.cli.search import SearchError, question
+from mmsearch.errors import SearchError
+from mmsearch.search.bodies import search_body
 
 HITS = [
     {
@@ -31,7 +32,7 @@ HITS = [
 
 
 def test_words_are_a_hybrid_of_words_and_meaning() -> None:
-    body = question("oak chair", k=5, filters={"category": "Kitchen", "colour": "red"})
+    body = search_body("oak chair", k=5, filters={"category": "Kitchen", "colour": "red"})
     assert body["size"] == 5
     clause = body["query"]["hybrid"]
     lexical, dense = clause["queries"]
@@ -46,10 +47,10 @@ def test_words_are_a_hybrid_of_words_and_meaning() -> None:
 
 
 def test_a_picture_or_a_product_is_asked_by_meaning_alone() -> None:
-    assert question("", picture="QUI=", k=3)["query"] == {
+    assert search_body("", picture="QUI=", k=3)["query"] == {
         "neural": {"embedding": {"k": 3, "_name": "dense", "query_image": "QUI="}}
     }
-    assert question("", like="p1", k=3, filters={"price": "3"})["query"]["neural"]["embedding"] == {
+    assert search_body("", like="p1", k=3, filters={"price": "3"})["query"]["neural"]["embedding"] == {
         "k": 3,
         "_name": "dense",
         "like": {"_id": "p1"},
@@ -58,7 +59,7 @@ def test_a_picture_or_a_product_is_asked_by_meaning_alone() -> None:
 
 
 def test_words_alone_need_no_encoder() -> None:
-    assert "neural" not in str(question("chair", mode="lexical"))
+    assert "neural" not in str(search_body("chair", mode="lexical"))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_words_alone_need_no_encoder() -> None:
 )
 def test_an_incomplete_question_says_what_is_missing(arguments: dict[str, str], told: str) -> None:
     with pytest.raises(SearchError, match=told):
-        question("", like="p" if arguments else None, **arguments)
+        search_body("", like="p" if arguments else None, **arguments)
 
 
 def test_hits_are_lines_with_rank_score_legs_and_title() -> None:

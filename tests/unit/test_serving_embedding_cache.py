@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from mmsearch.clients.triton import Encoder, Row
-from mmsearch.serving.embedding_cache import OVERHEAD, Remembered
+from mmsearch.serving.embedding_cache import OVERHEAD, EmbeddingCache
 
 if TYPE_CHECKING:
     from conftest import TritonUnderTest
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Feeds = dict[str, np.ndarray]
 
 
-class Tower:
+class TowerModel:
     """Counts the rows that it computes."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ def texts(*rows: tuple[int, ...], width: int) -> Feeds:
 
 
 def test_rows_come_back_in_order_and_only_new_ones_are_computed() -> None:
-    tower, memory = Tower(), Remembered(1 << 20)
+    tower, memory = TowerModel(), EmbeddingCache(1 << 20)
     first = texts((1, 2), (3,), (1, 2), width=2)
     answer, computed = memory.run(first, tower)
     np.testing.assert_array_equal(answer, [[3, 2], [3, 1], [3, 2]])
@@ -52,7 +52,7 @@ def test_rows_come_back_in_order_and_only_new_ones_are_computed() -> None:
 
 
 def test_zeros_that_count_are_not_taken_for_filling() -> None:
-    tower, memory = Tower(), Remembered(1 << 20)
+    tower, memory = TowerModel(), EmbeddingCache(1 << 20)
     memory.run(texts((256,), width=3), tower)
     for row in ((256, 0), (1,), (0, 256), (256, 256)):
         _, computed = memory.run(texts(row, width=3), tower)
@@ -60,7 +60,7 @@ def test_zeros_that_count_are_not_taken_for_filling() -> None:
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    tower, memory = Tower(), Remembered(2 * (8 + OVERHEAD))
+    tower, memory = TowerModel(), EmbeddingCache(2 * (8 + OVERHEAD))
     for row in ((1,), (2,), (1,), (3,)):
         memory.run(texts(row, width=1), tower)
     assert (len(memory), tower.rows) == (2, 3)
@@ -69,7 +69,7 @@ def test_the_least_recently_used_goes_first() -> None:
 
 
 def test_a_batch_larger_than_the_memory_is_answered_all_the_same() -> None:
-    tower, memory = Tower(), Remembered(1)
+    tower, memory = TowerModel(), EmbeddingCache(1)
     answer, _ = memory.run(texts((1,), (2,), (1,), width=1), tower)
     np.testing.assert_array_equal(answer[:, 0], [1, 2, 1])
     assert len(memory) == 0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmsearch.serving.microbatch import Slices
+from mmsearch.serving.microbatch import Microbatches
 
 
 class Session:
@@ -45,7 +45,7 @@ class Session:
 def test_rows_come_back_as_from_one_piece(cores: int, count: int, slices: list[int]) -> None:
     session = Session()
     feeds = {"A": np.arange(3.0 * count).reshape(count, 3), "B": np.ones((count, 3))}
-    answers = Slices(session, 2, 4, cores).run(["SUM", "DOUBLE"], feeds)
+    answers = Microbatches(session, 2, 4, cores).run(["SUM", "DOUBLE"], feeds)
     expected = (feeds["A"] + 1).sum(1, keepdims=True)
     np.testing.assert_array_equal(answers[0], expected)
     np.testing.assert_array_equal(answers[1], 2 * expected)
@@ -61,11 +61,11 @@ def test_slices_are_computed_at_the_same_time() -> None:
             return super().run(wanted, feeds)
 
     feeds = {"A": np.ones((4, 1)), "B": np.ones((4, 1))}
-    (answer,) = Slices(Meeting(), 1, 2, 2).run(["SUM"], feeds)
+    (answer,) = Microbatches(Meeting(), 1, 2, 2).run(["SUM"], feeds)
     assert answer.tolist() == [[2.0]] * 4
 
 
 def test_what_one_slice_raises_is_raised() -> None:
     feeds = {"A": np.array([[1.0], [1.0], [-1.0]]), "B": np.ones((3, 1))}
     with pytest.raises(ValueError, match="negative"):
-        Slices(Session(), 1, 1, 2).run(["SUM"], feeds)
+        Microbatches(Session(), 1, 1, 2).run(["SUM"], feeds)

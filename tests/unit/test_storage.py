@@ -108,21 +108,21 @@ def test_the_real_k_nn_takes_each_mapping(
 
 @pytest.mark.integration
 def test_faiss_is_refused_by_the_embedded_node_and_bytes_are_searched(stack: Any, tmp_path: Path) -> None:
-    catalogue = tmp_path / "c.jsonl"
+    catalog = tmp_path / "c.jsonl"
     titles = ("Oak chair", "Desk lamp", "Green plant")
-    catalogue.write_text("".join(f'{{"id": "{n}", "title": "{title}"}}\n' for n, title in enumerate(titles)))
+    catalog.write_text("".join(f'{{"id": "{n}", "title": "{title}"}}\n' for n, title in enumerate(titles)))
     environment = {**stack.environment, "MMSEARCH_INDEX": "quantised"}
 
     def run(*arguments: str) -> Any:
         return CliRunner(env=environment).invoke(cli, list(arguments))
 
-    refused = run("ingest", str(catalogue), "--knn-engine", "faiss", "--knn-encoder", "fp16")
+    refused = run("ingest", str(catalog), "--knn-engine", "faiss", "--knn-encoder", "fp16")
     assert refused.exit_code == 1
     assert "k-NN's native libraries for faiss, got mmsearch of mmsearch up" in refused.stderr
     client = connect(stack.opensearch.url)
     try:
         for mode in ("in_memory", "on_disk"):
-            done = run("ingest", str(catalogue), "--knn-encoder", "byte", "--knn-mode", mode)
+            done = run("ingest", str(catalog), "--knn-encoder", "byte", "--knn-mode", mode)
             assert done.exit_code == 0, done.output
             found = run("search", "a seat", "--mode", "neural", "-k", "1")
             assert "Oak chair" in found.stdout, found.output

@@ -22,7 +22,7 @@ from mmsearch.models.towers.tokenizer_files import write_tokenizer
 from mmsearch.serving.tokens import Tokens
 from mmsearch.training.loop import train
 from mmsearch.training.objective import Training
-from mmsearch.training.pairs import Pair, Product, features
+from mmsearch.training.pairs import Pair, ProductInput, features
 
 from ..fakes.small_clip import beside_minilm
 
@@ -65,7 +65,7 @@ def test_it_is_exported_trained_through_and_answers_as_torch_does(
     from PIL import Image
 
     Image.new("RGB", (40, 30), (200, 30, 30)).save(picture)
-    products = [Product(f"p{number}", f"thing {number}", picture, str(number)) for number in range(8)]
+    products = [ProductInput(f"p{number}", f"thing {number}", picture, str(number)) for number in range(8)]
     pairs = [Pair(f"query {number}", f"p{number}", 1.0) for number in range(8)]
     torch.manual_seed(0)
     from mmsearch.models.fusion import registry

@@ -13,20 +13,20 @@ from mmsearch.errors import TrainingError
 from mmsearch.models.architecture import load, names
 from mmsearch.models.fusion import registry
 from mmsearch.models.fusion.base import unit
-from mmsearch.models.fusion.fusion_heads import Learned
+from mmsearch.models.fusion.fusion_heads import FusionHead
 from mmsearch.training.loop import Run, Trained, train
 from mmsearch.training.objective import Training, batch_loss
 
 from ..fakes.small_training import CPU, NUMBERS, drawn, fresh, small
 
-LEARNED = [name for name in names() if load(name).fusion.kind in registry.LEARNED]
+FUSION_HEADS = [name for name in names() if load(name).fusion.kind in registry.FUSION_HEADS]
 
 
 def trained(name: str, folder: Path | None = None, numbers: Training = NUMBERS) -> Trained:
     return train(fresh(name), drawn(small(name)), numbers, device=CPU, folder=folder)
 
 
-@pytest.mark.parametrize("name", LEARNED)
+@pytest.mark.parametrize("name", FUSION_HEADS)
 def test_the_loss_falls_in_a_few_steps(name: str) -> None:
     own = Training.of(load(name).data["training"])
     numbers = replace(NUMBERS, rate=0.01, modality_dropout=0.0, single=own.single, titles=own.titles)
@@ -44,11 +44,11 @@ def test_the_loss_falls_in_a_few_steps(name: str) -> None:
     assert loss() < 0.95 * before
 
 
-@pytest.mark.parametrize("name", LEARNED)
+@pytest.mark.parametrize("name", FUSION_HEADS)
 def test_it_starts_where_the_untrained_towers_are(name: str) -> None:
     fusion, data = fresh(name), drawn(small(name))
-    assert isinstance(fusion, Learned)
-    fusion.told.fit(data.item_image, torch.zeros(40, 16), data.group)
+    assert isinstance(fusion, FusionHead)
+    fusion.kernel_map.fit(data.item_image, torch.zeros(40, 16), data.group)
     query = fusion.query(data.query_text, data.query_words, torch.zeros(12, data.item_image.shape[1]))
     torch.testing.assert_close(query[1], data.query_text if "clip" not in name else query[1])
     item = fusion.item(data.item_text, data.item_image)
@@ -57,7 +57,7 @@ def test_it_starts_where_the_untrained_towers_are(name: str) -> None:
         torch.testing.assert_close(vectors.norm(dim=1), torch.ones(len(vectors)))
 
 
-@pytest.mark.parametrize("name", LEARNED)
+@pytest.mark.parametrize("name", FUSION_HEADS)
 def test_no_product_and_no_picture_query_becomes_a_zero_vector(name: str) -> None:
     fusion, data = fresh(name), drawn(small(name))
     no_text, no_image = torch.zeros_like(data.item_text), torch.zeros_like(data.item_image)

@@ -1,4 +1,4 @@
-"""Pairs and catalogues as files, hard negatives, groups and folds, and features that are computed once."""
+"""Pairs and catalogs as files, hard negatives, groups and folds, and features that are computed once."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def test_pairs_and_products_are_read(tmp_path: Path) -> None:
         {"query": "lamp", "product_id": "b", "negatives": ["a"]},
     )
     assert read_pairs(pairs) == [Pair("chair", "a", 3.0), Pair("lamp", "b", 1.0, ("a",))]
-    catalogue = lines(
+    catalog = lines(
         tmp_path / "catalog.jsonl",
         {"id": "a", "title": "Chair", "description": "of oak", "image": "a.png"},
         {"id": "b", "title": "Lamp", "group": "light"},
     )
-    first, second = read_products(catalogue, say=print)
+    first, second = read_products(catalog, say=print)
     assert (first.text, first.picture, first.group) == ("Chair\nof oak", tmp_path / "a.png", "a")
     assert (second.text, second.picture, second.group) == ("Lamp", None, "light")
 
@@ -74,7 +74,7 @@ def test_hard_negatives_are_found_by_words_and_are_never_right(tmp_path: Path) -
         {"query": "oak chair", "product_id": "b"},
         {"query": "sofa", "product_id": "d"},
     )
-    catalogue = lines(
+    catalog = lines(
         tmp_path / "catalog.jsonl",
         {"id": "a", "title": "oak chair"},
         {"id": "b", "title": "chair of oak"},
@@ -82,7 +82,7 @@ def test_hard_negatives_are_found_by_words_and_are_never_right(tmp_path: Path) -
         {"id": "d", "title": "couch"},
     )
     out = tmp_path / "hard.jsonl"
-    result = CliRunner().invoke(cli, ["pairs", str(pairs), "--catalog", str(catalogue), "--out", str(out)])
+    result = CliRunner().invoke(cli, ["pairs", str(pairs), "--catalog", str(catalog), "--out", str(out)])
     assert result.exit_code == 0, result.output
     assert "1 queries have no hard negative" in result.output
     assert [pair.negatives for pair in read_pairs(out)] == [("c",), ("c",), ()]
@@ -136,3 +136,36 @@ def test_synthetic_pairs_come_from_attributes() -> None:
     }  # fmt: skip
     assert synthetic_pairs(records, 3, seed=1) == synthetic_pairs(records, 3, seed=1)
     assert len(synthetic_pairs(records, 3)) == 3
+
+
+def test_the_command_reads_a_catalog_as_ingest_does(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text(
+        "id,name,category,colour\n1,Oak chair,Seats,Brown\n2,Lamp,,brown\n,x,y,z\n"
+    )
+    done = CliRunner().invoke(
+        cli,
+        [
+            "synthetic-pairs",
+            str(tmp_path / "c.csv"),
+            "--map",
+            "title=name",
+            "--out",
+            str(tmp_path / "p.jsonl"),
+        ],
+    )
+    assert done.exit_code == 0, done.output
+    assert "1 lines of" in done.stderr
+    assert {(pair.query, pair.product, pair.count) for pair in read_pairs(tmp_path / "p.jsonl")} == {
+        ("brown", "1", 5.0), ("brown", "2", 4.0), ("seats", "1", 5.0),
+        ("brown seats", "1", 5.0), ("seats brown", "1", 5.0),
+    }  # fmt: skip
+    assert done.stdout == f"5 synthetic pairs written to {tmp_path / 'p.jsonl'}\n"
+
+
+def test_a_catalog_without_attributes_gives_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "c.jsonl").write_text('{"id": "1", "title": "Oak chair"}\n')
+    done = CliRunner().invoke(
+        cli, ["synthetic-pairs", str(tmp_path / "c.jsonl"), "--out", str(tmp_path / "p")]
+    )
+    assert done.exit_code == 1
+    assert done.output.startswith("mmsearch: expected products with a category")

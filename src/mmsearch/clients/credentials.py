@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from mmsearch.clients.keyring import PREFIX, from_keyring
-from mmsearch.errors import IngestError, UntrustedError
+from mmsearch.errors import IngestError
 
 A = TypeVar("A", bound="Access")
 LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
@@ -188,23 +187,3 @@ def _readable(name: str, file: str) -> None:
             f"expected a PEM file for --{name.replace('_', '-')}, got {file}: {error.strerror}; name a "
             "readable one"
         ) from None
-
-
-def untrusted(server: str, text: str) -> UntrustedError | None:
-    """The error that a TLS library's words stand for, or None when they are about something else."""
-    lower = text.lower()
-    why = re.search(r"certificate verify failed: (.+?)(?: \(_ssl|\.$|$)", text)
-    if why or any(
-        words in lower
-        for words in ("certificate_verify_failed", "hostname verification", "peer name", "server name")
-    ):
-        return UntrustedError(
-            f"expected a certificate of {server} that verifies, got "
-            f"{why.group(1).rstrip('.') if why else 'one that does not'}; name who signed it by --ca-file"
-        )
-    if re.search(r"alert.(certificate.required|unknown.ca|bad.certificate)|certificate.required", lower):
-        return UntrustedError(
-            f"expected {server} to take us, got its refusal of our certificate; name one that it believes by "
-            "--client-cert and --client-key"
-        )
-    return None

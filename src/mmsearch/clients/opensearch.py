@@ -11,10 +11,10 @@ from opensearchpy.exceptions import ConnectionError as LostConnectionError
 from opensearchpy.exceptions import SerializationError, TransportError
 
 from mmsearch.clients.causes import Verdict, described, repair, verdict
-from mmsearch.clients.credentials import OpenSearchAccess, untrusted
-from mmsearch.clients.retry import AwayError
+from mmsearch.clients.credentials import OpenSearchAccess
 from mmsearch.clients.signing import signer
-from mmsearch.errors import CallError
+from mmsearch.clients.tls import untrusted
+from mmsearch.errors import AwayError, CallError
 
 DEFAULT_URL = "http://127.0.0.1:9200"
 OVERLOADED = frozenset((429, 502, 503, 504))

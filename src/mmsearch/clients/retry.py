@@ -1,4 +1,5 @@
-"""Waiting for a server that is away: visibly, for a limited time, and with the way to go on at the end."""
+"""The one retry: waiting for a server that is away, visibly, for a limited time, with the way to go on at the
+end."""
 
 from __future__ import annotations
 
@@ -8,23 +9,30 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from mmsearch.errors import CallError, UnreachableError
+from mmsearch.errors import AwayError, UnreachableError
 
 T = TypeVar("T")
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.5
 
 
-class AwayError(CallError):
-    """A call failed because the server is away, starting or overloaded; the same call may succeed later."""
+class Backoff:
+    """Pauses that double from `first` to `longest` seconds, each shortened by chance by up to a half."""
 
-    def __init__(self, server: str, why: str) -> None:
-        super().__init__(why)
-        self.server = server
-        self.why = why
+    def __init__(self, first: float, longest: float) -> None:
+        self.first = first
+        self.longest = longest
+        self.next = first
+        """seconds"""
 
-    def sentence(self) -> str:
-        return f"expected {self.server} to answer, got {self.why}; start it, for example by: mmsearch up"
+    def reset(self) -> None:
+        """Begin again with the first pause, since something went well."""
+        self.next = self.first
+
+    def wait(self, stopped: threading.Event) -> None:
+        """Wait for the next pause, or until `stopped` is set."""
+        stopped.wait(self.next * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+        self.next = min(self.next * 2, self.longest)
 
 
 class Patience:
@@ -53,7 +61,7 @@ class Patience:
 
         Raises UnreachableError when the limit has passed.
         """
-        pause = FIRST_PAUSE
+        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         away_here: set[str] = set()
         while True:
             try:
@@ -61,8 +69,7 @@ class Patience:
             except AwayError as away:
                 away_here.add(away.server)
                 self._away(away)
-                self._stopped.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
-                pause = min(pause * 2, LONGEST_PAUSE)
+                backoff.wait(self._stopped)
             else:
                 # That one server answers says nothing about another.
                 self._back(away_here)

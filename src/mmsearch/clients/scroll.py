@@ -9,8 +9,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from mmsearch.clients.opensearch import HttpError, ask, name
-from mmsearch.clients.retry import AwayError
-from mmsearch.errors import CallError
+from mmsearch.errors import AwayError, CallError
 
 KEEP_ALIVE = "5m"
 

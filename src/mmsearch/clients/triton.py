@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -15,9 +14,9 @@ from tritonclient.grpc import service_pb2 as wire
 from tritonclient.grpc import service_pb2_grpc
 
 from mmsearch.clients import tracing
-from mmsearch.clients.credentials import TritonAccess, untrusted
-from mmsearch.clients.retry import AwayError
-from mmsearch.errors import EncoderError, RefusedError
+from mmsearch.clients.credentials import TritonAccess
+from mmsearch.clients.tls import channel_credentials, untrusted
+from mmsearch.errors import AwayError, EncoderError, FaultError, RefusedError
 
 DEFAULT_TRITON = "127.0.0.1:8001"
 Row = tuple[bytes, bytes]
@@ -61,10 +60,6 @@ class Served:
     max_batch: int
     max_text_bytes: int
     max_image_bytes: int
-
-
-class FaultError(Exception):
-    """The server failed on this batch (INTERNAL, UNKNOWN): a dead stub, or one item that kills it."""
 
 
 class Encoder:
@@ -254,15 +249,6 @@ def _request(model: str, version: str, rows: Sequence[Row], outputs: Sequence[st
 def _string(raw: bytes) -> str:
     """The first string of a BYTES tensor."""
     return raw[4 : 4 + int.from_bytes(raw[:4], "little")].decode("ascii", "replace")
-
-
-def channel_credentials(access: TritonAccess) -> Any:
-    """gRPC's own verification, with the authorities named or, without, those that gRPC brings."""
-    files = (access.ca_file, access.client_key, access.client_cert)
-    tls = grpc.ssl_channel_credentials(*(Path(file).read_bytes() if file else None for file in files))
-    if not access.token:
-        return tls
-    return grpc.composite_channel_credentials(tls, grpc.access_token_call_credentials(access.token))
 
 
 def _short(details: str | None) -> str:

@@ -17,27 +17,18 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from mmsearch.clients.opensearch import HttpError, ask
-from mmsearch.clients.retry import AwayError
-from mmsearch.errors import MmsearchError, Rejection
+from mmsearch.errors import AwayError, MmsearchError, Rejection
 from mmsearch.evaluation.judgments import Query
 from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.templates import Template
-from mmsearch.images import decode
+from mmsearch.images import references
+from mmsearch.images.decode import checked
 from mmsearch.search.clauses import ClauseNames, served
+from mmsearch.search.hits import Hit
 
 BATCH = 20  # searches in one request: enough to keep a node busy, few enough to stay below its queue
 WAYS = ("msearch", "rank_eval")
 SHOWN = ["title", "image", "category", "brand", "price"]
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One product found: what the answer shows of it, and which legs found it (for a hybrid)."""
-
-    id: str
-    score: float
-    source: Mapping[str, Any]
-    legs: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass
@@ -63,12 +54,12 @@ class Answers:
 
 
 def query_pictures(queries: Iterable[Query], root: Path) -> dict[str, str]:
-    """Pictures of the queries in base64, by reference, checked as a catalogue's pictures are."""
+    """Pictures of the queries in base64, by reference, checked as a catalog's pictures are."""
     pictures: dict[str, str] = {}
     for query in queries:
         if query.image and query.image not in pictures:
             try:
-                data = decode.checked(decode.read(query.image, root))
+                data = checked(references.read(query.image, root))
             except Rejection as error:
                 raise MmsearchError(f"query {query.id!r}: {error}") from None
             pictures[query.image] = base64.b64encode(data).decode("ascii")
@@ -174,7 +165,7 @@ def _in_a_sentence(index: str) -> Iterator[None]:
 
 def _no_index(index: str) -> MmsearchError:
     return MmsearchError(
-        f"expected an index {index!r}, got none; ingest a catalogue, or name another by --index"
+        f"expected an index {index!r}, got none; ingest a catalog, or name another by --index"
     )
 
 
@@ -184,15 +175,7 @@ def _take(result: Answers, query: Query, response: Mapping[str, Any]) -> None:
         return
     if "took" in response:
         result.took[query.id] = float(response["took"])
-    result.hits[query.id] = [
-        Hit(
-            hit["_id"],
-            float(hit["_score"] or 0.0),
-            hit.get("_source", {}),
-            tuple(hit.get("fields", {}).get("_legs", ())),
-        )
-        for hit in response["hits"]["hits"]
-    ]
+    result.hits[query.id] = [Hit.of(hit) for hit in response["hits"]["hits"]]
     amiss = []
     if response.get("timed_out"):
         amiss.append("the search ran out of time")

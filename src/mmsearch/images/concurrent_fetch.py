@@ -33,7 +33,7 @@ class _Host:
         self.rests_until = 0.0
 
 
-class Fetching:
+class ConcurrentFetch:
     """Starts fetches at once and gives a future for each; a URL that is under way is not fetched twice."""
 
     def __init__(self, fetch: Callable[[str], Path], at_once: int = AT_ONCE, a_host: int = A_HOST) -> None:

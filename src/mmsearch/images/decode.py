@@ -1,43 +1,23 @@
-"""A picture's reference becomes checked bytes that the encoder can take.
+"""A picture's bytes are checked, and decoded where the encoder would choke on them.
 
-References are a path below the image root, or a `data:` URI. What comes out is either the file as it is
-(small, plain) or the same picture made upright, flat and small, so that hardly anything that the encoder
-would choke on reaches a batch.
+What comes out is either the file as it is (small, plain) or the same picture made upright, flat and small.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import errno
-import hashlib
 import io
-import os
-import re
-import stat
 import struct
-import urllib.parse
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from mmsearch.errors import PictureError
-from mmsearch.images.fast_path import whole_and_plain
-from mmsearch.images.header import Header, probe
+from mmsearch.images.fast_path import takes_fast_path
+from mmsearch.images.header import Header, read_header
+from mmsearch.images.limits import AS_IT_IS_BYTES, AS_IT_IS_PIXELS, LONG_SIDE, SHORT_SIDE, require_within
 
-MAX_BYTES = 20_000_000
-MAX_PIXELS = 50_000_000
-MAX_MEMORY = 240_000_000  # bytes that decoding one picture may take
-MAX_SCANS = 200  # passes of a progressive JPEG; encoders write about ten
-MAX_SCANNED = 600_000_000  # pixels times passes
-AS_IT_IS_BYTES = 400_000
-AS_IT_IS_PIXELS = 1_100_000
-SHORT_SIDE = 448  # twice the 224 pixels of the usual towers
-LONG_SIDE = 2048
-_DATA_URI = re.compile(r"data:(?P<type>[\w/+.\-]*)(?P<parameters>(?:;[^;,]*)*),", re.ASCII)
 _PLAIN = ("L", "RGB", "RGBA", "P")
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -51,83 +31,6 @@ _TURNS = {
 # Pillow's decoders raise all of these on broken files.
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, struct.error)
 _NO_PICTURE = (UnidentifiedImageError, Image.DecompressionBombError, MemoryError)
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:", re.ASCII)
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def read(reference: str, root: Path, most: int = MAX_BYTES) -> bytes:
-    """The bytes behind a reference, at most `most` of them.
-
-    Raises PictureError with one of the reasons not_found, outside_root, unreadable, url, bad_reference,
-    too_large.
-    """
-    if reference[:5].lower() == "data:":
-        return _from_data_uri(reference, most)
-    scheme = _SCHEME.match(reference)
-    if scheme:
-        raise PictureError(
-            "url",
-            f"expected a path below the image root or a data: URI, got a {scheme[0]} reference; "
-            "pass --fetch-images for http and https",
-        )
-    return _from_file(reference, root, most)
-
-
-def _from_data_uri(reference: str, most: int) -> bytes:
-    head = _DATA_URI.match(reference)
-    if head is None:
-        raise PictureError("bad_reference", "expected data:image/…;base64,…, got a data: URI without a comma")
-    body = reference[head.end() :]
-    if len(body) > most * 3:
-        raise _too_large(len(body))
-    try:
-        if head["parameters"].lower().endswith(";base64"):
-            data = base64.b64decode(urllib.parse.unquote(body), validate=True)
-        else:
-            data = urllib.parse.unquote_to_bytes(body)
-    except (binascii.Error, ValueError) as error:
-        raise PictureError("bad_reference", f"expected base64 in a data: URI, got: {error}") from None
-    if len(data) > most:
-        raise _too_large(len(data))
-    return data
-
-
-def _from_file(reference: str, root: Path, most: int) -> bytes:
-    try:
-        base = os.path.realpath(root)
-        path = os.path.realpath(os.path.join(base, reference))  # noqa: PTH118 - a reference is no Path yet
-        if os.path.commonpath((base, path)) != base:
-            raise PictureError(
-                "outside_root",
-                f"expected a picture below the image root, got {_short(reference)}, which leaves it",
-            )
-        # Not blocking, so that a named pipe in the folder does not hold the run for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise PictureError("unreadable", f"expected a file, got {_short(reference)}, which is none")
-            if status.st_size > most:
-                raise _too_large(status.st_size)
-            data = file.read(most + 1) or b""
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            raise PictureError(
-                "not_found", f"expected a picture at {_short(reference)}, found no file"
-            ) from None
-        raise PictureError(
-            "unreadable", f"expected a picture at {_short(reference)}, got: {error.strerror}"
-        ) from None
-    except ValueError as error:  # a NUL in the name
-        raise PictureError(
-            "bad_reference", f"expected a file name, got {_short(reference)}: {error}"
-        ) from None
-    if len(data) > most:
-        raise _too_large(len(data))
-    return data
 
 
 def goes_as_it_is(data: bytes) -> bool:
@@ -136,9 +39,9 @@ def goes_as_it_is(data: bytes) -> bool:
 
     Raises PictureError with one of the reasons not_a_picture, too_many_pixels, too_many_scans, truncated.
     """
-    header = probe(data)
-    _within_limits(header)
-    return _is_small(data, header) and whole_and_plain(data, header)
+    header = read_header(data)
+    require_within(header)
+    return _is_small(data, header) and takes_fast_path(data, header)
 
 
 def checked(data: bytes) -> bytes:
@@ -149,34 +52,14 @@ def checked(data: bytes) -> bytes:
     written as JPEG. Raises PictureError with one of the reasons not_a_picture, too_many_pixels,
     too_many_scans, truncated.
     """
-    header = probe(data)
-    _within_limits(header)
+    header = read_header(data)
+    require_within(header)
     return _decoded(data, header)
 
 
 def _is_small(data: bytes, header: Header) -> bool:
     """Whether the encoder may get it as it is, where it is plain."""
     return len(data) <= AS_IT_IS_BYTES and header.width * header.height <= AS_IT_IS_PIXELS
-
-
-def _within_limits(header: Header) -> None:
-    if header.width * header.height > MAX_PIXELS:
-        raise PictureError(
-            "too_many_pixels",
-            f"expected at most {MAX_PIXELS / 1e6:.0f} megapixels, got {header.width} x {header.height}",
-        )
-    if header.memory > MAX_MEMORY:
-        raise PictureError(
-            "too_many_pixels",
-            f"expected a picture that decodes in {MAX_MEMORY / 1e6:.0f} MB, got a {header.format} of "
-            f"{header.width} x {header.height} that takes {header.memory / 1e6:.0f} MB; shrink it",
-        )
-    if header.scans > MAX_SCANS or header.scans * header.width * header.height > MAX_SCANNED:
-        raise PictureError(
-            "too_many_scans",
-            f"expected at most {MAX_SCANS} passes over a JPEG and {MAX_SCANNED / 1e6:.0f} megapixels in them "
-            f"all, got {header.scans} over {header.width} x {header.height}; save it again",
-        )
 
 
 def _decoded(data: bytes, header: Header) -> bytes:
@@ -253,18 +136,6 @@ def _rgb(image: Image.Image) -> Image.Image:
         base.alpha_composite(layer)
         return base.convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _too_large(size: int) -> PictureError:
-    return PictureError(
-        "too_large",
-        f"expected a picture of at most {MAX_BYTES / 1e6:.0f} MB, got {size / 1e6:.1f} MB; shrink it",
-    )
-
-
-def _short(reference: str) -> str:
-    text = ascii(reference)
-    return text if len(text) <= 120 else text[:118] + "…'"
 
 
 def _first(error: Any) -> str:

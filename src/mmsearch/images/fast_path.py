@@ -25,10 +25,10 @@ _SHORT = 3
 _TURNED = b"tiff:Orientation"  # in XMP
 
 
-def whole_and_plain(data: bytes, header: Header) -> bool:
+def takes_fast_path(data: bytes, header: Header) -> bool:
     """True for a PNG or JPEG of one upright frame in 8 bits (grey, RGB, with alpha, palette) that is not cut.
 
-    False says only that it cannot be told. `header` is what `probe` said of `data`. Raises nothing.
+    False says only that it cannot be told. `header` is what `read_header` said of `data`. Raises nothing.
     """
     if header.format == "PNG":
         return _png(data)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mmsearch.errors import FolderError, PictureError
-from mmsearch.images.decode import MAX_BYTES
+from mmsearch.images.limits import MAX_BYTES
 from mmsearch.images.url_guard import Place, Resolve, place, resolve
 
 MAX_REDIRECTS = 5
@@ -42,11 +42,6 @@ class _LaterError(Exception):
 
 def connect(address: str, port: int, seconds: float) -> socket.socket:
     return socket.create_connection((address, port), seconds)
-
-
-def picture_folder() -> Path:
-    """`$MMSEARCH_CACHE/pictures`, by default below ~/.cache/mmsearch."""
-    return Path(os.environ.get("MMSEARCH_CACHE") or Path.home() / ".cache" / "mmsearch") / "pictures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +82,7 @@ class Fetch:
                     return self._stored(url, _body(response), response)
                 except (OSError, http.client.HTTPException, ValueError) as error:
                     raise _LaterError(
-                        "fetch_failed", f"expected {_shown(url)} to answer, got: {_told(error)}"
+                        "fetch_failed", f"expected {_shown(url)} to answer, got: {_reason(error)}"
                     ) from None
         raise PictureError(
             "redirects", f"expected at most {MAX_REDIRECTS} redirects from {_shown(url)}, got more"
@@ -100,7 +95,7 @@ class Fetch:
                 return ssl.create_default_context().wrap_socket(plain, server_hostname=where.host)
         except OSError as error:
             raise _LaterError(
-                "host_away", f"expected {where.host!a} to take a connection, got: {_told(error)}"
+                "host_away", f"expected {where.host!a} to take a connection, got: {_reason(error)}"
             ) from None
         return plain
 
@@ -260,5 +255,5 @@ def _shown(url: str) -> str:
     return ascii(url if len(url) <= 100 else url[:99] + "…")
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return (str(error) or type(error).__name__)[:120]

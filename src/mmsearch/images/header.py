@@ -33,7 +33,7 @@ class Header:
     scans: int = 1
 
 
-def probe(data: bytes) -> Header:
+def read_header(data: bytes) -> Header:
     """Read a header. Raises PictureError (not_a_picture, truncated); nothing else, whatever the bytes are."""
     try:
         if data.startswith(b"\xff\xd8\xff"):

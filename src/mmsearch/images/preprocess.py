@@ -18,7 +18,9 @@ from types import FrameType
 from PIL import Image
 
 from mmsearch.errors import PictureError
-from mmsearch.images.decode import AS_IT_IS_BYTES, MAX_PIXELS, checked, goes_as_it_is, read, sha256
+from mmsearch.images.decode import checked, goes_as_it_is
+from mmsearch.images.limits import AS_IT_IS_BYTES, MAX_PIXELS
+from mmsearch.images.references import read, sha256
 
 CPU_SECONDS = 1.5
 

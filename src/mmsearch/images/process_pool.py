@@ -25,11 +25,11 @@ class Ticket:
     future: Future[list[Result]] | None
 
 
-class Decoders:
+class DecoderPool:
     """A list of tasks goes in, a ticket comes out, and the ticket gives one result a task.
 
     A process that dies costs the picture that killed it, and nothing else. A process is started when there
-    is something to decode and all are busy: a catalogue of texts, or of small plain pictures, does without.
+    is something to decode and all are busy: a catalog of texts, or of small plain pictures, does without.
     With no processes the pictures are decoded where the ticket is read. Tickets are for one thread to ask
     for.
     """

@@ -1,6 +1,6 @@
 """Which addresses a picture may be fetched from: public ones, and nothing else.
 
-A catalogue is someone else's text. Without this guard its URLs would let them read what only this machine can
+A catalog is someone else's text. Without this guard its URLs would let them read what only this machine can
 reach: loopback, the private network, a cloud's metadata service, or one of these dressed up as an IPv6
 address.
 """

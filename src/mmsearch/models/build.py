@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmsearch.config import cache_folder
 from mmsearch.errors import ModelError, WeightsError
 from mmsearch.models.architecture import Architecture
-from mmsearch.models.export.export_cache import PACKAGED, Exported, cache_folder, exported, weights_hashes
+from mmsearch.models.export.export_cache import PACKAGED, Exported, exported, weights_hashes
 from mmsearch.models.weights import file_hash
 
 PRECISIONS = ("int8", "fp32")
@@ -52,10 +53,10 @@ def build(
         name: exported(architecture, tower, say, precision) for name, tower in architecture.towers.items()
     }
     name = f"set-{architecture.name}-{_key(fingerprint)}"
-    for folder in (PACKAGED / name, cache_folder() / name):
+    for folder in (PACKAGED / name, cache_folder("models") / name):
         if folder.exists():
             return ModelSet(folder, architecture, fingerprint, precision, towers)
-    target = cache_folder() / name
+    target = cache_folder("models") / name
     try:
         from mmsearch.models.export.fusion_folder import export_fusion_folder
     except ImportError as error:

@@ -12,7 +12,7 @@ import tritonclient.grpc as grpcclient
 from tritonclient.utils import InferenceServerException
 
 from mmsearch.clients.credentials import TritonAccess
-from mmsearch.clients.triton import channel_credentials
+from mmsearch.clients.tls import channel_credentials
 from mmsearch.errors import ServedTreeError
 from mmsearch.models import architecture as architectures
 from mmsearch.models import build as building

@@ -32,14 +32,14 @@ SHARED = {
         "sessions.py",
         "microbatch.py",
         "tokens.py",
-        "model_calls.py",
+        "tower_calls.py",
     ),
     "tower": ("tower_model.py", "embedding_cache.py", "sessions.py", "microbatch.py"),
 }
 MAX_TEXT_BYTES = 65_536
 MAX_IMAGE_BYTES = 20_000_000
 # Each of an entry's processes holds its towers that are no larger than this; what is larger is shared.
-MOST_INSIDE = 64 << 20
+MOST_IN_PROCESS = 64 << 20
 STAMP = "served.json"
 FUSION = "fusion.onnx"
 # The fusion's input that each text slot of a side feeds.
@@ -164,8 +164,8 @@ def add(built: ModelSet, tree: Path, version: int) -> list[str]:
             name = tower["tokenizer"].removesuffix(".tokenizer.json")
             _link(built.towers[name].tokenizer, target / tower["tokenizer"])
         for tower in (*description["text_towers"], *filter(None, [description["picture_tower"]])):
-            if tower["inside"]:
-                _link(_tower_file(built, tower["model"]), target / tower["inside"]["file"])
+            if tower["in_process"]:
+                _link(_tower_file(built, tower["model"]), target / tower["in_process"]["file"])
         # The entry runs the fusion itself; the fusion's own model is for who has features already.
         _link(built.folder / f"fusion_{side}.onnx", target / FUSION)
         text = json.dumps(description, indent=2) + "\n"
@@ -295,7 +295,7 @@ def serving(built: ModelSet, side: str, pins: Mapping[str, int]) -> dict[str, An
                 "tokenizer": f"{tower.name}.tokenizer.json",
                 "max_tokens": tower.numbers["max_tokens"],
                 "pad_to": tower.numbers.get("pad_to"),
-                "inside": _inside(built, slot),
+                "in_process": _in_process(built, slot),
                 "feeds": [],
             }
         texts[tower.name]["feeds"].append(slots[slot])
@@ -322,19 +322,19 @@ def _picture_tower(built: ModelSet, pins: Mapping[str, int]) -> dict[str, Any] |
     return {
         "model": "clip_image",
         "version": pins["clip_image"],
-        "inside": _inside(built, "clip_image"),
+        "in_process": _in_process(built, "clip_image"),
         "size": tower.numbers["size"],
         "fit": tower.numbers["fit"],
         "feeds": ["IMAGE"],
     }
 
 
-def _inside(built: ModelSet, slot: str) -> dict[str, Any] | None:
+def _in_process(built: ModelSet, slot: str) -> dict[str, Any] | None:
     """How an entry model runs a tower in its own process: its file and its slices; None for a large one."""
-    if _tower_file(built, slot).stat().st_size > MOST_INSIDE:
+    if _tower_file(built, slot).stat().st_size > MOST_IN_PROCESS:
         return None
     config = parse_config(SOURCE / slot / "config.pbtxt")
-    slices = ("slice_rows_least", "slice_rows_most")
+    slices = ("microbatch_rows_least", "microbatch_rows_most")
     return {"file": f"{slot}.onnx"} | {name: int(config.parameters[name].string_value) for name in slices}
 
 

@@ -1,4 +1,4 @@
-"""A catalogue's lines, from a file, a compressed file or a pipe, in bounded memory."""
+"""A catalog's lines, from a file, a compressed file or a pipe, in bounded memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-from mmsearch.errors import CatalogueError
+from mmsearch.errors import CatalogError
 from mmsearch.products.compressed import BUFFER, buffered, plain
 from mmsearch.products.record import MAX_LINE_BYTES, Line
 from mmsearch.products.tables import SEPARATORS, delimited, parquet
@@ -20,7 +20,7 @@ FORMATS = ("jsonl", "csv", "tsv", "parquet")
 _COMPRESSED = (".gz", ".zst", ".zstd")
 
 
-class Catalogue:
+class Catalog:
     """Iterate over it once for its lines.
 
     Compression (gzip, zstd) and Parquet are told by what the file begins with, CSV and TSV by its name;
@@ -50,7 +50,7 @@ class Catalogue:
         try:
             yield from self._lines()
         except (EOFError, zlib.error, OSError) as error:
-            raise CatalogueError(
+            raise CatalogError(
                 f"expected {self.path} to be readable to its end, got: {error}; what was read before is in"
             ) from None
 
@@ -72,7 +72,7 @@ class Catalogue:
             self._size = path.stat().st_size if path.is_file() else 0
             return cast(io.BufferedReader, path.open("rb", buffering=BUFFER))
         except OSError as error:
-            raise CatalogueError(f"expected a catalogue at {self.path}, got: {error.strerror}") from None
+            raise CatalogError(f"expected a catalog at {self.path}, got: {error.strerror}") from None
 
     def _guessed(self) -> str:
         if self._raw.peek(4)[:4] == b"PAR1":
@@ -84,7 +84,7 @@ class Catalogue:
     def _seekable(self) -> io.BufferedReader:
         if self._stream.seekable() and self._stream is self._raw and self.path != "-":
             return self._stream
-        raise CatalogueError(
+        raise CatalogError(
             f"expected a plain file for Parquet, which is read from its end, got {self.path}; save it first"
         )
 

@@ -6,7 +6,7 @@ import gzip
 import io
 from typing import Any, BinaryIO, cast
 
-from mmsearch.errors import CatalogueError
+from mmsearch.errors import CatalogError
 
 BUFFER = 1 << 20
 
@@ -32,7 +32,7 @@ class _Zstd(io.RawIOBase):
         try:
             import zstandard
         except ModuleNotFoundError:
-            raise CatalogueError(
+            raise CatalogError(
                 f"expected the package zstandard to read {name}, got none; install it by: "
                 "pip install 'mmsearch[formats]'"
             ) from None

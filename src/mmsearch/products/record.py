@@ -1,4 +1,4 @@
-"""One line of a catalogue becomes a Product, or a RecordError with line, field and value.
+"""One line of a catalog becomes a Product, or a RecordError with line, field and value.
 
 A record has an `id` and any of `title`, `description`, `category`, `brand`, `price`, `image`, `images`;
 whatever else it holds is an attribute and stays searchable. One whose `_delete` is true says that its product
@@ -32,7 +32,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What the catalogue held: its number, counted from 1, and its bytes.
+    """What the catalog held: its number, counted from 1, and its bytes.
 
     `trouble` is the reason and the sentence where the reader already knows that it is no record.
     """
@@ -44,7 +44,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A catalogue line that has been read; `line` counts from 1, `pictures` are references as written."""
+    """A catalog line that has been read; `line` counts from 1, `pictures` are references as written."""
 
     line: int
     id: str

@@ -1,132 +1,22 @@
-"""The rejects file: what was not taken, where it broke, why, and the original record, one JSON object a
-line."""
+"""The rejects file as a catalog: what a run did not take, as it was or as it has been mended."""
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
-from mmsearch.errors import CatalogueError, FolderError, Rejection, RottenError
-from mmsearch.ingest.reporting.losses import REJECTED, WITHOUT_IMAGE
-from mmsearch.ingest.reporting.stats import Tally
+from mmsearch.errors import CatalogError
 from mmsearch.products.record import Line
 
-MAX_RAW = 1 << 16
-ENOUGH = 200
-_RECORD = b',"record":'
-Limit = tuple[int, float]
-"""a count, and a share of the lines read"""
-
-
-class Rejects:
-    """Writes rejects as they come, safe to call from every stage. The file is made by the first of them."""
-
-    def __init__(
-        self,
-        path: Path,
-        origin: dict[str, Any],
-        tally: Tally,
-        limit: Limit | None = None,
-        without_image: Limit | None = None,
-    ) -> None:
-        """`origin` says how the records were read (catalogue, image root, renames), for `mmsearch retry`.
-
-        `limit` bounds the rejects and `without_image` the products that come in without their picture, each a
-        count and a share of the lines read; beyond either the catalogue is rotten.
-        """
-        self.path = path
-        self._tally = tally
-        self._limits = (
-            (REJECTED, limit, f"see {path}, or raise --max-rejects"),
-            (WITHOUT_IMAGE, without_image, "mend the pictures, or raise --max-without-image"),
-        )
-        self._origin = origin
-        self._lock = threading.Lock()
-        self._file: BinaryIO | None = None
-        _clear(path, origin)
-
-    def add(self, line: Line, identifier: str, rejection: Rejection) -> None:
-        """Count and write one reject. Raises RottenError when that is one too many."""
-        entry: dict[str, Any] = {
-            "line": line.number,
-            "id": identifier or None,
-            "stage": rejection.stage,
-            "reason": rejection.reason,
-            "message": rejection.message,
-            "from": self._origin,
-        }
-        text = orjson.dumps(entry)[:-1] + b"," + _original(line.raw, rejection) + b"}\n"
-        with self._lock:
-            self._write(text)
-        self._tally.lose(REJECTED, rejection.reason, _example(line, identifier, rejection))
-        # The share of the first lines says little: one bad line of three is a third.
-        self.check(share=self._tally.read >= ENOUGH)
-
-    def without_image(self, line: Line, identifier: str, why: Rejection) -> None:
-        """Count one product that comes in without its picture. Raises RottenError when it is one too many."""
-        self._tally.lose(WITHOUT_IMAGE, why.reason, _example(line, identifier, why))
-        self.check(share=self._tally.read >= ENOUGH)
-
-    def check(self, *, share: bool = True) -> None:
-        """Raise RottenError when more was lost than the limits allow, by count or also by share."""
-        for kind, limit, repair in self._limits:
-            if limit is None:
-                continue
-            count, most = limit
-            losses = [loss for loss in self._tally.losses.all() if loss.kind == kind]
-            lost, read = sum(loss.count for loss in losses), max(1, self._tally.read)
-            if lost > count or (share and lost > most * read):
-                allowed = str(count) if lost > count else f"{most:.1%}"
-                what = "rejects" if kind == REJECTED else "products without a picture"
-                raise RottenError(
-                    f"expected at most {allowed} {what}, got {lost} of {read} lines, {losses[0].count} for "
-                    f"{losses[0].reason}; {repair}"
-                )
-
-    def _write(self, text: bytes) -> None:
-        try:
-            if self._file is None:
-                # Two runs would write over each other; an earlier run's file went at the start.
-                self._file = self.path.open("xb")
-            self._file.write(text)
-            self._file.flush()
-        except FileExistsError:
-            raise FolderError(
-                f"expected to be the only run that writes rejects to {self.path}, got another; choose one by "
-                "--rejects"
-            ) from None
-        except OSError as error:
-            raise FolderError(
-                f"expected to write rejects to {self.path}, got: {error.strerror}; choose a file in a folder "
-                "that is there, ours and has room by --rejects"
-            ) from None
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-
-
-def _original(raw: bytes, rejection: Rejection) -> bytes:
-    """`"record": {...}` byte for byte where the line is an object, else its text as `"raw"`."""
-    text = raw.strip()
-    field = _RECORD[1:] + text
-    try:
-        # What is nested too deep for us would be too deep for whoever reads the file.
-        if rejection.reason != "too_deep" and isinstance(orjson.loads(text), dict):
-            return field
-    except orjson.JSONDecodeError:
-        pass  # told below, as text
-    cut = b',"cut":true' if len(text) > MAX_RAW else b""
-    return b'"raw":' + orjson.dumps(text[:MAX_RAW].decode("utf-8", "backslashreplace")) + cut
+RECORD = b',"record":'
+"""what the original record stands behind, byte for byte"""
 
 
 class Rejected:
-    """A rejects file read as a catalogue: the records as they were or as they have been mended there."""
+    """A rejects file read as a catalog: the records as they were or as they have been mended there."""
 
     def __init__(self, path: Path) -> None:
         self.path = str(path)
@@ -135,7 +25,7 @@ class Rejected:
             self._size = path.stat().st_size
             self._file = path.open("rb")
         except OSError as error:
-            raise CatalogueError(f"expected a rejects file at {path}, got: {error.strerror}") from None
+            raise CatalogError(f"expected a rejects file at {path}, got: {error.strerror}") from None
 
     def share(self) -> float:
         return self._file.tell() / self._size if self._size else 0.0
@@ -149,9 +39,9 @@ class Rejected:
                 yield self._line(number, raw)
 
     def _line(self, number: int, raw: bytes) -> Line:
-        entry = _entry(raw)
+        entry = entry_of(raw)
         if entry is None:
-            raise CatalogueError(
+            raise CatalogError(
                 f"expected an object with `line` and `record` or `raw` on line {number} of {self.path}, "
                 "got something else; mend the record, not what is around it"
             )
@@ -159,11 +49,11 @@ class Rejected:
             raw = str(entry["raw"]).encode("utf-8", "replace")
             cut = (
                 "line_too_long",
-                f"expected line {entry['line']} whole, got it cut; take it from the catalogue",
+                f"expected line {entry['line']} whole, got it cut; take it from the catalog",
             )
             return Line(int(entry["line"]), raw, cut if entry.get("cut") else None)
-        start = raw.find(_RECORD)
-        record = raw[start + len(_RECORD) : raw.rindex(b"}")]
+        start = raw.find(RECORD)
+        record = raw[start + len(RECORD) : raw.rindex(b"}")]
         try:
             # As written, so that a key that stands there twice is still seen twice.
             orjson.loads(record if start >= 0 else b"")
@@ -175,14 +65,15 @@ class Rejected:
     def _origin(path: Path) -> dict[str, Any]:
         try:
             with path.open("rb") as file:
-                entry = _entry(file.readline()) or {}
+                entry = entry_of(file.readline()) or {}
         except OSError as error:
-            raise CatalogueError(f"expected a rejects file at {path}, got: {error.strerror}") from None
+            raise CatalogError(f"expected a rejects file at {path}, got: {error.strerror}") from None
         origin = entry.get("from")
         return origin if isinstance(origin, dict) else {}
 
 
-def _entry(raw: bytes) -> dict[str, Any] | None:
+def entry_of(raw: bytes) -> dict[str, Any] | None:
+    """One line of a rejects file, or None where it is something else."""
     try:
         entry = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -192,75 +83,22 @@ def _entry(raw: bytes) -> dict[str, Any] | None:
     return entry if "record" in entry or "raw" in entry else None
 
 
-def _example(line: Line, identifier: str, why: Rejection) -> str:
-    """A line as the summary names it: its number, its id, and what was wrong."""
-    name = f"{identifier!a} on line" if identifier else "line"
-    return f"{name} {line.number}: {why.message[:200]}"
-
-
-def _clear(path: Path, origin: dict[str, Any]) -> None:
-    """Remove the rejects of an earlier run over the same; refuse to touch a file that is something else."""
-    try:
-        with path.open("rb") as file:
-            first = file.readline(1 << 20)
-        entry = _entry(first)
-        if first.strip() and (entry is None or "stage" not in entry):
-            raise CatalogueError(
-                f"expected {path} to be an earlier rejects file, got another; choose one by --rejects"
-            )
-        before = (entry or {}).get("from")
-        if isinstance(before, dict) and before and _source(before) != _source(origin):
-            raise CatalogueError(
-                f"expected {path} to be the rejects of an earlier run over {_named(origin)}, got those of "
-                f"{_named(before)}; mend and retry them, or choose another file by --rejects"
-            )
-        path.unlink()
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise FolderError(
-            f"expected to write rejects to {path}, got: {error.strerror}; choose another file by --rejects"
-        ) from None
-
-
-def _source(origin: Mapping[str, Any]) -> tuple[str, ...]:
-    """What makes two runs the same one again."""
-    catalogue = str(origin.get("catalogue"))
-    return (
-        catalogue if catalogue == "-" else os.path.realpath(catalogue),
-        *(str(origin.get(name, "")) for name in ("slice", "dry_run", "partial")),
-    )
-
-
-def _named(origin: Mapping[str, Any]) -> str:
-    parts = [str(origin.get("catalogue"))]
-    if origin.get("slice"):
-        parts.append(f"slice {origin['slice']}")
-    if origin.get("dry_run"):
-        parts.append("a dry run")
-    if origin.get("partial"):
-        parts.append("as a partial feed")
-    return ", ".join(parts)
-
-
-def beside(
-    catalogue: str, part: tuple[int, int] = (1, 1), *, dry_run: bool = False, prefix: str = ""
-) -> Path:
-    """Where a run's rejects go by default: beside the catalogue, one file for each catalogue and slice.
+def beside(catalog: str, part: tuple[int, int] = (1, 1), *, dry_run: bool = False, prefix: str = "") -> Path:
+    """Where a run's rejects go by default: beside the catalog, one file for each catalog and slice.
 
     `catalog.rejects.jsonl` for `catalog.jsonl`, `catalog.csv.rejects.jsonl` for `catalog.csv`. What is piped
     in has no name, so that each run takes a file that is not there yet. `prefix` stands before the name, for
-    a run that is another one over the same catalogue.
+    a run that is another one over the same catalog.
     """
-    name = prefix + ("stdin" if catalogue == "-" else Path(catalogue).name.removesuffix(".jsonl"))
+    name = prefix + ("stdin" if catalog == "-" else Path(catalog).name.removesuffix(".jsonl"))
     if part != (1, 1):
         name += f".{part[0]}-of-{part[1]}"
     if dry_run:
         name += ".dry-run"
-    folder = Path() if catalogue == "-" else Path(catalogue).parent
+    folder = Path() if catalog == "-" else Path(catalog).parent
     path = folder / f"{name}.rejects.jsonl"
     number = 2
-    while catalogue == "-" and path.exists():
+    while catalog == "-" and path.exists():
         path = folder / f"{name}.{number}.rejects.jsonl"
         number += 1
     return path

@@ -1,4 +1,4 @@
-"""CSV, TSV and Parquet rows as catalogue lines: each row becomes the JSON object that a JSON Lines file
+"""CSV, TSV and Parquet rows as catalog lines: each row becomes the JSON object that a JSON Lines file
 would hold."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import orjson
 
-from mmsearch.errors import CatalogueError
+from mmsearch.errors import CatalogError
 from mmsearch.products.record import MAX_LINE_BYTES, Line
 
 BATCH_ROWS = 256
@@ -33,14 +33,14 @@ def delimited(stream: IO[bytes], separators: str, name: str) -> Iterator[Line]:
     try:
         header = next(reader, [])
         if not header or len(set(header)) != len(header):
-            raise CatalogueError(f"expected a header with distinct column names in {name}, got {header[:20]}")
+            raise CatalogError(f"expected a header with distinct column names in {name}, got {header[:20]}")
         number = reader.line_num + 1
         for row in reader:
             if row:
                 yield _row(header, row, number)
             number = reader.line_num + 1
     except csv.Error as error:
-        raise CatalogueError(
+        raise CatalogError(
             f"expected {delimiter!r}-separated rows in {name}, got: {error} after line {reader.line_num}"
         ) from None
     finally:
@@ -73,7 +73,7 @@ def parquet(stream: IO[bytes], name: str) -> Iterator[tuple[Line, float]]:
     try:
         import pyarrow.parquet
     except ModuleNotFoundError:
-        raise CatalogueError(
+        raise CatalogError(
             f"expected pyarrow to read {name}, got none; install it by: pip install 'mmsearch[formats]'"
         ) from None
     number = 0
@@ -86,7 +86,7 @@ def parquet(stream: IO[bytes], name: str) -> Iterator[tuple[Line, float]]:
                 present = {key: _json(value) for key, value in row.items() if value is not None}
                 yield Line(number, orjson.dumps(present, default=str)), number / total
     except (pyarrow.ArrowException, OSError) as error:
-        raise CatalogueError(
+        raise CatalogError(
             f"expected {name} to be a whole Parquet file, got: {str(error).splitlines()[0]}; "
             f"the first {number} rows are in"
         ) from None

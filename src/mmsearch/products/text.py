@@ -23,7 +23,7 @@ def tower_text(product: Product, max_bytes: int = 0) -> str:
 
 
 def digest(parts: Iterable[bytes]) -> str:
-    """32 hex characters over the parts and where each ends; enough that no two catalogues' texts ever
+    """32 hex characters over the parts and where each ends; enough that no two catalogs' texts ever
     meet."""
     state = hashlib.sha256()
     for part in parts:

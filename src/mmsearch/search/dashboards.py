@@ -9,7 +9,8 @@ from typing import Any
 
 import urllib3
 
-from mmsearch.clients.credentials import DashboardsAccess, untrusted
+from mmsearch.clients.credentials import DashboardsAccess
+from mmsearch.clients.tls import untrusted
 from mmsearch.errors import MmsearchError
 
 SHIPPED = Path(__file__).parents[1] / "opensearch" / "inspection.ndjson"

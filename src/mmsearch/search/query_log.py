@@ -24,8 +24,7 @@ import orjson
 from opensearchpy import OpenSearch
 
 from mmsearch.clients.opensearch import HttpError, ask
-from mmsearch.clients.retry import AwayError
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import AwayError, MmsearchError
 
 INDEX = "mmsearch-log"
 _TYPES = {

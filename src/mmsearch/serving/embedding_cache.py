@@ -16,7 +16,7 @@ Feeds = Mapping[str, NDArray[Any]]
 OVERHEAD = 300  # bytes that a remembered row costs beside its numbers
 
 
-class Remembered:
+class EmbeddingCache:
     """The rows of a model with one output, the least recently used dropped first, in so many bytes.
 
     Rows come back as they were computed, bit by bit.

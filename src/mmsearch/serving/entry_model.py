@@ -17,17 +17,17 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
-from .fusion_session import Inside
+from .fusion_session import FusionSession
 from .images import Frame, PictureError, decode
-from .model_calls import TowerError, Towers
 from .rows import Limits, RefusedError, Rows, read_rows
 from .tokens import Tokens
+from .tower_calls import TowerCalls, TowerError
 
 Floats = NDArray[np.float32]
 VECTORS = ("EMBEDDING", "TEXT_EMBEDDING", "IMAGE_EMBEDDING")
 
 
-class Entry:
+class EntryModel:
     """`query_encoder` or `item_encoder`, whichever `serving.json` in its version folder describes."""
 
     def initialize(self, args: dict[str, str]) -> None:
@@ -39,13 +39,13 @@ class Entry:
             (tower, Tokens(folder / tower["tokenizer"], tower["max_tokens"], tower.get("pad_to")))
             for tower in self._serving["text_towers"]
         ]
-        self._fusion = Inside(folder / "fusion.onnx")
+        self._fusion = FusionSession(folder / "fusion.onnx")
         picture = self._serving["picture_tower"]
         parameters = json.loads(args["model_config"])["parameters"]
-        self._towers = Towers(
+        self._towers = TowerCalls(
             folder,
             [*self._serving["text_towers"], *filter(None, [picture])],
-            inside=parameters.get("towers_inside", {}).get("string_value") == "yes",
+            in_process=parameters.get("towers_in_process", {}).get("string_value") == "yes",
         )
         self._frame = Frame(picture["size"], picture["fit"]) if picture else None
         # Pillow and the calls to the towers leave Python's lock, so threads do help here.

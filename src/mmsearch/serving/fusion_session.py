@@ -15,7 +15,7 @@ from .sessions import CPU, quiet
 Floats = NDArray[np.float32]
 
 
-class Inside:
+class FusionSession:
     """A fusion's ONNX file on one thread of the CPU."""
 
     def __init__(self, file: Path) -> None:

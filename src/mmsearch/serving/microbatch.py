@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 MOST_THREADS = 16
 
 
-class Slices:
+class Microbatches:
     """A session of one thread, run on slices of `least` to `most` rows by as many threads as there are cores.
 
     Cores never wait for one another in the middle of a layer, as the threads of one session do; and all get

@@ -16,12 +16,12 @@ import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
-from .embedding_cache import Remembered
-from .microbatch import Slices
+from .embedding_cache import EmbeddingCache
+from .microbatch import Microbatches
 from .sessions import CPU, GPU, BySize, chosen, open_session, providers, quiet
 
 
-class Tower:
+class TowerModel:
     """Runs `model.onnx` of its version folder on whole dynamic batches."""
 
     def initialize(self, args: dict[str, str]) -> None:
@@ -36,14 +36,14 @@ class Tower:
         self._outputs = [tensor.name for tensor in self._session.get_outputs()]
         # What runs whole batches: the session itself, or what gives it the batches that it is quick with.
         self._runner: Any = self._session
-        least, most = (number(config, f"slice_rows_{bound}") for bound in ("least", "most"))
+        least, most = (number(config, f"microbatch_rows_{bound}") for bound in ("least", "most"))
         if chosen(self._session) == GPU and self._session.get_inputs()[0].type == "tensor(uint8)":
             self._runner = BySize(lambda: open_session(file, options), int(config["max_batch_size"]))
         elif chosen(self._session) == CPU and least and most:
-            self._runner = Slices(self._session, least, most)
-        self._remembered: Remembered | None = None
+            self._runner = Microbatches(self._session, least, most)
+        self._cache: EmbeddingCache | None = None
         if mebibytes := number(config, "remember_mib"):
-            self._remembered = Remembered(mebibytes << 20)
+            self._cache = EmbeddingCache(mebibytes << 20)
             self._count_rows(args)
 
     def _tell(self, model: str) -> None:
@@ -58,7 +58,7 @@ class Tower:
             pb_utils.Logger.log_info(f"{model} runs on {provider}")
 
     def _count_rows(self, args: dict[str, str]) -> None:
-        """Has Triton's metrics say how many rows were computed and how many only remembered."""
+        """Has Triton's metrics say how many rows were computed and how many taken from the cache."""
         self._family = pb_utils.MetricFamily(
             name="mmsearch_tower_rows",
             description="Rows of towers that remember, by whether they had to be computed",
@@ -66,7 +66,7 @@ class Tower:
         )
         model = {"model": args["model_name"], "version": args["model_version"]}
         self._counts = {
-            how: self._family.Metric(labels=model | {"how": how}) for how in ("computed", "remembered")
+            how: self._family.Metric(labels=model | {"how": how}) for how in ("computed", "cached")
         }
 
     def execute(self, requests: list[Any]) -> list[Any]:
@@ -75,8 +75,8 @@ class Tower:
         arrays = [self._arrays(request) for request in requests]
         wanted = [name for name in self._outputs if any(name in r.requested_output_names() for r in requests)]
         try:
-            if self._remembered is not None and any(map(asks_to_remember, requests)):
-                answers = [self._remember(self._remembered, joined(arrays))]
+            if self._cache is not None and any(map(asks_to_remember, requests)):
+                answers = [self._remember(self._cache, joined(arrays))]
             else:
                 answers = self._runner.run(wanted, joined(arrays))
         except Exception as error:
@@ -98,11 +98,11 @@ class Tower:
             start = stop
         return responses
 
-    def _remember(self, memory: Remembered, feeds: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+    def _remember(self, memory: EmbeddingCache, feeds: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         """The first output, computed only for rows that were not read before."""
         answer, computed = memory.run(feeds, lambda some: self._runner.run(self._outputs[:1], some)[0])
         self._counts["computed"].increment(computed)
-        self._counts["remembered"].increment(len(answer) - computed)
+        self._counts["cached"].increment(len(answer) - computed)
         return answer
 
     def _arrays(self, request: Any) -> dict[str, NDArray[Any]]:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmsearch.config import cache_folder
 from mmsearch.errors import StackError
 
 
@@ -43,12 +44,6 @@ def archives(pinned: str = "downloads.json") -> dict[str, Archive]:
     """
     pins = json.loads(Path(__file__).with_name(pinned).read_text())
     return {name: Archive(**pin) for name, pin in pins.items()}
-
-
-def cache_folder() -> Path:
-    """`MMSEARCH_CACHE`, or `~/.cache/mmsearch`."""
-    given = os.environ.get("MMSEARCH_CACHE")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "mmsearch"
 
 
 def sha256_of(path: Path) -> str:

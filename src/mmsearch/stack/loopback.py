@@ -7,11 +7,13 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from mmsearch.errors import StackError
+
 # The environment's proxies are for the world outside; loopback is asked directly.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-class Answered(Exception):  # noqa: N818 - it is an answer, only not the hoped-for one
+class Answered(StackError):  # noqa: N818 - it is an answer, only not the hoped-for one
     """The server answered with an error: `status` and the body's text."""
 
     def __init__(self, status: int, text: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmsearch.config import plugin_zip
 from mmsearch.errors import StackError
 from mmsearch.stack.account import Account
 from mmsearch.stack.downloads import Archive, archives, fetch, sha256_of
@@ -78,9 +79,7 @@ def node_folder(home: Path, account: Account | None) -> Path:
 def find_plugin_zip(given: Path | None = None) -> Path | None:
     """Our plugin's zip: the given one, `MMSEARCH_PLUGIN_ZIP`, the one inside the wheel, the checkout's
     build."""
-    named = given or (
-        Path(os.environ["MMSEARCH_PLUGIN_ZIP"]) if os.environ.get("MMSEARCH_PLUGIN_ZIP") else None
-    )
+    named = given or plugin_zip()
     if named is not None:
         if not named.is_file():
             raise StackError(f"expected the plugin's zip at {named}, got no such file; repair: make plugin")

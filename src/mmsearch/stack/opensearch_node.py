@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mmsearch.config import KNN_LIBRARIES, NO_LIBRARIES
 from mmsearch.errors import StackError
-from mmsearch.ingest.product_index.storage import ATTRIBUTE, NONE
 from mmsearch.stack import opensearch_files as node
 from mmsearch.stack.account import unprivileged
 from mmsearch.stack.downloads import Archive, archives, sha256_of
@@ -43,7 +43,7 @@ def settings(
         # move a shard to.
         "cluster.routing.allocation.disk.threshold_enabled": False,
         # The k-NN of this distribution would end the node at the first document of a faiss field.
-        f"node.attr.{ATTRIBUTE}": NONE,
+        f"node.attr.{KNN_LIBRARIES}": NO_LIBRARIES,
     }
     if triton_url is not None:
         values["mmsearch.triton.endpoints"] = [triton_url]

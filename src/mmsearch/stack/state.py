@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mmsearch.config import home_folder
 from mmsearch.stack.processes import Process, marked
 
 SERVERS = ("opensearch", "triton")
@@ -85,7 +86,7 @@ class Home:
     @classmethod
     def at(cls, given: str | Path | None = None) -> Home:
         """The given folder, `MMSEARCH_HOME`, or `.mmsearch` in the working directory; absolute."""
-        return cls(Path(given or os.environ.get("MMSEARCH_HOME") or ".mmsearch").expanduser().absolute())
+        return cls(home_folder(given))
 
     @property
     def logs(self) -> Path:

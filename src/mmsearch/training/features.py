@@ -12,7 +12,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from mmsearch.models.export.export_cache import Exported, cache_folder
+from mmsearch.config import cache_folder
+from mmsearch.models.export.export_cache import Exported
 from mmsearch.serving.images import Frame, PictureError, decode
 from mmsearch.serving.sessions import open_session
 from mmsearch.serving.tokens import Tokens
@@ -26,7 +27,7 @@ class FeatureCache:
 
     def __init__(self, tower: Exported, precision: str = "fp32") -> None:
         name = tower.folder.name + ("" if precision == "fp32" else f"-{precision}")
-        self._file = cache_folder().parent / "features" / f"{name}.npz"
+        self._file = cache_folder("features") / f"{name}.npz"
         self._rows: dict[bytes, Floats] = {}
         if self._file.exists():
             with np.load(self._file) as stored:

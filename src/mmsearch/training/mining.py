@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mmsearch.training.bm25 import Bm25
-from mmsearch.training.pairs import Pair, Product
+from mmsearch.training.pairs import Pair, ProductInput
 
 Search = Callable[[str, int], list[str]]
 
 
-def bm25_search(products: Sequence[Product]) -> Search:
+def bm25_search(products: Sequence[ProductInput]) -> Search:
     """Searches the products' texts by BM25; products that share no word with the query are not returned."""
     index = Bm25([product.text for product in products])
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmsearch.errors import TrainingError
 from mmsearch.models.fusion.base import Fusion, present, unit
-from mmsearch.models.fusion.fusion_heads import Learned
+from mmsearch.models.fusion.fusion_heads import FusionHead
 from mmsearch.training.loss import nt_xent
 
 
@@ -61,8 +61,8 @@ class Features:
     [m, 2] of (query, product), `counts` float32 [m]; `known` int64, sorted, query * n + product for all
     that is known to be right and so is never a negative; `group` int64 [n], which a split must not part;
     `negatives` int64 [q, h] of each query's hard negatives, -1 where it has fewer (h may be 0).
-    `taught_image` float32 [e, ·] are pictures of no product here, and `taught_asked` float32 [e, ·] what
-    they would be asked by, in the picture space: the closed-form map learns from them, and no step does.
+    `auxiliary_image` float32 [e, ·] are pictures of no product here, and `auxiliary_queries` float32 [e, ·]
+    what they would be asked by, in the picture space: the closed-form map learns from them, and no step does.
     """
 
     query_text: Tensor
@@ -74,8 +74,8 @@ class Features:
     known: Tensor
     group: Tensor
     negatives: Tensor
-    taught_image: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
-    taught_asked: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    auxiliary_image: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    auxiliary_queries: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
 
     def fingerprint(self) -> str:
         """sha256 (hex) over everything here, so that a training is not taken up over other data."""
@@ -94,10 +94,10 @@ class Features:
 
         What the fusion can fit in closed form is fitted here.
         """
-        if not isinstance(fusion, Learned):
+        if not isinstance(fusion, FusionHead):
             return self
-        short = fusion.told.fit(
-            self.item_image, self.asked(), self.group, self.taught_image, self.taught_asked
+        short = fusion.kernel_map.fit(
+            self.item_image, self.asked(), self.group, self.auxiliary_image, self.auxiliary_queries
         )
         return replace(self, item_image=short)
 

@@ -1,4 +1,4 @@
-"""Pairs of queries and products out of files, joined with a catalogue and with the towers' features."""
+"""Pairs of queries and products out of files, joined with a catalog and with the towers' features."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import Any
 import torch
 
 from mmsearch.errors import PictureError, RecordError, TrainingError
-from mmsearch.images.decode import read
+from mmsearch.images.references import read
 from mmsearch.models.architecture import Architecture
 from mmsearch.models.export.export_cache import exported
-from mmsearch.products.catalog import Catalogue
-from mmsearch.products.record import parse
+from mmsearch.products import reader
+from mmsearch.products.catalog import Catalog
 from mmsearch.products.text import tower_text
 from mmsearch.training.features import picture_features, text_features
 from mmsearch.training.objective import Features
@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class ProductInput:
     """What a tower reads of a product: `text`, its picture (a path, or a `data:` URI), and its `group`."""
 
     identifier: str
@@ -80,36 +80,32 @@ def read_products(
     say: Say,
     renames: Mapping[str, str] | None = None,
     form: str | None = None,
-) -> list[Product]:
-    """Reads a catalogue as `mmsearch ingest` does, so that a tower is trained on the text that it will read.
+) -> list[ProductInput]:
+    """Reads a catalog as `mmsearch ingest` does, so that a tower is trained on the text that it will read.
 
     `renames` and `form` are those of `mmsearch ingest --map` and `--format`. The first picture is taken,
-    from under `root`, by default the catalogue's folder. `group` is an attribute, by default the product
+    from under `root`, by default the catalog's folder. `group` is an attribute, by default the product
     itself. Lines that ingest would reject are left out, and `say` hears how many and why. Raises
-    TrainingError where none is left, CatalogueError where the file cannot be read.
+    TrainingError where none is left, CatalogError where the file cannot be read.
     """
-    products: dict[str, Product] = {}
+    products: dict[str, ProductInput] = {}
     left_out: Counter[str] = Counter()
     example = ""
-    with closing(Catalogue(str(file), form)) as lines:
-        for line in lines:
-            try:
-                record = parse(line, renames)
-                if record.id in products:
-                    raise RecordError(
-                        "duplicate_id",
-                        f"expected each id once, got {record.id!a} on line {line.number} again",
-                    )
-            except RecordError as error:
-                left_out[error.reason] += 1
-                example = example or error.message
+    with closing(Catalog(str(file), form)) as lines:
+        for line, found in reader.read_products(lines, renames):
+            record = found
+            if not isinstance(record, RecordError) and record.id in products:
+                record = reader.duplicate(line, record.id)
+            if isinstance(record, RecordError):
+                left_out[record.reason] += 1
+                example = example or record.message
                 continue
             first = next(iter(record.pictures), None)
             picture = (
                 first if first is None or first[:5].lower() == "data:" else (root or file.parent) / first
             )
             group = record.attributes.get("group", record.id)
-            products[record.id] = Product(record.id, tower_text(record), picture, str(group))
+            products[record.id] = ProductInput(record.id, tower_text(record), picture, str(group))
     if left_out:
         counts = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common(5))
         say(f"{left_out.total()} lines of {file} are left out: {counts}; such as: {example}")
@@ -122,7 +118,7 @@ def read_products(
 
 def features(
     architecture: Architecture,
-    products: list[Product],
+    products: list[ProductInput],
     pairs: list[Pair],
     say: Say,
     known: Mapping[str, list[str]] | None = None,
@@ -132,7 +128,7 @@ def features(
 
     `known` maps a query to further products that are right for it and must not be negatives; `precision` is
     the text towers'. A pair whose
-    product is not in the catalogue is left out and counted; raises TrainingError when none is left.
+    product is not in the catalog is left out and counted; raises TrainingError when none is left.
     """
     places = {product.identifier: number for number, product in enumerate(products)}
     queries = sorted({pair.query for pair in pairs})
@@ -141,10 +137,10 @@ def features(
         (numbers[pair.query], places[pair.product], pair.count) for pair in pairs if pair.product in places
     ]
     if len(joined) < len(pairs):
-        say(f"{len(pairs) - len(joined)} of {len(pairs)} pairs name products that the catalogue lacks")
+        say(f"{len(pairs) - len(joined)} of {len(pairs)} pairs name products that the catalog lacks")
     if not joined:
         raise TrainingError(
-            "expected pairs whose product_id stands in the catalogue, got none; use the same ids in both"
+            "expected pairs whose product_id stands in the catalog, got none; use the same ids in both"
         )
     codes = {query * len(products) + product for query, product, _ in joined}
     for query, right in (known or {}).items():
@@ -183,7 +179,7 @@ def _texts(
     return torch.from_numpy(text_features(exported(architecture, tower, say), texts, precision))
 
 
-def _pictures(architecture: Architecture, products: list[Product], say: Say) -> torch.Tensor:
+def _pictures(architecture: Architecture, products: list[ProductInput], say: Say) -> torch.Tensor:
     tower = architecture.tower("clip_image")
     if tower is None:
         return torch.zeros(len(products), architecture.fusion.image_dimension)
@@ -195,7 +191,7 @@ def _pictures(architecture: Architecture, products: list[Product], say: Say) -> 
     return torch.from_numpy(picture_features(exported(architecture, tower, say), encoded, broken))
 
 
-def _read(product: Product, say: Say) -> bytes:
+def _read(product: ProductInput, say: Say) -> bytes:
     if product.picture is None:
         return b""
     try:

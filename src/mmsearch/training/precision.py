@@ -16,7 +16,7 @@ from mmsearch.evaluation.runs import Run
 from mmsearch.models.architecture import Architecture
 from mmsearch.models.export.calibration import DEPTH, overlap
 from mmsearch.models.export.fusion_folder import loaded
-from mmsearch.training.pairs import Pair, Product, features
+from mmsearch.training.pairs import Pair, ProductInput, features
 
 Floats = NDArray[np.float32]
 BEARABLE = 0.01
@@ -48,7 +48,7 @@ class Compared:
 def compare(
     architecture: Architecture,
     weights: Path | None,
-    products: Sequence[Product],
+    products: Sequence[ProductInput],
     pairs: Sequence[Pair],
     say: Callable[[str], None],
 ) -> Compared:

@@ -24,7 +24,7 @@ from mmsearch.training.pairs import features, read_pairs, read_products
 def run(
     architecture: Architecture,
     pairs: Path,
-    catalogue: Path,
+    catalog: Path,
     out: Path,
     *,
     image_root: Path | None,
@@ -41,7 +41,7 @@ def run(
     has nothing to train, `out` holds another architecture's training, or a file cannot be read or written.
     """
     try:
-        return _run(architecture, pairs, catalogue, out, image_root, renames, form, changes, say, evaluated)
+        return _run(architecture, pairs, catalog, out, image_root, renames, form, changes, say, evaluated)
     except (OSError, SafetensorError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         where = error.filename if isinstance(error, OSError) and error.filename else out
@@ -59,7 +59,7 @@ def run(
 def _run(
     architecture: Architecture,
     pairs: Path,
-    catalogue: Path,
+    catalog: Path,
     out: Path,
     image_root: Path | None,
     renames: Mapping[str, str] | None,
@@ -74,7 +74,7 @@ def _run(
     if not any(parameter.requires_grad for parameter in fusion.parameters()):
         raise TrainingError(
             f"expected an architecture with a learned fusion, got {architecture.name}, which has nothing to "
-            f"train; name one out of {', '.join(registry.LEARNED)}"
+            f"train; name one out of {', '.join(registry.FUSION_HEADS)}"
         )
     out.mkdir(parents=True, exist_ok=True)
     described = out / ARCHITECTURE
@@ -83,7 +83,7 @@ def _run(
     described.write_text(json.dumps(architecture.data, indent=2) + "\n", encoding="utf-8")
     with distributed.group():
         with distributed.first():  # the towers' exports and features are written once and read by all
-            products = read_products(catalogue, image_root, say=say, renames=renames, form=form)
+            products = read_products(catalog, image_root, say=say, renames=renames, form=form)
             data = features(architecture, products, read_pairs(pairs), say)
         trained = train(fusion, data, numbers, folder=out, say=lambda line: evaluated(line, numbers.steps))
         if distributed.rank() == 0:

@@ -1,21 +1,24 @@
-"""Synthetic purchase pairs out of a catalogue's own attributes: for tests and checks, never for a figure.
+"""Synthetic purchase pairs out of a catalog's own attributes: for tests and checks, never for a figure.
 
-    python -m mmsearch.training.synthetic catalog.jsonl pairs.jsonl
+    mmsearch synthetic-pairs catalog.jsonl --out pairs.jsonl
 
 A query is one or two attribute values of a product ("red box"), and the products that carry them all were
-"bought", the earlier ones of the catalogue more often. Real purchases are nothing like this.
+"bought", the earlier ones of the catalog more often. Real purchases are nothing like this.
 """
 
 from __future__ import annotations
 
 import json
 import random
-import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from mmsearch.errors import RecordError, TrainingError
+from mmsearch.products.catalog import Catalog
+from mmsearch.products.reader import read_products
 from mmsearch.training.pairs import Pair
 
 NOT_ATTRIBUTES = frozenset({"id", "title", "description", "image", "images", "group"})
@@ -23,7 +26,7 @@ MAX_PRODUCTS = 20
 
 
 def synthetic_pairs(records: Sequence[Mapping[str, Any]], count: int, seed: int = 0) -> list[Pair]:
-    """Up to `count` pairs over a catalogue's records, the same for the same seed."""
+    """Up to `count` pairs over a catalog's records, the same for the same seed."""
     bearers: dict[str, list[str]] = defaultdict(list)
     for record in records:
         values = sorted(_values(record))
@@ -40,14 +43,48 @@ def synthetic_pairs(records: Sequence[Mapping[str, Any]], count: int, seed: int 
     return found[:count]
 
 
-def write(catalogue: Path, pairs: Path, count: int = 10_000) -> int:
-    """Writes `synthetic_pairs` of a catalogue as the lines that `mmsearch train` reads; returns how many."""
-    lines = catalogue.read_text(encoding="utf-8").splitlines()
-    found = synthetic_pairs([json.loads(line) for line in lines if line.strip()], count)
-    with pairs.open("w", encoding="utf-8") as stream:
-        for pair in found:
-            line = {"query": pair.query, "product_id": pair.product, "count": pair.count}
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+def write(
+    catalog: Path,
+    pairs: Path,
+    count: int = 10_000,
+    *,
+    say: Callable[[str], None] = lambda line: None,
+    renames: Mapping[str, str] | None = None,
+    form: str | None = None,
+) -> int:
+    """Writes `synthetic_pairs` of a catalog as the lines that `mmsearch train` reads; returns how many.
+
+    The catalog is read as `mmsearch ingest` reads it; `say` hears how many lines are left out. Raises
+    TrainingError where no pair comes of it or it cannot be written, CatalogError where the catalog cannot be
+    read.
+    """
+    records: list[Mapping[str, Any]] = []
+    left_out = 0
+    with closing(Catalog(str(catalog), form)) as lines:
+        for _, product in read_products(lines, renames):
+            if isinstance(product, RecordError):
+                left_out += 1
+                continue
+            shelves = {"category": list(product.category), "brand": list(product.brand)}
+            records.append({"id": product.id, **shelves, **product.attributes})
+    if left_out:
+        say(f"{left_out} lines of {catalog} are left out, since they are no products")
+    found = synthetic_pairs(records, count)
+    if not found:
+        raise TrainingError(
+            f"expected products with a category, a brand or attributes in {catalog}, got none; name a "
+            "catalog that has some"
+        )
+    try:
+        with pairs.open("w", encoding="utf-8") as stream:
+            for pair in found:
+                line = {"query": pair.query, "product_id": pair.product, "count": pair.count}
+                stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise TrainingError(
+            f"expected to write pairs to {pairs}, got: {error.strerror}; name a file in a folder that is "
+            "there and ours"
+        ) from None
     return len(found)
 
 
@@ -58,7 +95,3 @@ def _values(record: Mapping[str, Any]) -> Iterator[str]:
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, str) and each.strip():
                 yield " ".join(each.lower().split())
-
-
-if __name__ == "__main__":
-    write(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -14,8 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from mmsearch.errors import Rejection
-from mmsearch.evaluation.live import Hit
-from mmsearch.images import decode
+from mmsearch.images import references
+from mmsearch.images.decode import checked
+from mmsearch.search.hits import Hit
 
 SIDE = 160  # pixels of a thumbnail's longer side
 Picture = Callable[[str], str | None]
@@ -92,8 +93,8 @@ class Thumbnails:
         return self._made[reference]
 
     def _thumbnail(self, reference: str) -> str:
-        checked = decode.checked(decode.read(reference, self._root))
-        with Image.open(io.BytesIO(checked)) as picture:
+        encoded = checked(references.read(reference, self._root))
+        with Image.open(io.BytesIO(encoded)) as picture:
             small = picture.convert(
                 "RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB"
             )

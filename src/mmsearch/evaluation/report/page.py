@@ -12,12 +12,12 @@ from markupsafe import Markup
 from mmsearch.evaluation.compare import Comparison
 from mmsearch.evaluation.gate import Verdict
 from mmsearch.evaluation.judgments import Judgments, Query
-from mmsearch.evaluation.live import Hit
 from mmsearch.evaluation.measures import SHARES, Measure
 from mmsearch.evaluation.relevance import VIEWS, binary_view
 from mmsearch.evaluation.report import plots
 from mmsearch.evaluation.report.cards import Card, Picture, Thumbnails, card, environment
 from mmsearch.evaluation.study import Study, latency
+from mmsearch.search.hits import Hit
 
 TOP = 10  # products shown of each system for a query
 _LABELS = {

@@ -19,10 +19,11 @@ from jinja2 import FileSystemLoader
 from PIL import Image
 
 from mmsearch.errors import MmsearchError, Rejection
-from mmsearch.evaluation.live import Hit
 from mmsearch.evaluation.report.cards import Card, card
 from mmsearch.evaluation.tuning.fusion import Fusion
-from mmsearch.images import decode
+from mmsearch.images import references
+from mmsearch.images.decode import checked
+from mmsearch.search.hits import Hit
 
 HERE = Path(__file__).parent
 REPORT = HERE.parent / "report"
@@ -59,7 +60,7 @@ class Column:
 
 
 class Question(Protocol):
-    """Makes the `_search` body; `cli.search.question` is one."""
+    """Makes the `_search` body; `search.bodies.search_body` is one."""
 
     def __call__(
         self,
@@ -119,7 +120,7 @@ def create(
     @app.get("/picture")
     def picture() -> Response:
         try:
-            data = decode.checked(decode.read(request.args.get("ref", ""), image_root))
+            data = checked(references.read(request.args.get("ref", ""), image_root))
         except Rejection as error:
             return Response(str(error), status=404, mimetype="text/plain")
         with Image.open(io.BytesIO(data)) as opened:
@@ -135,7 +136,7 @@ def create(
                 body = body_of(question, asked)
                 answer = search(body)
             except MmsearchError as error:
-                columns.append(Column(_title(prefix), error=str(error)))
+                columns.append(Column(_title(prefix), error=error.sentence()))
                 continue
             if log:
                 log(asked, answer)
@@ -153,7 +154,7 @@ def read_form(prefix: str) -> Asked:
     if upload and upload.filename:
         upload.stream.seek(0)  # the second system reads it again
     try:
-        picture = base64.b64encode(decode.checked(data)).decode("ascii") if data else ""
+        picture = base64.b64encode(checked(data)).decode("ascii") if data else ""
     except Rejection as error:
         raise MmsearchError(str(error)) from None
     mode = request.form.get(f"{prefix}_mode", "")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmsearch.config import cache_folder
 from mmsearch.errors import WeightsError
 from mmsearch.models import weights
 from mmsearch.models.architecture import Architecture, Tower
@@ -53,11 +53,6 @@ PACKAGED = MODELS / "packaged"
 """What a released wheel brings built: the default set and its towers, under the cache's own names."""
 
 
-def cache_folder() -> Path:
-    """Where exports are kept: `$MMSEARCH_CACHE/models`, by default `~/.cache/mmsearch/models`."""
-    return Path(os.environ.get("MMSEARCH_CACHE", Path.home() / ".cache" / "mmsearch")) / "models"
-
-
 def exported(
     architecture: Architecture, tower: Tower, say: Callable[[str], None], precision: str | None = None
 ) -> Exported:
@@ -70,7 +65,7 @@ def exported(
     packaged = Exported(tower, PACKAGED / name)
     if precision is not None and packaged.onnx(precision).is_file():
         return packaged
-    target = cache_folder() / name
+    target = cache_folder("models") / name
     if target.exists():
         return Exported(tower, target)
     try:

@@ -101,10 +101,10 @@ class _Writer:
         factors = self._constant(f"{name}.even", (1 / even).astype(np.float32))
         self._prepared[name] = [
             helper.make_node("Mul", [name, factors], [f"{name}.evened"]),
-            helper.make_node("QuantizeLinear", [f"{name}.evened", scale, zero], [f"{name}.whole"]),
-            helper.make_node("DequantizeLinear", [f"{name}.whole", scale, zero], [f"{name}.seen"]),
+            helper.make_node("QuantizeLinear", [f"{name}.evened", scale, zero], [f"{name}.quantized"]),
+            helper.make_node("DequantizeLinear", [f"{name}.quantized", scale, zero], [f"{name}.dequantized"]),
         ]
-        return _Activation(f"{name}.seen", even)
+        return _Activation(f"{name}.dequantized", even)
 
     def product(self, node: Any, activation: _Activation) -> None:
         self.nodes += self._prepared.pop(node.input[0], [])
@@ -117,8 +117,8 @@ class _Writer:
             self._constant(f"{name}.zero", np.zeros(scales.size, np.int8)),
         ]
         self.nodes += [
-            helper.make_node("DequantizeLinear", constants, [f"{name}.seen"], axis=1),
-            helper.make_node("MatMul", [activation.name, f"{name}.seen"], list(node.output)),
+            helper.make_node("DequantizeLinear", constants, [f"{name}.dequantized"], axis=1),
+            helper.make_node("MatMul", [activation.name, f"{name}.dequantized"], list(node.output)),
         ]
 
     def lookup(self, node: Any) -> None:

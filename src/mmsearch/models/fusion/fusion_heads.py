@@ -1,4 +1,4 @@
-"""Learned fusions: zero-initialised residuals on what the frozen towers say, joined in five ways.
+"""Fusion heads: zero-initialised residuals on what the frozen towers say, joined in five ways.
 
 All of them start as the untrained towers and move away from them only as far as the pairs lead; with a
 thousand products a plain network forgets more than it learns.
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mmsearch.models.architecture import FusionNumbers
 from mmsearch.models.fusion.base import Fusion, Vectors, present, unit
-from mmsearch.models.fusion.kernel_map import Told
+from mmsearch.models.fusion.kernel_map import KernelMap
 
 
 class Residual(nn.Module):
@@ -35,7 +35,7 @@ class Residual(nn.Module):
         return unit(base + changed)
 
 
-class Learned(Fusion):
+class FusionHead(Fusion):
     """What the learned fusions share: an adapter for each text, a head for pictures, vectors for the absent.
 
     The picture's features begin with its place in the text tower's space (`image_dimension` numbers); the
@@ -50,7 +50,7 @@ class Learned(Fusion):
         text, image, axes = numbers.text_dimension, numbers.image_dimension, int(own["axes"])
         self.query_text = Residual(features["query_text"], text, hidden, dropout)
         self.item_text = Residual(features["item_text"], text, hidden, dropout)
-        self.told = Told(numbers, features["image"])
+        self.kernel_map = KernelMap(numbers, features["image"])
         # How far the picture's place leans to what the fitted map says of it.
         self.lean = nn.Parameter(torch.tensor(1.0))
         self.picture = Residual(2 * image + axes, image, hidden, dropout)
@@ -62,39 +62,39 @@ class Learned(Fusion):
         return self.query_text(text, text) * present(text)
 
     def pictures(self, image: Tensor) -> Tensor:
-        """Unit picture vectors from the tower's features, or from what `told` made of them before."""
+        """Unit picture vectors from the tower's features, or from what `kernel_map` made of them before."""
         if not torch.onnx.is_in_onnx_export() and not image.any():
             # Most queries hold no picture: the head would work on zeros for nothing.
             return torch.zeros(len(image), self.place, device=image.device)
-        if image.shape[1] != 2 * self.place + len(self.told.axes):
-            image = self.told(image)
-        place, told = image[:, : self.place], image[:, self.place : 2 * self.place]
+        if image.shape[1] != 2 * self.place + len(self.kernel_map.axes):
+            image = self.kernel_map(image)
+        place, predicted = image[:, : self.place], image[:, self.place : 2 * self.place]
         lean = torch.sigmoid(self.lean)
-        return self.picture((1 - lean) * place + lean * told, image) * present(image)
+        return self.picture((1 - lean) * place + lean * predicted, image) * present(image)
 
     def item(self, text: Tensor, image: Tensor) -> Vectors:
-        said, seen = self.item_text(text, text) * present(text), self.pictures(image)
+        text_vector, image_vector = self.item_text(text, text) * present(text), self.pictures(image)
         filled = (
-            said + unit(self.absent_text.unsqueeze(0)) * (1 - present(text)),
-            seen + unit(self.absent_image.unsqueeze(0)) * (1 - present(image)),
+            text_vector + unit(self.absent_text.unsqueeze(0)) * (1 - present(text)),
+            image_vector + unit(self.absent_image.unsqueeze(0)) * (1 - present(image)),
         )
-        return self.join(*filled, image), said, seen
+        return self.join(*filled, image), text_vector, image_vector
 
     def join(self, text: Tensor, image: Tensor, features: Tensor) -> Tensor:
         """A product's text and picture vectors, both present or filled in, to its fused vector."""
         raise NotImplementedError
 
 
-class ThreeTower(Learned):
+class ThreeTower(FusionHead):
     """3tMM: products are fused into the space of the query's text, where pictures as queries live too."""
 
     def query(self, text: Tensor, clip_text: Tensor, image: Tensor) -> Vectors:
-        said = self.texts(text)
-        fused = unit(said + self.pictures(image))
-        return fused, said, fused
+        text_vector = self.texts(text)
+        fused = unit(text_vector + self.pictures(image))
+        return fused, text_vector, fused
 
 
-class WithWords(Learned):
+class WithWords(FusionHead):
     """What has CLIP's text tower on the query's side: an adapter of its own into the picture space."""
 
     def __init__(self, numbers: FusionNumbers, features: dict[str, int]) -> None:
@@ -105,8 +105,8 @@ class WithWords(Learned):
 
     def words(self, clip_text: Tensor, image: Tensor) -> Tensor:
         """The query's vector in the picture space: of its text, its picture, or the middle of both."""
-        said = self.query_words(clip_text, clip_text) * present(clip_text)
-        return unit(said + self.pictures(image))
+        text_vector = self.query_words(clip_text, clip_text) * present(clip_text)
+        return unit(text_vector + self.pictures(image))
 
 
 class FourTower(WithWords):
@@ -117,9 +117,13 @@ class FourTower(WithWords):
         self.balance = nn.Parameter(torch.tensor(float(numbers.numbers.get("balance", 0.0))))
 
     def query(self, text: Tensor, clip_text: Tensor, image: Tensor) -> Vectors:
-        said, seen = self.texts(text), self.words(clip_text, image)
+        text_vector, image_vector = self.texts(text), self.words(clip_text, image)
         share = torch.sigmoid(self.balance)
-        return unit(torch.cat([(1 - share) * said, share * seen], dim=1)), said, seen
+        return (
+            unit(torch.cat([(1 - share) * text_vector, share * image_vector], dim=1)),
+            text_vector,
+            image_vector,
+        )
 
 
 class TrainedTextOnly(ThreeTower):
@@ -133,8 +137,8 @@ class PictureOnly(WithWords):
     """CLIP alone: the query's words against the product's picture."""
 
     def query(self, text: Tensor, clip_text: Tensor, image: Tensor) -> Vectors:
-        seen = self.words(clip_text, image)
-        return seen, self.texts(text), seen
+        image_vector = self.words(clip_text, image)
+        return image_vector, self.texts(text), image_vector
 
     def join(self, text: Tensor, image: Tensor, features: Tensor) -> Tensor:
         return image
@@ -210,9 +214,13 @@ class FourTowerGated(FourTower):
         self.query_gate = Gate(numbers.dimension, size, dropout, start)
 
     def query(self, text: Tensor, clip_text: Tensor, image: Tensor) -> Vectors:
-        said, seen = self.texts(text), self.words(clip_text, image)
-        share = self.query_gate(torch.cat([said, seen], dim=1))
-        return unit(torch.cat([(1 - share) * said, share * seen], dim=1)), said, seen
+        text_vector, image_vector = self.texts(text), self.words(clip_text, image)
+        share = self.query_gate(torch.cat([text_vector, image_vector], dim=1))
+        return (
+            unit(torch.cat([(1 - share) * text_vector, share * image_vector], dim=1)),
+            text_vector,
+            image_vector,
+        )
 
     def join(self, text: Tensor, image: Tensor, features: Tensor) -> Tensor:
         share = self.gate(torch.cat([text, image], dim=1))
@@ -233,5 +241,5 @@ class FourTowerAttention(FourTower):
         share = torch.sigmoid(self.balance)
         both = torch.cat([(1 - share) * text, share * image], dim=1)
         tokens = torch.stack([text, image], dim=1)
-        seen, _ = self.mixed(tokens, tokens, tokens, need_weights=False)
-        return self.joint(unit(both), seen.flatten(1))
+        image_vector, _ = self.mixed(tokens, tokens, tokens, need_weights=False)
+        return self.joint(unit(both), image_vector.flatten(1))

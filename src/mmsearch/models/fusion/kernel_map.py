@@ -1,4 +1,4 @@
-"""Pictures placed among the queries that people asked for them with: kernel ridge regression in closed form.
+"""Kernel ridge regression in closed form from pictures to the queries that people asked for them with.
 
 A thousand pictures are too few for gradient steps to find a map from thousands of features; the closed form
 finds the best one at once. A picture is told its place by how much it looks like those of known place.
@@ -60,7 +60,7 @@ def fold_of(group: Tensor) -> Tensor:
     return (drawn % FOLDS)[number]
 
 
-class Told(nn.Module):
+class KernelMap(nn.Module):
     """A picture's place among texts, what the map says of it, and its numbers on the main axes.
 
     Empty at the start, `fit` fills it before the first step, and training leaves it as it is. `parts` of the
@@ -70,7 +70,7 @@ class Told(nn.Module):
     middle: Tensor
     axes: Tensor
     spread: Tensor
-    seen: Tensor
+    landmarks: Tensor
     weights: Tensor
 
     def __init__(self, numbers: FusionNumbers, features: int) -> None:
@@ -84,7 +84,7 @@ class Told(nn.Module):
         # The axes' deviations, in units in which likeness falls to 1/e.
         self.register_buffer("spread", torch.zeros(axes))
         landmarks = int(own.get("landmarks", LANDMARKS)) if axes else 0
-        self.register_buffer("seen", torch.zeros(landmarks, axes))
+        self.register_buffer("landmarks", torch.zeros(landmarks, axes))
         self.register_buffer("weights", torch.zeros(landmarks, numbers.image_dimension))
 
     def fit(
@@ -92,13 +92,13 @@ class Told(nn.Module):
         image: Tensor,
         asked: Tensor,
         group: Tensor,
-        taught: Tensor | None = None,
+        auxiliary: Tensor | None = None,
         by: Tensor | None = None,
     ) -> Tensor:
         """Fits to pictures' features, float32 [n, features]; returns the rows to train on, as `forward`.
 
         `asked` float32 [n, image_dimension] is the middle of each product's queries (zero for none) and
-        `group` int64 [n]; each row is told by a map that did not see its group. `taught` float32 [e,
+        `group` int64 [n]; each row is predicted by a map that did not see its group. `auxiliary` float32 [e,
         features] and `by` are further pictures and what they are asked by, which only the map learns from.
         """
         there = present(image).squeeze(1) > 0
@@ -110,16 +110,16 @@ class Told(nn.Module):
         count = len(rows)
         self._fit_axes(rows)
         fold = fold_of(group[there])
-        if taught is not None and by is not None and len(taught):
-            rows, targets = torch.cat([rows, taught]), torch.cat([targets, by])
-            fold = torch.cat([fold, fold.new_full((len(taught),), FOLDS)])
+        if auxiliary is not None and by is not None and len(auxiliary):
+            rows, targets = torch.cat([rows, auxiliary]), torch.cat([targets, by])
+            fold = torch.cat([fold, fold.new_full((len(auxiliary),), FOLDS)])
         has = targets.abs().amax(dim=1) > 0
-        if not (has.any() and len(self.seen)):
+        if not (has.any() and len(self.landmarks)):
             short = self(image)
             return short
         placed = self._axes(rows) * self.spread
         chosen = torch.nonzero(has).squeeze(1)
-        drawn = torch.randperm(len(chosen), generator=torch.Generator().manual_seed(0))[: len(self.seen)]
+        drawn = torch.randperm(len(chosen), generator=torch.Generator().manual_seed(0))[: len(self.landmarks)]
         stands = torch.zeros_like(has)
         stands[chosen[drawn.sort().values.to(chosen.device)]] = True
 
@@ -129,16 +129,16 @@ class Told(nn.Module):
             return landmarks, dual(every, landmarks, centred(targets[has & use]), self.ridge)
 
         landmarks, weights = fitted(has)
-        self.seen.zero_()[: len(landmarks)] = landmarks
+        self.landmarks.zero_()[: len(landmarks)] = landmarks
         self.weights.zero_()[: len(landmarks)] = weights
         short = self(image)
-        told = torch.zeros_like(targets[:count])
+        predicted = torch.zeros_like(targets[:count])
         for part in range(FOLDS):
             own = fold[:count] == part
             if own.any() and (has & (fold != part)).any():
                 landmarks, weights = fitted(fold != part)
-                told[own] = likeness(placed[:count][own], landmarks) @ weights
-        short[there, self.place : 2 * self.place] = unit(told)
+                predicted[own] = likeness(placed[:count][own], landmarks) @ weights
+        short[there, self.place : 2 * self.place] = unit(predicted)
         return short
 
     def _fit_axes(self, rows: Tensor) -> None:
@@ -162,12 +162,12 @@ class Told(nn.Module):
         return (image - self.middle) @ self.axes.T
 
     def forward(self, image: Tensor) -> Tensor:
-        """float32 [n, features] → [place | told | axes]; zero rows stay."""
+        """float32 [n, features] → [place | predicted | axes]; zero rows stay."""
         place, axes = image[:, : self.place], self._axes(image)
-        told = torch.zeros_like(place)
-        if len(self.seen):
-            told = unit(likeness(axes * self.spread, self.seen) @ self.weights)
-        return torch.cat([place, told, axes], 1) * present(image)
+        predicted = torch.zeros_like(place)
+        if len(self.landmarks):
+            predicted = unit(likeness(axes * self.spread, self.landmarks) @ self.weights)
+        return torch.cat([place, predicted, axes], 1) * present(image)
 
 
 def centred(rows: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from mmsearch.models.fusion.fusion_heads import (
     FourTowerAttention,
     FourTowerGated,
     FourTowerMlp,
-    Learned,
+    FusionHead,
     PictureOnly,
     ThreeTowerGated,
     ThreeTowerMlp,
@@ -22,7 +22,7 @@ from mmsearch.models.fusion.fusion_heads import (
 )
 
 PLAIN: dict[str, type[TextOnly] | type[ImageOnly]] = {"text_only": TextOnly, "image_only": ImageOnly}
-LEARNED: dict[str, type[Learned]] = {
+FUSION_HEADS: dict[str, type[FusionHead]] = {
     "text": TrainedTextOnly,
     "picture": PictureOnly,
     "3tmm_mlp": ThreeTowerMlp,
@@ -40,8 +40,8 @@ def build(architecture: Architecture) -> Fusion:
         return Cat(numbers).eval()
     if numbers.kind in PLAIN:
         return PLAIN[numbers.kind]().eval()
-    if numbers.kind not in LEARNED:
-        known = ", ".join(("cat", *PLAIN, *LEARNED))
+    if numbers.kind not in FUSION_HEADS:
+        known = ", ".join(("cat", *PLAIN, *FUSION_HEADS))
         raise ArchitectureError(
             f"expected a fusion out of {known}, got {numbers.kind!r}; correct the data file"
         )
@@ -52,7 +52,7 @@ def build(architecture: Architecture) -> Fusion:
         "item_text": item["TEXT"],
         "image": item["IMAGE"],
     }
-    return LEARNED[numbers.kind](numbers, widths).eval()
+    return FUSION_HEADS[numbers.kind](numbers, widths).eval()
 
 
 def give(fusion: Fusion, weights: Mapping[str, Tensor], source: Path) -> None:

@@ -16,7 +16,7 @@ import onnxruntime
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
-from .microbatch import Slices
+from .microbatch import Microbatches
 from .sessions import CPU, providers, quiet
 
 Floats = NDArray[np.float32]
@@ -27,20 +27,20 @@ class TowerError(RuntimeError):
     """A tower behind this model or its fusion answered with an error."""
 
 
-class Towers:
+class TowerCalls:
     """Runs the towers that `serving.json` describes, each by the name of its model.
 
-    `folder` is the entry's version folder, where the files of small towers lie; `inside` says whether they
-    may run in this process. Where onnxruntime has a GPU they never do.
+    `folder` is the entry's version folder, where the files of small towers lie; `in_process` says whether
+    they may run in this process. Where onnxruntime has a GPU they never do.
     """
 
-    def __init__(self, folder: Path, described: list[dict[str, Any]], inside: bool) -> None:
+    def __init__(self, folder: Path, described: list[dict[str, Any]], in_process: bool) -> None:
         on_cpu = providers(onnxruntime.get_available_providers()) == [CPU]
         self._described = {tower["model"]: tower for tower in described}
         self._here = {
-            tower["model"]: _opened(folder / tower["inside"]["file"], tower["inside"])
+            tower["model"]: _opened(folder / tower["in_process"]["file"], tower["in_process"])
             for tower in described
-            if inside and on_cpu and tower.get("inside")
+            if in_process and on_cpu and tower.get("in_process")
         }
 
     def run(self, model: str, feeds: Mapping[str, NDArray[Any]], remember: bool) -> Floats:
@@ -59,9 +59,9 @@ class Towers:
             ) from error
 
 
-def _opened(file: Path, slices: Mapping[str, int]) -> Slices:
+def _opened(file: Path, slices: Mapping[str, int]) -> Microbatches:
     session = onnxruntime.InferenceSession(str(file), quiet(), providers=[CPU])
-    return Slices(session, slices["slice_rows_least"], slices["slice_rows_most"])
+    return Microbatches(session, slices["microbatch_rows_least"], slices["microbatch_rows_most"])
 
 
 def _called(tower: Mapping[str, Any], feeds: Mapping[str, NDArray[Any]], remember: bool) -> Floats:
