@@ -10,7 +10,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from mmsearch.ingest.runner import Run
+from mmsearch.ingest.reporting.stats import Watched
 
 PLAIN_EVERY = 30.0
 
@@ -47,7 +47,7 @@ class Display:
     def say(self, message: str) -> None:
         self._console.print(f"mmsearch: {message}", markup=False, highlight=False, soft_wrap=True)
 
-    def watch(self, run: Run) -> None:
+    def watch(self, run: Watched) -> None:
         stats = run.stats
         finished = stats.indexed + stats.rejected
         rate = finished / max(stats.elapsed(), 1e-9)
