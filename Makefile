@@ -11,59 +11,57 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 PLUGIN_ZIP := plugin/target/mmsearch-3.6.0.0.zip
 PLUGIN_SOURCES := $(shell find plugin -name target -prune -o -type f \( -name '*.java' -o -name '*.xml' -o -name '*.properties' -o -name '*.policy' \) -print 2>/dev/null)
-PACKAGES := cli evaluate ingest model_repository opensearch stack train
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: .venv/.ready ## the virtual environment with every pinned package
-.venv/.ready: stack/setup.sh requirements/3.11/dev.txt requirements/3.12/dev.txt pyproject.toml
-	@stack/setup.sh
+.venv/.ready: scripts/setup.sh requirements/3.11/dev.txt requirements/3.12/dev.txt pyproject.toml
+	@scripts/setup.sh
 
 plugin: $(PLUGIN_ZIP) ## the OpenSearch plugin's zip
 $(PLUGIN_ZIP): $(PLUGIN_SOURCES) | .venv/.ready
-	@stack/maven.sh -q -DskipTests package
+	@scripts/maven.sh -q -DskipTests package
 
 models: .venv/.ready ## the default towers as ONNX (cached)
 	@$(BIN)/mmsearch models build
 
-demo: .venv/.ready $(PLUGIN_ZIP) ## real servers, a real catalogue, four real searches
-	@stack/demo.sh
+demo: .venv/.ready $(PLUGIN_ZIP) ## real servers, a real catalog, four real searches
+	@examples/demo.sh
 
 train-demo: .venv/.ready ## trains fusions on openclipart and compares them with the controls
-	@$(BIN)/python -m mmsearch.train.demo
+	@$(BIN)/python examples/train_demo.py
 
 gpu-check: .venv/.ready ## trains and serves on a GPU and measures it; without one, a sentence
-	@$(BIN)/python -m mmsearch.train.gpu_check
+	@$(BIN)/python qa gpu
 
 evaluate-demo: .venv/.ready $(PLUGIN_ZIP) ## systems compared on the live index: build/report.html
-	@evaluate/demo.sh
+	@examples/evaluate_demo.sh
 
 demo-large: .venv/.ready $(PLUGIN_ZIP) ## openclipart in, again with nothing encoded, again with 1 % edited
-	@stack/demo_large.sh
+	@examples/demo_large.sh
 
-lint: .venv/.ready ## ruff, over every file
+lint: .venv/.ready ## ruff, over every file, and the layers of the imports
 	@$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 typecheck: .venv/.ready ## mypy --strict, over every package
-	@mkdir -p build/typecheck/mmsearch
-	for name in $(PACKAGES); do ln -sfn ../../../$$name build/typecheck/mmsearch/$$name; done
-	$(BIN)/mypy -p mmsearch
+	@$(BIN)/mypy -p mmsearch -p sample_data -p fusion_study -m demo_catalog -m evaluate_demo -m train_demo
 
 test-plugin: .venv/.ready ## the plugin's own tests, in OpenSearch's framework; leaves the zip
-	@stack/maven.sh -q verify
+	@scripts/maven.sh -q verify
 
 test-plugin-%: .venv/.ready # the same for another line of plugin/versions.txt, in a folder of its own: make test-plugin-3.5.0
 	@rm -rf build/plugin-$* && mkdir -p build/plugin-$*
-	cp -r --parents plugin/pom.xml plugin/versions.txt plugin/src stack/maven.sh build/plugin-$*
-	build/plugin-$*/stack/maven.sh -q -Dopensearch.version=$* verify
+	cp -r --parents plugin/pom.xml plugin/versions.txt plugin/src scripts/maven.sh build/plugin-$*
+	build/plugin-$*/scripts/maven.sh -q -Dopensearch.version=$* verify
 
 test-unit: .venv/.ready ## seconds, no servers
 	@$(PYTEST) -q -m "not integration and not slow"
 
 test-wheel: .venv/.ready ## the unit layer once more, against the built wheel
-	@stack/wheel_tests.sh
+	@scripts/wheel_tests.sh
 
 test: .venv/.ready lint typecheck test-plugin test-wheel ## everything but the slow layer
 	@$(PYTEST) -m "not slow"
@@ -72,45 +70,45 @@ test-all: .venv/.ready lint typecheck test-plugin test-wheel ## everything
 	@$(PYTEST)
 
 bench: .venv/.ready $(PLUGIN_ZIP) ## every table of bench/, into bench/results.md
-	@$(BIN)/python bench/everything.py
+	@$(BIN)/python bench everything
 
 faults: .venv/.ready $(PLUGIN_ZIP) ## F1 to F11 in full: servers that die, lie and are overrun; ARGS="--only F5"
-	@$(BIN)/python bench/faults.py $(ARGS) || code=$$?
-	$(BIN)/python bench/page.py
+	@$(BIN)/python qa faults $(ARGS) || code=$$?
+	$(BIN)/python bench page
 	exit $${code:-0}
 
 quality: .venv/.ready $(PLUGIN_ZIP) ## train-demo and evaluate-demo, and what they found against the targets
-	@$(BIN)/python -m mmsearch.train.demo
-	QUERIES=$${QUERIES:-250} evaluate/demo.sh
-	$(BIN)/python bench/quality.py || code=$$?
-	$(BIN)/python bench/page.py
+	@$(BIN)/python examples/train_demo.py
+	QUERIES=$${QUERIES:-250} examples/evaluate_demo.sh
+	$(BIN)/python bench quality || code=$$?
+	$(BIN)/python bench page
 	exit $${code:-0}
 
 security: .venv/.ready ## addresses, bombs, certificates, secrets: every test of them in full
-	@$(BIN)/python bench/security.py $(ARGS) || code=$$?
-	$(BIN)/python bench/page.py
+	@$(BIN)/python qa security $(ARGS) || code=$$?
+	$(BIN)/python bench page
 	exit $${code:-0}
 
 fuzz: .venv/.ready ## what reads others' bytes, a minute each; ARGS="--only clauses"
-	@$(BIN)/python bench/fuzz.py $(ARGS) || code=$$?
-	$(BIN)/python bench/page.py
+	@$(BIN)/python qa fuzz $(ARGS) || code=$$?
+	$(BIN)/python bench page
 	exit $${code:-0}
 
 soak: .venv/.ready $(PLUGIN_ZIP) ## half an hour of searches and ingests; nothing fails, nothing grows
-	@$(BIN)/python bench/soak.py $(ARGS) || code=$$?
-	$(BIN)/python bench/page.py
+	@$(BIN)/python qa soak $(ARGS) || code=$$?
+	$(BIN)/python bench page
 	exit $${code:-0}
 
 soak-hybrids: .venv/.ready $(PLUGIN_ZIP) ## half an hour of hybrids on two nodes, while products are updated; nothing is lost, nothing stays
-	@$(BIN)/python bench/soak_hybrids.py $(ARGS) || code=$$?
-	$(BIN)/python bench/page.py
+	@$(BIN)/python qa soak-hybrids $(ARGS) || code=$$?
+	$(BIN)/python bench page
 	exit $${code:-0}
 
 docs: .venv/.ready ## the documentation as a site, under build/site; a warning is an error
 	@$(BIN)/mkdocs build --strict -q
 
 dist: .venv/.ready ## what is released, into dist/: wheel, plugin, bills of materials, sums
-	@stack/dist.sh
+	@scripts/dist.sh
 
 pins: .venv/.ready ## resolve requirements/*.in again
 	@PATH="$(CURDIR)/$(BIN):$$PATH" requirements/compile.sh

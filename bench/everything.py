@@ -1,6 +1,6 @@
 """Every table of the benches, one after the other, and one page of results: `make bench`.
 
-    .venv/bin/python bench/everything.py [--only hybrid --only neural] [--page bench/results.md]
+    .venv/bin/python bench everything [--only hybrid --only neural] [--page bench/results.md]
 
 Each step is a bench of its own with a limit of its own; one that fails or does not end leaves a line that
 says so, and the next one runs. All of them together have 65 minutes, on two cores that nobody else uses. The
@@ -15,10 +15,9 @@ import sys
 import time
 from pathlib import Path
 
-import child
-import page
-from interleaved import OUTPUT
-from steps import STEPS, Step
+from measuring import child, page
+from measuring.interleaved import OUTPUT
+from measuring.steps import STEPS, Step
 
 LIMIT = 65.0
 """minutes for all"""
@@ -36,7 +35,7 @@ def run(step: Step, left: float) -> str:
         return f"had no time left of the {LIMIT:g} minutes for all"
     began = time.monotonic()
     print(f"\n# {step.name}: {' '.join(step.command)}", flush=True)
-    code = child.run(child.script(*step.command), minutes)
+    code = child.run(child.script("bench", *step.command), minutes)
     if code is None:
         return f"did not end within {minutes:.3g} minutes"
     print(f"# {step.name} ended with {code} after {time.monotonic() - began:.0f} s", flush=True)
@@ -59,7 +58,3 @@ def main() -> int:
                 print(f"mmsearch: bench {step.name} {failure}", file=sys.stderr)
     print(f"\nwrote {page.write(failures, asked.page)} after {(time.monotonic() - began) / 60:.0f} minutes")
     return 1 if failures else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

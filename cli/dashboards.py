@@ -9,12 +9,11 @@ from typing import Any
 
 import click
 
-from ..evaluate import dashboards, querylog
-from ..ingest.access import DashboardsAccess
-from ..ingest.connect import DEFAULT_URL, HttpError, ask, connect
-from ..ingest.errors import MmsearchError
-from ..ingest.waiting import AwayError
-from .options import tls
+from mmsearch.cli.options import tls
+from mmsearch.clients.credentials import DashboardsAccess
+from mmsearch.clients.opensearch import DEFAULT_URL, HttpError, ask, connect
+from mmsearch.errors import AwayError, MmsearchError
+from mmsearch.search import dashboards, query_log
 
 PATH = click.Path(path_type=Path)
 PICTURES = click.option(
@@ -101,7 +100,7 @@ def log(summary: Any, rejects: Path | None, encoder: bool, index: str, opensearc
     documents: list[dict[str, Any]] = []
     if summary:
         try:
-            documents.append(querylog.of_ingest(json.loads(summary.read()), index=index))
+            documents.append(query_log.of_ingest(json.loads(summary.read()), index=index))
         except (ValueError, AttributeError):
             raise MmsearchError(
                 "expected the one line of `mmsearch ingest --json` as --summary, got other text"
@@ -109,14 +108,14 @@ def log(summary: Any, rejects: Path | None, encoder: bool, index: str, opensearc
     if rejects:
         try:
             with rejects.open("rb") as lines:
-                documents += querylog.of_rejects(lines, index=index)
+                documents += query_log.of_rejects(lines, index=index)
         except OSError as error:
             raise MmsearchError(f"expected a rejects file at {rejects}, got: {error.strerror}") from None
     client = connect(opensearch)
     try:
         if encoder:
             try:
-                documents += querylog.of_stats(ask(client, "GET", "/_plugins/_mmsearch/stats"))
+                documents += query_log.of_stats(ask(client, "GET", "/_plugins/_mmsearch/stats"))
             except (AwayError, HttpError) as error:
                 raise MmsearchError(
                     f"expected the plugin's statistics from {opensearch}, got: {error}; install the plugin "
@@ -124,7 +123,7 @@ def log(summary: Any, rejects: Path | None, encoder: bool, index: str, opensearc
                 ) from None
         if not documents:
             raise MmsearchError("expected something to log, got none; give --summary, --rejects or --encoder")
-        count = querylog.write(client, documents)
+        count = query_log.write(client, documents)
     finally:
         client.close()
-    click.echo(f"{count} documents in {querylog.INDEX}")
+    click.echo(f"{count} documents in {query_log.INDEX}")

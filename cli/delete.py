@@ -12,16 +12,16 @@ from pathlib import Path
 
 import click
 
-from ..ingest.aliases import require_whole
-from ..ingest.connect import DEFAULT_URL, ask, connect
-from ..ingest.deleting import PAGE, Deleting
-from ..ingest.errors import CatalogueError
-from ..ingest.index import present
-from ..ingest.losses import NOT_DELETED, by_kind, examples, phrase
-from ..ingest.seen import Seen
-from ..ingest.waiting import Patience
-from .ending import again, ended_by_signals, ending
-from .options import tls
+from mmsearch.cli.ending import again, ended_by_signals, ending
+from mmsearch.cli.options import tls
+from mmsearch.clients.opensearch import DEFAULT_URL, ask, connect
+from mmsearch.clients.retry import Patience
+from mmsearch.errors import CatalogError
+from mmsearch.ingest.id_set import IdSet
+from mmsearch.ingest.product_index.aliases import require_whole
+from mmsearch.ingest.product_index.delete import PAGE, BulkDelete
+from mmsearch.ingest.product_index.target import present
+from mmsearch.ingest.reporting.losses import NOT_DELETED, by_kind, examples, phrase
 
 
 @click.command("delete")
@@ -55,41 +55,41 @@ def command(ids: Path, index: str, opensearch: str, give_up_after: float, as_jso
     """
     started = time.monotonic()
     with ending(as_json=as_json) as live, ended_by_signals():
-        tally = live.tally
+        stats = live.stats
         with closing(connect(opensearch)) as client:
             require_whole(client, index)
             target = present(client, index)
             patience = Patience(
                 give_up_after, lambda line: click.echo(f"mmsearch: {line}", err=True), again()
             )
-            deleting = Deleting(client, target, patience, tally)
+            deleting = BulkDelete(client, target, patience, stats)
             for page in _pages(ids):
-                tally.add(read=len(page))
+                stats.add(read=len(page))
                 deleting.delete([{"_id": identifier} for identifier in page])
             patience.call(lambda: ask(client, "POST", f"/{target.index}/_refresh"))
-    losses = tally.losses.all()
+    losses = stats.losses.all()
     code = 3 if losses else 0
     for line in examples(losses):
         click.echo(f"mmsearch: {line}", err=True)
     if as_json:
         summary: dict[str, object] = {
-            "read": tally.read,
-            "deleted": tally.deleted,
-            "missing": tally.missing,
-            "not_deleted": tally.losses.count(NOT_DELETED),
+            "read": stats.read,
+            "deleted": stats.deleted,
+            "missing": stats.missing,
+            "not_deleted": stats.losses.count(NOT_DELETED),
             "seconds": round(time.monotonic() - started, 3),
             "exit_code": code,
         }
         click.echo(json.dumps(summary | ({"reasons": by_kind(losses)} if losses else {})))
     else:
         refused = f", {phrase(losses, NOT_DELETED)}" if losses else ""
-        click.echo(f"{tally.deleted} deleted, {tally.missing} not there{refused}")
+        click.echo(f"{stats.deleted} deleted, {stats.missing} not there{refused}")
     raise SystemExit(code)
 
 
 def _pages(path: Path) -> Iterator[list[str]]:
-    """The ids of a file, each once, by as many as one request takes. Raises CatalogueError."""
-    seen = Seen()
+    """The ids of a file, each once, by as many as one request takes. Raises CatalogError."""
+    seen = IdSet()
     with ExitStack() as opened:
         try:
             file = sys.stdin if str(path) == "-" else opened.enter_context(path.open(encoding="utf-8-sig"))
@@ -97,6 +97,6 @@ def _pages(path: Path) -> Iterator[list[str]]:
             while page := list(itertools.islice(ids, PAGE)):
                 yield list(itertools.compress(page, seen.add(page)))
         except OSError as error:
-            raise CatalogueError(f"expected a file of ids at {path}, got: {error.strerror}") from None
+            raise CatalogError(f"expected a file of ids at {path}, got: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise CatalogueError(f"expected UTF-8 in {path}, got other bytes; save it as UTF-8") from None
+            raise CatalogError(f"expected UTF-8 in {path}, got other bytes; save it as UTF-8") from None

@@ -7,8 +7,8 @@ import json
 
 import click
 
-from ..stack.doctor import Finding, examine
-from ..stack.state import Home
+from mmsearch.stack.doctor import Finding, examine
+from mmsearch.stack.state import Home
 
 SIGN = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 

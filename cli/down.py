@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ..stack.embedded import delete, down
-from ..stack.state import Home
+from mmsearch.stack.embedded import delete, down
+from mmsearch.stack.state import Home
 
 
 @click.command(name="down")

@@ -16,9 +16,9 @@ from typing import NoReturn
 
 import click
 
-from ..ingest.errors import CallError, MmsearchError, StoppedError
-from ..ingest.losses import REJECTED, examples
-from ..ingest.tally import Report, Tally
+from mmsearch.errors import MmsearchError, StoppedError
+from mmsearch.ingest.reporting.losses import REJECTED, examples
+from mmsearch.ingest.reporting.stats import Report, Stats
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 """what ends a run in order, besides a key; a supervisor and a closed terminal send them"""
@@ -61,7 +61,7 @@ class Ending:
     """What is known of a run that goes on, for its summary should it fail."""
 
     def __init__(self, *, as_json: bool) -> None:
-        self.tally = Tally()
+        self.stats = Stats()
         self.bottleneck = ""
         self._as_json = as_json
 
@@ -69,7 +69,7 @@ class Ending:
         """Print the `--json` object of a run that failed, once."""
         if self._as_json:
             self._as_json = False
-            click.echo(json.dumps(self.tally.report(self.bottleneck, error).summary()))
+            click.echo(json.dumps(self.stats.report(self.bottleneck, error).summary()))
 
 
 @contextmanager
@@ -82,11 +82,8 @@ def ending(*, as_json: bool) -> Iterator[Ending]:
         error: Exception = stopped(stop, again())
         live.failed(str(error))
         raise error from None
-    except CallError as error:
-        live.failed(error.sentence())
-        raise
     except MmsearchError as error:
-        live.failed(str(error))
+        live.failed(error.sentence())
         raise
     except (click.ClickException, click.exceptions.Exit):
         raise

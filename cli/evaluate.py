@@ -11,22 +11,22 @@ from typing import Any
 import click
 from opensearchpy import OpenSearch
 
-from ..evaluate import trec
-from ..evaluate.cards import Thumbnails
-from ..evaluate.clauses import ALONE, ClauseNames
-from ..evaluate.gate import parse_gate
-from ..evaluate.judgments import Judgments, read_jsonl
-from ..evaluate.live import WAYS, Answers, answers, clause_names, query_pictures
-from ..evaluate.measures import parse, suite
-from ..evaluate.report import render
-from ..evaluate.runs import Run
-from ..evaluate.study import Study
-from ..evaluate.systems import read_system
-from ..evaluate.templates import Template
-from ..ingest.connect import DEFAULT_URL, connect
-from ..ingest.errors import MmsearchError
-from .options import tls
-from .search import question
+from mmsearch.cli.options import tls
+from mmsearch.clients.opensearch import DEFAULT_URL, connect
+from mmsearch.errors import MmsearchError
+from mmsearch.evaluation.exchange import trec
+from mmsearch.evaluation.gate import parse_gate
+from mmsearch.evaluation.judgments import Judgments, read_jsonl
+from mmsearch.evaluation.live import WAYS, Answers, answers, clause_names, query_pictures
+from mmsearch.evaluation.measures import parse, suite
+from mmsearch.evaluation.report.cards import Thumbnails
+from mmsearch.evaluation.report.page import render
+from mmsearch.evaluation.runs import Run
+from mmsearch.evaluation.study import Study
+from mmsearch.evaluation.systems import read_system
+from mmsearch.evaluation.templates import Template
+from mmsearch.search.bodies import search_body
+from mmsearch.search.clauses import ALONE, ClauseNames
 
 PATH = click.Path(path_type=Path)
 
@@ -188,7 +188,7 @@ def names_at(opensearch: str, index: str) -> ClauseNames:
 def known_bodies(depth: int, names: ClauseNames = ALONE) -> Mapping[str, Mapping[str, Any]]:
     """What `mmsearch search` asks in each of its modes, and the single modalities, with placeholders."""
     words, picture = "{{query}}", "{{query_image}}"
-    put = partial(question, k=depth, names=names)
+    put = partial(search_body, k=depth, names=names)
     return {
         "lexical": put(words, mode="lexical"),
         "neural": put(words, picture=picture, mode="neural"),

@@ -42,17 +42,10 @@ def title(hit: Hit) -> str:
 def html(asked: str, hits: Sequence[Hit], image_root: Path) -> str:
     """One page that stands alone: the hits as cards, their pictures (below `image_root`) inside it."""
     # Imported here: a search without --html needs neither pictures nor templates.
-    from ..evaluate import cards, live
+    from mmsearch.evaluation.report import cards
+    from mmsearch.search import hits as search_hits
 
     picture = cards.Thumbnails(image_root, side=320)
-    found = [
-        live.Hit(
-            hit["_id"],
-            float(hit.get("_score") or 0.0),
-            hit.get("_source", {}),
-            tuple(hit.get("fields", {}).get("_legs", ())),
-        )
-        for hit in hits
-    ]
+    found = [search_hits.Hit.of(hit) for hit in hits]
     shown = [cards.card(rank, hit, picture) for rank, hit in enumerate(found, 1)]
     return cards.page(asked, f"{len(shown)} hits", [("Results", shown)])

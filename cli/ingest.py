@@ -1,4 +1,4 @@
-"""`mmsearch ingest`: a catalogue into the index."""
+"""`mmsearch ingest`: a catalog into the index."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from pathlib import Path
 
 import click
 
-from ..ingest.catalogue import FORMATS
-from ..ingest.connect import connect
-from ..ingest.display import Display
-from ..ingest.encode import Encoder
-from ..ingest.errors import MmsearchError
-from ..ingest.job import Job
-from ..ingest.jsonlog import JsonLog
-from ..ingest.metrics import MetricsFile
-from ..ingest.on_ray import run_on_ray
-from ..ingest.rejects import Limit, beside
-from ..ingest.run import Run, run
-from ..ingest.spans import exported
-from ..ingest.storage import StorageOptions
-from ..ingest.tally import Report
-from . import options
-from .ending import Ending, again, ended_by_signals, ending, finish, stopped, would
+from mmsearch.cli import options
+from mmsearch.cli.ending import Ending, again, ended_by_signals, ending, finish, stopped, would
+from mmsearch.clients.opensearch import connect
+from mmsearch.clients.tracing import exported
+from mmsearch.clients.triton import Encoder
+from mmsearch.errors import MmsearchError
+from mmsearch.ingest.job import Job
+from mmsearch.ingest.on_ray import run_on_ray
+from mmsearch.ingest.product_index.storage import StorageOptions
+from mmsearch.ingest.reporting.display import Display
+from mmsearch.ingest.reporting.json_log import JsonLog
+from mmsearch.ingest.reporting.metrics import MetricsFile
+from mmsearch.ingest.reporting.reject_writer import Limit
+from mmsearch.ingest.reporting.stats import Report
+from mmsearch.ingest.runner import Run, run
+from mmsearch.products.catalog import FORMATS
+from mmsearch.products.rejects import beside
 
 
 def _slice(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int]:
@@ -54,13 +55,13 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
 
 
 @click.command("ingest")
-@click.argument("catalogue")
+@click.argument("catalog")
 @options.servers
 @options.working
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path),
-    help="File for what is not taken.  [default: beside the catalogue, one for each catalogue and slice, as "
+    help="File for what is not taken.  [default: beside the catalog, one for each catalog and slice, as "
     "shop.rejects.jsonl, shop.csv.rejects.jsonl, shop.2-of-4.rejects.jsonl]",
 )
 @options.vectors
@@ -69,7 +70,7 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="What the catalogue is.  [default: Parquet by its content, CSV and TSV by its name, else jsonl]",
+    help="What the catalog is.  [default: Parquet by its content, CSV and TSV by its name, else jsonl]",
 )
 @click.option("--limit", type=click.IntRange(1), help="Take so many lines only.")
 @click.option(
@@ -93,7 +94,7 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     is_flag=True,
     help="Each line changes the fields that it carries, of a product that is there, and leaves the others.",
 )
-@click.option("--sync", is_flag=True, help="Delete products that are no longer in the catalogue.")
+@click.option("--sync", is_flag=True, help="Delete products that are no longer in the catalog.")
 @click.option(
     "--sync-at-most",
     metavar="P%",
@@ -126,7 +127,7 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     "--dry-run", is_flag=True, help="Check every line and picture; encode, store and delete nothing."
 )
 def command(
-    catalogue: str,
+    catalog: str,
     index: str,
     opensearch: str,
     triton: str,
@@ -157,9 +158,9 @@ def command(
     log_json: bool,
     dry_run: bool,
 ) -> None:
-    """Encode a catalogue by Triton and index it in OpenSearch.
+    """Encode a catalog by Triton and index it in OpenSearch.
 
-    CATALOGUE is JSON Lines, CSV, TSV or Parquet, compressed or not, or - for what is piped in.
+    CATALOG is JSON Lines, CSV, TSV or Parquet, compressed or not, or - for what is piped in.
 
     Run again, it encodes only what has changed. Exits with 0 when all is in, 3 when some lines were rejected,
     and 1 when it failed; the same command then goes on where it stopped.
@@ -173,7 +174,7 @@ def command(
       mmsearch ingest catalog.jsonl --dry-run
     """
     if sync and limit is not None:
-        raise click.UsageError("expected the whole catalogue for --sync, got --limit; leave one of them out")
+        raise click.UsageError("expected the whole catalog for --sync, got --limit; leave one of them out")
     if partial and (sync or on_bad_image == "text-only"):
         raise click.UsageError(
             "expected --partial without --sync and --on-bad-image text-only, which would take away what the "
@@ -185,12 +186,12 @@ def command(
         raise click.UsageError(
             "expected --engine local with --metrics-file or --log-json, got ray; leave them out"
         )
-    folder = Path() if catalogue == "-" else Path(catalogue).parent
+    folder = Path() if catalog == "-" else Path(catalog).parent
     with ending(as_json=as_json) as live:
         job = Job(
-            catalogue=catalogue,
+            catalog=catalog,
             image_root=(image_root or folder).resolve(),
-            rejects=rejects or beside(catalogue, part, dry_run=dry_run),
+            rejects=rejects or beside(catalog, part, dry_run=dry_run),
             index=index,
             fields=fields_of(vectors),
             storage=storage,
@@ -250,10 +251,10 @@ def ingest(
         ):
 
             def watch(this: Run) -> None:
-                live.tally, live.bottleneck = this.tally, this.bottleneck()
+                live.stats, live.bottleneck = this.stats, this.bottleneck()
                 display.watch(this)
                 if metrics:
-                    metrics.watch(live.tally)
+                    metrics.watch(live.stats)
 
             report = run(job, encoder, client, say=display.say, watch=watch)
         code = report.exit_code
@@ -269,14 +270,14 @@ def ingest(
         raise
     finally:
         if metrics:
-            metrics.write(live.tally, running=False, exit_code=code)
+            metrics.write(live.stats, running=False, exit_code=code)
 
 
 def _log_failure(log: JsonLog | None, error: MmsearchError, live: Ending) -> None:
     """With `--log-json` stderr holds JSON alone, so that the sentence is said there and nowhere else."""
     if log:
-        log.log("failed", str(error), level="error")
-        live.failed(str(error))
+        log.log("failed", error.sentence(), level="error")
+        live.failed(error.sentence())
         raise SystemExit(1) from None
 
 

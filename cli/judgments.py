@@ -11,11 +11,11 @@ import click
 from opensearchpy import OpenSearch, helpers
 from opensearchpy.exceptions import OpenSearchException
 
-from ..evaluate import trec, ubi, workbench
-from ..evaluate.judgments import Judgments, read_jsonl, write_jsonl
-from ..ingest.connect import DEFAULT_URL, connect
-from ..ingest.errors import MmsearchError
-from .options import tls
+from mmsearch.cli.options import tls
+from mmsearch.clients.opensearch import DEFAULT_URL, connect
+from mmsearch.errors import MmsearchError
+from mmsearch.evaluation.exchange import trec, ubi, workbench
+from mmsearch.evaluation.judgments import Judgments, read_jsonl, write_jsonl
 
 PATH = click.Path(path_type=Path)
 _KINDS = {
@@ -46,7 +46,7 @@ def convert(source: Path, target: Path, esci: bool, name: str | None) -> None:
 
     \b
     Example:
-      mmsearch judgments convert judgments.jsonl list.json --name "Spring catalogue"
+      mmsearch judgments convert judgments.jsonl list.json --name "Spring catalog"
       mmsearch judgments convert list.json judgments.jsonl --esci
     """
     for path in (source, target):

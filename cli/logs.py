@@ -6,9 +6,9 @@ import time
 
 import click
 
-from ..ingest.errors import StackError
-from ..stack.embedded import tail
-from ..stack.state import SERVERS, Home
+from mmsearch.errors import StackError
+from mmsearch.stack.embedded import tail
+from mmsearch.stack.state import SERVERS, Home
 
 
 @click.command(name="logs")

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import click
 
-from ..ingest.errors import CallError, MmsearchError
+from mmsearch.errors import MmsearchError
 
 COMMANDS = {
     "up": ("up", "Start the embedded OpenSearch and Triton, and wait until both really answer."),
@@ -18,11 +18,15 @@ COMMANDS = {
     "models": ("models", "Build the models that Triton serves, and deploy trained ones."),
     "train": ("train", "Train a fusion on pairs of queries and products."),
     "pairs": ("pairs", "Mine hard negatives for training pairs."),
-    "ingest": ("ingest", "Encode a catalogue and index it."),
-    "reindex": ("reindex", "Encode a catalogue by another model and move the alias."),
+    "synthetic-pairs": (
+        "synthetic_pairs",
+        "Make pairs out of a catalog's attributes, to try things out.",
+    ),
+    "ingest": ("ingest", "Encode a catalog and index it."),
+    "reindex": ("reindex", "Encode a catalog by another model and move the alias."),
     "retry": ("retry", "Ingest rejected lines again."),
     "delete": ("delete", "Delete products by their ids."),
-    "plan": ("plan", "Size memory, disk, nodes and encoders for a catalogue."),
+    "plan": ("plan", "Size memory, disk, nodes and encoders for a catalog."),
     "search": ("search", "Search by text, picture or both."),
     "evaluate": ("evaluate", "Measure systems against judgments, with a report of pictures and plots."),
     "judgments": ("judgments", "Convert judgments: TREC, Search Relevance Workbench, behaviour events."),
@@ -78,8 +82,6 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(context)
         except MmsearchError as error:
-            raise Refused(str(error)) from error
-        except CallError as error:
             raise Refused(error.sentence()) from error
         except ModuleNotFoundError as error:
             _refuse_missing(error, context.invoked_subcommand or "")

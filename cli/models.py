@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..ingest.connect import DEFAULT_URL
-from ..ingest.errors import UnreachableError
-from ..ingest.waiting import AwayError
-from ..stack.state import Home
-from .options import catalogue_form, tls
+from mmsearch.cli.options import catalog_form, tls
+from mmsearch.clients.opensearch import DEFAULT_URL
+from mmsearch.errors import AwayError, UnreachableError
+from mmsearch.stack.state import Home
 
 if TYPE_CHECKING:
-    from ..train.build import ModelSet
+    from mmsearch.models.build import ModelSet
 
 
 @click.group("models")
@@ -54,9 +53,9 @@ def build(architecture: str, precision: str, repository: Path | None) -> None:
 
     Example: mmsearch models build --architecture 4tmm_cat --precision int8
     """
-    from ..train import architecture as architectures
-    from ..train import build as building
-    from ..train import repository as served
+    from mmsearch.models import architecture as architectures
+    from mmsearch.models import build as building
+    from mmsearch.models import repository as served
 
     started = time.monotonic()
     tree = repository or Home.at().models
@@ -107,7 +106,7 @@ def build(architecture: str, precision: str, repository: Path | None) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The products of --pairs.",
 )
-@catalogue_form
+@catalog_form
 def deploy(
     training: Path,
     precision: str,
@@ -127,7 +126,7 @@ def deploy(
 
     Example: mmsearch models deploy runs/4tmm_gated
     """
-    from ..train import deploy as deploying
+    from mmsearch.models import deploy as deploying
 
     if (pairs is None) != (catalog is None):
         raise click.UsageError("expected --pairs and --catalog together, got one of them; add the other")
@@ -147,9 +146,9 @@ def deploy(
     )
     _say_loss(built)
     if pairs and catalog and precision == "int8":
-        from ..train.loop_files import WEIGHTS
-        from ..train.pairs import read_pairs, read_products
-        from ..train.precision import compare
+        from mmsearch.models.trained_files import WEIGHTS
+        from mmsearch.training.pairs import read_pairs, read_products
+        from mmsearch.training.precision import compare
 
         compared = compare(
             built.architecture,
@@ -187,10 +186,10 @@ def retire(version: int, repository: Path | None, opensearch: str, triton: str) 
 
     Example: mmsearch models retire 1
     """
-    from ..ingest.connect import ask, connect
-    from ..train import deploy as deploying
-    from ..train import repository as served
-    from ..train.errors import ServedTreeError
+    from mmsearch.clients.opensearch import ask, connect
+    from mmsearch.errors import ServedTreeError
+    from mmsearch.models import deploy as deploying
+    from mmsearch.models import repository as served
 
     tree = repository or Home.at().models
     client = connect(opensearch)
@@ -215,7 +214,7 @@ def retire(version: int, repository: Path | None, opensearch: str, triton: str) 
 
 def _say_loss(built: ModelSet) -> None:
     """What int8 costs each text tower, where that was measured."""
-    from ..train.calibration import read
+    from mmsearch.models.export.calibration import read
 
     if built.precision != "int8":
         return

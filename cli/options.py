@@ -12,12 +12,12 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from ..ingest.catalogue import FORMATS
-from ..ingest.connect import DEFAULT_URL
-from ..ingest.encode import DEFAULT_TRITON, FIELD_OUTPUTS
-from ..ingest.index import NESTED
-from ..ingest.records import KNOWN
-from ..ingest.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
+from mmsearch.clients.opensearch import DEFAULT_URL
+from mmsearch.clients.triton import DEFAULT_TRITON, FIELD_OUTPUTS
+from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
+from mmsearch.ingest.product_index.target import NESTED
+from mmsearch.products.catalog import FORMATS
+from mmsearch.products.record import KNOWN
 
 VECTORS = (*FIELD_OUTPUTS, NESTED)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -101,7 +101,7 @@ def working(command: F) -> F:
         click.option(
             "--image-root",
             type=click.Path(path_type=Path),
-            help="Folder that pictures lie in and may not leave.  [default: the catalogue's]",
+            help="Folder that pictures lie in and may not leave.  [default: the catalog's]",
         ),
         click.option(
             "--on-bad-image",
@@ -137,8 +137,8 @@ def working(command: F) -> F:
     )
 
 
-def catalogue_form(command: F) -> F:
-    """--map and --format, by which a catalogue is read as `mmsearch ingest` reads it."""
+def catalog_form(command: F) -> F:
+    """--map and --format, by which a catalog is read as `mmsearch ingest` reads it."""
     return _all(
         command,
         _map(),
@@ -146,7 +146,7 @@ def catalogue_form(command: F) -> F:
             "--format",
             "form",
             type=click.Choice(FORMATS),
-            help="What the catalogue is.  [default: Parquet by its content, CSV and TSV by its name, "
+            help="What the catalog is.  [default: Parquet by its content, CSV and TSV by its name, "
             "else jsonl]",
         ),
     )
@@ -159,7 +159,7 @@ def _map() -> Callable[[F], F]:
         metavar="OURS=THEIRS",
         multiple=True,
         callback=renames,
-        help="The catalogue's name for a field of ours, such as title=product_name or title=info.name.",
+        help="The catalog's name for a field of ours, such as title=product_name or title=info.name.",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import catalogue_form, tls
+from mmsearch.cli.options import catalog_form, tls
 
 
 @click.command("pairs")
@@ -32,7 +32,7 @@ from .options import catalogue_form, tls
     show_default=True,
     help="Where the index is.",
 )
-@catalogue_form
+@catalog_form
 @tls
 def command(
     pairs: Path,
@@ -49,12 +49,12 @@ def command(
 
     Example: mmsearch pairs pairs.jsonl --catalog catalog.jsonl --index products --out hard.jsonl
     """
-    from ..evaluate.clauses import served
-    from ..ingest.connect import ask, connect
-    from ..ingest.errors import MmsearchError
-    from ..train.mining import Search, bm25_search, mined
-    from ..train.pairs import read_pairs, read_products
-    from .search import in_a_sentence
+    from mmsearch.clients.opensearch import ask, connect
+    from mmsearch.errors import MmsearchError
+    from mmsearch.search.clauses import served
+    from mmsearch.search.client import in_a_sentence
+    from mmsearch.training.mining import Search, bm25_search, mined
+    from mmsearch.training.pairs import read_pairs, read_products
 
     searches: list[Search] = []
     if not no_bm25:
@@ -103,7 +103,7 @@ def command(
 def ids(answer: dict[str, Any], index: str) -> list[str]:
     """What a search found. Raises MmsearchError where shards or time were lacking: what stood there would
     never be a negative."""
-    from ..ingest.errors import MmsearchError
+    from mmsearch.errors import MmsearchError
 
     shards = answer["_shards"]
     if shards["failed"] or answer["timed_out"]:

@@ -1,4 +1,4 @@
-"""`mmsearch plan`: what a catalogue of some size needs."""
+"""`mmsearch plan`: what a catalog of some size needs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import json
 
 import click
 
-from ..ingest.connect import HttpError, ask, connect
-from ..ingest.encode import Encoder, Row
-from ..ingest.errors import UnreachableError
-from ..ingest.sizing import FORMULAS, Plan, Rates, Shape, encode_rate, plan
-from ..ingest.waiting import AwayError
-from . import options
+from mmsearch.cli import options
+from mmsearch.clients.opensearch import HttpError, ask, connect
+from mmsearch.clients.triton import Encoder, Row
+from mmsearch.errors import AwayError, UnreachableError
+from mmsearch.ingest.sizing import FORMULAS, Plan, Rates, Shape, encode_rate, plan
 
 SOURCE_BYTES = 1_500.0
 INDEX_RATE = 500.0
@@ -43,7 +42,7 @@ def _counts(context: click.Context, parameter: click.Parameter, value: str) -> l
     type=click.FloatRange(0, min_open=True),
     default=INDEX_RATE,
     show_default=True,
-    help="Documents a second by one data node with the graph; bench/ingest.py --table bulk measures it.",
+    help="Documents a second by one data node with the graph; bench ingest --table bulk measures it.",
 )
 @click.option(
     "--source-bytes", type=click.FloatRange(0), help="Bytes of a product on disk besides its vectors."
@@ -78,7 +77,7 @@ def command(
     opensearch: str,
     triton: str,
 ) -> None:
-    """Size vectors, memory, disk, shards, nodes and encoders for a catalogue.
+    """Size vectors, memory, disk, shards, nodes and encoders for a catalog.
 
     What is not given is measured: the encoder's rate by calling it for five seconds, a product's size from
     the index there is.

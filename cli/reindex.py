@@ -1,4 +1,4 @@
-"""`mmsearch reindex`: the same catalogue by another model, behind the same name."""
+"""`mmsearch reindex`: the same catalog by another model, behind the same name."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ..ingest.catalogue import FORMATS
-from ..ingest.losses import examples
-from ..ingest.storage import StorageOptions
-from . import options
+from mmsearch.cli import options
+from mmsearch.ingest.product_index.storage import StorageOptions
+from mmsearch.ingest.reporting.losses import examples
+from mmsearch.products.catalog import FORMATS
 
 if TYPE_CHECKING:
-    from ..ingest.recipe import Recipe
-    from ..train.reindexing import Reindexed
+    from mmsearch.ingest.recipe import Recipe
+    from mmsearch.ingest.reindex.runner import Reindexed
 
 Values = dict[str, Any]
 
 
 @click.command("reindex")
-@click.argument("catalogue", required=False)
+@click.argument("catalog", required=False)
 @options.servers
 @click.option(
     "--model",
@@ -39,7 +39,7 @@ Values = dict[str, Any]
     "form",
     type=click.Choice(FORMATS),
     show_default="that of the last ingest",
-    help="What the catalogue is.",
+    help="What the catalog is.",
 )
 @options.from_before("that of the old index", options.vectors)
 @options.from_before("that of the old index", options.new_index)
@@ -56,7 +56,7 @@ Values = dict[str, Any]
     default=0,
     show_default=True,
     metavar="N",
-    help="Move all the same when the new index has up to N products, or pictures, fewer: for a catalogue "
+    help="Move all the same when the new index has up to N products, or pictures, fewer: for a catalog "
     "that shrank.",
 )
 @click.option("--judgments", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -70,9 +70,9 @@ Values = dict[str, Any]
 @click.option("--keep", is_flag=True, help="Leave the aliases where they are; the new index stays beside.")
 @click.pass_context
 def command(context: click.Context, /, **values: Any) -> None:
-    """Encode an index's catalogue by a new model into a new index, compare the two, and move the aliases.
+    """Encode an index's catalog by a new model into a new index, compare the two, and move the aliases.
 
-    CATALOGUE and every option of reading are those of the last `mmsearch ingest` into the index, unless they
+    CATALOG and every option of reading are those of the last `mmsearch ingest` into the index, unless they
     are given. Settings, shards and storage of the old index are kept, and all its aliases move with their
     filters and routing. Nothing moves, and the exit code is 1, when products or pictures would be lost or
     the comparison cannot be made; the same command then goes on with what is encoded already.
@@ -86,14 +86,14 @@ def command(context: click.Context, /, **values: Any) -> None:
       mmsearch reindex --shards 6 --knn-encoder byte
       mmsearch reindex catalog.jsonl --model runs/4tmm_gated --allow-fewer 20
     """
-    from ..ingest.errors import MmsearchError
+    from mmsearch.errors import MmsearchError
 
     as_json, index = values["as_json"], values["index"]
     try:
         done = _reindex(values, _given(context))
     except MmsearchError as error:
         if as_json:
-            click.echo(json.dumps({"index": index, "moved": False, "error": str(error)}))
+            click.echo(json.dumps({"index": index, "moved": False, "error": error.sentence()}))
         raise
     for line in examples(done.report.losses):
         click.echo(f"mmsearch: {line}", err=True)
@@ -108,15 +108,15 @@ def command(context: click.Context, /, **values: Any) -> None:
 
 
 def _reindex(values: Values, given: set[str]) -> Reindexed:
-    from ..ingest.connect import connect
-    from ..ingest.encode import Encoder
-    from ..train import reindexing
-    from .ending import again
-    from .ingest import fields_of, ingest
+    from mmsearch.cli.ending import again
+    from mmsearch.cli.ingest import fields_of, ingest
+    from mmsearch.clients.opensearch import connect
+    from mmsearch.clients.triton import Encoder
+    from mmsearch.ingest.reindex import runner
 
     index, opensearch, triton = values["index"], values["opensearch"], values["triton"]
     storage: StorageOptions = values["storage"]
-    wanted = reindexing.Wanted(
+    wanted = runner.Wanted(
         fields=fields_of(values["vectors"]),
         storage=storage,
         shards=values["shards"],
@@ -129,15 +129,13 @@ def _reindex(values: Values, given: set[str]) -> Reindexed:
     )
     with closing(connect(opensearch)) as client:
         # What cannot go on says so before a model is deployed.
-        old = reindexing.behind(client, index)
-        recipe = reindexing.readable(
-            _recipe(old.recipe, values, given), old.name, named=bool(values["catalogue"])
-        )
+        old = runner.behind(client, index)
+        recipe = runner.readable(_recipe(old.recipe, values, given), old.name, named=bool(values["catalog"]))
         if values["model"]:
             _deploy(values)
         with closing(Encoder(triton)) as encoder:
-            served = reindexing.described(encoder, index, old.name)
-        return reindexing.reindex(
+            served = runner.described(encoder, index, old.name)
+        return runner.reindex(
             client,
             index,
             old,
@@ -150,8 +148,8 @@ def _reindex(values: Values, given: set[str]) -> Reindexed:
 
 
 def _deploy(values: Values) -> None:
-    from ..stack.state import Home
-    from ..train import deploy as deploying
+    from mmsearch.models import deploy as deploying
+    from mmsearch.stack.state import Home
 
     tree = values["repository"] or Home.at().models
     deployed = deploying.deploy(
@@ -160,16 +158,16 @@ def _deploy(values: Values) -> None:
     deploying.load(deployed, tree, values["triton"])
 
 
-def _recipe(remembered: Recipe, values: Values, given: set[str]) -> Recipe:
-    """What is remembered, with what the command line names in its place."""
-    recipe = remembered
-    if catalogue := values["catalogue"]:
-        path = Path(catalogue)
-        absolute = catalogue if catalogue == "-" else str(path.resolve())
-        # Another catalogue's pictures lie beside it; the same one's where they lay.
-        root = recipe.image_root if absolute == recipe.catalogue else str(path.parent.resolve())
-        recipe = replace(recipe, catalogue=absolute, image_root=root)
-        if absolute != remembered.catalogue:
+def _recipe(recorded: Recipe, values: Values, given: set[str]) -> Recipe:
+    """What is recorded, with what the command line names in its place."""
+    recipe = recorded
+    if catalog := values["catalog"]:
+        path = Path(catalog)
+        absolute = catalog if catalog == "-" else str(path.resolve())
+        # Another catalog's pictures lie beside it; the same one's where they lay.
+        root = recipe.image_root if absolute == recipe.catalog else str(path.parent.resolve())
+        recipe = replace(recipe, catalog=absolute, image_root=root)
+        if absolute != recorded.catalog:
             recipe = replace(recipe, limit=None, format=None)
     changes: Values = {
         "image_root": values["image_root"] and str(values["image_root"].resolve()),

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from ..ingest.job import Job
-from ..ingest.rejects import Rejected
-from . import options
-from .ending import again, ending, finish
-from .ingest import ingest
+from mmsearch.cli import options
+from mmsearch.cli.ending import again, ending, finish
+from mmsearch.cli.ingest import ingest
+from mmsearch.ingest.job import Job
+from mmsearch.products.rejects import Rejected
 
 
 @click.command("retry")
@@ -47,7 +47,7 @@ def command(
         origin = rejected.origin
         still = rejects.with_name(f"{rejects.name}.still")
         job = Job(
-            catalogue=str(rejects),
+            catalog=str(rejects),
             image_root=(image_root or Path(origin.get("image_root", rejects.parent))).resolve(),
             rejects=still,
             index=index,

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
-from opensearchpy import OpenSearch
 
-from ..evaluate import querylog
-from ..evaluate.clauses import ALONE, ClauseNames, served
-from ..ingest.cause import repair
-from ..ingest.connect import DEFAULT_URL, HttpError, ask, connect
-from ..ingest.errors import MmsearchError, UnreachableError
-from ..ingest.waiting import AwayError
-from .hits import html, lines
-from .options import tls
-
-LEXICAL_FIELDS = ["title^2", "description", "category", "brand"]
-WINDOW = 100
-
-
-class SearchError(MmsearchError):
-    """The search was refused, or the question is incomplete."""
+from mmsearch.cli.hits import html, lines
+from mmsearch.cli.options import tls
+from mmsearch.clients.opensearch import DEFAULT_URL, ask, connect
+from mmsearch.errors import SearchError
+from mmsearch.search import query_log
+from mmsearch.search.bodies import WINDOW, mode_of, search_body
+from mmsearch.search.client import in_a_sentence, names_for
 
 
 def _filters(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -68,7 +56,7 @@ def _filters(context: click.Context, parameter: click.Parameter, values: tuple[s
 @click.option(
     "--image-root", type=click.Path(path_type=Path), default=Path(), help="Where the page finds the pictures."
 )
-@click.option("--log", is_flag=True, help=f"Also write what was asked and found to {querylog.INDEX}.")
+@click.option("--log", is_flag=True, help=f"Also write what was asked and found to {query_log.INDEX}.")
 def command(
     text: str,
     image: Path | None,
@@ -99,7 +87,7 @@ def command(
     client = connect(opensearch)
     try:
         with in_a_sentence(index):
-            body = question(
+            body = search_body(
                 text,
                 picture=picture,
                 like=like,
@@ -111,9 +99,11 @@ def command(
             )
             answer = ask(client, "POST", f"/{index}/_search", body=body)
             if log:
-                query, modality = querylog.asked(text=text, picture=str(image or ""), like=like or "")
-                documents = querylog.of_search(answer, query=query, modality=modality, mode=mode, index=index)
-                querylog.write(client, documents)
+                query, modality = query_log.asked(text=text, picture=str(image or ""), like=like or "")
+                documents = query_log.of_search(
+                    answer, query=query, modality=modality, mode=mode, index=index
+                )
+                query_log.write(client, documents)
     finally:
         client.close()
     hits = answer["hits"]["hits"]
@@ -125,104 +115,6 @@ def command(
         click.echo(f"mmsearch: without the leg {degraded.get('leg')}: {degraded.get('reason')}", err=True)
     if page is not None:
         page.write_text(html(text or str(image or like), hits, image_root), encoding="utf-8")
-
-
-@contextmanager
-def in_a_sentence(index: str) -> Iterator[None]:
-    """What stands in a search's way, as an MmsearchError of one sentence."""
-    try:
-        yield
-    except AwayError as away:
-        raise UnreachableError(away.sentence()) from None
-    except HttpError as error:
-        raise SearchError(
-            f"expected hits from {index}, got {error}; {repair(error.status, error.kind)}"
-        ) from None
-
-
-def mode_of(text: str, picture: str, like: str | None, mode: str | None) -> str:
-    """The mode of a question: words are asked by a hybrid; a picture or a product has nothing to ask BM25
-    with.
-
-    Raises SearchError when there is nothing to search by.
-    """
-    mode = mode or ("hybrid" if text else "neural")
-    if not (text or picture or like):
-        raise SearchError(
-            'expected words, --image or --like to search by, got none; try: mmsearch search "chair"'
-        )
-    if mode != "neural" and not text:
-        raise SearchError(
-            f"expected words for the {mode} search, got none; add them, or choose --mode neural"
-        )
-    return mode
-
-
-def names_for(mode: str, client: OpenSearch, index: str) -> ClauseNames:
-    """What the node calls the clauses of a question; a lexical one has none, and costs no request.
-
-    Raises AwayError or HttpError.
-    """
-    return ALONE if mode == "lexical" else served(client, index)
-
-
-def question(
-    text: str,
-    *,
-    picture: str = "",
-    like: str | None = None,
-    mode: str | None = None,
-    k: int = 10,
-    filters: Mapping[str, str] | None = None,
-    field: str = "embedding",
-    names: ClauseNames = ALONE,
-) -> dict[str, Any]:
-    """The `_search` body; `picture` is base64, `names` what the node calls the clauses.
-
-    Raises SearchError when there is nothing to search by.
-    """
-    mode = mode_of(text, picture, like, mode)
-    only = _only(filters or {})
-    lexical: dict[str, Any] = {
-        "multi_match": {"query": text, "fields": LEXICAL_FIELDS, "type": "cross_fields", "_name": "lexical"}
-    }
-    if mode == "lexical":
-        query: dict[str, Any] = {"bool": {"must": [lexical], "filter": [only] if only else []}}
-    else:
-        asked: dict[str, Any] = {"k": k if mode == "neural" else WINDOW, "_name": "dense"}
-        if text:
-            asked["query_text"] = text
-        if picture:
-            asked["query_image"] = picture
-        if like:
-            asked["like"] = {"_id": like}
-        if mode == "neural":
-            if only:
-                asked["filter"] = only
-            query = {names.neural: {field: asked}}
-        else:
-            legs = [lexical, {names.neural: {field: asked}}]
-            query = {names.hybrid: {"queries": legs, "pagination_depth": WINDOW}}
-            if only:
-                query[names.hybrid]["filter"] = only
-    return {"size": k, "query": query, "_source": ["title", "image", "category", "brand", "price"]}
-
-
-def _only(filters: Mapping[str, str]) -> dict[str, Any] | None:
-    """Each FIELD=VALUE exactly; a text field is asked by its keyword, an unknown field is an attribute."""
-    clauses: list[dict[str, Any]] = []
-    for field, value in filters.items():
-        if field in ("category", "brand"):
-            clauses.append({"term": {f"{field}.keyword": value}})
-        elif field in ("title", "description"):
-            clauses.append({"match": {field: {"query": value, "operator": "and"}}})
-        elif field == "price":
-            clauses.append({"term": {field: value}})
-        else:
-            clauses.append({"term": {f"attributes.{field.removeprefix('attributes.')}": value}})
-    if not clauses:
-        return None
-    return clauses[0] if len(clauses) == 1 else {"bool": {"filter": clauses}}
 
 
 def _picture(path: Path | None) -> str:

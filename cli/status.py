@@ -7,8 +7,8 @@ import json
 
 import click
 
-from ..stack.embedded import State, states
-from ..stack.state import Home
+from mmsearch.stack.embedded import State, states
+from mmsearch.stack.state import Home
 
 
 @click.command(name="status")

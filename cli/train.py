@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from . import options
+from mmsearch.cli import options
 
 
 @click.command("train")
@@ -21,7 +21,7 @@ from . import options
     "--catalog",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The catalogue as it is ingested, read as there; products with one `group` are held out together.",
+    help="The catalog as it is ingested, read as there; products with one `group` are held out together.",
 )
 @click.option(
     "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The training's folder."
@@ -29,9 +29,9 @@ from . import options
 @click.option(
     "--image-root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Where pictures lie; the catalogue's folder by default.",
+    help="Where pictures lie; the catalog's folder by default.",
 )
-@options.catalogue_form
+@options.catalog_form
 @click.option("--steps", type=click.IntRange(1), help="At most so many steps, instead of the architecture's.")
 @click.option("--seed", type=int, help="Another seed than the architecture's.")
 def command(
@@ -58,8 +58,8 @@ def command(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from ..train import architecture as architectures
-    from ..train.training import run
+    from mmsearch.models import architecture as architectures
+    from mmsearch.training.run import run
 
     architecture = architectures.load(config)
     changes = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}

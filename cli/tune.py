@@ -9,16 +9,16 @@ from typing import Any
 
 import click
 
-from ..evaluate.clauses import ALONE, BESIDE, ClauseNames
-from ..evaluate.fusion import Fusion
-from ..evaluate.measures import parse
-from ..evaluate.runs import Run
-from ..evaluate.templates import Template
-from ..evaluate.tune import FEWEST, TOLERATED, Tuned, tune
-from ..ingest.connect import DEFAULT_URL
-from ..ingest.errors import MmsearchError
-from .evaluate import PATH, gather, names_at, read_judgments, read_systems
-from .options import tls
+from mmsearch.cli.evaluate import PATH, gather, names_at, read_judgments, read_systems
+from mmsearch.cli.options import tls
+from mmsearch.clients.opensearch import DEFAULT_URL
+from mmsearch.errors import MmsearchError
+from mmsearch.evaluation.measures import parse
+from mmsearch.evaluation.runs import Run
+from mmsearch.evaluation.templates import Template
+from mmsearch.evaluation.tuning.fusion import Fusion
+from mmsearch.evaluation.tuning.tune import FEWEST, TOLERATED, Tuned, tune
+from mmsearch.search.clauses import ALONE, BESIDE, ClauseNames
 
 WINDOW = 100
 

@@ -11,12 +11,13 @@ import click
 from opensearchpy import OpenSearch
 from werkzeug.serving import make_server
 
-from ..evaluate import querylog
-from ..evaluate.app import Asked, Question, create
-from ..ingest.connect import DEFAULT_URL, ask, connect
-from ..ingest.errors import MmsearchError
-from .options import tls
-from .search import in_a_sentence, mode_of, names_for, question
+from mmsearch.cli.options import tls
+from mmsearch.clients.opensearch import DEFAULT_URL, ask, connect
+from mmsearch.errors import MmsearchError
+from mmsearch.evaluation.ui.app import Asked, Question, create
+from mmsearch.search import query_log
+from mmsearch.search.bodies import mode_of, search_body
+from mmsearch.search.client import in_a_sentence, names_for
 
 HOST = "127.0.0.1"
 
@@ -34,7 +35,7 @@ HOST = "127.0.0.1"
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
 @tls
-@click.option("--log", is_flag=True, help=f"Write what is asked to the index {querylog.INDEX}.")
+@click.option("--log", is_flag=True, help=f"Write what is asked to the index {query_log.INDEX}.")
 def command(port: int, image_root: Path, index: str, opensearch: str, log: bool) -> None:
     """Serve a page on this machine: words, pictures, modes and weights, two systems side by side.
 
@@ -84,7 +85,7 @@ def asking(client: OpenSearch, index: str) -> Question:
         mode = mode_of(text, picture, like, mode)
         with in_a_sentence(index):
             names = names_for(mode, client, index)
-        return question(text, picture=picture, like=like, mode=mode, k=k, filters=filters, names=names)
+        return search_body(text, picture=picture, like=like, mode=mode, k=k, filters=filters, names=names)
 
     return put
 
@@ -98,7 +99,7 @@ def search(client: OpenSearch, index: str, body: Mapping[str, Any]) -> Mapping[s
 
 def record(client: OpenSearch, index: str, asked: Asked, answer: Mapping[str, Any]) -> None:
     """Log one search."""
-    query, modality = querylog.asked(text=asked.text, picture=asked.picture, like=asked.like)
-    querylog.write(
-        client, querylog.of_search(answer, query=query, modality=modality, mode=asked.mode, index=index)
+    query, modality = query_log.asked(text=asked.text, picture=asked.picture, like=asked.like)
+    query_log.write(
+        client, query_log.of_search(answer, query=query, modality=modality, mode=asked.mode, index=index)
     )

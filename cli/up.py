@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from ..stack import triton_server
-from ..stack.embedded import READY_WITHIN, Wanted, up
-from ..stack.state import SERVERS, Home, Ports
+from mmsearch.stack import triton_server
+from mmsearch.stack.embedded import READY_WITHIN, Wanted, up
+from mmsearch.stack.state import SERVERS, Home, Ports
 
 PORT = click.IntRange(0, 65535)
 
@@ -62,7 +62,7 @@ def command(
     )
     if triton_server.NAME in wanted.servers and triton_server.missing_models(place):
         # Imported here: building needs packages that a stack with built models does without.
-        from .models import build
+        from mmsearch.cli.models import build
 
         click.echo("triton: no models yet, building the default ones", err=True)
         context.invoke(build, repository=place.models)

@@ -1,4 +1,4 @@
-"""One product on its way from a catalogue line to the index."""
+"""One product on its way from a catalog line to the index."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from .errors import PictureError
-from .records import Line, Product
-from .text import digest, tower_text
+from mmsearch.errors import PictureError
+from mmsearch.products.record import Line, Product
+from mmsearch.products.text import digest, tower_text
 
 
 @dataclass(frozen=True, slots=True)

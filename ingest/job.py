@@ -8,24 +8,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .fetch import picture_folder
-from .progress import journal_folder
-from .storage import StorageOptions
+from mmsearch.config import cache_folder
+from mmsearch.ingest.product_index.storage import StorageOptions
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`catalogue` is a path or `-`; `image_root` is the folder that pictures may not leave.
+    """`catalog` is a path or `-`; `image_root` is the folder that pictures may not leave.
 
-    With `retry` the catalogue is a rejects file, whose lines keep the numbers that they had, and `came_from`
+    With `retry` the catalog is a rejects file, whose lines keep the numbers that they had, and `came_from`
     is what they say about the run that wrote them. `slice` is (i, n), i from 1. `max_rejects` and
     `max_without_image` are a count and a share of the lines. `sync` is the share of the index that may be
-    deleted because the catalogue does not hold it; None deletes nothing. With `partial` each line changes the
+    deleted because the catalog does not hold it; None deletes nothing. With `partial` each line changes the
     fields that it carries, and no others. `force` encodes and writes every product, also those that the
     index is said to hold already.
     """
 
-    catalogue: str
+    catalog: str
     image_root: Path
     rejects: Path
     index: str = "products"
@@ -40,8 +39,8 @@ class Job:
     patience: float = 600.0
     resume: str = ""
     fetch: bool = False
-    pictures: Path = field(default_factory=picture_folder)
-    journal: Path = field(default_factory=journal_folder)
+    pictures: Path = field(default_factory=lambda: cache_folder("pictures"))
+    journal: Path = field(default_factory=lambda: cache_folder("ingest"))
     retry: bool = False
     came_from: Mapping[str, Any] = field(default_factory=dict)
     format: str | None = None
@@ -57,8 +56,8 @@ class Job:
     @property
     def origin(self) -> dict[str, Any]:
         """How the records were read, as each reject remembers it."""
-        name = self.catalogue if self.catalogue == "-" else os.path.abspath(self.catalogue)  # noqa: PTH100
-        origin: dict[str, Any] = {"catalogue": name, **self.came_from, "image_root": str(self.image_root)}
+        name = self.catalog if self.catalog == "-" else os.path.abspath(self.catalog)  # noqa: PTH100
+        origin: dict[str, Any] = {"catalog": name, **self.came_from, "image_root": str(self.image_root)}
         if self.renames:
             origin["map"] = dict(self.renames)
         if self.slice != (1, 1) and "slice" not in origin and not self.came_from:

@@ -1,9 +1,9 @@
-"""The same run on many machines: Ray Data gives each worker a slice of the catalogue, and adds the reports
+"""The same run on many machines: Ray Data gives each worker a slice of the catalog, and adds the reports
 up.
 
 Each worker is a whole local run, with its own journal, over the lines whose ids hash into its slice; so the
 index, the hashes and the idempotence are those of a single run, and a worker that dies is started again by
-Ray and goes on. Catalogue and pictures must lie where every worker can read them.
+Ray and goes on. Catalog and pictures must lie where every worker can read them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .connect import connect
-from .encode import Encoder
-from .errors import CatalogueError, IngestError
-from .job import Job
-from .losses import Loss, Losses
-from .rejects import Rejects
-from .run import prepare_servers, run
-from .tally import Report, Tally
+from mmsearch.clients.opensearch import connect
+from mmsearch.clients.triton import Encoder
+from mmsearch.errors import CatalogError, IngestError
+from mmsearch.ingest.job import Job
+from mmsearch.ingest.reporting.losses import Loss, Losses
+from mmsearch.ingest.reporting.reject_writer import Rejects
+from mmsearch.ingest.reporting.stats import Report, Stats
+from mmsearch.ingest.runner import prepare_servers, run
 
 ADDED = ("read", "encoded", "unchanged", "indexed", "rejected", "encoder_calls", "deleted", "missing")
 
@@ -39,18 +39,16 @@ def run_on_ray(
     workers: int,
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Ingest one catalogue with so many workers, on the Ray cluster there is or on a local one.
+    """Ingest one catalog with so many workers, on the Ray cluster there is or on a local one.
 
-    Raises IngestError as `run` does, and CatalogueError when the catalogue is a pipe or Ray is not installed.
+    Raises IngestError as `run` does, and CatalogError when the catalog is a pipe or Ray is not installed.
     """
     if find_spec("ray") is None:
-        raise CatalogueError(
+        raise CatalogError(
             "expected ray for --engine ray, got none; install it by: pip install 'mmsearch[ray]'"
         )
-    if job.catalogue == "-" or job.limit is not None or job.retry:
-        raise CatalogueError(
-            "expected a whole catalogue in a file for --engine ray, got a part of one or a pipe"
-        )
+    if job.catalog == "-" or job.limit is not None or job.retry:
+        raise CatalogError("expected a whole catalog in a file for --engine ray, got a part of one or a pipe")
     started = time.monotonic()
     # The index is made before the workers start, so that no two of them race for it; servers that are
     # away are told before Ray takes its seconds to load.
@@ -60,7 +58,7 @@ def run_on_ray(
     finally:
         encoder.close()
         client.close()
-    rejects = Rejects(job.rejects, job.origin, Tally())
+    rejects = Rejects(job.rejects, job.origin, Stats())
     rejects.close()
     import ray
     import ray.data
@@ -69,7 +67,7 @@ def run_on_ray(
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
     say(f"{workers} workers on Ray")
     # Each worker's rejects are this run's, whatever the worker's own slice is.
-    job = replace(job, catalogue=str(Path(job.catalogue).resolve()), came_from=job.origin)
+    job = replace(job, catalog=str(Path(job.catalog).resolve()), came_from=job.origin)
     rows = (
         ray.data.from_items([{"worker": worker} for worker in range(workers)], override_num_blocks=workers)
         .map(
@@ -110,7 +108,7 @@ def _worker(row: dict[str, Any], job: Job, workers: int, opensearch: str, triton
 
 
 def _gather(path: Path, parts: list[bytes]) -> None:
-    """The workers' rejects in one file, in the order of the catalogue's lines."""
+    """The workers' rejects in one file, in the order of the catalog's lines."""
     lines: list[bytes] = [line for part in parts for line in part.splitlines(keepends=True)]
     if lines:
         lines.sort(key=_number)

@@ -12,11 +12,12 @@ from typing import Any
 
 import orjson
 
-from .errors import DocumentError, RecordError
-from .index import known_of
-from .item import Item
-from .others import Stored, attributes_of_others
-from .records import Line, Product, load, product
+from mmsearch.errors import RecordError
+from mmsearch.ingest.item import Item
+from mmsearch.ingest.product_index.bulk import not_there
+from mmsearch.ingest.product_index.foreign_fields import Stored, attributes_of_others
+from mmsearch.ingest.product_index.target import known_of
+from mmsearch.products.record import Line, Product, load, product
 
 _LINE = orjson.OPT_APPEND_NEWLINE
 
@@ -72,7 +73,7 @@ def deletion(line: Line, found: Product) -> Item:
 
 def small_change(line: Line, found: Product) -> Item:
     """The item that changes fields that no tower reads."""
-    # Without their hash a later whole line finds the fields changed, and puts them as the catalogue has them.
+    # Without their hash a later whole line finds the fields changed, and puts them as the catalog has them.
     fields: dict[str, Any] = {"ingest": {"fields": ""}}
     if found.price is not None:
         fields["price"] = found.price
@@ -119,14 +120,6 @@ def completed(line: Line, found: Product, stored: Stored | None, max_text_bytes:
             line=line.number,
         )
     return item
-
-
-def not_there(identifier: str) -> DocumentError:
-    return DocumentError(
-        "not_there",
-        f"expected the product {identifier!a} in the index, since only some fields of it are to change, got "
-        "none; bring the whole product",
-    )
 
 
 def _change(line: Line, found: Product, change: bytes) -> Item:

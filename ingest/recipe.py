@@ -1,4 +1,4 @@
-"""How an index's catalogue was read, remembered in its `_meta.mmsearch.ingest` for `mmsearch reindex`."""
+"""How an index's catalog was read, remembered in its `_meta.mmsearch.ingest` for `mmsearch reindex`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from .connect import HttpError, ask
-from .job import Job
-from .waiting import Patience
+from mmsearch.clients.opensearch import HttpError, ask
+from mmsearch.clients.retry import Patience
+from mmsearch.ingest.job import Job
 
 PIPE = "-"
 
@@ -20,11 +20,11 @@ PIPE = "-"
 class Recipe:
     """The options of `mmsearch ingest` that decide what a line becomes, and how hard the servers are worked.
 
-    `catalogue` is an absolute path, `-` for what was piped in, or empty where nothing is remembered. What is
+    `catalog` is an absolute path, `-` for what was piped in, or empty where nothing is remembered. What is
     one run's own (slice, rejects file, limits of rejects and deletes) is not part of it.
     """
 
-    catalogue: str = ""
+    catalog: str = ""
     image_root: str = ""
     format: str | None = None
     limit: int | None = None
@@ -38,10 +38,10 @@ class Recipe:
     @classmethod
     def of(cls, job: Job) -> Recipe:
         """What a run was asked to do."""
-        catalogue = job.catalogue if job.catalogue == PIPE else str(Path(job.catalogue).resolve())
+        catalog = job.catalog if job.catalog == PIPE else str(Path(job.catalog).resolve())
         names = ("format", "limit", "text_only", "fetch", "processes", "batch", "patience")
         given = {name: getattr(job, name) for name in names}
-        return cls(catalogue, str(job.image_root), renames=dict(job.renames), **given)
+        return cls(catalog, str(job.image_root), renames=dict(job.renames), **given)
 
     @classmethod
     def read(cls, meta: Mapping[str, Any]) -> Recipe:
@@ -55,8 +55,8 @@ def remember(
 ) -> None:
     """Write the run's recipe into its index, where it differs from the one that is there.
 
-    A retry is part of another run, a partial feed is no catalogue, a run that indexed nothing was wrong, and
-    the first lines of a catalogue are not taken for all of it.
+    A retry is part of another run, a partial feed is no catalog, a run that indexed nothing was wrong, and
+    the first lines of a catalog are not taken for all of it.
     """
     if job.retry or job.partial or not indexed:
         return
@@ -64,7 +64,7 @@ def remember(
     try:
         meta = patience.call(lambda: ask(client, "GET", f"/{index}/_mapping"))[index]["mappings"]["_meta"]
         before = Recipe.read(meta["mmsearch"])
-        if recipe == before or (recipe.limit is not None and before.catalogue):
+        if recipe == before or (recipe.limit is not None and before.catalog):
             return
         changed = {**meta, "mmsearch": {**meta["mmsearch"], "ingest": asdict(recipe)}}
         patience.call(lambda: ask(client, "PUT", f"/{index}/_mapping", body={"_meta": changed}))

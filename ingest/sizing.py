@@ -1,4 +1,4 @@
-"""How much of everything a catalogue needs, from rates that were measured and formulas that are written
+"""How much of everything a catalog needs, from rates that were measured and formulas that are written
 down."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from .encode import Encoder, Row, Served
+from mmsearch.clients.triton import Encoder, Row, Served
 
 GB = 1e9
 

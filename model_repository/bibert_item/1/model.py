@@ -1,5 +1,5 @@
 """Triton's entry point; the work is in the module that the served tree holds beside this file."""
 
-from .tower import Tower as TritonPythonModel  # type: ignore[import-not-found]
+from .tower_model import TowerModel as TritonPythonModel  # type: ignore[import-not-found]
 
 __all__ = ["TritonPythonModel"]

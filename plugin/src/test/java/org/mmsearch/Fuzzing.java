@@ -34,7 +34,7 @@ public final class Fuzzing {
         taken++;
     }
 
-    /** @return a line that {@code bench/fuzz.py} reads */
+    /** @return a line that {@code qa fuzz} reads */
     public String counts() {
         return "fuzz: " + done + " inputs, " + taken + " taken";
     }

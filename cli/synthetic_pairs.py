@@ -1,0 +1,33 @@
+"""`mmsearch synthetic-pairs`: pairs out of a catalog's own attributes, for trying things out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mmsearch.cli.options import catalog_form
+
+
+@click.command("synthetic-pairs")
+@click.argument("catalog", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Where the pairs go."
+)
+@click.option(
+    "--count", type=click.IntRange(1), default=10_000, show_default=True, help="How many pairs at most."
+)
+@catalog_form
+def command(catalog: Path, out: Path, count: int, renamed: dict[str, str], form: str | None) -> None:
+    """Make pairs for `mmsearch train` from the categories, brands and attributes of CATALOG.
+
+    They show that a training runs, and measure nothing: real purchases are nothing like them.
+
+    Example: mmsearch synthetic-pairs catalog.jsonl --out pairs.jsonl
+    """
+    from mmsearch.training.synthetic import write
+
+    written = write(
+        catalog, out, count, say=lambda line: click.echo(f"  {line}", err=True), renames=renamed, form=form
+    )
+    click.echo(f"{written} synthetic pairs written to {out}")

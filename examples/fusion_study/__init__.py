@@ -1,0 +1,1 @@
+"""Architectures and controls compared on held-out queries."""

@@ -1,0 +1,1 @@
+"""Catalogs to try mmsearch on: from Debian packages, or drawn."""

@@ -1,0 +1,211 @@
+"""The encoding stage: batches of items go to Triton, several at a time, and come back with their vectors."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from mmsearch.clients.retry import Patience
+from mmsearch.clients.tracing import span
+from mmsearch.clients.triton import FIELD_OUTPUTS, Encoder, Row, Served, Vectors
+from mmsearch.errors import AwayError, FaultError, PictureError, RefusedError
+from mmsearch.images.decode import checked
+from mmsearch.ingest.item import Item
+from mmsearch.ingest.journal import Journal
+from mmsearch.ingest.pipeline.channel import Channel
+from mmsearch.ingest.pipeline.concurrency import ConcurrencyLimit
+from mmsearch.ingest.product_index.target import NESTED
+from mmsearch.ingest.reporting.reject_writer import Rejects
+from mmsearch.ingest.reporting.stats import Stats
+
+LINGER = 2.0  # seconds a batch waits to be filled; while much is new it never has to
+DEATHS = 3  # times that the same batch may end the encoder before it is split
+# Decoding silences warnings, which is for the whole process: one thread at a time.
+_decoding = threading.Lock()
+TRIAL: Row = (b"mmsearch", b"")
+
+
+class EncodeStage:
+    """One call of `work` is one thread's share; each takes a place in flight before it takes a batch."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        served: Served,
+        fields: Sequence[str],
+        patience: Patience,
+        stats: Stats,
+        rejects: Rejects,
+        journal: Journal,
+        in_flight: ConcurrencyLimit,
+        batch: int = 32,
+        text_only: bool = False,
+    ) -> None:
+        self._encoder = encoder
+        self._served = served
+        self._nested = NESTED in fields
+        self._fields = tuple(field for field in fields if field != NESTED)
+        self._outputs = tuple(FIELD_OUTPUTS[field] for field in self._fields)
+        self._patience = patience
+        self._stats = stats
+        self._rejects = rejects
+        self._journal = journal
+        self._in_flight = in_flight
+        self._batch = min(batch, served.max_batch)
+        self._text_only = text_only
+
+    def work(self, source: Channel[Item], output: Channel[Item]) -> None:
+        while True:
+            with self._in_flight.slot():
+                items = source.get(self._batch, LINGER)
+                if not items:
+                    return
+                self._give_vectors(items)
+            output.put_all(item for item in items if item.vectors)
+
+    def _give_vectors(self, items: list[Item]) -> None:
+        """Each item its vectors: known ones first, then each content once, whichever thread encodes it."""
+        self._journal.recall(items)
+        mine = self._journal.claim([item for item in items if not item.vectors])
+        try:
+            self._encode_all(mine)
+        finally:
+            self._journal.release(mine)
+        others = [item for item in items if not (item.vectors or item.failed)]
+        self._journal.await_claimed(others)
+        self._journal.recall(others)
+        # What was refused elsewhere is refused here by itself.
+        self._encode_all([item for item in others if not item.vectors])
+        bare = []
+        for item in items:
+            if item.failed and item.trouble:
+                self._rejects.without_image(item.line, item.product.id, item.trouble)
+                item.leave_pictures(item.trouble)
+                bare.append(item)
+        if bare:
+            self._give_vectors(bare)
+        for item in items:
+            item.pictures = ()
+
+    def _encode_all(self, items: list[Item]) -> None:
+        for group in self._groups(items):
+            self._encode(group)
+
+    def _groups(self, items: list[Item]) -> Iterator[list[Item]]:
+        """The items by as many rows as one request takes; an item has a row for each of its pictures."""
+        group: list[Item] = []
+        rows = 0
+        for item in items:
+            count = max(1, len(item.pictures))
+            if group and rows + count > self._batch:
+                yield group
+                group, rows = [], 0
+            group.append(item)
+            rows += count
+        if group:
+            yield group
+
+    def _encode(self, items: list[Item]) -> None:
+        """Give each item its vectors, or reject it alone."""
+        rows = [row for item in items for row in _rows(item)]
+        deaths = itertools.count(1)
+        try:
+            found = self._patience.call(lambda: self._ask(rows, deaths))
+        except (RefusedError, FaultError) as error:
+            if len(items) > 1:
+                middle = len(items) // 2
+                self._encode(items[:middle])
+                self._encode(items[middle:])
+            else:
+                self._give_up(items[0], error)
+            return
+        at = 0
+        for item in items:
+            count = max(1, len(item.pictures))
+            item.vectors = {
+                field: _mean(vectors[at : at + count])
+                for field, vectors in zip(self._fields, found, strict=True)
+            }
+            if self._nested and item.pictures:
+                each = found[self._fields.index("embedding")][at : at + count]
+                item.vectors["pictures"] = [{"embedding": vector} for vector in each]
+            at += count
+        self._journal.keep(items)
+        self._stats.add(encoded=len(items))
+
+    def _give_up(self, item: Item, error: RefusedError | FaultError) -> None:
+        """Reject an item, or say in its `trouble` that it is to be encoded by its text alone."""
+        item.failed = True
+        if isinstance(error, FaultError):
+            self._rejects.add(item.line, item.product.id, _fatal(error))
+            return
+        broken = _broken(item.pictures)
+        if broken and self._text_only and item.text:
+            item.trouble = broken
+        else:
+            self._rejects.add(item.line, item.product.id, broken or error)
+
+    def _ask(self, rows: list[Row], deaths: Iterator[int]) -> list[Vectors]:
+        started = time.monotonic()
+        try:
+            self._stats.add(encoder_calls=1)
+            with self._stats.asking, span("encode", rows=len(rows), model=self._served.item_model):
+                found = self._encoder.encode(rows, self._served, self._outputs)
+        except AwayError:
+            self._in_flight.trouble()
+            raise
+        except FaultError as fault:
+            self._in_flight.trouble()
+            self._blame(fault, next(deaths))
+            raise
+        if len(rows) == self._batch:
+            self._in_flight.learn(time.monotonic() - started)
+        return found
+
+    def _blame(self, fault: FaultError, death: int) -> None:
+        """Return when the batch is to blame: the server still encodes a plain word, or died of it
+        again and again.
+
+        Else the server is away.
+        """
+        if death >= DEATHS:
+            return
+        try:
+            self._encoder.encode([TRIAL], self._served, self._outputs)
+        except (FaultError, RefusedError):
+            raise AwayError(self._encoder.name, str(fault)) from None
+
+
+def _rows(item: Item) -> list[Row]:
+    text = item.text.encode()
+    return [(text, picture) for picture in item.pictures] or [(text, b"")]
+
+
+def _broken(pictures: Sequence[bytes]) -> PictureError | None:
+    """What is wrong with the first of them that does not decode: not all are decoded before they are sent."""
+    try:
+        with _decoding:
+            for picture in pictures:
+                checked(picture)
+    except PictureError as error:
+        return error
+    return None
+
+
+def _mean(vectors: Vectors) -> Vectors:
+    """The mean direction of a product's rows, shape (dimension,), of length one unless all are zero."""
+    if len(vectors) == 1:
+        return np.asarray(vectors[0])
+    mean = np.asarray(vectors.mean(axis=0))
+    length = float(np.linalg.norm(mean))
+    if length:
+        np.divide(mean, length, out=mean)
+    return mean
+
+
+def _fatal(fault: FaultError) -> RefusedError:
+    return RefusedError("kills_encoder", f"expected an item that the encoder survives, got: {fault}")

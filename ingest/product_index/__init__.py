@@ -1,0 +1,1 @@
+"""The index of the products: created, checked, written, cleaned."""

@@ -1,0 +1,62 @@
+"""Aliases with their properties: which of them products may be written by, and how they move to another
+index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from mmsearch.clients.opensearch import HttpError, ask
+from mmsearch.errors import MismatchError
+
+_PARTIAL = ("filter", "index_routing", "search_routing")
+"""properties of an alias that is not the whole of its index"""
+_GIVEN = {"filter": "a filter", "index_routing": "routing", "search_routing": "routing"}
+
+Properties = Mapping[str, Mapping[str, Any]]
+"""alias → filter, index_routing, search_routing, is_write_index, is_hidden, as far as it has them"""
+
+
+def require_whole(client: OpenSearch, name: str) -> None:
+    """Raises MismatchError when `name` is an alias with a filter or routing.
+
+    What such an alias hides may be another shop's products under the same ids, or products that are meant to
+    be hidden. Nothing tells the two apart, so nothing is written or deleted by it.
+    """
+    try:
+        found = ask(client, "GET", f"/{name}/_alias/{name}")
+    except HttpError as error:
+        if error.status == 404:  # an index, or nothing yet
+            return
+        raise MismatchError(
+            f"expected to read the properties of the alias {name}, got {error}; grant "
+            "indices:admin/aliases/get, or name the index itself by --index"
+        ) from None
+    for index, about in found.items():
+        properties = about["aliases"].get(name, {})
+        had = list(dict.fromkeys(_GIVEN[each] for each in _PARTIAL if each in properties))
+        if had:
+            raise MismatchError(
+                f"expected {name} to be an alias of all products of {index}, got one with "
+                f"{' and '.join(had)}; write by --index {index}, or give each shop an index of its own"
+            )
+
+
+def aliases_of(client: OpenSearch, index: str) -> Properties:
+    """Every alias of an index with its properties."""
+    found: Properties = ask(client, "GET", f"/{index}/_alias")[index]["aliases"]
+    return found
+
+
+def moved(aliases: Properties, old: str, new: str) -> list[dict[str, Any]]:
+    """The actions of `POST _aliases`, done all at once or not at all, that move aliases as they are."""
+    return [
+        action
+        for name, properties in aliases.items()
+        for action in (
+            {"remove": {"index": old, "alias": name, "must_exist": True}},
+            {"add": {"index": new, "alias": name, **properties}},
+        )
+    ]

@@ -1,0 +1,39 @@
+"""Options of a new index that are given for one that is there: taken when it has them, else refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from mmsearch.clients.opensearch import HttpError, ask
+from mmsearch.errors import MismatchError
+from mmsearch.ingest.product_index.storage import Storage, StorageOptions, described
+
+
+def require_as_asked(client: OpenSearch, index: str, options: StorageOptions, shards: int | None) -> None:
+    """Raises MismatchError when the index is stored in another way, or has another number of shards."""
+    if not options and shards is None:
+        return
+    try:
+        about: dict[str, Any] = ask(client, "GET", f"/{index}")[index]
+    except HttpError as error:
+        raise MismatchError(
+            f"expected to read the settings of {index}, got {error}; grant indices:admin/get, or leave "
+            "--shards and --knn-* out"
+        ) from None
+    wrong, got = [], []
+    field = about["mappings"]["properties"].get("embedding", {})
+    if differing := options.differing(Storage.of(field)):
+        wrong += differing
+        got.append(described(Storage.of(field)))
+    had = int(about["settings"]["index"]["number_of_shards"])
+    if shards is not None and shards != had:
+        wrong.append(f"--shards {shards}")
+        got.append(f"--shards {had}")
+    if wrong:
+        asked = " ".join(wrong)
+        raise MismatchError(
+            f"expected {index} to be made with {asked}, got {' '.join(got)}; leave that out, or build a new "
+            f"index by: mmsearch reindex {asked}"
+        )

@@ -1,0 +1,125 @@
+"""Products are deleted, and what OpenSearch says about each of them is counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from opensearchpy import OpenSearch
+
+from mmsearch.clients.causes import Verdict, described, verdict
+from mmsearch.clients.opensearch import HttpError, ask
+from mmsearch.clients.retry import Backoff, Patience
+from mmsearch.errors import AwayError, UnreachableError
+from mmsearch.ingest.product_index.bulk import TRIES, blocked
+from mmsearch.ingest.product_index.target import Target
+from mmsearch.ingest.reporting.losses import NOT_DELETED
+from mmsearch.ingest.reporting.stats import Stats
+
+PAGE = 5_000
+"""ids a request"""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds
+Deletion = Mapping[str, Any]
+"""an action's `_id`, and where only that writing is to go `if_seq_no` and `if_primary_term`"""
+
+
+class BulkDelete:
+    """Deletes from one index and counts in its stats: `deleted`, `missing`, and for what reasons not."""
+
+    def __init__(self, client: OpenSearch, target: Target, patience: Patience, stats: Stats) -> None:
+        self._client = client
+        self._target = target
+        self._patience = patience
+        self._stats = stats
+        self._pauses = threading.Event()
+
+    def delete(self, deletions: Sequence[Deletion]) -> None:
+        """Delete them all; what OpenSearch puts off is sent again.
+
+        Raises UnreachableError when it puts off for too long, BlockedError when it takes no deletion at all.
+        """
+        for start in range(0, len(deletions), PAGE):
+            self._page(deletions[start : start + PAGE])
+
+    def _page(self, page: Sequence[Deletion]) -> None:
+        tries: dict[str, int] = {}
+        conflicts: dict[str, tuple[str, str]] = {}
+        last, backoff = time.monotonic(), Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        while page:
+            again, why = self._patience.call(lambda page=page: self._send(page, tries, conflicts))  # type: ignore[misc]
+            if len(again) < len(page):
+                last = time.monotonic()
+                backoff.reset()
+            elif time.monotonic() - last > self._patience.limit:
+                raise UnreachableError(
+                    f"expected {self._target.index} to take {len(again)} deletions within "
+                    f"{self._patience.limit:.0f} s, got: {why}{self._patience.go_on}"
+                )
+            if again:
+                backoff.wait(self._pauses)
+            page = again
+        if conflicts:
+            self._settle(conflicts)
+
+    def _settle(self, conflicts: Mapping[str, tuple[str, str]]) -> None:
+        """A conflict is a document that somebody has written since it was read, and that stays, or one that
+        an earlier request, whose answer was lost, has deleted."""
+        params = {"_source": "false"}
+        found = self._patience.call(
+            lambda: ask(
+                self._client, "POST", f"/{self._target.index}/_mget", {"ids": list(conflicts)}, params
+            )
+        )
+        for document in found["docs"]:
+            identifier = document["_id"]
+            if document.get("found"):
+                self._stats.lose(NOT_DELETED, *conflicts[identifier])
+            else:
+                self._stats.add(deleted=1)
+
+    def _send(
+        self, page: Sequence[Deletion], tries: dict[str, int], conflicts: dict[str, tuple[str, str]]
+    ) -> tuple[list[Deletion], str]:
+        """One request; those that are to be sent again, and why. Those in conflict go to `conflicts`."""
+        try:
+            answer = ask(
+                self._client,
+                "POST",
+                f"/{self._target.index}/_bulk",
+                body=b"".join(orjson.dumps({"delete": each}) + b"\n" for each in page),
+                params={"filter_path": "items.*._id,items.*.status,items.*.result,items.*.error"},
+                headers={"content-type": "application/x-ndjson"},
+            )
+        except HttpError as error:
+            if error.status >= 500:
+                raise AwayError(error.server, str(error)) from None
+            raise blocked(self._target, error.status, error.kind, error.reason) from None
+        again: list[Deletion] = []
+        why = ""
+        waiting = {each["_id"]: each for each in page}
+        for entry in answer["items"]:
+            (result,) = entry.values()
+            each = waiting.pop(result["_id"])
+            cause = result.get("error")
+            if cause is None:
+                found = int(result["status"]) < 300
+                self._stats.add(deleted=int(found), missing=int(not found))
+                continue
+            status, (kind, reason) = int(result["status"]), described(cause)
+            what = verdict(status, cause)
+            if what is Verdict.STOP:
+                raise blocked(self._target, status, kind, reason)
+            identifier = each["_id"]
+            lost = kind or f"http_{status}", f"{identifier!a}: {status} {reason[:200]}"
+            tries[identifier] = tries.get(identifier, 0) + (what is Verdict.TRY)
+            if status == 409 and what is Verdict.TRY:
+                conflicts[identifier] = lost
+            elif what is Verdict.WAIT or (what is Verdict.TRY and tries[identifier] < TRIES):
+                again.append(each)
+                why = why or f"{status} {kind}: {reason}"
+            else:
+                self._stats.lose(NOT_DELETED, *lost)
+        return [*again, *waiting.values()], why or "no answer for some of them"

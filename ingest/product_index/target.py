@@ -1,0 +1,225 @@
+"""The index behind its alias: created from the mapping, checked against the encoder, asked what it already
+holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from mmsearch.clients.opensearch import HttpError, ask
+from mmsearch.clients.triton import FIELD_OUTPUTS, Served
+from mmsearch.errors import MismatchError
+from mmsearch.ingest.item import Known
+from mmsearch.ingest.product_index.storage import Storage
+
+MAPPING = Path(__file__).parents[2] / "opensearch" / "products.mapping.json"
+DEFAULT_FIELDS = ("embedding",)
+NESTED = "pictures.embedding"  # one vector for each of a product's pictures, besides that of the product
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to write: the alias as given, the index behind it, its vector fields, and whether it is
+    empty and new."""
+
+    name: str
+    index: str
+    fields: tuple[str, ...]
+    created: bool = False
+
+
+def open_index(
+    client: OpenSearch,
+    name: str,
+    served: Served,
+    *,
+    fields: Sequence[str] | None = None,
+    storage: Storage | None = None,
+    shards: int | None = None,
+) -> Target:
+    """The index behind `name`, created as NAME-000001 with the alias when there is none.
+
+    Raises MismatchError when it was made for another encoder, AwayError when OpenSearch is away.
+    """
+    target = existing_target(client, name, served, fields)
+    if target is None:
+        storage = storage or Storage()
+        storage.require_libraries(client)
+        body = definition(served, fields or DEFAULT_FIELDS, storage=storage, shards=shards)
+        body["aliases"] = {name: {}}
+        index = f"{name}-000001"
+        try:
+            ask(client, "PUT", f"/{index}", body=body)
+            return Target(name, index, tuple(fields or DEFAULT_FIELDS), created=True)
+        except HttpError as error:
+            # A second ingest may have been faster.
+            target = existing_target(client, name, served, fields) if error.status == 400 else None
+            if target is None:
+                raise MismatchError(
+                    f"expected OpenSearch to create the index {index}, got {error.kind}: {error.reason}"
+                ) from None
+    return target
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The encoder that an index was made for: its version, its fingerprint, and the width by output."""
+
+    version: str
+    fingerprint: str
+    dimensions: dict[str, int]
+
+
+def pinned(client: OpenSearch, name: str) -> Pin | None:
+    """What the index behind `name` says that it was made for; None where there is no index of ours yet."""
+    found = _existing(client, name)
+    fields: dict[str, Any] = found[1].get("fields", {}) if found else {}
+    ours = [about for field, about in fields.items() if field in (*FIELD_OUTPUTS, NESTED)]
+    marks = {(str(about.get("model_version")), str(about.get("fingerprint"))) for about in ours}
+    if len(marks) != 1:
+        return None
+    ((version, fingerprint),) = marks
+    widths = {
+        str(about["output"]): int(about["dimension"])
+        for about in ours
+        if "output" in about and "dimension" in about
+    }
+    return Pin(version, fingerprint, widths)
+
+
+def present(client: OpenSearch, name: str) -> Target:
+    """The index behind `name`, where no encoder is needed. Raises MismatchError when it is none of ours."""
+    found = _existing(client, name)
+    if found is None:
+        raise MismatchError(
+            f"expected an index behind {name}, got none; name one by --index, or ingest a catalog first"
+        )
+    index, meta = found
+    fields: dict[str, Any] = meta.get("fields", {})
+    if not fields:
+        raise _none_of_ours(name, index)
+    return Target(name, index, tuple(field for field in fields if field in (*FIELD_OUTPUTS, NESTED)))
+
+
+def existing_target(
+    client: OpenSearch, name: str, served: Served, fields: Sequence[str] | None = None
+) -> Target | None:
+    """The index behind `name` when there is one. Raises as `open_index` does."""
+    found = _existing(client, name)
+    if found is None:
+        return None
+    index, meta = found
+    return Target(name, index, _checked(name, index, meta, served, fields))
+
+
+def definition(
+    served: Served, fields: Sequence[str], *, storage: Storage | None = None, shards: int | None = None
+) -> dict[str, Any]:
+    """Settings and mappings of a new index for this encoder."""
+    body: dict[str, Any] = json.loads(MAPPING.read_text(encoding="utf-8"))
+    if shards:
+        body["settings"]["index"]["number_of_shards"] = shards
+    meta: dict[str, Any] = {}
+    for field in fields:
+        output = FIELD_OUTPUTS["embedding" if field == NESTED else field]
+        dimension = served.dimensions.get(output)
+        if not dimension:
+            raise MismatchError(
+                f"expected {served.item_model} to have the output {output} for the field {field}, "
+                f"got {', '.join(sorted(served.dimensions))}"
+            )
+        vector = (storage or Storage()).field(dimension)
+        parent, _, name = field.rpartition(".")
+        properties = body["mappings"]["properties"]
+        properties[parent or name] = {"type": "nested", "properties": {name: vector}} if parent else vector
+        meta[field] = {
+            "model": served.query_model,
+            "model_version": served.version,
+            "output": output,
+            "fingerprint": served.fingerprint,
+            "dimension": dimension,
+            "item_model": served.item_model,
+        }
+    body["mappings"]["_meta"] = {"mmsearch": {"version": 1, "fields": meta}}
+    return body
+
+
+def known(client: OpenSearch, target: Target, ids: Sequence[str]) -> dict[str, Known]:
+    """What the index holds of these ids, read by id, so that what was written a moment ago is seen too."""
+    if not ids:
+        return {}
+    found = ask(
+        client,
+        "POST",
+        f"/{target.index}/_mget",
+        body={"ids": list(ids)},
+        params={"_source_includes": "ingest"},
+    )
+    return {
+        document["_id"]: known_of(document.get("_source", {}).get("ingest") or {})
+        for document in found["docs"]
+        if document.get("found")
+    }
+
+
+def known_of(about: dict[str, Any]) -> Known:
+    """What a document's `ingest` says."""
+    return Known(
+        text=about.get("text", ""),
+        image=about.get("image", ""),
+        fields=about.get("fields", ""),
+        modalities=tuple(about.get("modalities", ())),
+        image_error=about.get("image_error", ""),
+    )
+
+
+def _existing(client: OpenSearch, name: str) -> tuple[str, dict[str, Any]] | None:
+    """The one index behind an alias or a name, with its `_meta.mmsearch`."""
+    try:
+        found = ask(client, "GET", f"/{name}/_mapping")
+    except HttpError as error:
+        if error.status == 404:
+            return None
+        raise MismatchError(f"expected an index or alias {name}, got {error.kind}: {error.reason}") from None
+    if len(found) > 1:
+        raise MismatchError(
+            f"expected one index behind {name}, got {', '.join(sorted(found))}; name one by --index"
+        )
+    index, body = next(iter(found.items()))
+    return index, body["mappings"].get("_meta", {}).get("mmsearch", {})
+
+
+def _none_of_ours(name: str, index: str) -> MismatchError:
+    return MismatchError(
+        f"expected {name} to be an index made by mmsearch, got {index} without `_meta.mmsearch`; "
+        "choose another name by --index"
+    )
+
+
+def _checked(
+    name: str, index: str, meta: dict[str, Any], served: Served, wanted: Sequence[str] | None
+) -> tuple[str, ...]:
+    """The vector fields of an index that is ours and of this encoder."""
+    fields: dict[str, Any] = meta.get("fields", {})
+    if not fields:
+        raise _none_of_ours(name, index)
+    for field, about in fields.items():
+        if field not in (*FIELD_OUTPUTS, NESTED):
+            continue
+        if about.get("fingerprint") != served.fingerprint:
+            raise MismatchError(
+                f"expected {name} to be made by the encoder served, {served.fingerprint[:12]}, "
+                f"got {index} made by {str(about.get('fingerprint'))[:12]}; "
+                "serve that one, or build a new index by: mmsearch reindex"
+            )
+    if wanted is not None and set(wanted) != set(fields):
+        raise MismatchError(
+            f"expected {index} to have the vector fields {', '.join(wanted)}, got {', '.join(fields)}; "
+            f"leave --vectors out, or build a new index by: mmsearch reindex --vectors {','.join(wanted)}"
+        )
+    return tuple(field for field in fields if field in (*FIELD_OUTPUTS, NESTED))

@@ -1,0 +1,32 @@
+"""The first stage: the lines of a catalog, in bounded memory."""
+
+from __future__ import annotations
+
+import itertools
+
+from mmsearch.ingest.job import Job
+from mmsearch.ingest.pipeline.channel import Channel
+from mmsearch.ingest.pipeline.flow import Flow
+from mmsearch.products.catalog import Catalog
+from mmsearch.products.record import Line
+from mmsearch.products.rejects import Rejected
+
+CHUNK = 128
+"""lines that the next stage takes at once"""
+
+
+class ReadStage:
+    """Reads the catalog, or the rejects file of `mmsearch retry`, up to the job's limit."""
+
+    def __init__(self, job: Job, catalog: Catalog | Rejected) -> None:
+        self.output: Channel[Line] = Channel(4 * CHUNK, 64 << 20, lambda line: len(line.raw))
+        self._job = job
+        self._catalog = catalog
+
+    def start(self, flow: Flow) -> None:
+        """Add the stage to a flow."""
+        flow.stage("read", self._work, self.output)
+
+    def _work(self) -> None:
+        for line in itertools.islice(self._catalog, self._job.limit):
+            self.output.put(line)

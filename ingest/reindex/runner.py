@@ -1,0 +1,230 @@
+"""The catalog of an index by another model: a new index beside it, checked, and then behind its aliases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from opensearchpy import OpenSearch
+
+from mmsearch.clients.opensearch import HttpError, ask
+from mmsearch.clients.retry import Patience
+from mmsearch.clients.triton import Encoder, Served
+from mmsearch.errors import AwayError, MismatchError, MmsearchError, NotMovedError
+from mmsearch.ingest.job import Job
+from mmsearch.ingest.product_index.aliases import aliases_of, moved
+from mmsearch.ingest.product_index.storage import Storage, StorageOptions
+from mmsearch.ingest.recipe import PIPE, Recipe
+from mmsearch.ingest.reindex.carry_over import carry
+from mmsearch.ingest.reindex.completeness import require_complete
+from mmsearch.ingest.reindex.parity import Parity, parity
+from mmsearch.ingest.reindex.successor import fills, successor
+from mmsearch.ingest.reporting.stats import Report
+from mmsearch.products.rejects import beside
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the new index should be like, and what it may lack of the old one before the alias stays.
+
+    `fields`, `storage` and `shards` are the old ones' where they say nothing. `queries` of 0 compares
+    nothing. `keep` leaves the aliases where they are. `resume` is the command that goes on after a stop.
+    """
+
+    fields: tuple[str, ...] | None = None
+    storage: StorageOptions = field(default_factory=StorageOptions)
+    shards: int | None = None
+    queries: int = 200
+    judgments: Path | None = None
+    max_rejects: int = 0
+    allow_fewer: int = 0
+    keep: bool = False
+    resume: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """The index behind the alias: its name, what `GET /INDEX` tells of it, and how it was filled."""
+
+    name: str
+    about: Mapping[str, Any]
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Reindexed:
+    """The two indices, the aliases that moved (none with `keep`), the comparison and the run."""
+
+    old: str
+    new: str
+    aliases: tuple[str, ...]
+    parity: Parity | None
+    report: Report
+
+
+def behind(client: OpenSearch, alias: str) -> Old:
+    """The one index behind an alias. Raises MismatchError where there is none, several, or none of ours."""
+    found = _said(lambda: ask(client, "GET", "/_alias"), f"{alias} stays where it is")
+    olds = sorted(name for name, about in found.items() if alias in about["aliases"])
+    if len(olds) != 1:
+        raise MismatchError(
+            f"expected one index behind the alias {alias}, got {', '.join(olds) or 'none'}; "
+            "name the alias of an index that mmsearch made by --index"
+        )
+    (name,) = olds
+    about = _said(lambda: ask(client, "GET", f"/{name}"), f"{alias} stays on {name}")[name]
+    meta = about["mappings"].get("_meta", {}).get("mmsearch", {})
+    if not meta.get("fields"):
+        raise MismatchError(
+            f"expected {alias} to be an index made by mmsearch, got {name} without `_meta.mmsearch`; "
+            "ingest its catalog into a new index"
+        )
+    return Old(name, about, Recipe.read(meta))
+
+
+def readable(recipe: Recipe, old: str, *, named: bool) -> Recipe:
+    """The recipe, when its catalog can be read; `named` says that the user named it now.
+
+    Raises MismatchError with the repair where it cannot.
+    """
+    if recipe.catalog == PIPE:
+        if named:
+            return recipe
+        got = "one that was piped in"
+    elif not recipe.catalog:
+        got = "none"
+    elif Path(recipe.catalog).is_file():
+        return recipe
+    else:
+        got = f"{recipe.catalog}, which is not there"
+    raise MismatchError(
+        f"expected the catalog that {old} remembers of its last ingest, got {got}; name it: "
+        "mmsearch reindex CATALOG"
+    )
+
+
+def described(encoder: Encoder, alias: str, old: str) -> Served:
+    """The encoder that is served. Raises NotMovedError when Triton is away."""
+    return _said(encoder.describe, f"{alias} stays on {old}")
+
+
+def reindex(
+    client: OpenSearch,
+    alias: str,
+    old: Old,
+    recipe: Recipe,
+    served: Served,
+    wanted: Wanted,
+    fill: Callable[[Job], Report],
+    say: Callable[[str], None],
+) -> Reindexed:
+    """Fill a new index by `fill` and with what others have written into the old one, check it against the
+    old one, and move every alias of the old one to it.
+
+    Raises NotMovedError, ComparisonError or what `fill` raises, with nothing moved; the old index is never
+    written to.
+    """
+    state = f"{alias} stays on {old.name}"
+    new, filled_before = _said(lambda: _index(client, alias, old, served, wanted), state)
+    job = replace(_job(recipe, new, filled_before), resume=wanted.resume)
+
+    def filled() -> tuple[Report, Parity | None]:
+        report = fill(job)
+        ask(client, "POST", f"/{old.name}/_refresh")
+        carried = carry(client, old.name, new, Patience(job.patience, say))
+        if carried:
+            say(f"{carried} products keep the fields that others have written into {old.name}")
+        limits = {"max_rejects": wanted.max_rejects, "allow_fewer": wanted.allow_fewer}
+        require_complete(client, old.name, new, job.rejects, **limits)
+        if not wanted.queries and wanted.judgments is None:
+            return report, None
+        return report, parity(client, old.name, new, wanted.queries, wanted.judgments)
+
+    report, compared = _said(filled, f"{state}, and {new} stays beside it for another try")
+    names = () if wanted.keep else _move(client, old.name, new, state)
+    return Reindexed(old.name, new, names, compared, report)
+
+
+def _index(client: OpenSearch, alias: str, old: Old, served: Served, wanted: Wanted) -> tuple[str, bool]:
+    """The new index, and whether an earlier try has begun to fill it."""
+    body = successor(
+        old.name,
+        old.about,
+        served,
+        fields=wanted.fields,
+        options=wanted.storage,
+        shards=wanted.shards,
+    )
+    there: dict[str, Any] = ask(client, "GET", "/_alias")
+    for name in sorted(there, reverse=True):
+        if name.startswith(f"{alias}-") and not there[name]["aliases"]:
+            about = ask(client, "GET", f"/{name}")[name]
+            if fills(about, old.name, body):
+                return name, True
+    if wanted.storage:
+        Storage.of(body["mappings"]["properties"]["embedding"]).require_libraries(client)
+    new = following(alias, there)
+    ask(client, "PUT", f"/{new}", body=body)
+    return new, False
+
+
+def _job(recipe: Recipe, new: str, filled_before: bool) -> Job:
+    # What an earlier try has left is brought up to the catalog, without what is not in it any more.
+    return Job(
+        catalog=recipe.catalog,
+        image_root=Path(recipe.image_root),
+        rejects=beside(recipe.catalog, prefix=f"{new}."),
+        index=new,
+        format=recipe.format,
+        limit=recipe.limit,
+        text_only=recipe.text_only,
+        fetch=recipe.fetch,
+        renames=recipe.renames,
+        processes=recipe.processes,
+        batch=recipe.batch,
+        patience=recipe.patience,
+        sync=1.0 if filled_before else None,
+    )
+
+
+def _move(client: OpenSearch, old: str, new: str, state: str) -> tuple[str, ...]:
+    """Move every alias of the old index at once, each with its properties; their names."""
+    aliases = _said(lambda: aliases_of(client, old), state)
+    try:
+        ask(client, "POST", "/_aliases", body={"actions": moved(aliases, old, new)})
+    except HttpError as error:
+        raise NotMovedError(
+            f"expected OpenSearch to move {', '.join(aliases)} from {old} to {new}, got {error}; {state}, "
+            "move them by POST _aliases"
+        ) from None
+    except AwayError as away:
+        raise NotMovedError(
+            f"expected OpenSearch to move {', '.join(aliases)} from {old} to {new}, got {away.why}, which "
+            "leaves open whether it did; see GET _alias"
+        ) from None
+    return tuple(aliases)
+
+
+def following(alias: str, names: Iterable[str]) -> str:
+    """The name after the last numbered index of an alias: products-000002 after products-000001."""
+    pattern = re.compile(rf"{re.escape(alias)}-(\d{{6}})")
+    numbers = [int(found[1]) for name in names if (found := pattern.fullmatch(name))]
+    return f"{alias}-{max(numbers, default=0) + 1:06d}"
+
+
+def _said(question: Callable[[], T], state: str) -> T:
+    """The answer; whatever fails says in its sentence where the alias is."""
+    try:
+        return question()
+    except AwayError as away:
+        why = f"expected {away.server} to answer, got {away.why}, run it again when it is back"
+    except HttpError as error:
+        why = f"expected OpenSearch to do what a reindex needs, got {error}"
+    except MmsearchError as error:
+        why = error.sentence()
+    raise NotMovedError(f"{why}; {state}")

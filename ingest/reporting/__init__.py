@@ -1,0 +1,1 @@
+"""What a run says: counts, losses, a progress bar, JSON, metrics."""

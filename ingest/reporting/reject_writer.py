@@ -1,0 +1,175 @@
+"""The rejects file as a run writes it: what was not taken, where it broke, why, and the original record."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from mmsearch.errors import CatalogError, FolderError, Rejection, RottenError
+from mmsearch.ingest.reporting.losses import REJECTED, WITHOUT_IMAGE
+from mmsearch.ingest.reporting.stats import Stats
+from mmsearch.products.record import Line
+from mmsearch.products.rejects import RECORD, entry_of
+
+MAX_RAW = 1 << 16
+ENOUGH = 200
+Limit = tuple[int, float]
+"""a count, and a share of the lines read"""
+
+
+class Rejects:
+    """Writes rejects as they come, safe to call from every stage. The file is made by the first of them."""
+
+    def __init__(
+        self,
+        path: Path,
+        origin: dict[str, Any],
+        stats: Stats,
+        limit: Limit | None = None,
+        without_image: Limit | None = None,
+    ) -> None:
+        """`origin` says how the records were read (catalog, image root, renames), for `mmsearch retry`.
+
+        `limit` bounds the rejects and `without_image` the products that come in without their picture, each a
+        count and a share of the lines read; beyond either the catalog is rotten.
+        """
+        self.path = path
+        self._stats = stats
+        self._limits = (
+            (REJECTED, limit, f"see {path}, or raise --max-rejects"),
+            (WITHOUT_IMAGE, without_image, "mend the pictures, or raise --max-without-image"),
+        )
+        self._origin = origin
+        self._lock = threading.Lock()
+        self._file: BinaryIO | None = None
+        _clear(path, origin)
+
+    def add(self, line: Line, identifier: str, rejection: Rejection) -> None:
+        """Count and write one reject. Raises RottenError when that is one too many."""
+        entry: dict[str, Any] = {
+            "line": line.number,
+            "id": identifier or None,
+            "stage": rejection.stage,
+            "reason": rejection.reason,
+            "message": rejection.message,
+            "from": self._origin,
+        }
+        text = orjson.dumps(entry)[:-1] + b"," + _original(line.raw, rejection) + b"}\n"
+        with self._lock:
+            self._write(text)
+        self._stats.lose(REJECTED, rejection.reason, _example(line, identifier, rejection))
+        # The share of the first lines says little: one bad line of three is a third.
+        self.check(share=self._stats.read >= ENOUGH)
+
+    def without_image(self, line: Line, identifier: str, why: Rejection) -> None:
+        """Count one product that comes in without its picture. Raises RottenError when it is one too many."""
+        self._stats.lose(WITHOUT_IMAGE, why.reason, _example(line, identifier, why))
+        self.check(share=self._stats.read >= ENOUGH)
+
+    def check(self, *, share: bool = True) -> None:
+        """Raise RottenError when more was lost than the limits allow, by count or also by share."""
+        for kind, limit, repair in self._limits:
+            if limit is None:
+                continue
+            count, most = limit
+            losses = [loss for loss in self._stats.losses.all() if loss.kind == kind]
+            lost, read = sum(loss.count for loss in losses), max(1, self._stats.read)
+            if lost > count or (share and lost > most * read):
+                allowed = str(count) if lost > count else f"{most:.1%}"
+                what = "rejects" if kind == REJECTED else "products without a picture"
+                raise RottenError(
+                    f"expected at most {allowed} {what}, got {lost} of {read} lines, {losses[0].count} for "
+                    f"{losses[0].reason}; {repair}"
+                )
+
+    def _write(self, text: bytes) -> None:
+        try:
+            if self._file is None:
+                # Two runs would write over each other; an earlier run's file went at the start.
+                self._file = self.path.open("xb")
+            self._file.write(text)
+            self._file.flush()
+        except FileExistsError:
+            raise FolderError(
+                f"expected to be the only run that writes rejects to {self.path}, got another; choose one by "
+                "--rejects"
+            ) from None
+        except OSError as error:
+            raise FolderError(
+                f"expected to write rejects to {self.path}, got: {error.strerror}; choose a file in a folder "
+                "that is there, ours and has room by --rejects"
+            ) from None
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _original(raw: bytes, rejection: Rejection) -> bytes:
+    """`"record": {...}` byte for byte where the line is an object, else its text as `"raw"`."""
+    text = raw.strip()
+    field = RECORD[1:] + text
+    try:
+        # What is nested too deep for us would be too deep for whoever reads the file.
+        if rejection.reason != "too_deep" and isinstance(orjson.loads(text), dict):
+            return field
+    except orjson.JSONDecodeError:
+        pass  # told below, as text
+    cut = b',"cut":true' if len(text) > MAX_RAW else b""
+    return b'"raw":' + orjson.dumps(text[:MAX_RAW].decode("utf-8", "backslashreplace")) + cut
+
+
+def _example(line: Line, identifier: str, why: Rejection) -> str:
+    """A line as the summary names it: its number, its id, and what was wrong."""
+    name = f"{identifier!a} on line" if identifier else "line"
+    return f"{name} {line.number}: {why.message[:200]}"
+
+
+def _clear(path: Path, origin: dict[str, Any]) -> None:
+    """Remove the rejects of an earlier run over the same; refuse to touch a file that is something else."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline(1 << 20)
+        entry = entry_of(first)
+        if first.strip() and (entry is None or "stage" not in entry):
+            raise CatalogError(
+                f"expected {path} to be an earlier rejects file, got another; choose one by --rejects"
+            )
+        before = (entry or {}).get("from")
+        if isinstance(before, dict) and before and _source(before) != _source(origin):
+            raise CatalogError(
+                f"expected {path} to be the rejects of an earlier run over {_named(origin)}, got those of "
+                f"{_named(before)}; mend and retry them, or choose another file by --rejects"
+            )
+        path.unlink()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise FolderError(
+            f"expected to write rejects to {path}, got: {error.strerror}; choose another file by --rejects"
+        ) from None
+
+
+def _source(origin: Mapping[str, Any]) -> tuple[str, ...]:
+    """What makes two runs the same one again."""
+    catalog = str(origin.get("catalog"))
+    return (
+        catalog if catalog == "-" else os.path.realpath(catalog),
+        *(str(origin.get(name, "")) for name in ("slice", "dry_run", "partial")),
+    )
+
+
+def _named(origin: Mapping[str, Any]) -> str:
+    parts = [str(origin.get("catalog"))]
+    if origin.get("slice"):
+        parts.append(f"slice {origin['slice']}")
+    if origin.get("dry_run"):
+        parts.append("a dry run")
+    if origin.get("partial"):
+        parts.append("as a partial feed")
+    return ", ".join(parts)

@@ -1,0 +1,221 @@
+"""What a run has done so far, counted by every stage, and the Report at its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol
+
+from mmsearch.ingest.reporting.losses import (
+    DROPPED,
+    NOT_DELETED,
+    REJECTED,
+    WITHOUT_IMAGE,
+    Loss,
+    Losses,
+    by_kind,
+    phrase,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The summary of a run.
+
+    Every line read is one of `indexed` (the product is in the index now), `rejected`, `dropped` (an ingest
+    pipeline let it not through), `deleted` and `missing` (to be deleted, and there or not there). Of the
+    indexed ones `unchanged` needed nothing, `encoded` were sent to the encoder, in `encoder_calls` requests,
+    and `without_image` came in by their text alone, since their picture cannot be used. `deleted` counts what
+    --sync deleted too, `not_deleted` what OpenSearch would not delete. `losses` says why, with examples.
+    """
+
+    read: int
+    encoded: int
+    unchanged: int
+    indexed: int
+    rejected: int
+    seconds: float
+    docs_per_second: float
+    encoder_calls: int
+    bottleneck: str
+    deleted: int = 0
+    missing: int = 0
+    losses: tuple[Loss, ...] = ()
+    error: str = ""
+    """the sentence that ended the run, where it failed"""
+
+    @property
+    def without_image(self) -> int:
+        return self._lost(WITHOUT_IMAGE)
+
+    @property
+    def dropped(self) -> int:
+        return self._lost(DROPPED)
+
+    @property
+    def not_deleted(self) -> int:
+        return self._lost(NOT_DELETED)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many lines were rejected for what."""
+        return {loss.reason: loss.count for loss in self.losses if loss.kind == REJECTED}
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all is as the catalog says, 3 when products are missing or were not deleted, 1 when the
+        run failed."""
+        if self.error:
+            return 1
+        return 3 if self.rejected or self.dropped or self.not_deleted else 0
+
+    def sentence(self) -> str:
+        parts = [f"{self.indexed} indexed", phrase(self.losses, REJECTED)]
+        parts += [phrase(self.losses, kind) for kind in (WITHOUT_IMAGE, DROPPED) if self._lost(kind)]
+        if self.deleted:
+            parts.append(f"{self.deleted} deleted")
+        if self.missing:
+            parts.append(f"{self.missing} to delete not there")
+        if self.not_deleted:
+            parts.append(phrase(self.losses, NOT_DELETED))
+        return (
+            f"{', '.join(parts)} "
+            f"({self.encoded} encoded, {self.unchanged} unchanged; {self.seconds:.1f} s, "
+            f"{self.docs_per_second:.0f} a second, held back by {self.bottleneck})"
+        )
+
+    def summary(self) -> dict[str, object]:
+        """The keys of `--json`; those that are rare are there when they say something."""
+        keys = (
+            *("read", "encoded", "unchanged", "indexed", "rejected", "seconds", "docs_per_second"),
+            *("encoder_calls", "bottleneck", "exit_code"),
+        )
+        rare = ("deleted", "missing", "without_image", "dropped", "not_deleted", "error")
+        found: dict[str, object] = {key: getattr(self, key) for key in keys}
+        found |= {key: value for key in rare if (value := getattr(self, key))}
+        if self.losses:
+            found["reasons"] = by_kind(self.losses)
+        return found
+
+    def _lost(self, kind: str) -> int:
+        return sum(loss.count for loss in self.losses if loss.kind == kind)
+
+
+class Meter:
+    """For how long at least one call was under way."""
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._since = 0.0
+        self._seconds = 0.0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._under_way:
+                self._since = time.monotonic()
+            self._under_way += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._under_way -= 1
+            if not self._under_way:
+                self._seconds += time.monotonic() - self._since
+
+    def seconds(self) -> float:
+        with self._lock:
+            return self._seconds + (time.monotonic() - self._since if self._under_way else 0.0)
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counters that threads share."""
+
+    read: int = 0
+    encoded: int = 0
+    unchanged: int = 0
+    indexed: int = 0
+    rejected: int = 0
+    encoder_calls: int = 0
+    deleted: int = 0
+    missing: int = 0
+    losses: Losses = field(default_factory=Losses)
+    started: float = field(default_factory=time.monotonic)
+    asking: Meter = field(default_factory=Meter)
+    writing: Meter = field(default_factory=Meter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(
+        self,
+        *,
+        read: int = 0,
+        encoded: int = 0,
+        unchanged: int = 0,
+        indexed: int = 0,
+        rejected: int = 0,
+        encoder_calls: int = 0,
+        deleted: int = 0,
+        missing: int = 0,
+    ) -> None:
+        with self._lock:
+            self.deleted += deleted
+            self.missing += missing
+            self.read += read
+            self.encoded += encoded
+            self.unchanged += unchanged
+            self.indexed += indexed
+            self.rejected += rejected
+            self.encoder_calls += encoder_calls
+
+    def lose(self, kind: str, reason: str, example: str) -> None:
+        """Count one product that is lost; rejected ones are counted as `rejected` too."""
+        self.losses.add(kind, reason, example)
+        if kind == REJECTED:
+            self.add(rejected=1)
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def report(self, bottleneck: str, error: str = "") -> Report:
+        seconds = self.elapsed()
+        return Report(
+            read=self.read,
+            encoded=self.encoded,
+            unchanged=self.unchanged,
+            indexed=self.indexed,
+            rejected=self.rejected,
+            seconds=round(seconds, 3),
+            docs_per_second=round(self.read / seconds, 1) if seconds else 0.0,
+            encoder_calls=self.encoder_calls,
+            bottleneck=bottleneck,
+            deleted=self.deleted,
+            missing=self.missing,
+            losses=self.losses.all(),
+            error=error,
+        )
+
+
+class Readable(Protocol):
+    """A catalog that knows how far it has been read."""
+
+    def share(self) -> float:
+        """From 0 to 1, and 0 where the end is not known."""
+        ...
+
+
+class Watched(Protocol):
+    """A run under way, as what reports on it sees it."""
+
+    @property
+    def stats(self) -> Stats: ...
+
+    @property
+    def catalog(self) -> Readable: ...
+
+    def bottleneck(self) -> str:
+        """The stage that holds the run back."""
+        ...

@@ -1,0 +1,273 @@
+"""read → look up → prepare pictures → encode → write, all at once, each held back by the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from opensearchpy import OpenSearch
+
+from mmsearch.clients.opensearch import ask
+from mmsearch.clients.retry import Patience
+from mmsearch.clients.tracing import set_attributes, span
+from mmsearch.clients.triton import Encoder, Served
+from mmsearch.errors import AwayError, BlockedError, CallError, MismatchError, UnreachableError
+from mmsearch.images.concurrent_fetch import ConcurrentFetch
+from mmsearch.images.fetch import Fetch
+from mmsearch.images.process_pool import DecoderPool
+from mmsearch.ingest.encode_stage import EncodeStage
+from mmsearch.ingest.image_stage import ImageStage
+from mmsearch.ingest.index_stage import IndexStage
+from mmsearch.ingest.item import Item, Known
+from mmsearch.ingest.job import Job
+from mmsearch.ingest.journal import Journal
+from mmsearch.ingest.lookup_stage import LookupStage
+from mmsearch.ingest.pipeline.channel import Channel
+from mmsearch.ingest.pipeline.concurrency import ConcurrencyLimit
+from mmsearch.ingest.pipeline.flow import Flow
+from mmsearch.ingest.product_index.aliases import require_whole
+from mmsearch.ingest.product_index.creation import require_as_asked
+from mmsearch.ingest.product_index.foreign_fields import Stored, stored
+from mmsearch.ingest.product_index.presence import Presence
+from mmsearch.ingest.product_index.storage import Storage
+from mmsearch.ingest.product_index.sync import sync
+from mmsearch.ingest.product_index.target import Target, existing_target, known, open_index, pinned
+from mmsearch.ingest.read_stage import ReadStage
+from mmsearch.ingest.recipe import remember
+from mmsearch.ingest.reporting.reject_writer import Rejects
+from mmsearch.ingest.reporting.stats import Report, Stats
+from mmsearch.products.catalog import Catalog
+from mmsearch.products.rejects import Rejected
+
+FIRST_ENCODING, MOST_ENCODING = 4, 8
+MOST_WRITING = 2
+HELD = 64 << 20  # bytes that wait for a stage
+Say = Callable[[str], None]
+
+
+def run(
+    job: Job,
+    encoder: Encoder,
+    client: OpenSearch,
+    *,
+    say: Say = lambda _: None,
+    watch: Callable[[Run], None] = lambda _: None,
+) -> Report:
+    """Ingest one catalog, or with `job.retry` a rejects file.
+
+    `say` gets messages for people, `watch` is called about five times a second.
+    Raises IngestError when the run cannot go on; what has been indexed stays, and the same command goes on.
+    """
+    with ExitStack() as opened:
+        opened.enter_context(span("ingest", index=job.index, catalog=Path(job.catalog).name))
+        source = Rejected(Path(job.catalog)) if job.retry else Catalog(job.catalog, job.format)
+        catalog = opened.enter_context(closing(source))
+        decoders = opened.enter_context(closing(DecoderPool(job.image_root, job.processes)))
+        served, target = prepare_servers(job, encoder, client)
+        stats = Stats()
+        rejects = opened.enter_context(
+            closing(Rejects(job.rejects, job.origin, stats, job.max_rejects, job.max_without_image))
+        )
+        fetch = opened.enter_context(closing(ConcurrentFetch(Fetch(job.pictures)))) if job.fetch else None
+        this = Run(job, catalog, encoder, served, client, target, rejects, decoders, fetch, stats, say)
+        try:
+            report = this.report(watch)
+        except CallError as error:
+            raise BlockedError(error.sentence()) from None
+        finally:
+            # Whatever the end is, what was done until then is seen.
+            watch(this)
+        set_attributes(read=report.read, indexed=report.indexed, rejected=report.rejected)
+        return report
+
+
+def prepare_servers(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Served, Target | None]:
+    """The encoder that is served and the index that fits it; at the start nobody waits for a server.
+
+    An index that is there already keeps the version that it was made for, whatever was deployed since.
+    In a dry run the index is not created, and is None when it is not there.
+    """
+    try:
+        served = encoder.describe()
+        require_whole(client, job.index)
+        if pin := pinned(client, job.index):
+            served = encoder.pinned(served, pin.version, pin.fingerprint, pin.dimensions)
+        if job.dry_run or job.partial:
+            target = existing_target(client, job.index, served, job.fields)
+            if job.partial and target is None:
+                raise MismatchError(
+                    f"expected an index behind {job.index} for --partial, got none; ingest the whole "
+                    "catalog first, or name another by --index"
+                )
+        else:
+            target = open_index(
+                client,
+                job.index,
+                served,
+                fields=job.fields,
+                storage=job.storage.over(Storage()),
+                shards=job.shards,
+            )
+        if target and not target.created:
+            require_as_asked(client, target.index, job.storage, job.shards)
+        return served, target
+    except AwayError as away:
+        raise UnreachableError(away.sentence()) from None
+    except CallError as error:
+        raise BlockedError(error.sentence()) from None
+
+
+class Run:
+    """The stages of one run and the channels between them."""
+
+    def __init__(
+        self,
+        job: Job,
+        catalog: Catalog | Rejected,
+        encoder: Encoder,
+        served: Served,
+        client: OpenSearch,
+        target: Target | None,
+        rejects: Rejects,
+        decoders: DecoderPool,
+        fetch: ConcurrentFetch | None,
+        stats: Stats,
+        say: Say,
+    ) -> None:
+        self.catalog = catalog
+        self.stats = stats
+        self._job = job
+        self._encoder = encoder
+        self._served = served
+        self._client = client
+        self._target = target
+        self._rejects = rejects
+        self._say = say
+        self._flow = Flow()
+        self._patience = Patience(job.patience, say, job.resume, self._flow.stopped)
+        self._ready: Channel[Item] = Channel(4 * job.batch, HELD, Item.weight)
+        self._encoded: Channel[Item] = Channel(2 * job.bulk_items, HELD, Item.weight)
+        self._read = ReadStage(job, catalog)
+        self._lookup = LookupStage(
+            job,
+            self._read.output,
+            rejects,
+            stats,
+            self._known,
+            self._stored,
+            served.max_text_bytes,
+            fetch,
+        )
+        self._images = ImageStage(job, self._lookup.output, decoders, rejects, stats, self._send)
+
+    def report(self, watch: Callable[[Run], None]) -> Report:
+        target = self._target
+        if target is None or self._job.dry_run:
+            self._start_until_images()
+            self._flow.run(watch=lambda: watch(self))
+            self._rejects.check()
+        else:
+            journal = Journal(self._job.journal, target.index, self._served, target.fields)
+            presence = self._patience.call(lambda: Presence(self._client, target))
+            with closing(journal):
+                self._start_until_images(self._ready, self._encoded)
+                self._start_from_encoding(target, presence, journal)
+                self._flow.run(watch=lambda: watch(self))
+            self._rejects.check()
+            self._finish(target, presence)
+            remember(self._client, target.index, self._job, self.stats.indexed, self._patience, self._say)
+        return self.stats.report(self.bottleneck())
+
+    def bottleneck(self) -> str:
+        """The last stage that had work waiting for a third of the time.
+
+        Where no queue was that full, as with a short catalog: the server that was asked for most
+        of the time, and reading when neither was.
+        """
+        elapsed = self.stats.elapsed()
+        for name, channel in (
+            ("indexing", self._encoded),
+            ("encoding", self._ready),
+            ("pictures", self._images.decoding),
+            ("fetching", self._lookup.output),
+        ):
+            if channel.full_seconds() > elapsed / 3:
+                return name
+        busy = {"encoding": self.stats.asking.seconds(), "indexing": self.stats.writing.seconds()}
+        name = max(busy, key=lambda each: busy[each])
+        return name if busy[name] > elapsed / 2 else "reading"
+
+    def _start_until_images(self, *outputs: Channel[Item]) -> None:
+        self._read.start(self._flow)
+        self._lookup.start(self._flow)
+        self._images.start(self._flow, *outputs)
+
+    def _start_from_encoding(self, target: Target, presence: Presence, journal: Journal) -> None:
+        encoding = EncodeStage(
+            self._encoder,
+            self._served,
+            target.fields,
+            self._patience,
+            self.stats,
+            self._rejects,
+            journal,
+            ConcurrencyLimit(FIRST_ENCODING, MOST_ENCODING),
+            self._job.batch,
+            self._job.text_only,
+        )
+        writing = IndexStage(
+            self._client,
+            target,
+            presence,
+            self._patience,
+            self.stats,
+            self._rejects,
+            journal,
+            ConcurrencyLimit(1, MOST_WRITING),
+            self._flow.stopped,
+            self._say,
+            self._job.bulk_items,
+        )
+        self._flow.stage(
+            "encode", lambda: encoding.work(self._ready, self._encoded), self._encoded, workers=MOST_ENCODING
+        )
+        self._flow.stage("index", lambda: writing.work(self._encoded), workers=MOST_WRITING)
+
+    def _finish(self, target: Target, presence: Presence) -> None:
+        self._patience.call(lambda: presence.check(now=True))
+        self._patience.call(lambda: ask(self._client, "POST", f"/{target.index}/_refresh"))
+        if self._job.sync is not None:
+            part, at_most = self._job.slice, self._job.sync
+            sync(
+                self._client,
+                target,
+                self._lookup.ids,
+                self._lookup.nameless,
+                part,
+                at_most,
+                self._patience,
+                self.stats,
+                self._say,
+            )
+
+    def _known(self, ids: Sequence[str]) -> dict[str, Known]:
+        target = self._target
+        if target is None or target.created:
+            return {}
+        return self._patience.call(lambda: known(self._client, target, ids))
+
+    def _stored(self, ids: Sequence[str]) -> dict[str, Stored]:
+        target = self._target
+        return {} if target is None else self._patience.call(lambda: stored(self._client, target, ids))
+
+    def _send(self, items: Sequence[Item]) -> None:
+        # What needs no new vectors goes past the encoder.
+        as_they_are = [item for item in items if item.change or item.same_input]
+        fresh = [item for item in items if not (item.change or item.same_input)]
+        if self._job.dry_run:
+            gone = sum(item.product.delete for item in as_they_are)
+            self.stats.add(encoded=len(fresh), indexed=len(items) - gone, deleted=gone)
+            return
+        self._encoded.put_all(as_they_are)
+        self._ready.put_all(fresh)

@@ -1,0 +1,114 @@
+"""What reads others' bytes, fuzzed for a minute each: `make fuzz`.
+
+    .venv/bin/python qa fuzz [--only reader] [--seconds 60]
+
+Atheris, guided by coverage, feeds the catalog reader, the picture read_header and ingest's reader of Triton's
+answers; random JSON goes to the parsers of both clauses, and spoilt answers to the plugin's HTTP client and
+its reader of Triton's answers. Nothing but what each promises may come of it, and nothing may hang. An input
+that fails is kept under build/bench/fuzz, and the command that repeats it is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from measuring.interleaved import OUTPUT, Table
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "tests" / "fuzz_ingest.py"
+KEPT = OUTPUT / "fuzz"
+PYTHON = {"reader": "fuzz-reader", "picture": "fuzz-picture", "reply": "fuzz-reply"}
+JAVA = {
+    "clauses": ("fuzz-clauses", "org.mmsearch.ClauseFuzzTests"),
+    "plugin-reply": ("fuzz-reply-in-the-plugin", "org.mmsearch.encoder.ReplyFuzzTests"),
+}
+SEEDS = "from tests.test_fuzz_ingest import write_seeds; import sys; write_seeds(*sys.argv[1:])"
+STARTING = 240
+"""seconds that a fuzzer may take beside its time: Maven compiles, Atheris instruments"""
+
+
+def atheris(target: str, seconds: int) -> Table:
+    """One target of qa/fuzz/readers.py."""
+    table = Table(PYTHON[target], "", {})
+    corpus = KEPT / target
+    for old in corpus.glob("*"):
+        old.unlink()
+    corpus.mkdir(parents=True, exist_ok=True)
+    subprocess.run([sys.executable, "-c", SEEDS, target, str(corpus)], cwd=ROOT, check=True)
+    limits = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=1500"]
+    failed = f"-artifact_prefix={KEPT}/{target}-"
+    command = [sys.executable, str(SCRIPT), target, *limits, failed, str(corpus)]
+    said, code = ended(command, seconds)
+    runs = re.search(r"Done (\d+) runs in (\d+) second", said)
+    covered = re.findall(r"cov: (\d+)", said)
+    table.figure("passed", float(code == 0 and runs is not None), {">=": 1})
+    table.figure("inputs", float(runs[1]) if runs else 0, {})
+    table.figure("branches covered", float(covered[-1]) if covered else 0, {})
+    kept = re.search(r"Test unit written to (\S+)", said)
+    if kept:
+        table.note(f"Again: .venv/bin/python {SCRIPT.relative_to(ROOT)} {target} {kept[1]}")
+    if code:
+        print(said[-4000:], file=sys.stderr)
+    table.note(f"Atheris, {seconds} s.")
+    return table
+
+
+def java(target: str, seconds: int) -> Table:
+    """One fuzzer among the plugin's tests."""
+    name, test = JAVA[target]
+    table = Table(name, "", {})
+    counted = ROOT / "plugin" / "target" / "surefire-reports" / f"{test}-output.txt"
+    counted.unlink(missing_ok=True)
+    command = ["scripts/maven.sh", "-q", "test", f"-Dtest={test.rpartition('.')[2]}"]
+    said, code = ended([*command, f"-Dtests.fuzz.seconds={seconds}"], seconds)
+    log = counted.read_text(encoding="utf-8") if counted.is_file() else ""
+    found = re.search(r"fuzz: (\d+) inputs, (\d+) taken", log)
+    table.figure("passed", float(code == 0 and found is not None), {">=": 1})
+    table.figure("inputs", float(found[1]) if found else 0, {})
+    table.figure("taken as good", float(found[2]) if found else 0, {})
+    seed = re.search(r"SeedInfo\.seed\(\[([0-9A-F]+)", said)
+    if seed:
+        table.note(f"Again: {' '.join(command)} -Dtests.fuzz.seconds={seconds} -Dtests.seed={seed[1]}")
+    if code:
+        print(said[-6000:], file=sys.stderr)
+    table.note(f"{test.rpartition('.')[2]}, {seconds} s.")
+    return table
+
+
+def ended(command: list[str], seconds: int) -> tuple[str, int]:
+    """What a command says and its exit code; 124 when it hangs."""
+    limit = seconds + STARTING
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=limit,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"did not end within {limit} s", 124
+    return done.stdout, done.returncode
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    fuzzers: dict[str, Callable[[str, int], Table]] = {
+        **dict.fromkeys(PYTHON, atheris),
+        **dict.fromkeys(JAVA, java),
+    }
+    parser.add_argument("--only", action="append", choices=list(fuzzers), help="repeatable")
+    parser.add_argument("--seconds", type=int, default=60)
+    asked = parser.parse_args()
+    good = True
+    for target in asked.only or fuzzers:
+        good &= fuzzers[target](target, asked.seconds).finish()
+    return 0 if good else 1

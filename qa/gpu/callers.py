@@ -1,0 +1,177 @@
+"""Many callers at once against one Triton model.
+
+They run in processes of their own, so that Python's lock in the callers is not what is measured.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import tritonclient.grpc as grpcclient
+from numpy.typing import NDArray
+from PIL import Image
+
+PROCESSES = 8
+SIDE = (640, 480)  # pixels of a product's photograph
+KINDS = {"INPUT_IDS": "INT64", "ATTENTION_MASK": "INT64", "PIXELS": "UINT8"}  # others are BYTES
+
+
+@dataclass(frozen=True)
+class Load:
+    """So many callers of a model (up to 8 share the processes out), each with one request of `batch` rows
+    under way, for `seconds`."""
+
+    triton: str
+    model: str
+    batch: int
+    callers: int
+    seconds: float = 2.0
+
+
+def inputs(model: str, rows: int) -> dict[str, NDArray[Any]]:
+    """What a model is asked with, by its inputs: random pixels, 16 tokens, or JPEGs and titles."""
+    draw = np.random.default_rng()
+    if model == "clip_image":
+        return {"PIXELS": draw.integers(0, 256, (rows, 224, 224, 3), np.uint8)}
+    if model == "item_encoder":
+        texts = [f"Oak chair number {draw.integers(1_000_000)}".encode() for _ in range(rows)]
+        return {
+            "TEXT": np.array(texts, object).reshape(-1, 1),
+            "IMAGE": np.array([jpeg(draw) for _ in range(rows)], object).reshape(-1, 1),
+        }
+    ids = draw.integers(1000, 20_000, (rows, 16), np.int64)
+    return {"INPUT_IDS": ids, "ATTENTION_MASK": np.ones_like(ids)}
+
+
+def jpeg(draw: np.random.Generator) -> bytes:
+    """A JPEG with shapes and some grain, about as large as a photograph of that size."""
+    small = Image.fromarray(draw.integers(0, 256, (24, 32, 3), np.uint8)).resize(
+        SIDE, Image.Resampling.BICUBIC
+    )
+    grain = draw.normal(0, 4, (SIDE[1], SIDE[0], 3))
+    stream = io.BytesIO()
+    pixels = np.clip(np.asarray(small) + grain, 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(stream, "JPEG", quality=85)
+    return stream.getvalue()
+
+
+def tensors(feed: Mapping[str, NDArray[Any]]) -> list[Any]:
+    """Arrays as what Triton's client sends."""
+    found = []
+    for name, array in feed.items():
+        tensor = grpcclient.InferInput(name, list(array.shape), KINDS.get(name, "BYTES"))
+        tensor.set_data_from_numpy(array)
+        found.append(tensor)
+    return found
+
+
+def measure(load: Load) -> dict[str, float]:
+    """Rows a second of all callers together, and what Triton says of the batches that it made.
+
+    `batch` is the mean of rows that the model ran on at once; `queued ms` and `infer ms` are means of a
+    request's wait and of a batch's run. Raises RuntimeError where a caller fails.
+    """
+    processes = min(PROCESSES, load.callers)
+    shares = [load.callers // processes + (number < load.callers % processes) for number in range(processes)]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", __spec__.name, json.dumps(asdict(load) | {"callers": share})],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for share in shares
+    ]
+    try:
+        for each in started:
+            if each.stdout is None or each.stdout.readline() != "ready\n":
+                raise RuntimeError(f"expected a caller of {load.model} to be ready, got its end")
+        with grpcclient.InferenceServerClient(load.triton) as client:
+            before = counted(client, load.model)
+            for each in started:
+                if each.stdin is not None:
+                    each.stdin.write("go\n")
+                    each.stdin.flush()
+            answers = [json.loads(each.communicate(timeout=load.seconds + 60)[0]) for each in started]
+            spent = {name: value - before[name] for name, value in counted(client, load.model).items()}
+    finally:
+        for each in started:
+            each.kill()
+            each.wait()
+    runs = max(spent["runs"], 1)
+    latencies = np.concatenate([answer["latencies"] for answer in answers])
+    return {
+        "rows a second": round(sum(answer["rows"] / answer["seconds"] for answer in answers), 1),
+        "median ms": round(float(np.median(latencies)) * 1e3, 2),
+        "p99 ms": round(float(np.quantile(latencies, 0.99)) * 1e3, 2),
+        "rows at once": round(spent["rows"] / runs, 1),
+        "queued ms": round(spent["queue"] / max(spent["requests"], 1) / 1e6, 2),
+        "infer ms": round(spent["infer"] / runs / 1e6, 2),
+    }
+
+
+def counted(client: Any, model: str) -> dict[str, int]:
+    """Triton's counters of a model: requests, rows, runs; nanoseconds in the queue and inferring.
+
+    The time inferring is counted once for each run, so that it can be told by run.
+    """
+    found = client.get_inference_statistics(model).model_stats[0]
+    runs, requests = found.execution_count, found.inference_stats.success.count
+    # Triton adds a run's time to each request that shared it.
+    batches = sum(each.compute_infer.ns for each in found.batch_stats)
+    return {
+        "requests": requests,
+        "rows": found.inference_count,
+        "runs": runs,
+        "queue": found.inference_stats.queue.ns,
+        "infer": batches,
+    }
+
+
+def call(load: Load) -> dict[str, Any]:
+    """One process's callers: says `ready` when warm, waits for a line, calls until the time is over."""
+    counts: list[list[float]] = [[] for _ in range(load.callers)]
+    failures: list[BaseException] = []
+    ready, go = threading.Barrier(load.callers + 1), threading.Event()
+
+    def caller(number: int) -> None:
+        try:
+            with grpcclient.InferenceServerClient(load.triton) as client:
+                asked = tensors(inputs(load.model, load.batch))
+                for _ in range(3):
+                    client.infer(load.model, asked)
+                ready.wait()
+                go.wait()
+                end = time.perf_counter() + load.seconds
+                while (begun := time.perf_counter()) < end:
+                    client.infer(load.model, asked)
+                    counts[number].append(time.perf_counter() - begun)
+        except BaseException as error:
+            failures.append(error)
+            ready.abort()
+            raise
+
+    threads = [threading.Thread(target=caller, args=(number,)) for number in range(load.callers)]
+    for thread in threads:
+        thread.start()
+    ready.wait(timeout=120)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    started = time.perf_counter()
+    go.set()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    seconds = time.perf_counter() - started
+    latencies = [value for each in counts for value in each]
+    return {"rows": len(latencies) * load.batch, "seconds": seconds, "latencies": latencies}

@@ -1,0 +1,29 @@
+"""Requests signed for OpenSearch on AWS, by opensearch-py's signer and the keys that AWS's own tools find."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opensearchpy import Urllib3AWSV4SignerAuth
+
+from mmsearch.errors import IngestError
+
+
+def signer(region: str, service: str) -> Any:
+    """What opensearch-py takes as `http_auth`; `service` is `es` for a domain, `aoss` for serverless.
+
+    Raises IngestError when botocore is not installed or finds no keys.
+    """
+    try:
+        import botocore.session
+    except ModuleNotFoundError:
+        raise IngestError(
+            "expected botocore to sign for AWS, got none; install it by: pip install 'mmsearch[aws]'"
+        ) from None
+    keys = botocore.session.Session().get_credentials()
+    if keys is None:
+        raise IngestError(
+            "expected keys of AWS in the environment, a profile or a role, got none; set AWS_PROFILE, or "
+            "unset MMSEARCH_OPENSEARCH_AWS_REGION"
+        )
+    return Urllib3AWSV4SignerAuth(keys, region, service)

@@ -1,0 +1,255 @@
+"""Products become vectors, over Triton's gRPC, by batches of (text, picture) rows."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2 as wire
+from tritonclient.grpc import service_pb2_grpc
+
+from mmsearch.clients import tracing
+from mmsearch.clients.credentials import TritonAccess
+from mmsearch.clients.tls import channel_credentials, untrusted
+from mmsearch.errors import AwayError, EncoderError, FaultError, RefusedError
+
+DEFAULT_TRITON = "127.0.0.1:8001"
+Row = tuple[bytes, bytes]
+Vectors = NDArray[np.float32]
+FIELD_OUTPUTS = {
+    "embedding": "EMBEDDING",
+    "text_embedding": "TEXT_EMBEDDING",
+    "image_embedding": "IMAGE_EMBEDDING",
+}
+_CHANNEL = (
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # gRPC's own pause between connection attempts grows to two minutes; ours is the one that counts.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
+_AWAY = frozenset(
+    (
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.NOT_FOUND,  # a model that is being loaded again
+        grpc.StatusCode.ABORTED,
+    )
+)
+_DENIED = frozenset((grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED))
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The encoder that is served: what an index records about it and what a client must keep to."""
+
+    item_model: str
+    query_model: str
+    version: str
+    fingerprint: str
+    architecture: str
+    dimensions: dict[str, int]
+    max_batch: int
+    max_text_bytes: int
+    max_image_bytes: int
+
+
+class Encoder:
+    """One Triton server. `url` is HOST:PORT, or grpcs://HOST:PORT for TLS, which is always verified.
+
+    `remember` lets the towers answer from memory what they have read before: a product whose text alone
+    was edited comes with its picture, which is then not encoded again. Off where rates are measured.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        item_model: str = "item_encoder",
+        query_model: str = "query_encoder",
+        timeout: float = 60.0,
+        access: TritonAccess | None = None,
+        remember: bool = True,
+    ) -> None:
+        self.url = url
+        self._remember = remember
+        self.item_model = item_model
+        self.query_model = query_model
+        self.timeout = timeout
+        access = access or TritonAccess.from_environment()
+        access.check(url)
+        scheme, _, rest = url.rpartition("://")
+        if scheme in ("grpcs", "https"):
+            self._channel = grpc.secure_channel(rest, channel_credentials(access), _CHANNEL)
+        elif scheme in ("", "grpc", "http"):
+            self._channel = grpc.insecure_channel(rest, _CHANNEL)
+        else:
+            raise EncoderError(f"expected HOST:PORT or grpcs://HOST:PORT for Triton, got {url!r}")
+        self._stub: Any = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+
+    @property
+    def name(self) -> str:
+        return f"Triton at {self.url}"
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def describe(self) -> Served:
+        """Ask what is served.
+
+        Raises AwayError when Triton or the model is not there, EncoderError when the two models do not match.
+        """
+        config = self._call("ModelConfig", wire.ModelConfigRequest(name=self.item_model)).config
+        query = self._call("ModelConfig", wire.ModelConfigRequest(name=self.query_model)).config
+        about = self._call("ModelMetadata", wire.ModelMetadataRequest(name=self.query_model))
+        parameters = {key: value.string_value for key, value in config.parameters.items()}
+        fingerprint = parameters.get("fingerprint", "")
+        other = query.parameters["fingerprint"].string_value
+        if not fingerprint or fingerprint != other:
+            raise EncoderError(
+                f"expected {self.item_model} and {self.query_model} of {self.name} to carry one fingerprint, "
+                f"got {fingerprint[:12] or 'none'} and {other[:12] or 'none'}; "
+                "build both again with: mmsearch models build"
+            )
+        # Versions of different width leave -1 in the config; the newest one's width is then a parameter.
+        dimensions = {
+            output.name: parameters.get(f"dimension.{output.name}") or (output.dims[-1] if output.dims else 0)
+            for output in config.output
+            if output.data_type == 11
+        }
+        return Served(
+            item_model=self.item_model,
+            query_model=self.query_model,
+            version=str(max((self._number("version", each) for each in about.versions), default=1)),
+            fingerprint=fingerprint,
+            architecture=parameters.get("architecture", ""),
+            dimensions={name: self._number(f"dimension of {name}", of) for name, of in dimensions.items()},
+            max_batch=max(1, config.max_batch_size),
+            max_text_bytes=self._number("max_text_bytes", parameters.get("max_text_bytes") or 0),
+            max_image_bytes=self._number("max_image_bytes", parameters.get("max_image_bytes") or 0),
+        )
+
+    def _number(self, what: str, said: str | int) -> int:
+        try:
+            return int(said)
+        except ValueError:
+            raise self._wrong(
+                f"expected a whole number as {what}, got {str(said)[:40]!r}; build it again with: "
+                "mmsearch models build"
+            ) from None
+
+    def pinned(self, served: Served, version: str, fingerprint: str, dimensions: Mapping[str, int]) -> Served:
+        """What an index was made for, where that version is served beside the newest one; else `served`.
+
+        `dimensions` are those of the index's outputs, since only the newest version's can be asked for.
+        """
+        if fingerprint == served.fingerprint:
+            return served
+        request = _request(served.item_model, version, [(b"which version", b"")], ["FINGERPRINT"])
+        try:
+            reply = self._call("ModelInfer", request)
+        except (AwayError, FaultError, RefusedError):  # not there, or not able to say
+            return served
+        if not reply.raw_output_contents or _string(reply.raw_output_contents[0]) != fingerprint:
+            return served
+        known = {**served.dimensions, **dimensions}
+        return replace(served, version=version, fingerprint=fingerprint, dimensions=known)
+
+    def encode(self, rows: Sequence[Row], served: Served, outputs: Sequence[str]) -> list[Vectors]:
+        """Each output as a float32 array of shape (rows, dimension), every vector finite and of
+        length one or zero.
+
+        Raises RefusedError (INVALID_ARGUMENT), AwayError, FaultError, or EncoderError when the answer is not
+        what `served` promises.
+        """
+        request = _request(served.item_model, served.version, rows, [*outputs, "FINGERPRINT"])
+        if self._remember:
+            request.parameters["remember"].bool_param = True
+        reply = self._call("ModelInfer", request)
+        found = {output.name: number for number, output in enumerate(reply.outputs)}
+        missing = [name for name in (*outputs, "FINGERPRINT") if name not in found]
+        if missing or len(reply.raw_output_contents) != len(reply.outputs):
+            raise self._wrong(
+                f"expected the outputs {', '.join((*outputs, 'FINGERPRINT'))}, got {list(found)}"
+            )
+        self._check_fingerprint(reply.raw_output_contents[found["FINGERPRINT"]], served)
+        return [
+            self._matrix(
+                reply.raw_output_contents[found[name]], name, len(rows), served.dimensions.get(name, 0)
+            )
+            for name in outputs
+        ]
+
+    def _check_fingerprint(self, raw: bytes, served: Served) -> None:
+        got = _string(raw)
+        if got != served.fingerprint:
+            raise self._wrong(
+                f"expected vectors by the encoder {served.fingerprint[:12]}, got {got[:12] or 'none'}; "
+                "the model was changed during the run, start ingest again"
+            )
+
+    def _matrix(self, raw: bytes, name: str, rows: int, dimension: int) -> Vectors:
+        if len(raw) != rows * dimension * 4:
+            raise self._wrong(f"expected {rows} x {dimension} floats in {name}, got {len(raw) / 4:g}")
+        vectors = np.frombuffer(raw, "<f4").reshape(rows, dimension)
+        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        good = (np.abs(lengths - 1) < 1e-2) | (lengths == 0)
+        if not good.all():
+            bad = int(np.argmin(good))
+            raise self._wrong(f"expected unit vectors in {name}, got one of length {lengths[bad]:g}")
+        return vectors
+
+    def _wrong(self, what: str) -> EncoderError:
+        return EncoderError(f"{self.item_model} of {self.name}: {what}")
+
+    def _call(self, method: str, request: Any) -> Any:
+        try:
+            return getattr(self._stub, method)(
+                request, timeout=self.timeout, metadata=tuple(tracing.headers().items())
+            )
+        except grpc.RpcError as error:
+            code, why = error.code(), _short(error.details())
+            if code is grpc.StatusCode.INVALID_ARGUMENT:
+                raise RefusedError(
+                    "refused", f"expected an item that {self.item_model} takes, got: {why}"
+                ) from None
+            if distrust := untrusted(self.name, error.details() or ""):
+                raise distrust from None
+            if code in _DENIED:
+                raise EncoderError(
+                    f"expected {self.name} to let us in, got {code.name}: {why}; set "
+                    "MMSEARCH_TRITON_TOKEN_FILE"
+                ) from None
+            if code in _AWAY:
+                raise AwayError(self.name, f"{code.name}: {why}") from None
+            raise FaultError(f"{code.name}: {why}") from None
+
+
+def _request(model: str, version: str, rows: Sequence[Row], outputs: Sequence[str]) -> Any:
+    """Always to one version: what is deployed beside it meanwhile changes nothing for this run."""
+    request = wire.ModelInferRequest(model_name=model, model_version=version)
+    for name, column in (("TEXT", 0), ("IMAGE", 1)):
+        request.inputs.add(name=name, datatype="BYTES", shape=[len(rows), 1])
+        request.raw_input_contents.append(
+            b"".join(struct.pack("<I", len(row[column])) + row[column] for row in rows)
+        )
+    for name in outputs:
+        request.outputs.add(name=name)
+    return request
+
+
+def _string(raw: bytes) -> str:
+    """The first string of a BYTES tensor."""
+    return raw[4 : 4 + int.from_bytes(raw[:4], "little")].decode("ascii", "replace")
+
+
+def _short(details: str | None) -> str:
+    return " ".join((details or "no reason").split())[:200]

@@ -1,0 +1,111 @@
+"""User Behavior Insights: what people did after a search, as judgments, and judgments as such events.
+
+A document of `ubi_queries` says what was asked (`query_id`, `user_query`), one of `ubi_events` what was done
+with which product (`action_name`, `query_id`, `event_attributes.object.object_id`). Purchases become the
+purchase counts of the query's text; what was shown and not bought stays unjudged, since nobody said that it
+is bad.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mmsearch.errors import MmsearchError
+from mmsearch.evaluation.judgments import Judgments, Query
+
+ACTIONS = ("purchase",)
+_NAMESPACE = uuid.UUID("3f0f2c2e-6f0e-5a55-9d1c-8d7b6a5c4e3f")
+
+
+@dataclass
+class Imported:
+    """Judgments from events; `skipped` counts, by reason, the events of the wanted actions that say
+    nothing."""
+
+    judgments: Judgments = field(default_factory=Judgments)
+    taken: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+
+
+def from_events(
+    queries: Iterable[Mapping[str, Any]],
+    events: Iterable[Mapping[str, Any]],
+    actions: Sequence[str] = ACTIONS,
+) -> Imported:
+    """Purchases (or other `actions`) as judgments, one count an event; texts are compared with white space
+    folded."""
+    texts: dict[str, str] = {}
+    for document in map(_source, queries):
+        asked = " ".join(str(document.get("user_query") or "").split())
+        if document.get("query_id") and asked:
+            texts[str(document["query_id"])] = asked
+    result = Imported()
+    for event in map(_source, events):
+        if event.get("action_name") not in actions:
+            continue
+        attributes = event.get("event_attributes") or {}
+        product = (attributes.get("object") or {}).get("object_id")
+        text = texts.get(str(event.get("query_id")))
+        reason = "no object_id" if not product else "a query_id that no query has" if text is None else ""
+        if reason or text is None:
+            result.skipped[reason] = result.skipped.get(reason, 0) + 1
+            continue
+        result.judgments.add(Query(text, text), str(product), purchases=1)
+        result.taken += 1
+    return result
+
+
+def to_events(
+    judgments: Judgments, *, application: str = "mmsearch", when: datetime | None = None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Documents for `ubi_queries` and `ubi_events`: one query a judged query with text, one event a purchase.
+
+    Identifiers follow from the content, so that the same judgments give the same documents.
+    """
+    stamp = (when or datetime.now(UTC)).isoformat(timespec="milliseconds")
+    queries = []
+    events = []
+    for identifier, query in judgments.queries.items():
+        bought = {p: n for p, n in judgments.purchases.get(identifier, {}).items() if n}
+        if not query.text or not bought:
+            continue
+        query_id = str(uuid.uuid5(_NAMESPACE, query.text))
+        client = f"{application}-judgments"
+        common = {"application": application, "query_id": query_id, "client_id": client, "timestamp": stamp}
+        queries.append({**common, "user_query": query.text, "query_response_hit_ids": list(bought)})
+        for product, count in bought.items():
+            attributes = {"object": {"object_id": product, "object_id_field": "_id"}}
+            event = {**common, "action_name": "purchase", "event_attributes": attributes}
+            events += [event] * count
+    return queries, events
+
+
+def read_documents(path: Path) -> Iterator[dict[str, Any]]:
+    """One document a line, alone or as the `_source` of a hit."""
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    document = json.loads(line)
+                except ValueError as error:
+                    raise MmsearchError(
+                        f"{path}, line {number}: expected one JSON object, got other text ({error}); mend or "
+                        f"remove it"
+                    ) from None
+                if not isinstance(document, dict):
+                    raise MmsearchError(
+                        f"{path}, line {number}: expected a JSON object, got {type(document).__name__}; mend "
+                        f"or remove it"
+                    )
+                yield document
+
+
+def _source(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    inner = document.get("_source")
+    return inner if isinstance(inner, Mapping) else document

@@ -1,0 +1,207 @@
+"""Judgments: which products people bought or graded for a query, read from and written to JSON Lines.
+
+One line is one judged pair, for example
+
+    {"query": "oak chair", "product_id": "p1", "label": "E", "purchases": 2}
+
+`query` and/or `query_image` (a path below the judgments' folder, or a `data:` URI) ask; `label` is one of E,
+S, C, I (exact, substitute, complement, irrelevant), `purchases` a count, `grade` a number as in TREC qrels;
+at least one of the three is there. Any other scalar key, `category` say, describes the query and can be
+sliced by.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from mmsearch.errors import MmsearchError
+
+LABELS = ("E", "S", "C", "I")
+_OWN_KEYS = frozenset({"query_id", "query", "query_image", "product_id", "label", "purchases", "grade"})
+
+
+class Query(NamedTuple):
+    """What is asked: text, a picture's reference, or both, and scalars that describe the query."""
+
+    id: str
+    text: str | None = None
+    image: str | None = None
+    attributes: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def modality(self) -> str:
+        """`text`, `picture` or `both`; `none` for a query known by its identifier alone (from TREC files)."""
+        if self.text and self.image:
+            return "both"
+        return "picture" if self.image else "text" if self.text else "none"
+
+
+@dataclass
+class Judgments:
+    """Judged pairs by query identifier and product identifier; every query stands in `queries`, in file
+    order."""
+
+    queries: dict[str, Query] = field(default_factory=dict)
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    purchases: dict[str, dict[str, int]] = field(default_factory=dict)
+    grades: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def restricted(self, queries: Iterable[str]) -> Judgments:
+        """The judgments of some queries only, in this order of theirs."""
+        wanted = set(queries)
+        return Judgments(
+            {key: query for key, query in self.queries.items() if key in wanted},
+            {key: pairs for key, pairs in self.labels.items() if key in wanted},
+            {key: pairs for key, pairs in self.purchases.items() if key in wanted},
+            {key: pairs for key, pairs in self.grades.items() if key in wanted},
+        )
+
+    def add(
+        self,
+        query: Query,
+        product: str,
+        *,
+        label: str | None = None,
+        purchases: int | None = None,
+        grade: float | None = None,
+    ) -> None:
+        """Add one judged pair; purchases of a pair add up, a second and different label or grade is
+        refused."""
+        self.queries.setdefault(query.id, query)
+        if label is not None:
+            if label not in LABELS:
+                raise MmsearchError(
+                    f"expected a label out of E, S, C, I, got {label!r}; use one of the four letters"
+                )
+            _once(self.labels.setdefault(query.id, {}), query.id, product, "label", label)
+        if grade is not None:
+            _once(self.grades.setdefault(query.id, {}), query.id, product, "grade", grade)
+        if purchases is not None:
+            counts = self.purchases.setdefault(query.id, {})
+            counts[product] = counts.get(product, 0) + purchases
+
+
+def _once(pairs: dict[str, Any], query: str, product: str, kind: str, value: object) -> None:
+    if pairs.setdefault(product, value) != value:
+        raise MmsearchError(
+            f"expected one {kind} for product {product!r} of query {query!r}, got {pairs[product]!r} and "
+            f"{value!r}; "
+            "keep one of the two lines"
+        )
+
+
+def query_id(text: str | None, image: str | None) -> str:
+    """The identifier of a query that brings none: its text, its picture, or both with a bar between them."""
+    return " | ".join(part for part in (text, image) if part)
+
+
+def read_jsonl(path: Path) -> Judgments:
+    """Judgments from JSON Lines; a bad line is an MmsearchError that names the file, the line and the
+    repair."""
+    judgments = Judgments()
+    with path.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    _add_record(judgments, json.loads(line))
+                except (ValueError, MmsearchError) as error:
+                    raise MmsearchError(f"{path}, line {number}: {_sentence(error)}") from None
+    if not judgments.queries:
+        raise MmsearchError(f"expected judged pairs in {path}, found none; write one JSON object a line")
+    return judgments
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"expected one JSON object on the line, got other text ({error.msg}); mend or remove it"
+    return str(error)
+
+
+def _add_record(judgments: Judgments, record: Any) -> None:
+    if not isinstance(record, dict):
+        raise MmsearchError(f"expected a JSON object, got {type(record).__name__}; write one object a line")
+    text, image = (_text(record, key) for key in ("query", "query_image"))
+    product = _text(record, "product_id")
+    if not product:
+        raise MmsearchError("expected a `product_id`, got none; name the judged product")
+    identifier = _text(record, "query_id") or query_id(text, image)
+    if not identifier:
+        raise MmsearchError("expected `query`, `query_image` or `query_id`, got none; say what was asked")
+    if not any(record.get(key) is not None for key in ("label", "purchases", "grade")):
+        raise MmsearchError(
+            "expected `label`, `purchases` or `grade`, got none; say how the product was judged"
+        )
+    attributes = {
+        key: str(value)
+        for key, value in record.items()
+        if key not in _OWN_KEYS and isinstance(value, str | int | float | bool)
+    }
+    judgments.add(
+        Query(identifier, text, image, attributes),
+        product,
+        label=_text(record, "label"),
+        purchases=_count(record, "purchases"),
+        grade=_number(record, "grade"),
+    )
+
+
+def _text(record: Mapping[str, Any], key: str) -> str | None:
+    value = record.get(key)
+    if value is not None and not isinstance(value, str):
+        raise MmsearchError(f"expected text in `{key}`, got {value!r}; put it in quotes")
+    return value
+
+
+def _count(record: Mapping[str, Any], key: str) -> int | None:
+    value = record.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise MmsearchError(f"expected a whole number from 0 in `{key}`, got {value!r}; write a count")
+    return value
+
+
+def _number(record: Mapping[str, Any], key: str) -> float | None:
+    value = record.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise MmsearchError(f"expected a number in `{key}`, got {value!r}; write it without quotes")
+    return value
+
+
+def records(judgments: Judgments) -> Iterator[dict[str, object]]:
+    """Each judged pair as the record that `read_jsonl` reads back to the same judgments."""
+    for identifier, query in judgments.queries.items():
+        kinds: dict[str, Mapping[str, object]] = {
+            "label": judgments.labels.get(identifier, {}),
+            "purchases": judgments.purchases.get(identifier, {}),
+            "grade": judgments.grades.get(identifier, {}),
+        }
+        about: dict[str, object] = {}
+        if query_id(query.text, query.image) != identifier:
+            about["query_id"] = identifier
+        if query.text:
+            about["query"] = query.text
+        if query.image:
+            about["query_image"] = query.image
+        products = dict.fromkeys(product for pairs in kinds.values() for product in pairs)
+        for product in products:
+            judged = {kind: pairs[product] for kind, pairs in kinds.items() if product in pairs}
+            yield {**about, "product_id": product, **judged, **query.attributes}
+
+
+def write_jsonl(judgments: Judgments, path: Path) -> int:
+    """Write one line a judged pair and return how many were written."""
+    count = 0
+    with path.open("w", encoding="utf-8") as lines:
+        for record in records(judgments):
+            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
+            count += 1
+    return count

@@ -1,0 +1,1 @@
+"""The fusion of a hybrid, found on judged queries."""

@@ -1,0 +1,110 @@
+"""How legs become one list: the same formulas as the plugin's `hybrid` clause, over lists that were fetched
+before.
+
+Normalisation of each leg's scores: min_max, l2, z_score, or reciprocal ranks. Combination: arithmetic,
+geometric or harmonic mean by weight, or the weighted sum of reciprocal ranks (rrf; G. Cormack, C. Clarke and
+S. Büttcher, SIGIR 2009). Scores are 32-bit floats on the way in and out, as in the engine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mmsearch.evaluation.aligned import Floats
+
+FLOOR = 0.001  # what the last product of a leg gets, so that it counts as found
+RANK_CONSTANT = 60
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """A technique, and a weight a leg; no weights mean equal ones."""
+
+    normalization: str = "min_max"
+    combination: str = "arithmetic_mean"
+    weights: tuple[float, ...] = ()
+    rank_constant: int = RANK_CONSTANT
+
+    def clause(self) -> dict[str, Any]:
+        """The `fusion` object of a `hybrid` clause."""
+        combination: dict[str, Any] = {"technique": self.combination}
+        if self.weights:
+            combination["parameters"] = {"weights": list(self.weights)}
+        if self.combination == "rrf":
+            return {"combination": {**combination, "rank_constant": self.rank_constant}}
+        return {"normalization": {"technique": self.normalization}, "combination": combination}
+
+    def weighed(self, weights: Sequence[float]) -> Fusion:
+        """The same technique with other weights."""
+        return Fusion(self.normalization, self.combination, tuple(weights), self.rank_constant)
+
+    def __str__(self) -> str:
+        how = (
+            f"rrf({self.rank_constant})"
+            if self.combination == "rrf"
+            else f"{self.normalization}, {self.combination}"
+        )
+        return how + (f" by {', '.join(f'{weight:g}' for weight in self.weights)}" if self.weights else "")
+
+
+def techniques() -> list[Fusion]:
+    """Every technique that the clause takes; z_score goes with the arithmetic mean only."""
+    means = ("arithmetic_mean", "geometric_mean", "harmonic_mean")
+    pairs = [(norm, mean) for norm in ("min_max", "l2") for mean in means] + [("z_score", "arithmetic_mean")]
+    return [Fusion(norm, mean) for norm, mean in pairs] + [Fusion("reciprocal_rank", "rrf")]
+
+
+def normalized(scores: Sequence[float], fusion: Fusion) -> Floats:
+    """One leg's scores, best first, made comparable: float64 [hits]."""
+    raw = np.asarray(scores, np.float32).astype(np.float64)
+    if not len(raw):
+        return raw
+    if fusion.combination == "rrf":
+        return np.asarray(1.0 / (fusion.rank_constant + np.arange(1, len(raw) + 1)), np.float64)
+    if fusion.normalization == "l2":
+        norm = math.sqrt(float((raw**2).sum()))
+        return np.asarray(raw / norm, np.float64) if norm else np.full(len(raw), FLOOR)
+    if raw.min() == raw.max():
+        return np.ones(len(raw))
+    if fusion.normalization == "z_score":
+        return np.asarray(np.maximum(FLOOR, (raw - raw.mean()) / raw.std(ddof=1)), np.float64)
+    within = (raw - raw.min()) / (raw.max() - raw.min())
+    return np.where(within == 0, FLOOR, within)
+
+
+def combined(scores: Floats, fusion: Fusion) -> Floats:
+    """Normalised scores float64 [..., legs], 0 where a leg did not find the product, to one score float64
+    [...]."""
+    legs = scores.shape[-1]
+    weights = np.asarray(fusion.weights or [1.0] * legs, np.float32).astype(np.float64)
+    if fusion.combination in ("rrf", "arithmetic_mean"):
+        total = 1.0 if fusion.combination == "rrf" else weights.sum()
+        return np.asarray(scores @ weights / total if total else scores @ weights, np.float64)
+    found = scores > 0
+    weight = found @ weights
+    safe = np.where(found, scores, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if fusion.combination == "geometric_mean":
+            means = np.exp(np.log(safe) @ weights / weight)
+        else:
+            means = weight / ((found / safe) @ weights)
+    return np.where(weight > 0, means, 0.0)
+
+
+def fuse(legs: Sequence[Mapping[str, float]], fusion: Fusion) -> dict[str, float]:
+    """Fuse one query's legs, `{product: score}` best first each, into `{product: score}` best first.
+
+    Equal scores stay in the order in which the legs, one after the other, name the products.
+    """
+    places = {product: place for place, product in enumerate(dict.fromkeys(p for leg in legs for p in leg))}
+    scores = np.zeros((len(places), len(legs)))
+    for number, leg in enumerate(legs):
+        scores[[places[product] for product in leg], number] = normalized(list(leg.values()), fusion)
+    fused = combined(scores, fusion).astype(np.float32)
+    products = list(places)
+    return {products[place]: float(fused[place]) for place in np.argsort(-fused, kind="stable")}

@@ -1,0 +1,319 @@
+"""Find the fusion of a hybrid: technique and weights for any number of legs, judged on queries it was not
+chosen by.
+
+The legs' lists are fetched once and fused here, by the plugin's formulas (fusion.py). For each fold of the
+queries the best fusion of the other folds is chosen and scored on this fold, so that the figure told is of
+held-out queries. The clause to paste is chosen on all queries.
+
+A good mean may not be paid for by one class of queries: a fusion under which a class falls clearly below the
+leg that is best for it is chosen only where every fusion does that, or where the mean alone is to count.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mmsearch.errors import MmsearchError
+from mmsearch.evaluation.aligned import Floats
+from mmsearch.evaluation.compare import Comparison, compare
+from mmsearch.evaluation.judgments import Judgments
+from mmsearch.evaluation.measures import Measure, Scores, score
+from mmsearch.evaluation.relevance import gains
+from mmsearch.evaluation.runs import Run
+from mmsearch.evaluation.slices import BUILT_IN, slices
+from mmsearch.evaluation.tuning.fusion import Fusion, combined, fuse, normalized, techniques
+
+_GRID = 70  # weights tried for each technique before the best ones are refined
+_FINEST = 20  # weights are multiples of 1/20, so that they sum to one as written
+SEED = 20250107
+TOLERATED = 0.02  # of the best leg's mean that a class of queries may lose
+FEWEST = 10  # queries in a class: the mean of fewer tells nothing
+
+
+@dataclass(frozen=True)
+class OfClass:
+    """One class of the queries: the best leg's mean on it, and that of the tuned fusion, held out."""
+
+    by: str
+    name: str
+    queries: int
+    best_leg: str
+    leg: float
+    held_out: float
+
+    @property
+    def below(self) -> bool:
+        """Whether the fusion loses more here than is tolerated, against the leg that is best here."""
+        return self.held_out < (1 - TOLERATED) * self.leg
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What was found.
+
+    fusion    the clause's fusion, chosen on all queries
+    held_out  its measure on queries that each fold's choice had not seen, against the best single leg
+    legs      the mean of each leg alone, and `equal` the plugin's default fusion
+    folds     what each fold chose
+    classes   the same by class of query: length, modality, and what else the judgments say of a query
+    """
+
+    measure: Measure
+    fusion: Fusion
+    held_out: Comparison
+    best_leg: str
+    legs: Mapping[str, float]
+    equal: float
+    folds: Sequence[Fusion]
+    classes: Sequence[OfClass]
+
+
+class Lists:
+    """The legs' lists of all queries as arrays, so that a fusion of all queries is one expression.
+
+    `scores[technique]` float64 [queries, products, legs], 0 where a leg did not find the product;
+    gain float64 [queries, products]; ideal float64 [queries], the best attainable sum.
+    """
+
+    def __init__(self, judgments: Judgments, legs: Sequence[Run], measure: Measure, window: int) -> None:
+        if measure.family != "ndcg" or not measure.depth:
+            raise MmsearchError(
+                f"expected a measure such as ndcg@10 to tune by, got {measure.name}; name one with a depth"
+            )
+        of_view = gains(judgments, measure.view)
+        self.queries = [query for query, pairs in of_view.items() if any(gain > 0 for gain in pairs.values())]
+        if not self.queries:
+            raise MmsearchError(
+                f"expected queries with a relevant product ({measure.view}), got none; judge some first"
+            )
+        self.depth = measure.depth
+        lists = [
+            [dict(itertools.islice(_ordered(leg, query), window)) for leg in legs] for query in self.queries
+        ]
+        products = [list(dict.fromkeys(p for leg in query_legs for p in leg)) for query_legs in lists]
+        self._shape = (len(self.queries), max(map(len, products)) or 1, len(legs))
+        self._places = [{product: place for place, product in enumerate(names)} for names in products]
+        self._lists = lists
+        self._normalized: dict[tuple[str, str], Floats] = {}
+        self.gain = np.zeros(self._shape[:2])
+        self.ideal = np.zeros(len(self.queries))
+        discount = 1 / np.log2(np.arange(2, self.depth + 2))
+        for row, (query, names) in enumerate(zip(self.queries, products, strict=True)):
+            pairs = of_view[query]
+            self.gain[row, : len(names)] = [max(pairs.get(name, 0.0), 0.0) for name in names]
+            best = sorted((gain for gain in pairs.values() if gain > 0), reverse=True)[: self.depth]
+            self.ideal[row] = float(np.dot(best, discount[: len(best)]))
+
+    def values(self, fusion: Fusion) -> Floats:
+        """nDCG of every query under one fusion, float64 [queries]; equal scores in the order of `fuse`."""
+        fused = combined(self._scores(fusion), fusion).astype(np.float32)
+        top = min(self.depth, fused.shape[1])
+        # Stable, so that the padding, which scores 0, comes after every product that scores 0.
+        order = np.argsort(-fused, axis=1, kind="stable")[:, :top]
+        gain = np.take_along_axis(self.gain, order, axis=1)
+        return np.asarray(gain @ (1 / np.log2(np.arange(2, top + 2))) / self.ideal, np.float64)
+
+    def _scores(self, fusion: Fusion) -> Floats:
+        key = (fusion.normalization, "rrf" if fusion.combination == "rrf" else "mean")
+        if key not in self._normalized:
+            scores = np.zeros(self._shape)
+            for row, (legs, places) in enumerate(zip(self._lists, self._places, strict=True)):
+                for number, leg in enumerate(legs):
+                    scores[row, [places[product] for product in leg], number] = normalized(
+                        list(leg.values()), fusion
+                    )
+            self._normalized[key] = scores
+        return self._normalized[key]
+
+
+def _ordered(leg: Run, query: str) -> Iterator[tuple[str, float]]:
+    scores = leg.scores.get(query, {})
+    return ((product, scores[product]) for product in leg.products.get(query, []))
+
+
+def tune(
+    judgments: Judgments,
+    legs: Sequence[Run],
+    measure: Measure,
+    *,
+    folds: int = 5,
+    window: int = 100,
+    classes: bool = True,
+) -> Tuned:
+    """Choose a fusion of `legs` by `measure`, an nDCG with a depth, and judge the choosing by
+    cross-validation. Without `classes` the mean alone counts, whatever a class of queries pays."""
+    if not 2 <= len(legs) <= 10:
+        raise MmsearchError(f"expected 2 to 10 legs to fuse, got {len(legs)}; name each with --leg")
+    lists = Lists(judgments, legs, measure, window)
+    count = len(lists.queries)
+    if not 2 <= folds <= count:
+        raise MmsearchError(
+            f"expected 2 to {count} folds over {count} queries, got {folds}; choose fewer, or judge more"
+        )
+    fold_of = np.random.default_rng(SEED).permutation(np.arange(count) % folds)
+
+    alone = {leg.name: score(measure, judgments, leg) for leg in legs}
+    kinds = list(_classes(judgments, lists.queries))
+    values = _aligned(lists.queries, alone)
+    search = _Search(lists, len(legs), [members for _, _, members in kinds if classes], values)
+    held_out = np.zeros(count)
+    chosen = []
+    for fold in range(folds):
+        best = search.best(fold_of != fold)
+        held_out[fold_of == fold] = search.values(best)[fold_of == fold]
+        chosen.append(best)
+
+    best_leg = max(alone, key=lambda name: alone[name].mean)
+    counted = np.ones(count, bool)
+    tuned_scores = Scores(measure, lists.queries, held_out, counted)
+    leg_scores = Scores(measure, lists.queries, values[best_leg], counted)
+    return Tuned(
+        measure,
+        search.best(counted),
+        compare(tuned_scores, leg_scores),
+        best_leg,
+        {name: scores.mean for name, scores in alone.items()},
+        float(search.values(Fusion()).mean()),
+        chosen,
+        [_of_class(of, held_out, values) for of in kinds],
+    )
+
+
+def _aligned(queries: Sequence[str], alone: Mapping[str, Scores]) -> dict[str, Floats]:
+    """Each leg's values of the given queries, float64 [queries]."""
+    found = {}
+    for leg, scores in alone.items():
+        rows = {query: row for row, query in enumerate(scores.queries)}
+        found[leg] = scores.values[[rows[query] for query in queries]]
+    return found
+
+
+def _classes(judgments: Judgments, queries: Sequence[str]) -> Iterator[tuple[str, str, npt.NDArray[np.intp]]]:
+    """Every class with enough queries, of every kind that divides them: kind, name, places of its queries."""
+    places = {query: place for place, query in enumerate(queries)}
+    attributes = dict.fromkeys(key for query in queries for key in judgments.queries[query].attributes)
+    for by in [*BUILT_IN, *attributes]:
+        members = {
+            name: np.array([places[query] for query in found if query in places], np.intp)
+            for name, found in slices(judgments, by).items()
+        }
+        if sum(len(found) > 0 for found in members.values()) >= 2:
+            yield from ((by, name, found) for name, found in members.items() if len(found) >= FEWEST)
+
+
+def _of_class(
+    of: tuple[str, str, npt.NDArray[np.intp]], held_out: Floats, alone: Mapping[str, Floats]
+) -> OfClass:
+    by, name, members = of
+    means = {leg: float(values[members].mean()) for leg, values in alone.items()}
+    best = max(means, key=lambda leg: means[leg])
+    return OfClass(by, name, len(members), best, means[best], float(held_out[members].mean()))
+
+
+class _Search:
+    """Fusions tried so far, with every query's value: the folds share them.
+
+    `classes` are the places of each class's queries, `alone` each leg's values.
+    """
+
+    def __init__(
+        self,
+        lists: Lists,
+        legs: int,
+        classes: Sequence[npt.NDArray[np.intp]],
+        alone: Mapping[str, Floats],
+    ) -> None:
+        self._lists = lists
+        self._classes = classes
+        self._alone = alone
+        self._grid = [
+            Fusion.weighed(technique, weights) for technique in techniques() for weights in simplex(legs)
+        ]
+        self._values: dict[Fusion, Floats] = {}
+
+    def values(self, fusion: Fusion) -> Floats:
+        if fusion not in self._values:
+            self._values[fusion] = self._lists.values(fusion)
+        return self._values[fusion]
+
+    def best(self, rows: npt.NDArray[np.bool_]) -> Fusion:
+        """The best fusion over some queries: the grid's best of each technique, refined, and the best of
+        these."""
+        floors = [
+            (members, (1 - TOLERATED) * max(values[members].mean() for values in self._alone.values()))
+            for members in (members[rows[members]] for members in self._classes)
+            if len(members) >= FEWEST
+        ]
+
+        def worth(fusion: Fusion) -> tuple[float, float]:
+            """How far classes are below their floors, negative, and where that is equal, the mean."""
+            values = self.values(fusion)
+            lacking = sum(max(0.0, floor - float(values[members].mean())) for members, floor in floors)
+            return -lacking, float(values[rows].mean())
+
+        starts: dict[tuple[str, str], Fusion] = {}
+        for fusion in self._grid:
+            key = (fusion.normalization, fusion.combination)
+            if key not in starts or worth(fusion) > worth(starts[key]):
+                starts[key] = fusion
+        promising = sorted(starts.values(), key=worth, reverse=True)[:3]
+        return max((self._climbed(fusion, worth) for fusion in promising), key=worth)
+
+    def _climbed(self, fusion: Fusion, worth: Callable[[Fusion], tuple[float, float]]) -> Fusion:
+        """Shift weight between two legs, one step at a time, as long as it helps."""
+        while True:
+            best = max([fusion, *_neighbours(fusion)], key=worth)
+            if worth(best) <= worth(fusion):
+                return fusion
+            fusion = best
+
+
+def simplex(legs: int) -> list[tuple[float, ...]]:
+    """Weights to begin with: equal ones, and a grid of weights that sum to 1, as fine as 70 of them allow."""
+    fits = [
+        step
+        for step in range(1, _FINEST + 1)
+        if _FINEST % step == 0 and math.comb(step + legs - 1, legs - 1) <= _GRID
+    ]
+    step = max(fits, default=1)
+    grid = [tuple(round(part / step, 4) for part in parts) for parts in _compositions(step, legs)]
+    even = [_FINEST // legs + (leg < _FINEST % legs) for leg in range(legs)]
+    return [(), tuple(round(unit / _FINEST, 4) for unit in even), *grid]
+
+
+def _compositions(total: int, parts: int) -> Iterator[tuple[int, ...]]:
+    """Every way to write `total` as an ordered sum of `parts` numbers from 0."""
+    if parts == 1:
+        yield (total,)
+        return
+    for first in range(total + 1):
+        for rest in _compositions(total - first, parts - 1):
+            yield (first, *rest)
+
+
+def _neighbours(fusion: Fusion) -> Iterator[Fusion]:
+    if not fusion.weights:
+        return
+    units = [round(weight * _FINEST) for weight in fusion.weights]
+    for giver, taker in itertools.permutations(range(len(units)), 2):
+        if units[giver] > 0:
+            moved = list(units)
+            moved[giver] -= 1
+            moved[taker] += 1
+            yield fusion.weighed([round(unit / _FINEST, 4) for unit in moved])
+
+
+def fused_run(name: str, legs: Sequence[Run], fusion: Fusion, *, window: int = 100) -> Run:
+    """The run that a fusion makes of the legs' lists."""
+
+    def cut(scores: Iterable[tuple[str, float]]) -> dict[str, float]:
+        return dict(itertools.islice(scores, window))
+
+    queries = dict.fromkeys(query for leg in legs for query in leg.scores)
+    return Run(name, {q: cut(fuse([cut(_ordered(leg, q)) for leg in legs], fusion).items()) for q in queries})

@@ -1,0 +1,1 @@
+"""A reference to an image becomes checked bytes that the encoder takes."""

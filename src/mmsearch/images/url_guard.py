@@ -1,0 +1,129 @@
+"""Which addresses a picture may be fetched from: public ones, and nothing else.
+
+A catalog is someone else's text. Without this guard its URLs would let them read what only this machine can
+reach: loopback, the private network, a cloud's metadata service, or one of these dressed up as an IPv6
+address.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import urllib.parse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mmsearch.errors import PictureError
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolve = Callable[[str, int], Sequence[str]]
+MAX_URL = 4096
+
+_REFUSED_V4 = tuple(
+    map(
+        ipaddress.IPv4Network,
+        (
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",  # carrier-grade NAT
+            "127.0.0.0/8",
+            "169.254.0.0/16",  # link-local, and the metadata services
+            "168.63.129.16/32",  # a cloud's host agent, on a public address
+            "172.16.0.0/12",
+            "192.0.0.0/24",
+            "192.0.2.0/24",
+            "192.88.99.0/24",  # 6to4 relays
+            "192.168.0.0/16",
+            "198.18.0.0/15",
+            "198.51.100.0/24",
+            "203.0.113.0/24",
+            "224.0.0.0/4",
+            "240.0.0.0/4",
+        ),
+    )
+)
+_ALLOWED_V6 = ipaddress.IPv6Network(
+    "2000::/3"
+)  # global unicast; mapped, NAT64, ULA and link-local lie outside
+_REFUSED_V6 = tuple(
+    map(
+        ipaddress.IPv6Network,
+        ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),  # Teredo and its kin, documentation, 6to4
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to connect for a URL: the one address that has been checked, so that no second lookup can
+    change it."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+    address: str
+
+
+def allowed(text: str) -> bool:
+    """Whether an IP address, as the resolver writes it, is a public unicast one."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv4Address):
+        return not any(address in network for network in _REFUSED_V4)
+    if address not in _ALLOWED_V6 or any(address in network for network in _REFUSED_V6):
+        return False
+    # ISATAP hides an IPv4 address behind any prefix.
+    return address.packed[8:12] not in (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """All addresses of a host, by the system's resolver."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    return [str(entry[4][0]) for entry in found]
+
+
+def place(url: str, lookup: Resolve = resolve) -> Place:
+    """Take a URL apart, look its host up once, and refuse it unless every address it has is public.
+
+    Raises PictureError with the reason url_refused, or host_unknown when the host does not resolve.
+    """
+    parts, port = _parts(url)
+    host = str(parts.hostname)
+    try:
+        addresses = list(lookup(host, port))
+    except (OSError, UnicodeError) as error:
+        raise PictureError("host_unknown", f"expected a host that resolves, got {host!a}: {error}") from None
+    refused = [address for address in addresses if not allowed(address)]
+    if refused or not addresses:
+        raise PictureError(
+            "url_refused",
+            f"expected a picture on a public address, got {host!a} at {', '.join(refused[:3]) or 'none'}",
+        )
+    target = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._") + (
+        "?" + urllib.parse.quote(parts.query, safe="/%:@!$&'()*+,;=~-._?") if parts.query else ""
+    )
+    return Place(parts.scheme, host, port, target, addresses[0])
+
+
+def _parts(url: str) -> tuple[urllib.parse.SplitResult, int]:
+    if len(url) > MAX_URL or any(ord(letter) <= 32 or ord(letter) == 127 for letter in url) or "\\" in url:
+        raise _refused("a URL without blanks, control characters and backslashes", url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise _refused("a URL that can be read", url) from None
+    if parts.scheme not in ("http", "https"):
+        raise _refused("http or https", url)
+    if parts.username is not None or parts.password is not None:
+        raise _refused("a URL without a user in it", url)
+    if not parts.hostname or port == 0:
+        raise _refused("a URL with a host", url)
+    return parts, port or (443 if parts.scheme == "https" else 80)
+
+
+def _refused(expected: str, url: str) -> PictureError:
+    return PictureError("url_refused", f"expected {expected}, got {url[:100]!a}")

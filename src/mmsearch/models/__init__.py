@@ -1,0 +1,1 @@
+"""Architectures, their weights and exports, and the repository that Triton serves."""

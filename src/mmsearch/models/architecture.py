@@ -1,0 +1,175 @@
+"""An architecture: towers, the slots that they fill, the fusion of their features. One data file each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmsearch.errors import ArchitectureError
+
+FOLDER = Path(__file__).parent / "architectures"
+FORMAT = 1
+SLOTS = ("bibert_query", "bibert_item", "clip_text", "clip_image")
+TEXT_SLOTS = ("bibert_query", "bibert_item", "clip_text")
+QUERY_TEXT_SLOTS = ("bibert_query", "clip_text")
+MADE_BY = {"int8": "int8 in fixed ranges"}
+"""how a precision comes about: rounded in another way, the same weights give other vectors"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tower:
+    """One encoder: `kind` names its code, `weights` its source, `dimension` the width of its features."""
+
+    name: str
+    kind: str
+    weights: str
+    dimension: int
+    numbers: Mapping[str, Any]
+
+    @property
+    def reads_pictures(self) -> bool:
+        return "size" in self.numbers
+
+
+@dataclass(frozen=True, slots=True)
+class FusionNumbers:
+    """How features become vectors; the dimensions are the single modalities' and the fused vector's."""
+
+    kind: str
+    text_dimension: int
+    image_dimension: int
+    dimension: int
+    numbers: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """The towers by name, the tower of each slot (absent: the architecture has no such slot), the fusion."""
+
+    name: str
+    towers: Mapping[str, Tower]
+    slots: Mapping[str, str]
+    fusion: FusionNumbers
+    data: Mapping[str, Any]
+
+    def tower(self, slot: str) -> Tower | None:
+        name = self.slots.get(slot)
+        return None if name is None else self.towers[name]
+
+    def slots_of(self, tower: str) -> tuple[str, ...]:
+        return tuple(slot for slot in SLOTS if self.slots.get(slot) == tower)
+
+    def fingerprint(self, weights: Mapping[str, str], precision: str) -> str:
+        """sha256 (hex) over the data file, the hash of each tower's weights and the text towers' precision.
+
+        Two model sets with one fingerprint give the same vectors up to rounding; an index stores it, and a
+        query by another is refused. `weights` maps a source to its sha256.
+        """
+        content = {
+            "architecture": self.data,
+            "weights": dict(weights),
+            "precision": MADE_BY.get(precision, precision),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def names() -> list[str]:
+    """The architectures that come with the package."""
+    return sorted(file.stem for file in FOLDER.glob("*.json"))
+
+
+def load(name: str | Path) -> Architecture:
+    """Reads an architecture by name or from a file; raises ArchitectureError."""
+    file = Path(name) if str(name).endswith(".json") else FOLDER / f"{name}.json"
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArchitectureError(
+            f"expected an architecture out of {', '.join(names())} or a .json file, got {str(name)!r}; "
+            "name one of these"
+        ) from error
+    except ValueError as error:
+        raise ArchitectureError(f"expected JSON in {file}, got {error}; correct the file") from error
+    return parse(data)
+
+
+def parse(data: Any) -> Architecture:
+    """Checks an architecture's data; raises ArchitectureError naming the first thing that does not fit."""
+    try:
+        if data["format"] != FORMAT:
+            raise ArchitectureError(
+                f"expected an architecture of format {FORMAT}, got {data['format']!r}; update mmsearch"
+            )
+        towers = {name: _tower(name, numbers) for name, numbers in data["towers"].items()}
+        slots = dict(data["slots"])
+        fusion = _fusion(data["fusion"])
+        architecture = Architecture(str(data["name"]), towers, slots, fusion, data)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ArchitectureError(
+            f"expected an architecture with format, name, towers, slots and fusion, got none at {error}; "
+            "compare with 4tmm_cat.json"
+        ) from error
+    _check(architecture)
+    return architecture
+
+
+def fusion_inputs(architecture: Architecture, side: str) -> dict[str, int]:
+    """The inputs of `fusion_query` or `fusion_item` and their widths.
+
+    A slot that the architecture leaves empty has the width of the vectors that it would fill.
+    """
+    fusion = architecture.fusion
+
+    def width(slot: str, otherwise: int) -> int:
+        tower = architecture.tower(slot)
+        return otherwise if tower is None else tower.dimension
+
+    if side == "item":
+        return {
+            "TEXT": width("bibert_item", fusion.text_dimension),
+            "IMAGE": width("clip_image", fusion.image_dimension),
+        }
+    return {
+        "TEXT": width("bibert_query", fusion.text_dimension),
+        "CLIP_TEXT": width("clip_text", fusion.image_dimension),
+        "IMAGE": width("clip_image", fusion.image_dimension),
+    }
+
+
+def _tower(name: str, data: Mapping[str, Any]) -> Tower:
+    numbers = {key: data[key] for key in data if key not in ("kind", "weights", "dimension")}
+    return Tower(name, data["kind"], data["weights"], int(data["dimension"]), numbers)
+
+
+def _fusion(data: Mapping[str, Any]) -> FusionNumbers:
+    own = ("kind", "text_dimension", "image_dimension", "dimension")
+    numbers = {key: data[key] for key in data if key not in own}
+    sizes = (int(data["text_dimension"]), int(data["image_dimension"]), int(data["dimension"]))
+    return FusionNumbers(data["kind"], *sizes, numbers)
+
+
+def _check(architecture: Architecture) -> None:
+    for slot, name in architecture.slots.items():
+        if slot not in SLOTS:
+            raise ArchitectureError(f"expected slots out of {', '.join(SLOTS)}, got {slot!r}; rename it")
+        if name not in architecture.towers:
+            raise ArchitectureError(
+                f"expected slot {slot} to name one of {', '.join(architecture.towers)}, got {name!r}; "
+                "add the tower or rename it"
+            )
+        if architecture.towers[name].reads_pictures != (slot == "clip_image"):
+            raise ArchitectureError(
+                f"expected {'a picture' if slot == 'clip_image' else 'a text'} tower in slot {slot}, "
+                f"got {name!r}; give the slot another tower"
+            )
+    idle = [name for name in architecture.towers if not architecture.slots_of(name)]
+    if idle:
+        raise ArchitectureError(f"expected every tower in a slot, got none for {', '.join(idle)}; remove it")
+    if not any(slot in architecture.slots for slot in QUERY_TEXT_SLOTS):
+        raise ArchitectureError("expected bibert_query or clip_text among the slots, got neither; add one")
+    if not any(slot in architecture.slots for slot in ("bibert_item", "clip_image")):
+        raise ArchitectureError("expected bibert_item or clip_image among the slots, got neither; add one")

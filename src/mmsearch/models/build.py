@@ -1,0 +1,85 @@
+"""A model set: an architecture's exported towers and its fusion, untrained or by a training's weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmsearch.config import cache_folder
+from mmsearch.errors import ModelError, WeightsError
+from mmsearch.models.architecture import Architecture
+from mmsearch.models.export.export_cache import PACKAGED, Exported, exported, weights_hashes
+from mmsearch.models.weights import file_hash
+
+PRECISIONS = ("int8", "fp32")
+CODE = (
+    *("build.py", "export/to_onnx.py", "export/fusion_folder.py"),
+    *("fusion/base.py", "fusion/registry.py", "fusion/fusion_heads.py", "fusion/kernel_map.py"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSet:
+    """A built set: the towers' exports by name, and `folder` with `fusion_query.onnx`, `fusion_item.onnx`,
+    `golden.npz` (TEXTS, PIXELS, QUERY, ITEM: what torch answers) and `set.json`."""
+
+    folder: Path
+    architecture: Architecture
+    fingerprint: str
+    precision: str
+    towers: Mapping[str, Exported]
+
+
+def build(
+    architecture: Architecture, precision: str, say: Callable[[str], None], weights: Path | None = None
+) -> ModelSet:
+    """The architecture's set, with the fusion of the safetensors file `weights` or untrained.
+
+    Taken from the wheel or the cache, or built into the cache with torch. `say` hears one line for each
+    step that takes a while. Raises ModelError.
+    """
+    if precision not in PRECISIONS:
+        raise ModelError(f"expected a precision out of {', '.join(PRECISIONS)}, got {precision!r}; name one")
+    hashes = weights_hashes(architecture)
+    if weights is not None:
+        hashes["fusion"] = file_hash(weights)
+    fingerprint = architecture.fingerprint(hashes, precision)
+    towers = {
+        name: exported(architecture, tower, say, precision) for name, tower in architecture.towers.items()
+    }
+    name = f"set-{architecture.name}-{_key(fingerprint)}"
+    for folder in (PACKAGED / name, cache_folder("models") / name):
+        if folder.exists():
+            return ModelSet(folder, architecture, fingerprint, precision, towers)
+    target = cache_folder("models") / name
+    try:
+        from mmsearch.models.export.fusion_folder import export_fusion_folder
+    except ImportError as error:
+        raise WeightsError(
+            f"expected torch to build {architecture.name}, got no {error.name}; "
+            "repair: pip install 'mmsearch[train]'"
+        ) from error
+    draft = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
+    try:
+        export_fusion_folder(architecture, towers, weights, draft)
+        described = {"fingerprint": fingerprint, "precision": precision, "architecture": architecture.data}
+        (draft / "set.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+        draft.chmod(0o755)
+        if not target.exists():
+            draft.rename(target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return ModelSet(target, architecture, fingerprint, precision, towers)
+
+
+def _key(fingerprint: str) -> str:
+    """The cache's key: what is built, and by which code."""
+    digest = hashlib.sha256(fingerprint.encode())
+    for name in CODE:
+        digest.update((Path(__file__).parent / name).read_bytes())
+    return digest.hexdigest()[:16]

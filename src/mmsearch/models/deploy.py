@@ -1,0 +1,109 @@
+"""A trained model set into a running Triton: a new version beside the old ones, no request dropped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tritonclient.grpc as grpcclient
+from tritonclient.utils import InferenceServerException
+
+from mmsearch.clients.credentials import TritonAccess
+from mmsearch.clients.tls import channel_credentials
+from mmsearch.errors import ServedTreeError
+from mmsearch.models import architecture as architectures
+from mmsearch.models import build as building
+from mmsearch.models import repository
+from mmsearch.models.trained_files import ARCHITECTURE, WEIGHTS
+
+READY_WITHIN = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """The version that serves the set, and whether this call put it there."""
+
+    built: building.ModelSet
+    version: int
+    new: bool
+
+
+def deploy(training: Path, precision: str, tree: Path, say: Callable[[str], None]) -> Deployed:
+    """Builds what `mmsearch train` left in `training` and adds it to `tree`; raises ModelError."""
+    file = training / ARCHITECTURE
+    if not file.exists() or not (training / WEIGHTS).exists():
+        raise ServedTreeError(
+            f"expected {ARCHITECTURE} and {WEIGHTS} in {training}, got none; name a training's folder"
+        )
+    built = building.build(architectures.load(file), precision, say, training / WEIGHTS)
+    version, new = repository.next_version(built, tree)
+    if new:
+        tree.mkdir(parents=True, exist_ok=True)
+        repository.add(built, tree, version)
+    return Deployed(built, version, new)
+
+
+def load(deployed: Deployed, tree: Path, triton: str) -> None:
+    """Has the Triton at `triton` (host:port of gRPC) load the version, towers first; raises ServedTreeError.
+
+    The old versions keep answering all the while, and stay loaded.
+    """
+    models = [model for model in repository.MODELS[2:] if (tree / model / str(deployed.version)).exists()]
+    with _client(triton) as client:
+        for model in (*models, *repository.ENTRIES.values()):
+            _load(client, model, deployed.version)
+
+
+def unload(remaining: Mapping[str, Sequence[int]], triton: str) -> None:
+    """Has the Triton at `triton` let go of what `repository.retire` took out, entries first; raises
+    ServedTreeError.
+
+    Triton loads a model's remaining versions anew and answers by the old ones until those are ready.
+    """
+    with _client(triton) as client:
+        for model, versions in remaining.items():
+            try:
+                if versions:
+                    client.load_model(model)
+                elif client.is_model_ready(model):
+                    client.unload_model(model)
+            except InferenceServerException as error:
+                raise ServedTreeError(
+                    f"expected Triton to unload the retired version of {model}, got: {error.message()}; "
+                    "see `mmsearch logs triton`"
+                ) from error
+
+
+def _client(triton: str) -> grpcclient.InferenceServerClient:
+    """With the certificates and the token of the environment, as `mmsearch ingest` has them.
+
+    Raises IngestError when a token would travel unencrypted.
+    """
+    access = TritonAccess.from_environment()
+    access.check(triton)
+    scheme, _, address = triton.rpartition("://")
+    secure = scheme in ("grpcs", "https")
+    return grpcclient.InferenceServerClient(address, creds=channel_credentials(access) if secure else None)
+
+
+def _load(client: Any, model: str, version: int) -> None:
+    try:
+        if client.is_model_ready(model, str(version)):
+            return
+        client.load_model(model)
+        ready_by = time.monotonic() + READY_WITHIN
+        while not client.is_model_ready(model, str(version)):
+            if time.monotonic() > ready_by:
+                raise ServedTreeError(
+                    f"expected {model} version {version} within {READY_WITHIN:.0f} s, got none; "
+                    "see `mmsearch logs triton`"
+                )
+            time.sleep(0.1)
+    except InferenceServerException as error:
+        raise ServedTreeError(
+            f"expected Triton to load {model} version {version}, got: {error.message()}; "
+            "see `mmsearch logs triton`"
+        ) from error

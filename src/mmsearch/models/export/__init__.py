@@ -1,0 +1,1 @@
+"""Torch modules as ONNX files, in fp32 and int8."""

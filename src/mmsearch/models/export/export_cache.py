@@ -1,0 +1,108 @@
+"""Each tower exported once into a cached folder: ONNX files, tokenizer, and what torch itself answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmsearch.config import cache_folder
+from mmsearch.errors import WeightsError
+from mmsearch.models import weights
+from mmsearch.models.architecture import Architecture, Tower
+
+# A change to these files changes what an export of the kind is.
+CODE = ("export/to_onnx.py", "export/tower_folder.py", "towers/encoders.py")
+QUANTIZED = ("export/calibration.py", "export/quantize.py")
+CODE_OF_KIND = {
+    "bert": QUANTIZED,
+    "open_clip_text": ("towers/clip.py", "towers/checkpoints.py", "towers/tokenizer_files.py", *QUANTIZED),
+    "open_clip_image": ("towers/clip.py", "towers/checkpoints.py"),
+    "picture_layers": ("towers/image_layers.py",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A tower's folder: `fp32.onnx`, for text towers `int8.onnx`, `int8.json` (what that costs) and
+    `tokenizer.json`, and `golden.npz` (TEXTS or PIXELS, and the FEATURES that torch gives for them)."""
+
+    tower: Tower
+    folder: Path
+
+    def onnx(self, precision: str) -> Path:
+        """The file that serves: picture towers are fp32 in both, since int8 gains them nothing here."""
+        return self.folder / ("fp32.onnx" if self.tower.reads_pictures else f"{precision}.onnx")
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.folder / "tokenizer.json"
+
+    @property
+    def loss(self) -> Path:
+        """What int8 costs, as `calibration.read` reads it; a picture tower and a wheel's have none."""
+        return self.folder / "int8.json"
+
+
+MODELS = Path(__file__).parents[1]
+PACKAGED = MODELS / "packaged"
+"""What a released wheel brings built: the default set and its towers, under the cache's own names."""
+
+
+def exported(
+    architecture: Architecture, tower: Tower, say: Callable[[str], None], precision: str | None = None
+) -> Exported:
+    """The tower's export, taken from the wheel or the cache, or made with torch; raises ModelError.
+
+    The wheel holds what serves at one `precision` only, so that without one it is not looked at.
+    `say` hears one line when something has to be made.
+    """
+    name = f"{tower.name}-{_key(architecture, tower)}"
+    packaged = Exported(tower, PACKAGED / name)
+    if precision is not None and packaged.onnx(precision).is_file():
+        return packaged
+    target = cache_folder("models") / name
+    if target.exists():
+        return Exported(tower, target)
+    try:
+        from mmsearch.models.export.tower_folder import export_tower_folder
+    except ImportError as error:
+        raise WeightsError(
+            f"expected torch and its companions to export {tower.name}, got no {error.name}; "
+            "repair: pip install 'mmsearch[train]'"
+        ) from error
+    say(f"exporting {tower.name} ({tower.weights})")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".exporting-", dir=target.parent))
+    try:
+        export_tower_folder(architecture, tower, draft)
+        draft.chmod(0o755)
+        if not target.exists():
+            draft.rename(target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return Exported(tower, target)
+
+
+def weights_hashes(architecture: Architecture) -> dict[str, str]:
+    """sha256 (hex) of each source of weights that the architecture names."""
+    return {tower.weights: weights.weights_hash(tower.weights) for tower in architecture.towers.values()}
+
+
+def _key(architecture: Architecture, tower: Tower) -> str:
+    """The cache's key: the tower's numbers, those of the tower it leans on, their weights, and the code."""
+    involved = [tower]
+    if "names_by" in tower.numbers:
+        involved.append(architecture.towers[str(tower.numbers["names_by"])])
+    described = [
+        [each.kind, each.dimension, dict(each.numbers), weights.weights_hash(each.weights)]
+        for each in involved
+    ]
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
+    for name in (*CODE, *CODE_OF_KIND.get(tower.kind, ())):
+        digest.update((MODELS / name).read_bytes())
+    return digest.hexdigest()[:16]

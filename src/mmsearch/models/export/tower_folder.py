@@ -1,0 +1,56 @@
+"""Writes a tower's cached folder with torch; apart from `exports`, so that a cached tower needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mmsearch.models.architecture import Architecture, Tower
+from mmsearch.models.export import calibration, quantize, to_onnx
+from mmsearch.models.towers import encoders
+from mmsearch.serving.tokens import Tokens
+
+GOLDEN_TEXTS = (
+    "wooden chair",
+    "a red sofa with two cushions",
+    "lamp",
+    "Bücherregal aus Eiche",
+    "kitchen table, round, four seats, walnut, 120 cm",
+)
+
+
+def export_tower_folder(architecture: Architecture, tower: Tower, folder: Path) -> None:
+    """Builds the tower and writes what `Exported` describes into `folder`."""
+    built = encoders.build(architecture, tower)
+    to_onnx.export_tower(built, tower, folder / "fp32.onnx")
+    with torch.inference_mode():
+        if tower.reads_pictures:
+            pixels = drawn(len(GOLDEN_TEXTS), int(tower.numbers["size"]))
+            features = built(torch.from_numpy(pixels)).numpy()
+            np.savez(folder / "golden.npz", PIXELS=pixels, FEATURES=features)
+            return
+        encoders.write_tokenizer(tower, folder / "tokenizer.json")
+        tokens = Tokens(
+            folder / "tokenizer.json", int(tower.numbers["max_tokens"]), tower.numbers.get("pad_to")
+        )
+        fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
+        quantize.quantize(fp32, int8, calibration.batches(tokens))
+        calibration.write(calibration.measured(fp32, int8, tokens), folder / "int8.json")
+        ids, mask = tokens(GOLDEN_TEXTS)
+        features = built(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
+        np.savez(folder / "golden.npz", TEXTS=np.array(GOLDEN_TEXTS), FEATURES=features)
+
+
+def drawn(count: int, size: int) -> NDArray[np.uint8]:
+    """Pictures of coloured discs on gradients, the same on every machine: uint8 [count, size, size, 3]."""
+    rows, columns = np.mgrid[0:size, 0:size]
+    pictures = np.empty((count, size, size, 3), np.uint8)
+    for number in range(count):
+        inside = (rows - size // 2) ** 2 + (columns - size // 3) ** 2 < (size // (3 + number)) ** 2
+        for channel in range(3):
+            slope = (rows * (channel + 1) + columns * (number + 1)) * 255 // (size * (channel + number + 2))
+            pictures[number, :, :, channel] = np.where(inside, 40 * ((number + channel) % 6), slope)
+    return pictures

@@ -1,0 +1,1 @@
+"""The modules that join the towers' features into one vector."""

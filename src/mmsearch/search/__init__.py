@@ -1,0 +1,1 @@
+"""Query bodies, hits, the names of our clauses, and the log of searches."""

@@ -1,0 +1,34 @@
+"""Searches sent to a node, and what stands in their way in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opensearchpy import OpenSearch
+
+from mmsearch.clients.causes import repair
+from mmsearch.clients.opensearch import HttpError
+from mmsearch.errors import AwayError, SearchError, UnreachableError
+from mmsearch.search.clauses import ALONE, ClauseNames, served
+
+
+@contextmanager
+def in_a_sentence(index: str) -> Iterator[None]:
+    """What stands in a search's way, as an MmsearchError of one sentence."""
+    try:
+        yield
+    except AwayError as away:
+        raise UnreachableError(away.sentence()) from None
+    except HttpError as error:
+        raise SearchError(
+            f"expected hits from {index}, got {error}; {repair(error.status, error.kind)}"
+        ) from None
+
+
+def names_for(mode: str, client: OpenSearch, index: str) -> ClauseNames:
+    """What the node calls the clauses of a question; a lexical one has none, and costs no request.
+
+    Raises AwayError or HttpError.
+    """
+    return ALONE if mode == "lexical" else served(client, index)

@@ -1,0 +1,197 @@
+"""An entry model: strings and pictures in, vectors out.
+
+A dynamic batch is read as one list of rows; each tower runs once for all of it, with the rows that
+have its modality, and the fusion once at the end, in this process. What the towers are is read from
+`serving.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from numpy.typing import NDArray
+
+from .fusion_session import FusionSession
+from .images import Frame, PictureError, decode
+from .rows import Limits, RefusedError, Rows, read_rows
+from .tokens import Tokens
+from .tower_calls import TowerCalls, TowerError
+
+Floats = NDArray[np.float32]
+VECTORS = ("EMBEDDING", "TEXT_EMBEDDING", "IMAGE_EMBEDDING")
+
+
+class EntryModel:
+    """`query_encoder` or `item_encoder`, whichever `serving.json` in its version folder describes."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        folder = Path(args["model_repository"], args["model_version"])
+        self._serving = json.loads((folder / "serving.json").read_text(encoding="utf-8"))
+        self._fingerprint = self._serving["fingerprint"].encode()
+        self._limits = Limits(self._serving["max_text_bytes"], self._serving["max_image_bytes"])
+        self._text_towers = [
+            (tower, Tokens(folder / tower["tokenizer"], tower["max_tokens"], tower.get("pad_to")))
+            for tower in self._serving["text_towers"]
+        ]
+        self._fusion = FusionSession(folder / "fusion.onnx")
+        picture = self._serving["picture_tower"]
+        parameters = json.loads(args["model_config"])["parameters"]
+        self._towers = TowerCalls(
+            folder,
+            [*self._serving["text_towers"], *filter(None, [picture])],
+            in_process=parameters.get("towers_in_process", {}).get("string_value") == "yes",
+        )
+        self._frame = Frame(picture["size"], picture["fit"]) if picture else None
+        # Pillow and the calls to the towers leave Python's lock, so threads do help here.
+        self._pool = ThreadPoolExecutor(max(2, len(self._text_towers) + min(2, os.cpu_count() or 1)))
+
+    def finalize(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        inputs = [(tensor(request, "TEXT"), tensor(request, "IMAGE")) for request in requests]
+        rows, refused = read_rows(inputs, self._limits)
+        wanted = [
+            name for name in VECTORS if any(name in request.requested_output_names() for request in requests)
+        ]
+        vectors: dict[str, Floats] = {}
+        remember = any(json.loads(request.parameters() or "{}").get("remember") for request in requests)
+        try:
+            if wanted and rows.owners:
+                rows, vectors = self._encode(rows, wanted, refused, remember)
+        except TowerError as error:
+            failure = pb_utils.TritonError(str(error), pb_utils.TritonError.INTERNAL)
+            return [
+                pb_utils.InferenceResponse(error=invalid(refused[owner]) if owner in refused else failure)
+                for owner in range(len(requests))
+            ]
+        return [
+            self._answer(owner, request, rows, vectors, refused) for owner, request in enumerate(requests)
+        ]
+
+    def _answer(
+        self,
+        owner: int,
+        request: Any,
+        rows: Rows,
+        vectors: dict[str, Floats],
+        refused: dict[int, RefusedError],
+    ) -> Any:
+        if owner in refused:
+            return pb_utils.InferenceResponse(error=invalid(refused[owner]))
+        mine = [row for row, of in enumerate(rows.owners) if of == owner]
+        asked = request.requested_output_names()
+        tensors = [pb_utils.Tensor(name, vectors[name][mine]) for name in vectors if name in asked]
+        if "FINGERPRINT" in asked:
+            stamp = np.full((len(mine), 1), self._fingerprint, dtype=object)
+            tensors.append(pb_utils.Tensor("FINGERPRINT", stamp))
+        return pb_utils.InferenceResponse(tensors)
+
+    def _encode(
+        self, rows: Rows, wanted: list[str], refused: dict[int, RefusedError], remember: bool
+    ) -> tuple[Rows, dict[str, Floats]]:
+        """Vectors for all rows; requests whose picture does not decode move to `refused`."""
+        running = self._start_text_towers(rows, remember)
+        pixels = self._decode(rows, refused)
+        features: dict[str, Floats] = {}
+        if pixels:
+            tower = self._serving["picture_tower"]
+            stacked = np.stack(list(pixels.values()))
+            found = self._towers.run(tower["model"], {"PIXELS": stacked}, remember)
+            spread(features, tower, list(pixels), found, len(rows.owners))
+        for tower, present, future in running:
+            spread(features, tower, present, future.result(), len(rows.owners))
+        kept = rows.without(refused)
+        if not kept.owners:
+            return kept, {}
+        keep = [row for row, owner in enumerate(rows.owners) if owner not in refused]
+        feeds = {
+            name: features[name][keep] if name in features else np.zeros((len(keep), width), np.float32)
+            for name, width in self._serving["fusion"]["inputs"].items()
+        }
+        return kept, self._fuse(feeds, wanted)
+
+    def _fuse(self, feeds: dict[str, Floats], wanted: list[str]) -> dict[str, Floats]:
+        try:
+            return self._fusion.run(feeds, wanted)
+        except Exception as error:
+            # The runtime's own text may show file paths; its kind is enough for a caller.
+            raise TowerError(
+                f"expected the fusion to run on its towers' features, got {type(error).__name__} from "
+                "onnxruntime; see the server's log, or deploy the model anew"
+            ) from error
+
+    def _start_text_towers(
+        self, rows: Rows, remember: bool
+    ) -> list[tuple[dict[str, Any], list[int], Future[Floats]]]:
+        present = [row for row, text in enumerate(rows.texts) if text is not None]
+        texts = [text for text in rows.texts if text is not None]
+        if not texts:
+            return []
+        if len(self._text_towers) == 1 and not any(rows.pictures):
+            # Nothing to do meanwhile: the call stays in this thread, which is quicker.
+            done: Future[Floats] = Future()
+            done.set_result(self._run_text(*self._text_towers[0], texts, remember))
+            return [(self._text_towers[0][0], present, done)]
+        return [
+            (tower, present, self._pool.submit(self._run_text, tower, tokens, texts, remember))
+            for tower, tokens in self._text_towers
+        ]
+
+    def _run_text(self, tower: dict[str, Any], tokens: Tokens, texts: list[str], remember: bool) -> Floats:
+        numbers, mask = tokens(texts)
+        return self._towers.run(tower["model"], {"INPUT_IDS": numbers, "ATTENTION_MASK": mask}, remember)
+
+    def _decode(self, rows: Rows, refused: dict[int, RefusedError]) -> dict[int, NDArray[np.uint8]]:
+        """Pixels by row; a request with a picture that does not decode is refused whole."""
+        present = [row for row, picture in enumerate(rows.pictures) if picture]
+        if not present:
+            return {}
+        if self._frame is None:
+            for row in present:
+                refused[rows.owners[row]] = RefusedError(
+                    "expected text alone, since this model set has no picture tower, got a picture; "
+                    "serve an architecture with one"
+                )
+            return {}
+
+        def one(row: int, frame: Frame = self._frame) -> NDArray[np.uint8] | PictureError:
+            try:
+                return decode(rows.pictures[row], frame)
+            except PictureError as error:
+                return error
+
+        decoded = self._pool.map(one, present) if len(present) > 1 else map(one, present)
+        pixels = {}
+        for row, result in zip(present, decoded, strict=True):
+            if isinstance(result, PictureError):
+                refused[rows.owners[row]] = RefusedError(str(result))
+            else:
+                pixels[row] = result
+        return {row: array for row, array in pixels.items() if rows.owners[row] not in refused}
+
+
+def tensor(request: Any, name: str) -> NDArray[Any]:
+    array: NDArray[Any] = pb_utils.get_input_tensor_by_name(request, name).as_numpy()
+    return array
+
+
+def invalid(why: RefusedError) -> Any:
+    return pb_utils.TritonError(str(why), pb_utils.TritonError.INVALID_ARG)
+
+
+def spread(
+    features: dict[str, Floats], tower: dict[str, Any], present: list[int], found: Floats, rows: int
+) -> None:
+    """Puts a tower's answers at their rows under each name that it feeds; the other rows are zero, the sign
+    of an absent modality."""
+    full = np.zeros((rows, found.shape[1]), np.float32)
+    full[present] = found
+    for name in tower["feeds"]:
+        features[name] = full

@@ -1,0 +1,82 @@
+"""The towers behind an entry model: small ones in its own process, the others as models of their own.
+
+A hop to another model costs a query about a millisecond, more than a small tower needs for one text. A tower
+that runs on a GPU, or whose rows are to be remembered, is called: several entries share it then, and its
+memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import triton_python_backend_utils as pb_utils
+from numpy.typing import NDArray
+
+from .microbatch import Microbatches
+from .sessions import CPU, providers, quiet
+
+Floats = NDArray[np.float32]
+FEATURES = "FEATURES"
+
+
+class TowerError(RuntimeError):
+    """A tower behind this model or its fusion answered with an error."""
+
+
+class TowerCalls:
+    """Runs the towers that `serving.json` describes, each by the name of its model.
+
+    `folder` is the entry's version folder, where the files of small towers lie; `in_process` says whether
+    they may run in this process. Where onnxruntime has a GPU they never do.
+    """
+
+    def __init__(self, folder: Path, described: list[dict[str, Any]], in_process: bool) -> None:
+        on_cpu = providers(onnxruntime.get_available_providers()) == [CPU]
+        self._described = {tower["model"]: tower for tower in described}
+        self._here = {
+            tower["model"]: _opened(folder / tower["in_process"]["file"], tower["in_process"])
+            for tower in described
+            if in_process and on_cpu and tower.get("in_process")
+        }
+
+    def run(self, model: str, feeds: Mapping[str, NDArray[Any]], remember: bool) -> Floats:
+        """The features of n rows, float32 [n, dimension]; raises TowerError where the tower answers an
+        error."""
+        here = self._here.get(model)
+        if here is None or remember:
+            return _called(self._described[model], feeds, remember)
+        try:
+            return here.run([FEATURES], feeds)[0]
+        except Exception as error:
+            # The runtime's own text may show file paths; its kind is enough for a caller.
+            raise TowerError(
+                f"expected {model} to run on its inputs, got {type(error).__name__} from onnxruntime; "
+                "see the server's log, or build the model set anew"
+            ) from error
+
+
+def _opened(file: Path, slices: Mapping[str, int]) -> Microbatches:
+    session = onnxruntime.InferenceSession(str(file), quiet(), providers=[CPU])
+    return Microbatches(session, slices["microbatch_rows_least"], slices["microbatch_rows_most"])
+
+
+def _called(tower: Mapping[str, Any], feeds: Mapping[str, NDArray[Any]], remember: bool) -> Floats:
+    """One pinned version of a tower's own model; `remember` lets it answer rows from its memory."""
+    answer = pb_utils.InferenceRequest(
+        model_name=tower["model"],
+        model_version=tower["version"],
+        requested_output_names=[FEATURES],
+        inputs=[pb_utils.Tensor(name, array) for name, array in feeds.items()],
+        parameters={"remember": True} if remember else {},
+    ).exec()
+    if answer.has_error():
+        raise TowerError(
+            f"expected {tower['model']} version {tower['version']} to answer, "
+            f"got: {answer.error().message()}; see the server's log, or unload and load the model"
+        )
+    # Copied, because the answer's memory is the server's and is gone with the answer.
+    return np.array(pb_utils.get_output_tensor_by_name(answer, FEATURES).as_numpy())

@@ -1,0 +1,120 @@
+"""Frozen towers' features, computed once and kept on disk by tower and by input."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from mmsearch.config import cache_folder
+from mmsearch.models.export.export_cache import Exported
+from mmsearch.serving.images import Frame, PictureError, decode
+from mmsearch.serving.sessions import open_session
+from mmsearch.serving.tokens import Tokens
+
+Floats = NDArray[np.float32]
+BATCH = 32
+
+
+class FeatureCache:
+    """One tower's features by the hash of what it read; a file that is read whole and replaced whole."""
+
+    def __init__(self, tower: Exported, precision: str = "fp32") -> None:
+        name = tower.folder.name + ("" if precision == "fp32" else f"-{precision}")
+        self._file = cache_folder("features") / f"{name}.npz"
+        self._rows: dict[bytes, Floats] = {}
+        if self._file.exists():
+            with np.load(self._file) as stored:
+                keys = [key.tobytes() for key in stored["KEYS"]]
+                self._rows = dict(zip(keys, stored["FEATURES"], strict=True))
+
+    def rows(self, inputs: Sequence[bytes], compute: Callable[[list[bytes]], Floats]) -> Floats:
+        """Features of n inputs, float32 [n, dimension]; `compute` is asked only for those not yet known."""
+        keys = [hashlib.sha256(value).digest() for value in inputs]
+        lacking = {key: value for key, value in zip(keys, inputs, strict=True) if key not in self._rows}
+        if lacking:
+            self._rows |= dict(zip(lacking, compute(list(lacking.values())), strict=True))
+            self._save()
+        return np.stack([self._rows[key] for key in keys])
+
+    def _save(self) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        keys = np.frombuffer(b"".join(self._rows), np.uint8).reshape(-1, 32)
+        handle, draft = tempfile.mkstemp(dir=self._file.parent, suffix=".npz")
+        os.close(handle)
+        np.savez(draft, KEYS=keys, FEATURES=np.stack(list(self._rows.values())))
+        Path(draft).replace(self._file)
+
+
+def text_features(tower: Exported, texts: Sequence[str], precision: str = "fp32") -> Floats:
+    """Features of n texts by the tower's export, float32 [n, dimension]; an empty text is a zero row."""
+
+    def compute(values: list[bytes]) -> Floats:
+        session = _session(tower.onnx(precision))
+        numbers = tower.tower.numbers
+        tokens = Tokens(tower.tokenizer, int(numbers["max_tokens"]), numbers.get("pad_to"))
+        # By length, so that short texts are not padded to the longest of all.
+        order = sorted(range(len(values)), key=lambda place: len(values[place]))
+        found = np.empty((len(values), tower.tower.dimension), np.float32)
+        for start in range(0, len(order), BATCH):
+            places = order[start : start + BATCH]
+            ids, mask = tokens([values[place].decode() for place in places])
+            found[places] = session.run(None, {"INPUT_IDS": ids, "ATTENTION_MASK": mask})[0]
+        return found
+
+    cache = FeatureCache(tower, precision)
+    return _present(cache, tower, [text.encode() if text.strip() else b"" for text in texts], compute)
+
+
+def picture_features(
+    tower: Exported, pictures: Sequence[bytes], broken: Callable[[int, str], None]
+) -> Floats:
+    """Features of n encoded pictures, float32 [n, dimension]; empty bytes are a zero row.
+
+    A picture that does not decode is a zero row too, and `broken` hears its number and why.
+    """
+    frame = Frame(int(tower.tower.numbers["size"]), str(tower.tower.numbers["fit"]))
+    why: dict[bytes, str] = {}
+
+    def compute(values: list[bytes]) -> Floats:
+        session = _session(tower.onnx("fp32"))
+        found = np.zeros((len(values), tower.tower.dimension), np.float32)
+        for start in range(0, len(values), BATCH):
+            places, pixels = [], []
+            for place in range(start, min(start + BATCH, len(values))):
+                try:
+                    pixels.append(decode(values[place], frame))
+                    places.append(place)
+                except PictureError as error:
+                    why[values[place]] = str(error)
+            if places:
+                found[places] = session.run(None, {"PIXELS": np.stack(pixels)})[0]
+        return found
+
+    rows = _present(FeatureCache(tower), tower, pictures, compute)
+    for number, picture in enumerate(pictures):
+        if picture and not rows[number].any():
+            broken(number, why.get(picture, "it did not decode when it was first read"))
+    return rows
+
+
+def _present(
+    cache: FeatureCache, tower: Exported, inputs: Sequence[bytes], compute: Callable[[list[bytes]], Floats]
+) -> Floats:
+    rows = np.zeros((len(inputs), tower.tower.dimension), np.float32)
+    present = [number for number, value in enumerate(inputs) if value]
+    if present:
+        rows[present] = cache.rows([inputs[number] for number in present], compute)
+    return rows
+
+
+def _session(file: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = os.cpu_count() or 1
+    return open_session(file, options)

@@ -1,0 +1,228 @@
+"""Pairs of queries and products out of files, joined with a catalog and with the towers' features."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmsearch.errors import PictureError, RecordError, TrainingError
+from mmsearch.images.references import read
+from mmsearch.models.architecture import Architecture
+from mmsearch.models.export.export_cache import exported
+from mmsearch.products import reader
+from mmsearch.products.catalog import Catalog
+from mmsearch.products.text import tower_text
+from mmsearch.training.features import picture_features, text_features
+from mmsearch.training.objective import Features
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ProductInput:
+    """What a tower reads of a product: `text`, its picture (a path, or a `data:` URI), and its `group`."""
+
+    identifier: str
+    text: str
+    picture: Path | str | None
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A query, the product that answered it, how often, and products that look right to it and are not."""
+
+    query: str
+    product: str
+    count: float
+    negatives: tuple[str, ...] = ()
+
+
+def read_pairs(file: Path) -> list[Pair]:
+    """Reads lines of query, product_id and count (1 by default), gzip too; raises TrainingError."""
+    pairs = []
+    for number, record in _lines(file):
+        query, product, count = record.get("query"), record.get("product_id"), record.get("count", 1)
+        if not (isinstance(query, str) and query.strip() and isinstance(product, str)):
+            raise TrainingError(
+                f"expected a query and a product_id in line {number} of {file}, "
+                f"got {json.dumps(record)[:80]}; correct the line"
+            )
+        if isinstance(count, bool) or not isinstance(count, int | float) or not 0 < count < float("inf"):
+            raise TrainingError(
+                f"expected a count above 0 in line {number} of {file}, got {count!r}; correct the line"
+            )
+        negatives = record.get("negatives", [])
+        if not isinstance(negatives, list) or not all(isinstance(name, str) for name in negatives):
+            raise TrainingError(
+                f"expected negatives as a list of product ids in line {number} of {file}, "
+                f"got {json.dumps(negatives)[:40]}; correct the line"
+            )
+        pairs.append(Pair(query, product, float(count), tuple(negatives)))
+    if not pairs:
+        raise TrainingError(f"expected pairs in {file}, got none; name a file with at least one line")
+    return pairs
+
+
+def read_products(
+    file: Path,
+    root: Path | None = None,
+    *,
+    say: Say,
+    renames: Mapping[str, str] | None = None,
+    form: str | None = None,
+) -> list[ProductInput]:
+    """Reads a catalog as `mmsearch ingest` does, so that a tower is trained on the text that it will read.
+
+    `renames` and `form` are those of `mmsearch ingest --map` and `--format`. The first picture is taken,
+    from under `root`, by default the catalog's folder. `group` is an attribute, by default the product
+    itself. Lines that ingest would reject are left out, and `say` hears how many and why. Raises
+    TrainingError where none is left, CatalogError where the file cannot be read.
+    """
+    products: dict[str, ProductInput] = {}
+    left_out: Counter[str] = Counter()
+    example = ""
+    with closing(Catalog(str(file), form)) as lines:
+        for line, found in reader.read_products(lines, renames):
+            record = found
+            if not isinstance(record, RecordError) and record.id in products:
+                record = reader.duplicate(line, record.id)
+            if isinstance(record, RecordError):
+                left_out[record.reason] += 1
+                example = example or record.message
+                continue
+            first = next(iter(record.pictures), None)
+            picture = (
+                first if first is None or first[:5].lower() == "data:" else (root or file.parent) / first
+            )
+            group = record.attributes.get("group", record.id)
+            products[record.id] = ProductInput(record.id, tower_text(record), picture, str(group))
+    if left_out:
+        counts = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common(5))
+        say(f"{left_out.total()} lines of {file} are left out: {counts}; such as: {example}")
+    if not products:
+        raise TrainingError(
+            f"expected products in {file}, got none; name a file with at least one line that is a product"
+        )
+    return list(products.values())
+
+
+def features(
+    architecture: Architecture,
+    products: list[ProductInput],
+    pairs: list[Pair],
+    say: Say,
+    known: Mapping[str, list[str]] | None = None,
+    precision: str = "fp32",
+) -> Features:
+    """Runs the frozen towers (or takes what they said before) and joins pairs and products by number.
+
+    `known` maps a query to further products that are right for it and must not be negatives; `precision` is
+    the text towers'. A pair whose
+    product is not in the catalog is left out and counted; raises TrainingError when none is left.
+    """
+    places = {product.identifier: number for number, product in enumerate(products)}
+    queries = sorted({pair.query for pair in pairs})
+    numbers = {query: number for number, query in enumerate(queries)}
+    joined = [
+        (numbers[pair.query], places[pair.product], pair.count) for pair in pairs if pair.product in places
+    ]
+    if len(joined) < len(pairs):
+        say(f"{len(pairs) - len(joined)} of {len(pairs)} pairs name products that the catalog lacks")
+    if not joined:
+        raise TrainingError(
+            "expected pairs whose product_id stands in the catalog, got none; use the same ids in both"
+        )
+    codes = {query * len(products) + product for query, product, _ in joined}
+    for query, right in (known or {}).items():
+        if query in numbers:
+            codes |= {numbers[query] * len(products) + places[name] for name in right if name in places}
+    hard: list[set[int]] = [set() for _ in queries]
+    for pair in pairs:
+        hard[numbers[pair.query]] |= {places[name] for name in pair.negatives if name in places}
+    for number, chosen in enumerate(hard):
+        hard[number] = {place for place in chosen if number * len(products) + place not in codes}
+    most = max(map(len, hard))
+    group = {name: number for number, name in enumerate(sorted({product.group for product in products}))}
+    fusion = architecture.fusion
+    item_text = [product.text for product in products]
+    return Features(
+        query_text=_texts(architecture, "bibert_query", queries, fusion.text_dimension, say, precision),
+        query_words=_texts(architecture, "clip_text", queries, fusion.image_dimension, say, precision),
+        item_text=_texts(architecture, "bibert_item", item_text, fusion.text_dimension, say, precision),
+        item_image=_pictures(architecture, products, say),
+        pairs=torch.tensor([pair[:2] for pair in joined], dtype=torch.int64),
+        counts=torch.tensor([pair[2] for pair in joined], dtype=torch.float32),
+        known=torch.tensor(sorted(codes), dtype=torch.int64),
+        group=torch.tensor([group[product.group] for product in products], dtype=torch.int64),
+        negatives=torch.tensor(
+            [sorted(chosen) + [-1] * (most - len(chosen)) for chosen in hard], dtype=torch.int64
+        ).view(len(queries), most),
+    )
+
+
+def _texts(
+    architecture: Architecture, slot: str, texts: list[str], width: int, say: Say, precision: str
+) -> torch.Tensor:
+    tower = architecture.tower(slot)
+    if tower is None:
+        return torch.zeros(len(texts), width)
+    return torch.from_numpy(text_features(exported(architecture, tower, say), texts, precision))
+
+
+def _pictures(architecture: Architecture, products: list[ProductInput], say: Say) -> torch.Tensor:
+    tower = architecture.tower("clip_image")
+    if tower is None:
+        return torch.zeros(len(products), architecture.fusion.image_dimension)
+    encoded = [_read(product, say) for product in products]
+
+    def broken(number: int, why: str) -> None:
+        say(f"{products[number].identifier} trains without its picture: {why}")
+
+    return torch.from_numpy(picture_features(exported(architecture, tower, say), encoded, broken))
+
+
+def _read(product: ProductInput, say: Say) -> bytes:
+    if product.picture is None:
+        return b""
+    try:
+        if isinstance(product.picture, str):
+            return read(product.picture, Path())
+        return product.picture.read_bytes()
+    except (OSError, PictureError) as error:
+        why = error.strerror if isinstance(error, OSError) else error.message
+        say(f"{product.identifier} trains without its picture: {why}")
+        return b""
+
+
+def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    opened = gzip.open if file.suffix == ".gz" else open
+    try:
+        with opened(file, "rt", encoding="utf-8") as stream:
+            for number, line in enumerate(stream, start=1):
+                if not line.strip():
+                    continue
+                record = json.loads(line)
+                if not isinstance(record, dict):
+                    raise TrainingError(
+                        f"expected an object in line {number} of {file}, got {line[:40]!r}; correct the line"
+                    )
+                yield number, record
+    except FileNotFoundError as error:
+        raise TrainingError(f"expected the file {file}, got none; correct the path") from error
+    except (OSError, EOFError, zlib.error) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise TrainingError(
+            f"expected {file} to be readable to its end, got: {why}; write it anew"
+        ) from error
+    except ValueError as error:
+        raise TrainingError(f"expected JSON Lines in {file}, got {error}; correct the file") from error

@@ -1,0 +1,97 @@
+"""One library: a module is importable under one name, and each way to install it holds it once."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import mmsearch
+
+ROOT = Path(__file__).parents[2]
+LINKED = ("cli", "ingest", "model_repository", "opensearch")
+BUILT_FROM = ("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "requirements", "src", *LINKED)
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_a_folder_at_the_top_is_linked_into_the_library(name: str) -> None:
+    link = ROOT / "src" / "mmsearch" / name
+    assert link.readlink() == Path("..", "..", name)
+    assert importlib.import_module(f"mmsearch.{name}").__name__ == f"mmsearch.{name}"
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_no_folder_is_importable_under_its_short_name(name: str) -> None:
+    # opensearch-py's protobufs own the top-level name `opensearch`; what counts is that it is not ours.
+    spec = importlib.util.find_spec(name)
+    ours = importlib.import_module(f"mmsearch.{name}").__file__
+    assert spec is None or spec.origin != ours
+
+
+def test_the_packages_under_test_are_the_ones_meant() -> None:
+    wheel = os.environ.get("MMSEARCH_TESTS_EXPECT") == "wheel"
+    location = str(importlib.import_module("mmsearch.cli").__file__)
+    assert ("site-packages" in location) is wheel
+
+
+def test_the_version_is_the_installed_one() -> None:
+    assert mmsearch.__version__ == metadata.version("mmsearch")
+
+
+def test_python_starts_the_command_line() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "mmsearch", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert said.startswith("Usage: mmsearch [OPTIONS] COMMAND")
+
+
+def test_wheel_and_sdist_hold_each_file_of_the_library_once(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    for name in BUILT_FROM:
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "packaged", "*.zip")
+            shutil.copytree(ROOT / name, tmp_path / "tree" / name, symlinks=True, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, tmp_path / "tree")
+    built = subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path, tmp_path / "tree"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr
+
+    # What is there, found by walking the folders and not the links, which setuptools walks.
+    library = tmp_path / "tree" / "src" / "mmsearch"
+    ours = [("", library), *((f"{name}/", tmp_path / "tree" / name) for name in LINKED)]
+    expected = sorted(
+        f"mmsearch/{prefix}{file.relative_to(folder)}"
+        for prefix, folder in ours
+        for file in folder.rglob("*")
+        if file.is_file() and "egg-info" not in str(file)
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    in_wheel = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
+    assert sorted(in_wheel) == expected
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        members = archive.getmembers()
+    assert not [member.name for member in members if member.issym() or member.islnk()]
+    in_sdist = [member.name.partition("/")[2] for member in members if member.isfile()]
+    assert sorted(name for name in in_sdist if name.startswith("src/mmsearch/")) == [
+        f"src/{name}" for name in expected
+    ]
+    assert not [name for name in in_sdist if name.partition("/")[0] in (*LINKED, "tests")]
+
+
+def test_tools_that_walk_files_see_the_linked_folders_once() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    assert {f"src/mmsearch/{name}" for name in LINKED} <= set(settings["ruff"]["extend-exclude"])

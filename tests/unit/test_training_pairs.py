@@ -1,0 +1,171 @@
+"""Pairs and catalogs as files, hard negatives, groups and folds, and features that are computed once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from sample_data.groups import groups
+from sample_data.openclipart import folds
+
+from mmsearch.cli.main import cli
+from mmsearch.errors import TrainingError
+from mmsearch.models.architecture import load
+from mmsearch.models.export.export_cache import Exported
+from mmsearch.training.bm25 import Bm25
+from mmsearch.training.features import FeatureCache
+from mmsearch.training.pairs import Pair, read_pairs, read_products
+from mmsearch.training.synthetic import synthetic_pairs
+from mmsearch.training.words import stems
+
+
+def lines(file: Path, *records: object) -> Path:
+    file.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return file
+
+
+def test_pairs_and_products_are_read(tmp_path: Path) -> None:
+    pairs = lines(
+        tmp_path / "pairs.jsonl",
+        {"query": "chair", "product_id": "a", "count": 3},
+        {"query": "lamp", "product_id": "b", "negatives": ["a"]},
+    )
+    assert read_pairs(pairs) == [Pair("chair", "a", 3.0), Pair("lamp", "b", 1.0, ("a",))]
+    catalog = lines(
+        tmp_path / "catalog.jsonl",
+        {"id": "a", "title": "Chair", "description": "of oak", "image": "a.png"},
+        {"id": "b", "title": "Lamp", "group": "light"},
+    )
+    first, second = read_products(catalog, say=print)
+    assert (first.text, first.picture, first.group) == ("Chair\nof oak", tmp_path / "a.png", "a")
+    assert (second.text, second.picture, second.group) == ("Lamp", None, "light")
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"product_id": "a"}, "expected a query and a product_id in line 1"),
+        ({"query": "a", "product_id": "b", "count": 0}, "expected a count above 0 in line 1"),
+        ({"query": "a", "product_id": "b", "negatives": "c"}, "expected negatives as a list"),
+        ([1], "expected an object in line 1"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, record: object, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        read_pairs(lines(tmp_path / "pairs.jsonl", record))
+
+
+def test_bm25_by_hand() -> None:
+    index = Bm25(["red chair", "blue chair", "lamp"])
+    scores = index.scores("red chairs")
+    assert scores[0] > scores[1] > scores[2] == 0
+    idf, mean = np.log(1 + (3 - 1 + 0.5) / 1.5), 5 / 3
+    norm = 1.2 * (0.25 + 0.75 * 2 / mean)
+    assert scores[0] - scores[1] == pytest.approx(idf * 2.2 / (1 + norm))
+
+
+def test_hard_negatives_are_found_by_words_and_are_never_right(tmp_path: Path) -> None:
+    pairs = lines(
+        tmp_path / "pairs.jsonl",
+        {"query": "oak chair", "product_id": "a"},
+        {"query": "oak chair", "product_id": "b"},
+        {"query": "sofa", "product_id": "d"},
+    )
+    catalog = lines(
+        tmp_path / "catalog.jsonl",
+        {"id": "a", "title": "oak chair"},
+        {"id": "b", "title": "chair of oak"},
+        {"id": "c", "title": "oak table"},
+        {"id": "d", "title": "couch"},
+    )
+    out = tmp_path / "hard.jsonl"
+    result = CliRunner().invoke(cli, ["pairs", str(pairs), "--catalog", str(catalog), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert "1 queries have no hard negative" in result.output
+    assert [pair.negatives for pair in read_pairs(out)] == [("c",), ("c",), ()]
+
+
+def test_stems_are_greedy() -> None:
+    assert stems("Flying birds, 2 buses") == stems("fly bird bus")
+    assert not stems("chair") & stems("stool")
+
+
+def test_groups_join_siblings_series_and_near_pictures() -> None:
+    generator = np.random.default_rng(0)
+    hashes = generator.random((9, 240)) < 0.4
+    hashes[8] = hashes[0]
+    hashes[8, :3] ^= True  # three bits of 240
+    titles = ["red ball", "Ball, red 2", "flag of a land", "flag of b land", "flag of c land",
+              "flag of d land", "lonely", "flag of e land", "crimson sphere"]  # fmt: skip
+    folders = ["x", "y", "f", "f", "f", "f", "f", "elsewhere", "z"]
+    found = groups(titles, folders, hashes)
+    assert found[0] == found[1] == found[8]
+    assert len(set(found[2:6].tolist())) == 1
+    assert len(set(found.tolist())) == 4
+    for side in (folds(found, seed) for seed in range(5)):
+        for group in set(found.tolist()):
+            assert len(set(side[found == group].tolist())) == 1
+
+
+def test_features_are_computed_once_for_each_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMSEARCH_CACHE", str(tmp_path))
+    tower = Exported(load("4tmm_cat").towers["minilm"], tmp_path / "models" / "minilm-1")
+    asked: list[bytes] = []
+
+    def compute(values: list[bytes]) -> np.ndarray:
+        asked.extend(values)
+        return np.array([[len(value), value[0]] for value in values], np.float32)
+
+    first = FeatureCache(tower).rows([b"aa", b"b", b"aa"], compute)
+    np.testing.assert_array_equal(first, [[2, 97], [1, 98], [2, 97]])
+    np.testing.assert_array_equal(FeatureCache(tower).rows([b"b", b"ccc"], compute), [[1, 98], [3, 99]])
+    assert asked == [b"aa", b"b", b"ccc"]
+
+
+def test_synthetic_pairs_come_from_attributes() -> None:
+    records = [
+        {"id": "a", "title": "one", "colour": "Red", "tags": ["box"]},
+        {"id": "b", "title": "two", "colour": "red", "price": 3.5},
+    ]
+    found = {(pair.query, pair.product, pair.count) for pair in synthetic_pairs(records, 100)}
+    assert found == {
+        ("red", "a", 5.0), ("red", "b", 4.0), ("box", "a", 5.0), ("red box", "a", 5.0), ("box red", "a", 5.0),
+    }  # fmt: skip
+    assert synthetic_pairs(records, 3, seed=1) == synthetic_pairs(records, 3, seed=1)
+    assert len(synthetic_pairs(records, 3)) == 3
+
+
+def test_the_command_reads_a_catalog_as_ingest_does(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text(
+        "id,name,category,colour\n1,Oak chair,Seats,Brown\n2,Lamp,,brown\n,x,y,z\n"
+    )
+    done = CliRunner().invoke(
+        cli,
+        [
+            "synthetic-pairs",
+            str(tmp_path / "c.csv"),
+            "--map",
+            "title=name",
+            "--out",
+            str(tmp_path / "p.jsonl"),
+        ],
+    )
+    assert done.exit_code == 0, done.output
+    assert "1 lines of" in done.stderr
+    assert {(pair.query, pair.product, pair.count) for pair in read_pairs(tmp_path / "p.jsonl")} == {
+        ("brown", "1", 5.0), ("brown", "2", 4.0), ("seats", "1", 5.0),
+        ("brown seats", "1", 5.0), ("seats brown", "1", 5.0),
+    }  # fmt: skip
+    assert done.stdout == f"5 synthetic pairs written to {tmp_path / 'p.jsonl'}\n"
+
+
+def test_a_catalog_without_attributes_gives_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "c.jsonl").write_text('{"id": "1", "title": "Oak chair"}\n')
+    done = CliRunner().invoke(
+        cli, ["synthetic-pairs", str(tmp_path / "c.jsonl"), "--out", str(tmp_path / "p")]
+    )
+    assert done.exit_code == 1
+    assert done.output.startswith("mmsearch: expected products with a category")
