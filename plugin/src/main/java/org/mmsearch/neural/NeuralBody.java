@@ -1,11 +1,16 @@
 package org.mmsearch.neural;
 
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 
+import org.mmsearch.encoder.EncoderInput;
 import org.mmsearch.fusion.Cutoff;
+import org.mmsearch.neural.vectors.LikeDocument;
+import org.mmsearch.neural.vectors.QueryVector;
 import org.opensearch.core.ParseField;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
@@ -188,6 +193,33 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
             k = DEFAULT_K;
         }
         return this;
+    }
+
+    /**
+     * The parts of the query's vector.
+     *
+     * @param image the decoded {@code query_image}, or null
+     */
+    QueryVector queryVector(byte[] image) {
+        List<QueryVector.Part> parts = new ArrayList<>(3);
+        if (queryImageWeight != null) {
+            // Two unit vectors blended here, in place of the encoder's own fusion.
+            if (queryImageWeight < 1) {
+                parts.add(new QueryVector.Part(1 - queryImageWeight, EncoderInput.of(queryText, null), null));
+            }
+            if (queryImageWeight > 0) {
+                parts.add(new QueryVector.Part(queryImageWeight, EncoderInput.of(null, image), null));
+            }
+        } else if (queryText != null || image != null) {
+            parts.add(new QueryVector.Part(1, EncoderInput.of(queryText, image), null));
+        }
+        if (like != null) {
+            parts.add(new QueryVector.Part(like.weight(), null, like));
+        }
+        if (negativeText != null) {
+            parts.add(new QueryVector.Part(-negativeText.weight(), EncoderInput.of(negativeText.text(), null), null));
+        }
+        return new QueryVector(List.copyOf(parts));
     }
 
     String queryText() {

@@ -6,8 +6,13 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 
-import org.mmsearch.encoder.EncoderService;
 import org.mmsearch.encoder.EncoderSettings;
+import org.mmsearch.encoder.service.EncoderService;
+import org.mmsearch.neural.fields.FieldEncoders;
+import org.mmsearch.neural.images.ImageLimits;
+import org.mmsearch.neural.vectors.CancellationListener;
+import org.mmsearch.neural.vectors.NeuralServices;
+import org.mmsearch.neural.vectors.RequestContext;
 import org.mmsearch.stats.EncoderNumbers;
 import org.mmsearch.stats.EncoderStats;
 import org.mmsearch.visibility.VectorQueries;
@@ -34,7 +39,7 @@ public final class NeuralFeature implements Closeable {
     private final NeuralClause clause;
     private final EncoderStats stats = new EncoderStats();
     private EncoderService encoders;
-    private SearchScope scope;
+    private RequestContext context;
 
     /** @param name the clause's name on this node */
     public NeuralFeature(String name) {
@@ -66,7 +71,7 @@ public final class NeuralFeature implements Closeable {
         IndexNameExpressionResolver resolver,
         VectorQueries vectors
     ) {
-        scope = new SearchScope(threads.getThreadContext(), () -> cluster.localNode().getId());
+        context = new RequestContext(threads.getThreadContext(), () -> cluster.localNode().getId());
         encoders = new EncoderService(
             environment.settings(),
             cluster.getClusterSettings(),
@@ -79,11 +84,11 @@ public final class NeuralFeature implements Closeable {
                 encoders.encoder(),
                 new FieldEncoders(cluster::state, resolver),
                 new ImageLimits(environment.settings(), cluster.getClusterSettings()),
-                scope,
+                context,
                 vectors
             )
         );
-        return List.of(scope);
+        return List.of(context);
     }
 
     /** The search-pipeline processors, where their names are ours. */
@@ -93,7 +98,7 @@ public final class NeuralFeature implements Closeable {
 
     /** Lets a rewrite know its task. */
     public List<ActionFilter> actionFilters() {
-        return List.of(scope);
+        return List.of(context);
     }
 
     /** Started by the injector. */

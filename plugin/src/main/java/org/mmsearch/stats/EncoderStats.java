@@ -40,12 +40,12 @@ public final class EncoderStats {
         retries.increment();
     }
 
-    /** A vector was remembered. */
+    /** A vector was in the cache. */
     public void cacheHit() {
         cacheHits.increment();
     }
 
-    /** A vector was not remembered. */
+    /** A vector was not in the cache. */
     public void cacheMiss() {
         cacheMisses.increment();
     }
@@ -70,12 +70,12 @@ public final class EncoderStats {
         return retries.sum();
     }
 
-    /** How many vectors were remembered. */
+    /** How many vectors were in the cache. */
     public long cacheHits() {
         return cacheHits.sum();
     }
 
-    /** How many vectors were not remembered. */
+    /** How many vectors were not in the cache. */
     public long cacheMisses() {
         return cacheMisses.sum();
     }
