@@ -9,7 +9,7 @@ import org.mmsearch.encoder.EncoderFailure;
 /** Counts what the encoder does on this node, since the node's start. */
 public final class EncoderStats {
 
-    /** From a search's wish for a vector to its having it, or not. */
+    /** From a search's request for a vector to its completion. */
     public final Latency encode = new Latency();
     /** One exchange with Triton. */
     public final Latency call = new Latency();
