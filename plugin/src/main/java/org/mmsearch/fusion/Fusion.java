@@ -126,6 +126,7 @@ public record Fusion(
      * Fuses.
      *
      * @param legs one ranking a leg, each at most {@code window} long
+     * @throws IllegalArgumentException where a leg's scores are not finite
      * @return at most {@code window} hits, by descending score and then ascending key
      */
     public List<FusedHit> fuse(List<Ranking> legs) {
@@ -135,6 +136,7 @@ public record Fusion(
         for (int leg = 0; leg < legs.size(); leg++) {
             Ranking ranking = legs.get(leg);
             weightOf[leg] = weight(leg);
+            requireFinite(leg, ranking.scores());
             double[] scores = normalization.normalize(
                 ranking.scores(),
                 lower.isEmpty() ? null : lower.get(leg),
@@ -157,6 +159,16 @@ public record Fusion(
         });
         hits.sort(Comparator.comparingDouble((FusedHit hit) -> -hit.score()).thenComparingLong(FusedHit::key));
         return hits.size() > window ? new ArrayList<>(hits.subList(0, window)) : hits;
+    }
+
+    private static void requireFinite(int leg, float[] scores) {
+        for (float score : scores) {
+            if (Float.isFinite(score) == false) {
+                throw new IllegalArgumentException(
+                    "[fusion] expected finite scores of leg [" + leg + "], got [" + score + "]: lower its boost"
+                );
+            }
+        }
     }
 
     /** @return this as the JSON object that {@link FusionParser} reads */

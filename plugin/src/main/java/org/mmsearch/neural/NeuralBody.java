@@ -173,7 +173,7 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
      */
     NeuralBody validated(String clause) {
         require(clause, queryText != null || queryImage != null || like != null, "requires query_text, query_image or like, none specified");
-        require(clause, queryText == null || queryText.isEmpty() == false, "requires query_text not to be empty");
+        require(clause, queryText == null || queryText.isBlank() == false, "requires query_text not to be empty");
         require(clause, queryImage == null || queryImage.isEmpty() == false, "requires query_image not to be empty");
         require(
             clause,
@@ -185,7 +185,7 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
             queryImageWeight == null || queryImageWeight >= 0 && queryImageWeight <= 1,
             "requires query_image_weight from 0 to 1, got [" + queryImageWeight + "]"
         );
-        require(clause, modelId == null || modelId.isEmpty() == false, "requires model_id not to be empty");
+        require(clause, modelId == null || modelId.isBlank() == false, "requires model_id not to be empty");
         int bounds = (k == null ? 0 : 1) + (minScore == null ? 0 : 1) + (maxDistance == null ? 0 : 1);
         require(clause, bounds <= 1, "takes only one of k, min_score and max_distance");
         require(clause, k == null || k > 0, "requires k to be greater than 0, got [" + k + "]");

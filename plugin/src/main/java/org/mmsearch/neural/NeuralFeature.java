@@ -11,6 +11,8 @@ import org.mmsearch.encoder.service.EncoderService;
 import org.mmsearch.neural.fields.FieldEncoders;
 import org.mmsearch.neural.images.ImageLimits;
 import org.mmsearch.neural.vectors.CancellationListener;
+import org.mmsearch.neural.vectors.IndexedVectorExt;
+import org.mmsearch.neural.vectors.IndexedVectorPhase;
 import org.mmsearch.neural.vectors.NeuralServices;
 import org.mmsearch.neural.vectors.RequestContext;
 import org.mmsearch.stats.EncoderNumbers;
@@ -24,6 +26,8 @@ import org.opensearch.common.settings.Setting;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.env.Environment;
 import org.opensearch.plugins.SearchPlugin.QuerySpec;
+import org.opensearch.plugins.SearchPlugin.SearchExtSpec;
+import org.opensearch.search.fetch.FetchSubPhase;
 import org.opensearch.search.pipeline.Processor;
 import org.opensearch.search.pipeline.SearchRequestProcessor;
 import org.opensearch.threadpool.ExecutorBuilder;
@@ -49,6 +53,16 @@ public final class NeuralFeature implements Closeable {
     /** The clause. */
     public List<QuerySpec<?>> queries() {
         return List.of(clause.spec());
+    }
+
+    /** What asks for the vector of an index, for documents whose source does not hold it. */
+    public List<SearchExtSpec<?>> searchExts() {
+        return List.of(new SearchExtSpec<>(IndexedVectorExt.NAME, IndexedVectorExt::new, IndexedVectorExt::parse));
+    }
+
+    /** What answers that. */
+    public List<FetchSubPhase> fetchSubPhases() {
+        return List.of(new IndexedVectorPhase());
     }
 
     /** The settings of the encoder and of the pictures. */

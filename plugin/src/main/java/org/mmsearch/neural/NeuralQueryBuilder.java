@@ -127,7 +127,15 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         if (context.validate()) {
             return knn(context, request, placeholder(model.dimension()));
         }
-        VectorSource source = new VectorSource(services, request, context.getWriteableRegistry(), clause.name(), field, model);
+        VectorSource source = new VectorSource(
+            services,
+            request,
+            context.getWriteableRegistry(),
+            clause.name(),
+            field,
+            model,
+            body.modelId()
+        );
         float[] cached = source.cached(query);
         if (cached != null && twoRounds == false) {
             return cut(knn(context, request, cached), body.cutoff().minScore());

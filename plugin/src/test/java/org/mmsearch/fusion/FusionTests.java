@@ -152,6 +152,27 @@ public class FusionTests extends OpenSearchTestCase {
         assertEquals(cutoff, copyWriteable(cutoff, writableRegistry(), Cutoff::new));
     }
 
+    public void testWeightsThatWereRoundedSumToOneWithinAHundredth() {
+        for (String weights : List.of("[0.33, 0.33, 0.33]", "[0.995]", "[0.5, 0.505]", "[0.99]", "[0.5, 0.51]")) {
+            fusion("{\"combination\": {\"parameters\": {\"weights\": " + weights + "}}}");
+        }
+        for (String weights : List.of("[0.3, 0.3, 0.38]", "[0.5, 0.511]", "[0.989]")) {
+            String json = "{\"combination\": {\"parameters\": {\"weights\": " + weights + "}}}";
+            Exception e = expectThrows(IllegalArgumentException.class, () -> fusion(json));
+            assertTrue(e.getMessage(), e.getMessage().contains("weights that sum to 1"));
+        }
+    }
+
+    public void testScoresThatAreNoNumbers() {
+        for (float score : new float[] { Float.NaN, Float.POSITIVE_INFINITY }) {
+            Ranking overflowing = new Ranking(new long[] { 1, 2 }, new float[] { score, 1 });
+            for (String json : List.of("{}", "{\"combination\": {\"technique\": \"rrf\"}}", "{\"normalization\": {\"technique\": \"l2\"}}")) {
+                Exception e = expectThrows(IllegalArgumentException.class, () -> fusion(json).fuse(List.of(FIRST, overflowing)));
+                assertTrue(e.getMessage(), e.getMessage().contains("expected finite scores of leg [1]"));
+            }
+        }
+    }
+
     public void testRefusals() {
         Map<String, String> refused = Map.of(
             "{\"x\": 1}", "[fusion] does not support [x]",

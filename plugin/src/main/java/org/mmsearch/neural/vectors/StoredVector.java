@@ -7,9 +7,11 @@ import java.util.Map;
 import org.opensearch.OpenSearchStatusException;
 import org.opensearch.action.get.GetRequest;
 import org.opensearch.action.search.SearchRequest;
+import org.opensearch.common.document.DocumentField;
 import org.opensearch.common.xcontent.support.XContentMapValues;
 import org.opensearch.core.action.ActionListener;
 import org.opensearch.core.rest.RestStatus;
+import org.opensearch.index.query.BoolQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryBuilders;
 import org.opensearch.search.SearchHit;
@@ -37,16 +39,21 @@ final class StoredVector {
     ) {
         GetRequest get = new GetRequest(index, like.id()).routing(like.routing())
             .fetchSourceContext(new FetchSourceContext(true, new String[] { field }, null));
-        client.get(get, ActionListener.map(listener, response -> {
-            Map<String, Object> source = response.isExists() && response.isSourceEmpty() == false ? response.getSourceAsMap() : null;
-            return vector(source, response.getIndex(), like, field, dimension);
-        }));
+        client.get(get, ActionListener.wrap(response -> {
+            Map<String, Object> source = response.isSourceEmpty() ? Map.of() : response.getSourceAsMap();
+            if (response.isExists() && XContentMapValues.extractValue(field, source) == null) {
+                // A copy of the source without the vector, or none at all.
+                find(client, index, like, field, dimension, null, listener);
+                return;
+            }
+            listener.onResponse(vector(response.isExists() ? source : null, response.getIndex(), like, field, dimension));
+        }, listener::onFailure));
     }
 
     /**
-     * As {@link #get}, among what rules let through.
+     * As {@link #get}, by a search: out of the index, or out of the source where the index holds vectors of nested objects.
      *
-     * @param rules a filter
+     * @param rules what the search is filtered by, or null
      */
     static void find(
         Client client,
@@ -57,12 +64,53 @@ final class StoredVector {
         QueryBuilder rules,
         ActionListener<float[]> listener
     ) {
-        QueryBuilder one = QueryBuilders.boolQuery().filter(QueryBuilders.idsQuery().addIds(like.id())).filter(rules);
-        SearchSourceBuilder source = new SearchSourceBuilder().query(one).size(1).fetchSource(field, null).trackTotalHits(false);
+        SearchSourceBuilder indexed = one(like, rules).fetchSource(false).ext(List.of(new IndexedVectorExt(field)));
+        search(client, index, like, indexed, ActionListener.wrap(hit -> {
+            DocumentField vector = hit == null ? null : hit.field(IndexedVectorExt.NAME);
+            if (vector != null) {
+                listener.onResponse(indexed(vector, index, like, dimension));
+            } else if (hit == null) {
+                listener.onResponse(vector(null, index, like, field, dimension));
+            } else {
+                fromSource(client, index, like, field, dimension, rules, listener);
+            }
+        }, listener::onFailure));
+    }
+
+    private static void fromSource(
+        Client client,
+        String index,
+        LikeDocument like,
+        String field,
+        int dimension,
+        QueryBuilder rules,
+        ActionListener<float[]> listener
+    ) {
+        // All of the source: an index without one refuses to give a part of it.
+        SearchSourceBuilder stored = one(like, rules).fetchSource(true);
+        search(client, index, like, stored, ActionListener.map(listener, hit -> {
+            Map<String, Object> source = hit == null ? null : hit.hasSource() ? hit.getSourceAsMap() : Map.of();
+            return vector(source, index, like, field, dimension);
+        }));
+    }
+
+    private static SearchSourceBuilder one(LikeDocument like, QueryBuilder rules) {
+        BoolQueryBuilder one = QueryBuilders.boolQuery().filter(QueryBuilders.idsQuery().addIds(like.id()));
+        return new SearchSourceBuilder().query(rules == null ? one : one.filter(rules)).size(1).trackTotalHits(false);
+    }
+
+    /** @param listener is given the hit, or null */
+    private static void search(
+        Client client,
+        String index,
+        LikeDocument like,
+        SearchSourceBuilder source,
+        ActionListener<SearchHit> listener
+    ) {
         SearchRequest find = new SearchRequest(index).routing(like.routing()).source(source).pipeline("_none");
         client.search(find, ActionListener.map(listener, response -> {
             SearchHit[] hits = response.getHits().getHits();
-            return vector(hits.length == 0 ? null : hits[0].getSourceAsMap(), index, like, field, dimension);
+            return hits.length == 0 ? null : hits[0];
         }));
     }
 
@@ -76,6 +124,14 @@ final class StoredVector {
             return list.get(0) instanceof List<?> ? mean(list, dimension, document) : floats(list, dimension, document);
         }
         throw missing("the document " + document + " has no vector in [" + field + "]", "a document that has one");
+    }
+
+    private static float[] indexed(DocumentField field, String index, LikeDocument like, int dimension) {
+        float[] vector = field.getValue();
+        if (vector.length != dimension) {
+            throw missing("the document [" + index + "/" + like.id() + "] has a vector of " + vector.length + " numbers", dimension + " numbers");
+        }
+        return vector;
     }
 
     /** Nested objects each have a vector: the document's is the mean of their unit vectors. */

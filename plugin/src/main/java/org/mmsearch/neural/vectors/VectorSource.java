@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 
 import org.mmsearch.encoder.EncoderException;
+import org.mmsearch.encoder.EncoderFailure;
 import org.mmsearch.encoder.EncoderInput;
 import org.mmsearch.encoder.EncoderModel;
 import org.mmsearch.encoder.service.EncodingRequest;
@@ -15,6 +16,7 @@ import org.opensearch.common.util.concurrent.ThreadContext;
 import org.opensearch.core.action.ActionListener;
 import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.index.Index;
+import org.opensearch.core.rest.RestStatus;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.transport.client.Client;
 
@@ -27,11 +29,14 @@ public final class VectorSource {
     private final String clause;
     private final String field;
     private final EncoderModel model;
+    private final String modelId;
 
     /**
      * @param request the search that the clause stands in
      * @param registry reads the point in time of a search that has one
      * @param clause the clause's name, with which a failure begins
+     * @param model encodes the field
+     * @param modelId the request's name for it, or null where the index names it
      */
     public VectorSource(
         NeuralServices services,
@@ -39,7 +44,8 @@ public final class VectorSource {
         NamedWriteableRegistry registry,
         String clause,
         String field,
-        EncoderModel model
+        EncoderModel model,
+        String modelId
     ) {
         this.services = services;
         this.request = request;
@@ -47,6 +53,7 @@ public final class VectorSource {
         this.clause = clause;
         this.field = field;
         this.model = model;
+        this.modelId = modelId;
     }
 
     /** The vector, when all its parts are cached; else null. */
@@ -107,12 +114,18 @@ public final class VectorSource {
                 requested.put(key, vector);
                 group.onResponse(at, vector);
             } else {
-                group.onFailure(new EncoderException(
-                    failure.failure(), "[" + clause + "] field [" + field + "]: " + failure.getMessage(), failure.getCause()
-                ));
+                group.onFailure(prefixed(failure));
             }
         });
         group.onCompletion(encoding::cancel);
+    }
+
+    private EncoderException prefixed(EncoderException failure) {
+        boolean named = modelId != null && failure.failure() == EncoderFailure.MODEL_MISSING;
+        // A name that means nothing is the request's fault: clients would take a 503 for a dead node and ask the next one.
+        RestStatus status = named ? RestStatus.NOT_FOUND : failure.status();
+        String of = named ? "] model_id [" + modelId + "]: " : "] field [" + field + "]: ";
+        return new EncoderException(failure.failure(), status, "[" + clause + of + failure.getMessage(), failure.getCause());
     }
 
     private void stored(LikeDocument like, Client client, ActionListener<float[]> listener) {
