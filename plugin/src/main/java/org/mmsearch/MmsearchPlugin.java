@@ -82,7 +82,7 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     }
 
     /** The names under which this node knows the clauses. */
-    ClauseNames names() {
+    public ClauseNames names() {
         return names;
     }
 

@@ -293,6 +293,13 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
         }
     }
 
+    /** Raises {@code k}, where it bounds the hits. */
+    void atLeast(int least) {
+        if (k != null && k < least) {
+            k = least;
+        }
+    }
+
     /** A copy with this filter in place of its own. */
     NeuralBody withFilter(QueryBuilder filter) {
         NeuralBody copy = copy();

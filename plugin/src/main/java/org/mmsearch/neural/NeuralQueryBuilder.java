@@ -221,6 +221,11 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         body.defaultModelId(modelId);
     }
 
+    /** Finds at least so many neighbours, where their number bounds them; only before the first rewrite. */
+    public void atLeast(int k) {
+        body.atLeast(k);
+    }
+
     @Override
     protected Query doToQuery(QueryShardContext context) {
         throw onShard();

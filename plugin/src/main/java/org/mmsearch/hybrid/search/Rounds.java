@@ -157,7 +157,8 @@ public final class Rounds {
     private QueryBuilder fused(SearchRequest original, List<ShardWindows> windows, List<QueryBuilder> legs, Legs described) {
         List<ShardRankDocs> hits = ShardRankDocs.fuse(windows, described);
         // Elsewhere the shards have to see the hybrid, which they refuse where it cannot stand.
-        if (top && described.totals() == Totals.WINDOW && hits.stream().allMatch(shard -> shard.docs().isEmpty())) {
+        // Nor does k-NN's maximal marginal relevance take a query that finds nothing.
+        if (top && HybridRewrite.isDiversified(original) == false && described.totals() == Totals.WINDOW && hits.stream().allMatch(shard -> shard.docs().isEmpty())) {
             return new MatchNoneQueryBuilder();
         }
         // A pipeline may have asked for inner hits after the point in time could be opened; another reader is refused by its token then.
