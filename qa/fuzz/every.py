@@ -25,7 +25,7 @@ KEPT = OUTPUT / "fuzz"
 PYTHON = {"reader": "fuzz-reader", "picture": "fuzz-picture", "reply": "fuzz-reply"}
 JAVA = {
     "clauses": ("fuzz-clauses", "org.mmsearch.ClauseFuzzTests"),
-    "plugin-reply": ("fuzz-reply-in-the-plugin", "org.mmsearch.encoder.ReplyFuzzTests"),
+    "plugin-reply": ("fuzz-reply-in-the-plugin", "org.mmsearch.encoder.triton.ReplyFuzzTests"),
 }
 SEEDS = "from tests.test_fuzz_ingest import write_seeds; import sys; write_seeds(*sys.argv[1:])"
 STARTING = 240

@@ -21,7 +21,7 @@ from measuring.pytested import PYTEST, ROOT
 
 NAME = "security"
 PLUGIN = (
-    "ImageProbeTests",
+    "ImageHeaderTests",
     "TokenSecrecyTests",
     "TritonTlsTests",
     "TritonCertificatesTests",

@@ -82,7 +82,7 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     }
 
     /** The names under which this node knows the clauses. */
-    ClauseNames names() {
+    public ClauseNames names() {
         return names;
     }
 
@@ -108,12 +108,15 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
     public List<FetchSubPhase> getFetchSubPhases(FetchPhaseConstructionContext context) {
         List<FetchSubPhase> phases = new ArrayList<>(hybrid.fetchSubPhases());
         phases.addAll(answers.fetchSubPhases());
+        phases.addAll(neural.fetchSubPhases());
         return phases;
     }
 
     @Override
     public List<SearchExtSpec<?>> getSearchExts() {
-        return hybrid.searchExts();
+        List<SearchExtSpec<?>> exts = new ArrayList<>(hybrid.searchExts());
+        exts.addAll(neural.searchExts());
+        return exts;
     }
 
     @Override
@@ -210,7 +213,8 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
 
     @Override
     public List<ActionFilter> getActionFilters() {
-        List<ActionFilter> filters = new ArrayList<>(neural.actionFilters());
+        List<ActionFilter> filters = new ArrayList<>(List.of(new IndexFilterCheck()));
+        filters.addAll(neural.actionFilters());
         filters.addAll(hybrid.actionFilters());
         filters.addAll(answers.actionFilters());
         return filters;

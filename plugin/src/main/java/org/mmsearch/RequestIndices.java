@@ -57,6 +57,8 @@ public final class RequestIndices {
 
     /** Whether a name is one of another cluster; a colon inside {@code <...>} belongs to date math. */
     public static boolean remote(String name) {
-        return name.indexOf(RemoteClusterAware.REMOTE_CLUSTER_INDEX_SEPARATOR) >= 0 && name.startsWith("<") == false;
+        return name.indexOf(RemoteClusterAware.REMOTE_CLUSTER_INDEX_SEPARATOR) >= 0
+            && name.startsWith("<") == false
+            && name.startsWith("-<") == false;
     }
 }

@@ -36,17 +36,17 @@ public final class EncoderInput {
     }
 
     /** The text; empty when absent. */
-    String text() {
+    public String text() {
         return text;
     }
 
     /** The picture's file; empty when absent. Not to be changed. */
-    byte[] image() {
+    public byte[] image() {
         return image;
     }
 
     /** The sha256 of the picture in hex; empty when absent. */
-    String imageDigest() {
+    public String imageDigest() {
         return imageDigest;
     }
 

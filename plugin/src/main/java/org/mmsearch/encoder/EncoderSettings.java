@@ -121,12 +121,12 @@ public final class EncoderSettings {
     }
 
     /** The dynamic ones that make up {@link TritonOptions}. */
-    static List<Setting<?>> dynamic() {
+    public static List<Setting<?>> dynamic() {
         return List.of(ENDPOINTS, TIMEOUT, RETRIES, MAX_IN_FLIGHT, QUEUE_SIZE, BREAKER_FAILURES, BREAKER_PAUSE);
     }
 
     /** How Triton is called by these settings. */
-    static TritonOptions options(Settings settings) {
+    public static TritonOptions options(Settings settings) {
         return new TritonOptions(
             ENDPOINTS.get(settings).stream().map(URI::create).toList(),
             TIMEOUT.get(settings).millis(),

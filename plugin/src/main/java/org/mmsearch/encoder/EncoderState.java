@@ -8,10 +8,10 @@ import java.util.List;
  * @param endpoints each server with its breaker
  * @param inFlight calls under way
  * @param queued encodings that wait for a place
- * @param cacheEntries remembered vectors
+ * @param cacheEntries cached vectors
  * @param cacheBytes the heap they take
  * @param cacheLimit the most they may take
- * @param cacheEvictions how many were given up for newer ones
+ * @param cacheEvictions how many were evicted for newer ones
  */
 public record EncoderState(
     List<Endpoint> endpoints,

@@ -125,6 +125,7 @@ public record Fusion(
      * Fuses.
      *
      * @param legs one ranking a leg, each at most {@code window} long
+     * @throws IllegalArgumentException where a leg's scores are not finite
      * @return at most {@code window} hits, by descending score and then ascending key
      */
     public List<FusedHit> fuse(List<Ranking> legs) {
@@ -141,6 +142,7 @@ public record Fusion(
         for (int leg = 0; leg < count; leg++) {
             Ranking ranking = legs.get(leg);
             weightOf[leg] = weight(leg);
+            requireFinite(leg, ranking.scores());
             normalized[leg] = normalization.normalize(
                 ranking.scores(),
                 lower.isEmpty() ? null : lower.get(leg),
@@ -171,6 +173,16 @@ public record Fusion(
             best.add(new FusedHit(hits.key(order[i]), fused[order[i]], evidence));
         }
         return best;
+    }
+
+    private static void requireFinite(int leg, float[] scores) {
+        for (float score : scores) {
+            if (Float.isFinite(score) == false) {
+                throw new IllegalArgumentException(
+                    "[fusion] expected finite scores of leg [" + leg + "], got [" + score + "]: lower its boost"
+                );
+            }
+        }
     }
 
     /** @return this as the JSON object that {@link FusionParser} reads */

@@ -9,7 +9,9 @@ public final class FusionParser {
 
     static final int DEFAULT_RANK_CONSTANT = 60;
     private static final int MAX_RANK_CONSTANT = 10_000;
-    private static final float SUM_TOLERANCE = 0.001f;
+    /** Weights that were rounded to two places sum to 1 within this; the official clause takes as much. */
+    private static final double SUM_TOLERANCE = 0.01;
+    private static final double FLOAT_ERROR = 1e-6;
 
     private FusionParser() {}
 
@@ -75,8 +77,8 @@ public final class FusionParser {
             }
             sum += weight;
         }
-        if (Math.abs(sum - 1) > SUM_TOLERANCE) {
-            throw new IllegalArgumentException("[fusion] expected weights that sum to 1, got " + weights + ", which sum to " + sum);
+        if (Math.abs(sum - 1) > SUM_TOLERANCE + FLOAT_ERROR) {
+            throw new IllegalArgumentException("[fusion] expected weights that sum to 1, within " + SUM_TOLERANCE + ", got " + weights + ", which sum to " + sum);
         }
         return weights;
     }

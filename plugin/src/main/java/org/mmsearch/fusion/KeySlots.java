@@ -51,7 +51,7 @@ final class KeySlots {
      * Ranks the keys.
      *
      * @param scores one a key, by its number
-     * @return the keys' numbers by descending score and then ascending key; a score that is no number comes last
+     * @return the keys' numbers by descending score and then ascending key
      */
     int[] order(float[] scores) {
         long[] ranked = new long[size];

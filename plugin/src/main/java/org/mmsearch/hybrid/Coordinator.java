@@ -67,7 +67,7 @@ final class Coordinator {
         // The readers of one index find nothing in the one that an alias moves to between the rounds.
         SameIndices.keep(request, target.indices(), state, resolver);
         Fusion asked = asked(hybrid, request, search, target, state);
-        Fusion fusion = hybrid.narrowed(asked).window(hybrid.window(asked));
+        Fusion fusion = hybrid.narrowed(asked).window(hybrid.window(asked, checked.page(target.indices(), state)));
         checked.validate(fusion.window());
         Legs described = hybrid.describe(fusion);
         List<QueryBuilder> legs = pushed(hybrid.queries(), vectors.allowed(request, hybrid.pushedFilter()));
@@ -83,7 +83,7 @@ final class Coordinator {
         if (context.getSearchRequest() instanceof ExplainRequest explain) {
             return pending(context, (client, listener) -> ExplainedHybrid.ask(client, explain, hybrid, listener));
         }
-        if (search == null || search.way() == Way.NONE || search.way() == Way.ONE_SEARCH && hybrid.comesFrom(request.source().query()) == false) {
+        if (search == null || search.way() == Way.NONE || search.way() == Way.ONE_SEARCH && top(hybrid, request) == false) {
             throw new IllegalArgumentException(
                 "[" + clause.name() + "] expected a place in the request's query, its [post_filter], a rescorer or an aggregation's filter, "
                     + "got one in which it cannot be fused over several shards: move it there"
@@ -93,8 +93,12 @@ final class Coordinator {
             search.legsBegin();
             return new CandidatesQueryBuilder(clause.node(), legs, described, null);
         }
-        Rounds rounds = new Rounds(clause.node(), search, state.nodes().getMinNodeVersion());
+        Rounds rounds = new Rounds(clause.node(), search, state.nodes().getMinNodeVersion(), top(hybrid, request));
         return pending(context, (client, listener) -> rounds.run(client, request, legs, described, listener));
+    }
+
+    private static boolean top(HybridQueryBuilder hybrid, SearchRequest request) {
+        return request.source() != null && hybrid.comesFrom(request.source().query());
     }
 
     /** A query that is not known before an action has found it. */

@@ -30,7 +30,7 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
 
     /** The most queries a hybrid takes. */
     public static final int MAX_QUERIES = 10;
-    /** The window where neither the clause nor its fusion names one. */
+    /** The least window where neither the clause nor its fusion names one. */
     public static final int DEFAULT_WINDOW = 100;
     /** The largest window. */
     public static final int MAX_WINDOW = 10_000;
@@ -104,12 +104,17 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
         return options;
     }
 
-    /** How deep each query is read and how many hits come out, the fusion being the one that holds. */
-    int window(Fusion fusion) {
+    /**
+     * How deep each query is read and how many hits come out.
+     *
+     * @param fusion the one that holds
+     * @param page the window where neither this nor the fusion names one
+     */
+    int window(Fusion fusion, int page) {
         if (options.paginationDepth() != null) {
             return options.paginationDepth();
         }
-        return fusion.window() > 0 ? fusion.window() : DEFAULT_WINDOW;
+        return fusion.window() > 0 ? fusion.window() : page;
     }
 
     /** A fusion of all the queries, checked against them and narrowed to those that are left. */

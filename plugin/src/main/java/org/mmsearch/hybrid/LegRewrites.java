@@ -92,7 +92,9 @@ final class LegRewrites {
     }
 
     private static boolean canBeLeftOut(Exception failure) {
+        RestStatus status = ExceptionsHelper.status(failure);
         return ExceptionsHelper.unwrap(failure, EncoderException.class) != null
-            && ExceptionsHelper.status(failure) != RestStatus.BAD_REQUEST;
+            && status != RestStatus.BAD_REQUEST
+            && status != RestStatus.NOT_FOUND;
     }
 }

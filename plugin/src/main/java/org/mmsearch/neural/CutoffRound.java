@@ -36,7 +36,7 @@ final class CutoffRound {
      * @param parent its task, or null
      * @param knn the query whose hits are cut
      * @param vectors make the scores k-NN's own
-     * @param listener told once: the least score that is kept; positive infinity when nothing is
+     * @param listener called once: the least score that is kept; positive infinity when nothing is
      */
     static void leastScore(
         Client client,

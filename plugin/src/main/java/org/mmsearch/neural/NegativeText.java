@@ -31,9 +31,9 @@ public record NegativeText(String text, float weight) implements Writeable, ToXC
         PARSER.declareFloat(ConstructingObjectParser.optionalConstructorArg(), WEIGHT);
     }
 
-    /** Refuses an empty text and a weight that is not positive. */
+    /** Refuses a text without a word and a weight that is not positive. */
     public NegativeText {
-        if (text.isEmpty()) {
+        if (text.isBlank()) {
             throw new IllegalArgumentException("negative_text must not be empty");
         }
         if (weight > 0 == false || Float.isFinite(weight) == false) {

@@ -1,11 +1,16 @@
 package org.mmsearch.neural;
 
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 
+import org.mmsearch.encoder.EncoderInput;
 import org.mmsearch.fusion.Cutoff;
+import org.mmsearch.neural.vectors.LikeDocument;
+import org.mmsearch.neural.vectors.QueryVector;
 import org.opensearch.core.ParseField;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
@@ -168,7 +173,7 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
      */
     NeuralBody validated(String clause) {
         require(clause, queryText != null || queryImage != null || like != null, "requires query_text, query_image or like, none specified");
-        require(clause, queryText == null || queryText.isEmpty() == false, "requires query_text not to be empty");
+        require(clause, queryText == null || queryText.isBlank() == false, "requires query_text not to be empty");
         require(clause, queryImage == null || queryImage.isEmpty() == false, "requires query_image not to be empty");
         require(
             clause,
@@ -180,7 +185,7 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
             queryImageWeight == null || queryImageWeight >= 0 && queryImageWeight <= 1,
             "requires query_image_weight from 0 to 1, got [" + queryImageWeight + "]"
         );
-        require(clause, modelId == null || modelId.isEmpty() == false, "requires model_id not to be empty");
+        require(clause, modelId == null || modelId.isBlank() == false, "requires model_id not to be empty");
         int bounds = (k == null ? 0 : 1) + (minScore == null ? 0 : 1) + (maxDistance == null ? 0 : 1);
         require(clause, bounds <= 1, "takes only one of k, min_score and max_distance");
         require(clause, k == null || k > 0, "requires k to be greater than 0, got [" + k + "]");
@@ -188,6 +193,33 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
             k = DEFAULT_K;
         }
         return this;
+    }
+
+    /**
+     * The parts of the query's vector.
+     *
+     * @param image the decoded {@code query_image}, or null
+     */
+    QueryVector queryVector(byte[] image) {
+        List<QueryVector.Part> parts = new ArrayList<>(3);
+        if (queryImageWeight != null) {
+            // Two unit vectors blended here, in place of the encoder's own fusion.
+            if (queryImageWeight < 1) {
+                parts.add(new QueryVector.Part(1 - queryImageWeight, EncoderInput.of(queryText, null), null));
+            }
+            if (queryImageWeight > 0) {
+                parts.add(new QueryVector.Part(queryImageWeight, EncoderInput.of(null, image), null));
+            }
+        } else if (queryText != null || image != null) {
+            parts.add(new QueryVector.Part(1, EncoderInput.of(queryText, image), null));
+        }
+        if (like != null) {
+            parts.add(new QueryVector.Part(like.weight(), null, like));
+        }
+        if (negativeText != null) {
+            parts.add(new QueryVector.Part(-negativeText.weight(), EncoderInput.of(negativeText.text(), null), null));
+        }
+        return new QueryVector(List.copyOf(parts));
     }
 
     String queryText() {
@@ -258,6 +290,13 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
     void defaultModelId(String modelId) {
         if (this.modelId == null) {
             this.modelId = modelId;
+        }
+    }
+
+    /** Raises {@code k}, where it bounds the hits. */
+    void atLeast(int least) {
+        if (k != null && k < least) {
+            k = least;
         }
     }
 

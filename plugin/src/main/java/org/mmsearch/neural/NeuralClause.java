@@ -1,5 +1,6 @@
 package org.mmsearch.neural;
 
+import org.mmsearch.neural.vectors.NeuralServices;
 import org.opensearch.core.xcontent.ObjectParser;
 import org.opensearch.plugins.SearchPlugin.QuerySpec;
 

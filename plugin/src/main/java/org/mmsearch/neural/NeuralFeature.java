@@ -6,8 +6,15 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 
-import org.mmsearch.encoder.EncoderService;
 import org.mmsearch.encoder.EncoderSettings;
+import org.mmsearch.encoder.service.EncoderService;
+import org.mmsearch.neural.fields.FieldEncoders;
+import org.mmsearch.neural.images.ImageLimits;
+import org.mmsearch.neural.vectors.CancellationListener;
+import org.mmsearch.neural.vectors.IndexedVectorExt;
+import org.mmsearch.neural.vectors.IndexedVectorPhase;
+import org.mmsearch.neural.vectors.NeuralServices;
+import org.mmsearch.neural.vectors.RequestContext;
 import org.mmsearch.stats.EncoderNumbers;
 import org.mmsearch.stats.EncoderStats;
 import org.mmsearch.visibility.VectorQueries;
@@ -19,6 +26,8 @@ import org.opensearch.common.settings.Setting;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.env.Environment;
 import org.opensearch.plugins.SearchPlugin.QuerySpec;
+import org.opensearch.plugins.SearchPlugin.SearchExtSpec;
+import org.opensearch.search.fetch.FetchSubPhase;
 import org.opensearch.search.pipeline.Processor;
 import org.opensearch.search.pipeline.SearchRequestProcessor;
 import org.opensearch.threadpool.ExecutorBuilder;
@@ -34,7 +43,7 @@ public final class NeuralFeature implements Closeable {
     private final NeuralClause clause;
     private final EncoderStats stats = new EncoderStats();
     private EncoderService encoders;
-    private SearchScope scope;
+    private RequestContext context;
 
     /** @param name the clause's name on this node */
     public NeuralFeature(String name) {
@@ -44,6 +53,16 @@ public final class NeuralFeature implements Closeable {
     /** The clause. */
     public List<QuerySpec<?>> queries() {
         return List.of(clause.spec());
+    }
+
+    /** What asks for the vector of an index, for documents whose source does not hold it. */
+    public List<SearchExtSpec<?>> searchExts() {
+        return List.of(new SearchExtSpec<>(IndexedVectorExt.NAME, IndexedVectorExt::new, IndexedVectorExt::parse));
+    }
+
+    /** What answers that. */
+    public List<FetchSubPhase> fetchSubPhases() {
+        return List.of(new IndexedVectorPhase());
     }
 
     /** The settings of the encoder and of the pictures. */
@@ -66,7 +85,7 @@ public final class NeuralFeature implements Closeable {
         IndexNameExpressionResolver resolver,
         VectorQueries vectors
     ) {
-        scope = new SearchScope(threads.getThreadContext(), () -> cluster.localNode().getId());
+        context = new RequestContext(threads.getThreadContext(), () -> cluster.localNode().getId());
         encoders = new EncoderService(
             environment.settings(),
             cluster.getClusterSettings(),
@@ -79,11 +98,11 @@ public final class NeuralFeature implements Closeable {
                 encoders.encoder(),
                 new FieldEncoders(cluster::state, resolver),
                 new ImageLimits(environment.settings(), cluster.getClusterSettings()),
-                scope,
+                context,
                 vectors
             )
         );
-        return List.of(scope);
+        return List.of(context);
     }
 
     /** The search-pipeline processors, where their names are ours. */
@@ -93,7 +112,7 @@ public final class NeuralFeature implements Closeable {
 
     /** Lets a rewrite know its task. */
     public List<ActionFilter> actionFilters() {
-        return List.of(scope);
+        return List.of(context);
     }
 
     /** Started by the injector. */

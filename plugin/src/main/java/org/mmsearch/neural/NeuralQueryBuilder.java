@@ -7,6 +7,10 @@ import java.util.Objects;
 import org.apache.lucene.search.BooleanClause;
 import org.apache.lucene.search.Query;
 import org.mmsearch.encoder.EncoderModel;
+import org.mmsearch.neural.fields.FieldEncoders;
+import org.mmsearch.neural.vectors.NeuralServices;
+import org.mmsearch.neural.vectors.QueryVector;
+import org.mmsearch.neural.vectors.VectorSource;
 import org.opensearch.OpenSearchStatusException;
 import org.opensearch.action.IndicesRequest;
 import org.opensearch.common.SetOnce;
@@ -36,16 +40,16 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
     private final String field;
     private final NeuralBody body;
     /** Filled with the rewritten query by the asynchronous action of this builder's rewrite; null before that began. */
-    private final SetOnce<QueryBuilder> coming;
-    /** The encoder that was asked for {@link #coming}; null with it. */
-    private final EncoderModel asked;
+    private final SetOnce<QueryBuilder> rewritten;
+    /** The encoder of {@link #rewritten}; null with it. */
+    private final EncoderModel encodedBy;
 
-    private NeuralQueryBuilder(NeuralClause clause, String field, NeuralBody body, SetOnce<QueryBuilder> coming, EncoderModel asked) {
+    private NeuralQueryBuilder(NeuralClause clause, String field, NeuralBody body, SetOnce<QueryBuilder> rewritten, EncoderModel encodedBy) {
         this.clause = clause;
         this.field = field;
         this.body = body;
-        this.coming = coming;
-        this.asked = asked;
+        this.rewritten = rewritten;
+        this.encodedBy = encodedBy;
     }
 
     NeuralQueryBuilder(NeuralClause clause, StreamInput in) throws IOException {
@@ -53,8 +57,8 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         this.clause = clause;
         this.field = in.readString();
         this.body = new NeuralBody(in);
-        this.coming = null;
-        this.asked = null;
+        this.rewritten = null;
+        this.encodedBy = null;
     }
 
     static NeuralQueryBuilder parse(NeuralClause clause, XContentParser parser) throws IOException {
@@ -91,7 +95,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
 
     @Override
     protected QueryBuilder doRewrite(QueryRewriteContext context) throws IOException {
-        if (coming != null && coming.get() == null) {
+        if (rewritten != null && rewritten.get() == null) {
             return this;
         }
         IndicesRequest request = coordinator(context).getSearchRequest();
@@ -99,9 +103,9 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         try {
             fields.keep(request, context.getWriteableRegistry());
             EncoderModel model = fields.encoder(request, context.getWriteableRegistry(), field, body.modelId());
-            // An alias that cannot be kept to has moved to another encoder's index: what came is of no use there.
-            if (coming != null && asked.equals(model)) {
-                return coming.get();
+            // An alias that cannot be kept to has moved to another encoder's index: its vector is of no use there.
+            if (rewritten != null && encodedBy.equals(model)) {
+                return rewritten.get();
             }
             return model == null ? new MatchNoneQueryBuilder() : encoded(context, request, model);
         } catch (IllegalArgumentException e) {
@@ -119,53 +123,61 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
                     + "]: put the [nested] query into a hybrid and cut there"
             );
         }
-        QueryVector query = QueryVector.of(body, body.queryImage() == null ? null : services.images().decode(body.queryImage()));
+        QueryVector query = body.queryVector(body.queryImage() == null ? null : services.images().decode(body.queryImage()));
         if (context.validate()) {
             return knn(context, request, placeholder(model.dimension()));
         }
-        VectorSource source = new VectorSource(services, request, context.getWriteableRegistry(), clause.name(), field, model);
-        float[] remembered = source.remembered(query);
-        if (remembered != null && twoRounds == false) {
-            return cut(knn(context, request, remembered), body.cutoff().minScore());
+        VectorSource source = new VectorSource(
+            services,
+            request,
+            context.getWriteableRegistry(),
+            clause.name(),
+            field,
+            model,
+            body.modelId()
+        );
+        float[] cached = source.cached(query);
+        if (cached != null && twoRounds == false) {
+            return cut(knn(context, request, cached), body.cutoff().minScore());
         }
         SetOnce<QueryBuilder> set = new SetOnce<>();
         context.registerAsyncAction((client, listener) -> {
-            ActionListener<QueryBuilder> found = ActionListener.wrap(come -> {
-                set.set(come);
+            ActionListener<QueryBuilder> done = ActionListener.wrap(found -> {
+                set.set(found);
                 listener.onResponse(null);
             }, listener::onFailure);
-            ActionListener<float[]> encoded = ActionListener.wrap(come -> {
-                QueryBuilder knn = knn(context, request, come);
+            ActionListener<float[]> encoded = ActionListener.wrap(vector -> {
+                QueryBuilder knn = knn(context, request, vector);
                 if (twoRounds) {
                     CutoffRound.leastScore(
                         client,
                         request,
-                        services.scope().task(),
+                        services.context().task(),
                         knn,
                         body,
                         services.vectors(),
-                        ActionListener.map(found, least -> cut(knn, least))
+                        ActionListener.map(done, least -> cut(knn, least))
                     );
                 } else {
-                    found.onResponse(cut(knn, body.cutoff().minScore()));
+                    done.onResponse(cut(knn, body.cutoff().minScore()));
                 }
-            }, found::onFailure);
-            if (remembered == null) {
+            }, done::onFailure);
+            if (cached == null) {
                 source.fetch(query, client, encoded);
             } else {
-                encoded.onResponse(remembered);
+                encoded.onResponse(cached);
             }
         });
         return new NeuralQueryBuilder(clause, field, body, set, model).boost(boost).queryName(queryName);
     }
 
-    private QueryBuilder knn(QueryRewriteContext context, IndicesRequest request, float[] come) throws IOException {
+    private QueryBuilder knn(QueryRewriteContext context, IndicesRequest request, float[] vector) throws IOException {
         QueryBuilder filter = clause.services().vectors().allowed(request, body.filter());
         if (body.like() != null) {
-            filter = LeaveOut.document(body.like(), filter);
+            filter = ExcludedDocument.document(body.like(), filter);
         }
         NeuralBody knn = filter == body.filter() ? body : body.withFilter(filter);
-        QueryBuilder query = KnnClause.of(context.getXContentRegistry(), field, knn, come).boost(boost).queryName(queryName);
+        QueryBuilder query = KnnClause.of(context.getXContentRegistry(), field, knn, vector).boost(boost).queryName(queryName);
         return clause.services().vectors().among(query);
     }
 
@@ -209,6 +221,11 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         body.defaultModelId(modelId);
     }
 
+    /** Finds at least so many neighbours, where their number bounds them; only before the first rewrite. */
+    public void atLeast(int k) {
+        body.atLeast(k);
+    }
+
     @Override
     protected Query doToQuery(QueryShardContext context) {
         throw onShard();
@@ -220,7 +237,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             return this;
         }
         QueryBuilder both = body.filter() == null ? filter : body.filter().filter(filter);
-        return new NeuralQueryBuilder(clause, field, body.withFilter(both), coming, asked).boost(boost).queryName(queryName);
+        return new NeuralQueryBuilder(clause, field, body.withFilter(both), rewritten, encodedBy).boost(boost).queryName(queryName);
     }
 
     @Override
@@ -233,7 +250,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
 
     @Override
     protected void doWriteTo(StreamOutput out) throws IOException {
-        if (coming != null) {
+        if (rewritten != null) {
             throw new IllegalStateException("a [" + clause.name() + "] clause is not sent while it is encoded");
         }
         out.writeString(field);

@@ -9,7 +9,7 @@ import org.mmsearch.encoder.EncoderFailure;
 /** Counts what the encoder does on this node, since the node's start. */
 public final class EncoderStats {
 
-    /** From a search's wish for a vector to its having it, or not. */
+    /** From a search's request for a vector to its completion. */
     public final Latency encode = new Latency();
     /** One exchange with Triton. */
     public final Latency call = new Latency();
@@ -40,12 +40,12 @@ public final class EncoderStats {
         retries.increment();
     }
 
-    /** A vector was remembered. */
+    /** A vector was in the cache. */
     public void cacheHit() {
         cacheHits.increment();
     }
 
-    /** A vector was not remembered. */
+    /** A vector was not in the cache. */
     public void cacheMiss() {
         cacheMisses.increment();
     }
@@ -70,12 +70,12 @@ public final class EncoderStats {
         return retries.sum();
     }
 
-    /** How many vectors were remembered. */
+    /** How many vectors were in the cache. */
     public long cacheHits() {
         return cacheHits.sum();
     }
 
-    /** How many vectors were not remembered. */
+    /** How many vectors were not in the cache. */
     public long cacheMisses() {
         return cacheMisses.sum();
     }

@@ -145,12 +145,6 @@ public class FusionTests extends OpenSearchTestCase {
         }
     }
 
-    public void testAScoreThatIsNoNumberComesLast() {
-        Ranking broken = new Ranking(new long[] { 5, 6 }, new float[] { Float.NaN, 1 });
-        List<FusedHit> hits = fusion("{\"normalization\": {\"technique\": \"l2\"}}").fuse(List.of(new Ranking(new long[] { 7 }, new float[] { 1 }), broken));
-        assertEquals(7, hits.get(0).key());
-    }
-
     public void testOnlyRenormalizesWeights() {
         Fusion three = fusion("{\"combination\": {\"parameters\": {\"weights\": [0.5, 0.3, 0.2]}}}");
         List<Float> rest = three.only(List.of(0, 2)).weights();
@@ -188,6 +182,27 @@ public class FusionTests extends OpenSearchTestCase {
         assertEquals(fusion, copyWriteable(fusion, writableRegistry(), Fusion::new));
         Cutoff cutoff = new Cutoff(0.5f, null, 0.1f);
         assertEquals(cutoff, copyWriteable(cutoff, writableRegistry(), Cutoff::new));
+    }
+
+    public void testWeightsThatWereRoundedSumToOneWithinAHundredth() {
+        for (String weights : List.of("[0.33, 0.33, 0.33]", "[0.995]", "[0.5, 0.505]", "[0.99]", "[0.5, 0.51]")) {
+            fusion("{\"combination\": {\"parameters\": {\"weights\": " + weights + "}}}");
+        }
+        for (String weights : List.of("[0.3, 0.3, 0.38]", "[0.5, 0.511]", "[0.989]")) {
+            String json = "{\"combination\": {\"parameters\": {\"weights\": " + weights + "}}}";
+            Exception e = expectThrows(IllegalArgumentException.class, () -> fusion(json));
+            assertTrue(e.getMessage(), e.getMessage().contains("weights that sum to 1"));
+        }
+    }
+
+    public void testScoresThatAreNoNumbers() {
+        for (float score : new float[] { Float.NaN, Float.POSITIVE_INFINITY }) {
+            Ranking overflowing = new Ranking(new long[] { 1, 2 }, new float[] { score, 1 });
+            for (String json : List.of("{}", "{\"combination\": {\"technique\": \"rrf\"}}", "{\"normalization\": {\"technique\": \"l2\"}}")) {
+                Exception e = expectThrows(IllegalArgumentException.class, () -> fusion(json).fuse(List.of(FIRST, overflowing)));
+                assertTrue(e.getMessage(), e.getMessage().contains("expected finite scores of leg [1]"));
+            }
+        }
     }
 
     public void testRefusals() {

@@ -65,12 +65,12 @@ public class HybridIT extends MmsearchIT {
         return (Map<?, ?>) hit.field("_legs").getValues().get(position);
     }
 
-    public void testLegScoresOnHits_wish2_OnOneShard() {
+    public void testLegScoresOnHitsOnOneShard() {
         products(1);
         minMaxAndArithmeticMean();
     }
 
-    public void testLegScoresOnHits_wish2_OnThreeShards() {
+    public void testLegScoresOnHitsOnThreeShards() {
         products(3);
         minMaxAndArithmeticMean();
     }
@@ -94,12 +94,12 @@ public class HybridIT extends MmsearchIT {
         assertEquals(List.of("price"), List.of(b.getMatchedQueries()));
     }
 
-    public void testWeightsPerQuery_wish5_OnOneShard() {
+    public void testWeightsPerQueryOnOneShard() {
         products(1);
         rrfWithWeights();
     }
 
-    public void testWeightsPerQuery_wish5_OnThreeShards() {
+    public void testWeightsPerQueryOnThreeShards() {
         products(3);
         rrfWithWeights();
     }
@@ -120,12 +120,12 @@ public class HybridIT extends MmsearchIT {
         assertEquals(Map.of("name", "1", "rank", 6, "score", 1f / 26, "normalized", 0.125f), leg(response.getHits().getAt(0), 1));
     }
 
-    public void testTotalsMatchThePages_wish7_OnOneShard() {
+    public void testTotalsMatchThePagesOnOneShard() {
         products(1);
         aggregationsAndPagesAgree();
     }
 
-    public void testTotalsMatchThePages_wish7_OnThreeShards() {
+    public void testTotalsMatchThePagesOnThreeShards() {
         products(3);
         aggregationsAndPagesAgree();
     }

@@ -100,15 +100,15 @@ public class HybridQueryBuilderTests extends AbstractQueryTestCase<HybridQueryBu
             {"hybrid": {"queries": [{"match_all": {}}, {"term": {"a": "b"}}], "filter": {"term": {"c": "d"}}, "pagination_depth": 7}}""");
         assertEquals(List.of(new MatchAllQueryBuilder(), new TermQueryBuilder("a", "b")), hybrid.queries());
         assertEquals(new TermQueryBuilder("c", "d"), hybrid.pushedFilter());
-        assertEquals(7, hybrid.window(Fusion.DEFAULT));
+        assertEquals(7, hybrid.window(Fusion.DEFAULT, 100));
     }
 
     public void testPaginationDepthWinsOverWindowSize() throws IOException {
         String hybrid = "{\"hybrid\": {\"queries\": [{\"match_all\": {}}], \"fusion\": {\"window_size\": 20}%s}}";
         HybridQueryBuilder both = (HybridQueryBuilder) parseQuery(hybrid.formatted(", \"pagination_depth\": 7"));
-        assertEquals(7, both.window(both.options().fusion()));
+        assertEquals(7, both.window(both.options().fusion(), 100));
         HybridQueryBuilder size = (HybridQueryBuilder) parseQuery(hybrid.formatted(""));
-        assertEquals(20, size.window(size.options().fusion()));
+        assertEquals(20, size.window(size.options().fusion(), 100));
     }
 
     /** The base class expects a bool around the query; a hybrid hands the filter to its queries instead. */

@@ -135,7 +135,7 @@ public class HybridSearchFeaturesIT extends MmsearchIT {
         }
     }
 
-    public void testBusinessBoosts_wish3() {
+    public void testBusinessBoosts() {
         for (int shards : SHARDS) {
             String boosted = "{\"function_score\": {\"query\": " + hybrid("", PRICE)
                 + ", \"functions\": [{\"filter\": {\"term\": {\"color\": \"blue\"}}, \"weight\": 3}]}}";
@@ -171,7 +171,7 @@ public class HybridSearchFeaturesIT extends MmsearchIT {
         }
     }
 
-    public void testTotalsAndFacetsOverTheWindowOrOverAllMatches_wish13() {
+    public void testTotalsAndFacetsOverTheWindowOrOverAllMatches() {
         for (int shards : SHARDS) {
             String index = products(shards);
             String body = "{\"aggs\": {\"c\": {\"terms\": {\"field\": \"color\"}}}, \"query\": %s}";
@@ -197,7 +197,7 @@ public class HybridSearchFeaturesIT extends MmsearchIT {
         }
     }
 
-    public void testNothingRelevantNothingReturned_wish6() {
+    public void testNothingRelevantNothingReturned() {
         for (int shards : SHARDS) {
             String index = products(shards);
             String none = "{\"match\": {\"title\": \"zebra\"}}";

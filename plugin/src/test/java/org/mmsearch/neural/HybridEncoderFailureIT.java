@@ -5,7 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
-import org.mmsearch.encoder.StubTriton.Behaviour;
+import org.mmsearch.encoder.triton.StubTriton.Behaviour;
 import org.opensearch.ExceptionsHelper;
 import org.opensearch.action.search.SearchResponse;
 import org.opensearch.common.xcontent.XContentHelper;

@@ -6,8 +6,8 @@ import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.stream.Collectors;
 
-import org.mmsearch.encoder.StubTriton;
-import org.mmsearch.encoder.StubTriton.Behaviour;
+import org.mmsearch.encoder.triton.StubTriton;
+import org.mmsearch.encoder.triton.StubTriton.Behaviour;
 import org.opensearch.action.admin.indices.alias.IndicesAliasesRequest.AliasActions;
 import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.search.SearchResponse;

@@ -9,20 +9,20 @@ import java.util.concurrent.TimeUnit;
 
 import org.mmsearch.encoder.EncoderException;
 import org.mmsearch.encoder.EncoderFailure;
-import org.mmsearch.encoder.EncoderService;
 import org.mmsearch.encoder.EncoderSettings;
-import org.mmsearch.encoder.StubTriton;
-import org.mmsearch.encoder.StubTriton.Behaviour;
+import org.mmsearch.encoder.service.EncoderService;
+import org.mmsearch.encoder.triton.StubTriton;
+import org.mmsearch.encoder.triton.StubTriton.Behaviour;
 import org.mmsearch.stats.StatsAction;
 import org.mmsearch.stats.StatsRequest;
 import org.mmsearch.stats.StatsResponse;
 import org.opensearch.ExceptionsHelper;
-import org.opensearch.common.action.ActionFuture;
 import org.opensearch.action.admin.cluster.node.tasks.cancel.CancelTasksRequest;
 import org.opensearch.action.search.MultiSearchRequest;
 import org.opensearch.action.search.MultiSearchResponse;
 import org.opensearch.action.search.SearchAction;
 import org.opensearch.action.search.SearchResponse;
+import org.opensearch.common.action.ActionFuture;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.common.xcontent.XContentHelper;
 import org.opensearch.common.xcontent.XContentType;
@@ -47,14 +47,14 @@ public class NeuralFaultsIT extends NeuralIT {
         set(Settings.builder().put("mmsearch.triton.breaker.pause", "100ms"));
     }
 
-    public void testFiftyEqualQueriesAreOneCall_wish4() {
+    public void testFiftyEqualQueriesAreOneCall() {
         for (int i = 0; i < 50; i++) {
             assertEquals("p7", ids(ask("products", NEURAL)).get(0));
         }
         assertEquals(1, triton.calls.size());
     }
 
-    public void testFiftyEqualConcurrentQueriesAreOneCallWithTheCacheOff_wish4() {
+    public void testFiftyEqualConcurrentQueriesAreOneCallWithTheCacheOff() {
         set(Settings.builder().put("mmsearch.cache.size", "0b"));
         CountDownLatch latch = hold();
         List<ActionFuture<SearchResponse>> all = new ArrayList<>();
@@ -68,13 +68,13 @@ public class NeuralFaultsIT extends NeuralIT {
         assertEquals(1, triton.calls.size());
     }
 
-    public void testOneCallForARequestThatSaysTheSameTwice_wish4() {
+    public void testOneCallForARequestThatSaysTheSameTwice() {
         ids(ask("products", """
             {"query": {"bool": {"should": [{"neural": {"v": {"query_text": "a"}}}, {"neural": {"v": {"query_text": "a", "k": 3}}}]}}}"""));
         assertEquals(1, triton.calls.size());
     }
 
-    public void testOneCallForAMultiSearchThatSaysTheSameTwentyTimesWithTheCacheOff_wish4() {
+    public void testOneCallForAMultiSearchThatSaysTheSameTwentyTimesWithTheCacheOff() {
         set(Settings.builder().put("mmsearch.cache.size", "0b"));
         // One after the other, so that no two of them can share a call.
         MultiSearchRequest twenty = new MultiSearchRequest().maxConcurrentSearchRequests(1);

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-import org.mmsearch.encoder.StubTriton;
+import org.mmsearch.encoder.triton.StubTriton;
 import org.opensearch.action.search.PutSearchPipelineRequest;
 import org.opensearch.action.search.SearchResponse;
 import org.opensearch.common.settings.Settings;
@@ -88,7 +88,7 @@ public class NeuralGrammarIT extends NeuralIT {
         }
     }
 
-    public void testNegativeTextWithWeight_wish12() {
+    public void testNegativeTextWithWeight() {
         // At 0.5 less half of what lies at 0.9: the blend lies at atan2(sin .5 - .5 sin .9, cos .5 - .5 cos .9) = 0.155.
         assertEquals("p5", first("\"query_text\": \"fives\""));
         assertEquals("p2", first("\"query_text\": \"fives\", \"negative_text\": \"ninechars\""));
@@ -98,7 +98,7 @@ public class NeuralGrammarIT extends NeuralIT {
         assertTrue(nothing, nothing.contains("cancel each other out"));
     }
 
-    public void testLikeADocument_wish9() {
+    public void testLikeADocument() {
         assertEquals(List.of("p6", "p8"), order("\"like\": {\"_id\": \"p7\"}, \"k\": 2").stream().sorted().toList());
         assertEquals("nothing is encoded", 0, triton.calls.size());
         assertEquals(Set.of("p6", "p8"), found("\"like\": {\"_id\": \"p7\", \"_index\": \"products\"}, \"k\": 2"));
@@ -126,13 +126,13 @@ public class NeuralGrammarIT extends NeuralIT {
         assertEquals("p6", order("products,more", "\"like\": {\"_id\": \"p5\", \"_index\": \"products\"}, \"query_text\": \"chairs\"").get(0));
     }
 
-    public void testCutoff_wish6() {
+    public void testCutoff() {
         assertEquals(Set.of("p6", "p7", "p8"), found("\"query_text\": \"a chair\", \"cutoff\": {\"min_score\": " + (1 + Math.cos(0.15)) / 2 + "}"));
         assertEquals(Set.of("p6", "p7", "p8"), found("\"query_text\": \"a chair\", \"cutoff\": {\"relative_max\": " + (1 + Math.cos(0.15)) / 2 + "}"));
         assertEquals("nothing relevant, nothing returned", Set.of(), found("\"query_text\": \"a chair\", \"cutoff\": {\"min_score\": 1.5}"));
     }
 
-    public void testCutoffAtAGapAndItsFacets_wish6() {
+    public void testCutoffAtAGapAndItsFacets() {
         for (int i = 2; i < 20; i++) {
             client().prepareDelete("products", "p" + i).get();
         }
@@ -208,7 +208,7 @@ public class NeuralGrammarIT extends NeuralIT {
         assertEquals("itself is left out of a nested query too", List.of(), ids(like));
     }
 
-    public void testCutoffOnNestedVectors_wish6() {
+    public void testCutoffOnNestedVectors() {
         client().prepareIndex("products").setId("n").setSource(
             "{\"title\": \"two pictures\", \"images\": [{\"v\": [1, 0]}, {\"v\": [0, 1]}]}", XContentType.JSON
         ).setRefreshPolicy(now()).get();

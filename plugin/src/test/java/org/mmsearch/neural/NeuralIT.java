@@ -4,7 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 
 import org.mmsearch.MmsearchIT;
-import org.mmsearch.encoder.StubTriton;
+import org.mmsearch.encoder.triton.StubTriton;
 import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.search.SearchResponse;
 import org.opensearch.action.support.WriteRequest;

@@ -37,7 +37,7 @@ public class NeuralPlacesIT extends NeuralIT {
         assertEquals(17, ids(ask("products", "{\"size\": 20, \"query\": {\"bool\": {\"must_not\": %s}}}".formatted(CLAUSE))).size());
     }
 
-    public void testFunctionScore_wish3() {
+    public void testFunctionScore() {
         SearchResponse response = ask("products", """
             {"query": {"function_score": {"query": %s, "functions": [{"filter": {"ids": {"values": ["p8"]}}, "weight": 10}]}}}"""
             .formatted(CLAUSE));

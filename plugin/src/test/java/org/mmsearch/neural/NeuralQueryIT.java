@@ -3,9 +3,9 @@ package org.mmsearch.neural;
 import java.util.Base64;
 import java.util.List;
 
+import org.mmsearch.encoder.triton.StubTriton;
 import org.opensearch.ExceptionsHelper;
 import org.opensearch.core.rest.RestStatus;
-import org.mmsearch.encoder.StubTriton;
 
 /** The neural clause end to end: a real node with k-NN, and Triton at the wire. */
 public class NeuralQueryIT extends NeuralIT {

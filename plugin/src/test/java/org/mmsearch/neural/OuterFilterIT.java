@@ -6,7 +6,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
 
-import org.mmsearch.encoder.StubTriton;
+import org.mmsearch.encoder.triton.StubTriton;
 import org.opensearch.action.admin.indices.alias.IndicesAliasesRequest.AliasActions;
 import org.opensearch.action.bulk.BulkRequestBuilder;
 import org.opensearch.action.explain.ExplainRequest;

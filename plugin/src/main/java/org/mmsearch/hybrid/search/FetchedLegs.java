@@ -47,6 +47,8 @@ final class FetchedLegs {
     private static boolean read(SearchSourceBuilder source) {
         return source.highlighter() != null
             || source.profile()
+            // A plugin that adds a section to searches may read the query, as k-NN's maximal marginal relevance does.
+            || source.ext().isEmpty() == false
             || Boolean.TRUE.equals(source.explain())
             || PointInTime.isExpanded(source)
             || source.aggregations() != null && read(source.aggregations().getAggregatorFactories());

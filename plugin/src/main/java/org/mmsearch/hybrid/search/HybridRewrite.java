@@ -92,13 +92,15 @@ public final class HybridRewrite extends AbstractProcessor implements SearchRequ
                 Processor.PipelineContext context
             ) {
                 SearchRequest request = (SearchRequest) config.get("search_request");
-                boolean mmr = request != null
-                    && request.source() != null
-                    && request.source().ext().stream().anyMatch(ext -> ext.getWriteableName().equals(MMR));
-                ExecutionStage stage = mmr ? ExecutionStage.PRE_USER_DEFINED : ExecutionStage.POST_USER_DEFINED;
+                ExecutionStage stage = request != null && isDiversified(request) ? ExecutionStage.PRE_USER_DEFINED : ExecutionStage.POST_USER_DEFINED;
                 return new HybridRewrite(services.get(), notes.get(), ways, stage, tag, description, ignoreFailure);
             }
         });
+    }
+
+    /** Whether k-NN makes a request's hits more diverse. */
+    static boolean isDiversified(SearchRequest request) {
+        return request.source() != null && request.source().ext().stream().anyMatch(ext -> ext.getWriteableName().equals(MMR));
     }
 
     /** The notes of the search that a processing context belongs to, or null. */

@@ -39,16 +39,19 @@ public final class Rounds {
     private final HybridNode node;
     private final SearchNotes notes;
     private final Version oldest;
+    private final boolean top;
 
     /**
      * @param node of the hybrid
      * @param notes of the search that asks
      * @param oldest version of the cluster's nodes
+     * @param top whether the hybrid is the request's query itself
      */
-    public Rounds(HybridNode node, SearchNotes notes, Version oldest) {
+    public Rounds(HybridNode node, SearchNotes notes, Version oldest, boolean top) {
         this.node = node;
         this.notes = notes;
         this.oldest = oldest;
+        this.top = top;
     }
 
     /**
@@ -153,7 +156,9 @@ public final class Rounds {
 
     private QueryBuilder fused(SearchRequest original, List<ShardWindows> windows, List<QueryBuilder> legs, Legs described) {
         List<ShardRankDocs> hits = ShardRankDocs.fuse(windows, described);
-        if (described.totals() == Totals.WINDOW && hits.stream().allMatch(shard -> shard.docs().isEmpty())) {
+        // Elsewhere the shards have to see the hybrid, which they refuse where it cannot stand.
+        // Nor does k-NN's maximal marginal relevance take a query that finds nothing.
+        if (top && HybridRewrite.isDiversified(original) == false && described.totals() == Totals.WINDOW && hits.stream().allMatch(shard -> shard.docs().isEmpty())) {
             return new MatchNoneQueryBuilder();
         }
         // A pipeline may have asked for inner hits after the point in time could be opened; another reader is refused by its token then.

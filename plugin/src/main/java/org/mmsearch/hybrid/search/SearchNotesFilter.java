@@ -5,6 +5,7 @@ import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 
+import org.mmsearch.BodyPipeline;
 import org.opensearch.action.ActionRequest;
 import org.opensearch.action.search.SearchAction;
 import org.opensearch.action.search.SearchRequest;
@@ -88,9 +89,13 @@ public final class SearchNotesFilter implements ActionFilter {
             return;
         }
         SearchRequest search = (SearchRequest) request;
-        SearchNotes notes = new SearchNotes(new TaskId(localNode.get(), task.getId()), search.pipeline());
         PointInTime.inherit(search);
-        notes.way(ways.apply(search));
+        Way way = ways.apply(search);
+        if (way != Way.NONE) {
+            BodyPipeline.use(search);
+        }
+        SearchNotes notes = new SearchNotes(new TaskId(localNode.get(), task.getId()), search.pipeline());
+        notes.way(way);
         ActionListener<SearchResponse> noted = ActionListener.runBefore(
             ActionListener.map((ActionListener<SearchResponse>) listener, response -> NotedResponse.of(notes, response)),
             notes.readers()::release

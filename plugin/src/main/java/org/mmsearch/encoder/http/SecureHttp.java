@@ -1,0 +1,63 @@
+package org.mmsearch.encoder.http;
+
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.function.BiConsumer;
+
+import javax.net.ssl.SSLContext;
+
+/** HTTP/1.1 over TLS by the JDK's own client, which knows certificates and handshakes. */
+public final class SecureHttp implements Http {
+
+    private final HttpClient client;
+
+    /**
+     * @param connectMillis the longest that a connection may take to be made
+     * @param tls the context, or null for the JDK's own authorities
+     */
+    public SecureHttp(long connectMillis, SSLContext tls) {
+        HttpClient.Builder builder = HttpClient.newBuilder()
+            // Triton speaks 1.1; asking for 2 would cost an upgrade header with every call.
+            .version(HttpClient.Version.HTTP_1_1)
+            .followRedirects(HttpClient.Redirect.NEVER)
+            .connectTimeout(Duration.ofMillis(connectMillis))
+            // Its own steps neither block nor take long, and each hop between threads costs more than they do: they run where
+            // they are asked for, on the caller's thread and the client's selector.
+            .executor(Runnable::run);
+        client = (tls == null ? builder : builder.sslContext(tls)).build();
+    }
+
+    @Override
+    public Exchange post(URI uri, Map<String, String> headers, byte[] body, BiConsumer<HttpReply, Throwable> done) {
+        HttpRequest.Builder request = HttpRequest.newBuilder(uri).POST(HttpRequest.BodyPublishers.ofByteArray(body));
+        headers.forEach(request::header);
+        CompletableFuture<HttpResponse<byte[]>> sent = client.sendAsync(request.build(), info -> new LimitedBody());
+        sent.whenComplete((response, error) -> {
+            if (error == null) {
+                done.accept(new HttpReply(response.statusCode(), headers(response), response.body()), null);
+            } else {
+                done.accept(null, error instanceof CompletionException e && e.getCause() != null ? e.getCause() : error);
+            }
+        });
+        return () -> sent.cancel(true);
+    }
+
+    private static Map<String, String> headers(HttpResponse<byte[]> response) {
+        Map<String, String> headers = new HashMap<>();
+        response.headers().map().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), String.join(",", values)));
+        return headers;
+    }
+
+    @Override
+    public void close() {
+        client.shutdownNow();
+    }
+}

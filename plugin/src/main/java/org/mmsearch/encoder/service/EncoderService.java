@@ -1,0 +1,105 @@
+package org.mmsearch.encoder.service;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ThreadFactory;
+
+import org.mmsearch.encoder.EncoderSettings;
+import org.mmsearch.encoder.http.Http;
+import org.mmsearch.encoder.http.PlainHttp;
+import org.mmsearch.encoder.http.SecureHttp;
+import org.mmsearch.encoder.http.Timer;
+import org.mmsearch.encoder.triton.TritonTls;
+import org.mmsearch.stats.EncoderStats;
+import org.opensearch.common.settings.ClusterSettings;
+import org.opensearch.common.settings.Settings;
+import org.opensearch.common.unit.TimeValue;
+import org.opensearch.common.util.concurrent.OpenSearchExecutors;
+import org.opensearch.core.common.settings.SecureString;
+import org.opensearch.threadpool.ExecutorBuilder;
+import org.opensearch.threadpool.ScalingExecutorBuilder;
+import org.opensearch.threadpool.Scheduler;
+import org.opensearch.threadpool.ThreadPool;
+
+/** Opens the {@link Encoder} of a node by its settings, follows the dynamic ones, and closes it with the node. */
+public final class EncoderService implements AutoCloseable {
+
+    /** The thread pool on which searches go on when their vectors have come. */
+    public static final String POOL = "mmsearch";
+    /** The one thread that reads the answers of Triton. */
+    public static final String THREAD = "mmsearch_http";
+
+    private final Http http;
+    private final Encoder encoder;
+
+    /** @param config the node's config folder, under which the certificates lie */
+    public EncoderService(Settings settings, ClusterSettings dynamic, Path config, ThreadPool threads, EncoderStats stats) {
+        Timer timer = (millis, task) -> {
+            Scheduler.ScheduledCancellable due = threads.schedule(
+                task,
+                TimeValue.timeValueMillis(millis),
+                ThreadPool.Names.SAME
+            );
+            return due::cancel;
+        };
+        Executor executor = threads.executor(POOL);
+        http = http(settings, config, timer, executor);
+        encoder = new Encoder(
+            http,
+            token(settings),
+            EncoderSettings.options(settings),
+            EncoderSettings.CACHE_SIZE.get(settings).getBytes(),
+            timer,
+            executor,
+            stats
+        );
+        dynamic.addSettingsUpdateConsumer(
+            changed -> encoder.options(EncoderSettings.options(changed)),
+            EncoderSettings.dynamic()
+        );
+        dynamic.addSettingsUpdateConsumer(EncoderSettings.CACHE_SIZE, size -> encoder.cacheBytes(size.getBytes()));
+    }
+
+    /** What the clauses ask. */
+    public Encoder encoder() {
+        return encoder;
+    }
+
+    /** The thread pool to be registered. */
+    public static ExecutorBuilder<?> executor(Settings settings) {
+        return new ScalingExecutorBuilder(POOL, 1, 4 + Runtime.getRuntime().availableProcessors(), TimeValue.timeValueMinutes(5));
+    }
+
+    @Override
+    public void close() {
+        http.close();
+    }
+
+    private static Http http(Settings settings, Path config, Timer timer, Executor executor) {
+        long connectMillis = EncoderSettings.CONNECT_TIMEOUT.get(settings).millis();
+        SecureHttp secure = new SecureHttp(connectMillis, TritonTls.context(settings, config));
+        try {
+            ThreadFactory thread = OpenSearchExecutors.daemonThreadFactory(settings, THREAD);
+            return Http.bySchemes(new PlainHttp(connectMillis, timer, executor, thread), secure);
+        } catch (IOException e) {
+            throw new UncheckedIOException("the client that calls Triton cannot be opened", e);
+        }
+    }
+
+    private static Map<String, String> token(Settings settings) {
+        try (SecureString token = EncoderSettings.TOKEN.get(settings)) {
+            String header = EncoderSettings.TOKEN_HEADER.get(settings);
+            // Each would let a setting write lines of its own into a request.
+            if (header.matches("[!#$%&'*+.^_`|~0-9A-Za-z-]+") == false) {
+                throw new IllegalArgumentException(EncoderSettings.TOKEN_HEADER.getKey() + " must be a header's name, got [" + header + "]");
+            }
+            if (token.chars().anyMatch(c -> c < ' ' || c > '~')) {
+                throw new IllegalArgumentException(EncoderSettings.TOKEN.getKey() + " must be one line of printable ASCII, and is not");
+            }
+            return token.length() == 0 ? Map.of() : Map.of(header, token.toString());
+        }
+    }
+}

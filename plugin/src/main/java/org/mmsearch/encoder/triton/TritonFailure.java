@@ -1,0 +1,76 @@
+package org.mmsearch.encoder.triton;
+
+import java.io.IOException;
+import java.net.ProtocolException;
+import java.net.URI;
+import java.nio.channels.UnresolvedAddressException;
+
+import javax.net.ssl.SSLException;
+
+import org.mmsearch.encoder.EncoderException;
+import org.mmsearch.encoder.EncoderFailure;
+import org.mmsearch.encoder.EncoderModel;
+import org.mmsearch.encoder.EncoderSettings;
+import org.mmsearch.encoder.http.HttpReply;
+
+/** Turns an error of the network or an answer of Triton into the cause that the caller gets. */
+final class TritonFailure {
+
+    private TritonFailure() {}
+
+    /** Of an exchange that gave no answer. */
+    static EncoderException of(URI root, EncoderModel model, Throwable error) {
+        String detail = error.getMessage() == null ? error.getClass().getSimpleName() : error.getMessage();
+        if (error instanceof ProtocolException || error instanceof HttpReply.TooLong) {
+            return new EncoderException(
+                EncoderFailure.BAD_ANSWER,
+                "expected an answer of " + model.label() + ", and what listens at " + root + " does not speak as Triton does: " + detail
+                    + "; correct " + EncoderSettings.ENDPOINTS.getKey(),
+                error
+            );
+        }
+        String how = error instanceof SSLException ? "TLS failed" : lostConnection(error) ? "no connection" : "failed";
+        return new EncoderException(
+            EncoderFailure.UNREACHABLE,
+            "the encoder cannot be reached: Triton at " + root + ", " + how + " (" + detail + "); start it, or correct "
+                + EncoderSettings.ENDPOINTS.getKey(),
+            error
+        );
+    }
+
+    /** Of an answer with another status than 200. */
+    static EncoderException of(URI root, EncoderModel model, HttpReply reply) {
+        int status = reply.status();
+        String detail = InferReply.error(reply.body());
+        return switch (status) {
+            case 400, 413 -> new EncoderException(
+                EncoderFailure.INPUT,
+                "the encoder " + model.label() + " refused the query: " + detail
+            );
+            case 404 -> new EncoderException(
+                EncoderFailure.MODEL_MISSING,
+                "Triton at " + root + " does not serve " + model.label() + ": " + detail + "; load that model and version"
+            );
+            case 429 -> new EncoderException(
+                EncoderFailure.OVERLOADED,
+                "the encoder at " + root + " has more than it can do: " + detail + "; ask again later"
+            );
+            case 503 -> new EncoderException(
+                EncoderFailure.UNREACHABLE,
+                "the encoder at " + root + " is not available: " + detail + "; look whether " + model.label() + " is loaded"
+            );
+            default -> new EncoderException(
+                EncoderFailure.BAD_ANSWER,
+                "expected vectors of " + model.label() + " from Triton at " + root + ", got HTTP " + status + ": " + detail
+            );
+        };
+    }
+
+    /** Whether the connection could not be made or broke, so that the call may be made again. */
+    static boolean lostConnection(Throwable error) {
+        if (error instanceof ProtocolException || error instanceof HttpReply.TooLong || error instanceof SSLException) {
+            return false;
+        }
+        return error instanceof UnresolvedAddressException || error instanceof IOException;
+    }
+}

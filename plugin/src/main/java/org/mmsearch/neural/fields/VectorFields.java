@@ -1,0 +1,50 @@
+package org.mmsearch.neural.fields;
+
+import java.util.HashMap;
+import java.util.Map;
+
+import org.opensearch.cluster.metadata.MappingMetadata;
+
+/** The fields of one index as far as encoding is concerned: each field's type and what {@code _meta.mmsearch} says of it. */
+final class VectorFields {
+
+    private final Map<String, VectorField> fields = new HashMap<>();
+
+    private VectorFields() {}
+
+    static VectorFields of(MappingMetadata mapping) {
+        VectorFields found = new VectorFields();
+        if (mapping != null) {
+            Map<String, Object> root = mapping.sourceAsMap();
+            Map<?, ?> meta = map(map(map(root, "_meta"), "mmsearch"), "fields");
+            found.collect("", map(root, "properties"), false, meta);
+        }
+        return found;
+    }
+
+    /** The field, or null when the index has none of that name. */
+    VectorField get(String name) {
+        return fields.get(name);
+    }
+
+    private void collect(String prefix, Map<?, ?> properties, boolean nested, Map<?, ?> meta) {
+        properties.forEach((key, value) -> {
+            if (value instanceof Map<?, ?> field) {
+                String name = prefix + key;
+                Object type = field.get("type");
+                if (type != null && field.containsKey("properties") == false) {
+                    fields.put(name, new VectorField(name, type.toString(), number(field.get("dimension")), nested, map(meta, name)));
+                }
+                collect(name + ".", map(field, "properties"), nested || "nested".equals(type), meta);
+            }
+        });
+    }
+
+    private static Map<?, ?> map(Map<?, ?> parent, String key) {
+        return parent.get(key) instanceof Map<?, ?> child ? child : Map.of();
+    }
+
+    private static int number(Object value) {
+        return value instanceof Number number ? number.intValue() : 0;
+    }
+}

@@ -1,0 +1,71 @@
+package org.mmsearch.neural.vectors;
+
+import java.io.IOException;
+import java.util.Objects;
+
+import org.opensearch.core.common.ParsingException;
+import org.opensearch.core.common.io.stream.StreamInput;
+import org.opensearch.core.common.io.stream.StreamOutput;
+import org.opensearch.core.xcontent.XContentBuilder;
+import org.opensearch.core.xcontent.XContentParser;
+import org.opensearch.search.SearchExtBuilder;
+
+/** Asks the shards for the vector that the index holds of each hit, for documents whose source does not hold it. */
+public final class IndexedVectorExt extends SearchExtBuilder {
+
+    /** The name on the wire, and of the field that a hit carries the vector in. */
+    public static final String NAME = "mmsearch_indexed_vector";
+
+    private static final int VERSION = 1;
+
+    private final String field;
+
+    /** @param field the vector field, not one of nested documents */
+    public IndexedVectorExt(String field) {
+        this.field = field;
+    }
+
+    /** Reads it from the wire. */
+    public IndexedVectorExt(StreamInput in) throws IOException {
+        int version = in.readVInt();
+        if (version != VERSION) {
+            throw new IOException("expected [" + NAME + "] in form " + VERSION + ", got " + version + ": run one mmsearch on all nodes");
+        }
+        field = in.readString();
+    }
+
+    /** Refuses to be asked for by a request. */
+    public static IndexedVectorExt parse(XContentParser parser) {
+        throw new ParsingException(parser.getTokenLocation(), "[ext." + NAME + "] is internal: use [like] of the neural query");
+    }
+
+    @Override
+    public void writeTo(StreamOutput out) throws IOException {
+        out.writeVInt(VERSION);
+        out.writeString(field);
+    }
+
+    String field() {
+        return field;
+    }
+
+    @Override
+    public XContentBuilder toXContent(XContentBuilder builder, Params params) throws IOException {
+        return builder.startObject(NAME).field("field", field).endObject();
+    }
+
+    @Override
+    public String getWriteableName() {
+        return NAME;
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof IndexedVectorExt that && field.equals(that.field);
+    }
+
+    @Override
+    public int hashCode() {
+        return Objects.hash(NAME, field);
+    }
+}

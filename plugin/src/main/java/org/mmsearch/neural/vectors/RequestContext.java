@@ -1,0 +1,132 @@
+package org.mmsearch.neural.vectors;
+
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Supplier;
+
+import org.mmsearch.BodyPipeline;
+import org.mmsearch.encoder.EncoderInput;
+import org.mmsearch.encoder.EncoderModel;
+import org.opensearch.action.ActionRequest;
+import org.opensearch.action.search.SearchRequest;
+import org.opensearch.action.support.ActionFilter;
+import org.opensearch.action.support.ActionFilterChain;
+import org.opensearch.action.support.ActionRequestMetadata;
+import org.opensearch.common.util.concurrent.ThreadContext;
+import org.opensearch.core.action.ActionListener;
+import org.opensearch.core.action.ActionResponse;
+import org.opensearch.core.tasks.TaskId;
+import org.opensearch.tasks.CancellableTask;
+import org.opensearch.tasks.Task;
+import org.opensearch.tasks.TaskManager;
+
+/**
+ * What a rewrite knows of the search that it works for: whether it is cancelled, and the vectors that the same request has
+ * already asked for. A rewrite sees neither by itself: the filter leaves them in the thread context, where the rewrite,
+ * which follows on the same thread, finds them.
+ */
+public final class RequestContext implements ActionFilter, TaskManager.TaskEventListeners {
+
+    private static final String TASK = "mmsearch.task";
+    private static final String VECTORS = "mmsearch.vectors";
+
+    private final ThreadContext context;
+    private final Supplier<String> node;
+    private final Map<Long, Map<VectorKey, float[]>> requests = new ConcurrentHashMap<>();
+    private final Map<CancellableTask, List<Runnable>> watched = new ConcurrentHashMap<>();
+
+    /**
+     * @param context the node's
+     * @param node the node's id, known once it has started
+     */
+    public RequestContext(ThreadContext context, Supplier<String> node) {
+        this.context = context;
+        this.node = node;
+    }
+
+    /**
+     * Watches the search that this thread works for.
+     *
+     * @param action run once if the search is cancelled; at once if it already is
+     * @return ends the watch
+     */
+    Runnable watch(Runnable action) {
+        CancellableTask task = context.getTransient(TASK);
+        if (task == null) {
+            return () -> {};
+        }
+        watched.computeIfAbsent(task, t -> new CopyOnWriteArrayList<>()).add(action);
+        if (task.isCancelled()) {
+            onTaskCancelled(task);
+        }
+        return () -> watched.computeIfPresent(task, (t, actions) -> {
+            actions.remove(action);
+            return actions.isEmpty() ? null : actions;
+        });
+    }
+
+    /** The vectors of this request, the searches of a {@code _msearch} and the legs of a hybrid included. */
+    Map<VectorKey, float[]> vectors() {
+        Map<VectorKey, float[]> vectors = context.getTransient(VECTORS);
+        return vectors == null ? new ConcurrentHashMap<>() : vectors;
+    }
+
+    /** What a vector is kept under in its request. */
+    record VectorKey(EncoderModel model, EncoderInput input) {}
+
+    /** The task of the search that this thread works for, or null. */
+    public TaskId task() {
+        CancellableTask task = context.getTransient(TASK);
+        return task == null ? null : new TaskId(node.get(), task.getId());
+    }
+
+    @Override
+    public void onTaskCancelled(CancellableTask task) {
+        List<Runnable> actions = watched.remove(task);
+        if (actions != null) {
+            actions.forEach(Runnable::run);
+        }
+    }
+
+    @Override
+    public int order() {
+        return 0;
+    }
+
+    @Override
+    public <Request extends ActionRequest, Response extends ActionResponse> void apply(
+        Task task,
+        String action,
+        Request request,
+        ActionRequestMetadata<Request, Response> metadata,
+        ActionListener<Response> listener,
+        ActionFilterChain<Request, Response> chain
+    ) {
+        if (action.startsWith("indices:data/read/") == false || task instanceof CancellableTask == false) {
+            chain.proceed(task, action, request, listener);
+            return;
+        }
+        if (request instanceof SearchRequest search) {
+            BodyPipeline.useForOurs(search);
+        }
+        Map<VectorKey, float[]> vectors = vectorsOf(request.getParentTask());
+        requests.put(task.getId(), vectors);
+        // A search inside another one, as _msearch and hybrid make them, has its own task.
+        ThreadContext.StoredContext outer = context.newStoredContext(true, List.of(TASK, VECTORS));
+        try {
+            context.putTransient(TASK, task);
+            context.putTransient(VECTORS, vectors);
+            chain.proceed(task, action, request, ActionListener.runAfter(listener, () -> requests.remove(task.getId())));
+        } finally {
+            outer.close();
+        }
+    }
+
+    /** The vectors of the request that the task belongs to; new ones where it begins one. */
+    private Map<VectorKey, float[]> vectorsOf(TaskId parent) {
+        Map<VectorKey, float[]> vectors = parent.isSet() && parent.getNodeId().equals(node.get()) ? requests.get(parent.getId()) : null;
+        return vectors == null ? new ConcurrentHashMap<>() : vectors;
+    }
+}

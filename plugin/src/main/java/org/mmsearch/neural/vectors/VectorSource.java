@@ -1,0 +1,183 @@
+package org.mmsearch.neural.vectors;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+import org.mmsearch.encoder.EncoderException;
+import org.mmsearch.encoder.EncoderFailure;
+import org.mmsearch.encoder.EncoderInput;
+import org.mmsearch.encoder.EncoderModel;
+import org.mmsearch.encoder.service.EncodingRequest;
+import org.opensearch.action.IndicesRequest;
+import org.opensearch.action.search.SearchRequest;
+import org.opensearch.action.support.ContextPreservingActionListener;
+import org.opensearch.common.util.concurrent.ThreadContext;
+import org.opensearch.core.action.ActionListener;
+import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
+import org.opensearch.core.index.Index;
+import org.opensearch.core.rest.RestStatus;
+import org.opensearch.index.query.QueryBuilder;
+import org.opensearch.transport.client.Client;
+
+/** Brings the parts of a query's vector together: encoded ones from Triton, stored ones from their documents. */
+public final class VectorSource {
+
+    private final NeuralServices services;
+    private final IndicesRequest request;
+    private final NamedWriteableRegistry registry;
+    private final String clause;
+    private final String field;
+    private final EncoderModel model;
+    private final String modelId;
+
+    /**
+     * @param request the search that the clause stands in
+     * @param registry reads the point in time of a search that has one
+     * @param clause the clause's name, with which a failure begins
+     * @param model encodes the field
+     * @param modelId the request's name for it, or null where the index names it
+     */
+    public VectorSource(
+        NeuralServices services,
+        IndicesRequest request,
+        NamedWriteableRegistry registry,
+        String clause,
+        String field,
+        EncoderModel model,
+        String modelId
+    ) {
+        this.services = services;
+        this.request = request;
+        this.registry = registry;
+        this.clause = clause;
+        this.field = field;
+        this.model = model;
+        this.modelId = modelId;
+    }
+
+    /** The vector, when all its parts are cached; else null. */
+    public float[] cached(QueryVector query) {
+        List<float[]> vectors = new ArrayList<>(query.parts().size());
+        for (QueryVector.Part part : query.parts()) {
+            float[] vector = part.input() == null ? null : cached(part.input());
+            if (vector == null) {
+                return null;
+            }
+            vectors.add(vector);
+        }
+        return query.blend(vectors);
+    }
+
+    private float[] cached(EncoderInput input) {
+        float[] vector = services.context().vectors().get(new RequestContext.VectorKey(model, input));
+        return vector == null ? services.encoder().cached(model, input) : vector;
+    }
+
+    /**
+     * Fetches the parts and blends them.
+     *
+     * @param listener called once, with the thread context of this call
+     */
+    public void fetch(QueryVector query, Client client, ActionListener<float[]> listener) {
+        ThreadContext context = client.threadPool().getThreadContext();
+        ActionListener<List<float[]>> blended = ContextPreservingActionListener.wrapPreservingContext(
+            ActionListener.map(listener, query::blend),
+            context
+        );
+        GroupedVectorListener group = new GroupedVectorListener(query.parts().size(), blended);
+        group.onCompletion(services.context().watch(() -> group.onFailure(Failures.cancelled(clause))));
+        for (int i = 0; i < query.parts().size(); i++) {
+            int at = i;
+            QueryVector.Part part = query.parts().get(i);
+            if (part.like() == null) {
+                encode(part, at, group);
+            } else {
+                stored(part.like(), client, ActionListener.wrap(
+                    vector -> group.onResponse(at, vector),
+                    failure -> group.onFailure(Failures.prefixed(clause, failure))
+                ));
+            }
+        }
+    }
+
+    private void encode(QueryVector.Part part, int at, GroupedVectorListener group) {
+        Map<RequestContext.VectorKey, float[]> requested = services.context().vectors();
+        RequestContext.VectorKey key = new RequestContext.VectorKey(model, part.input());
+        float[] known = requested.get(key);
+        if (known != null) {
+            group.onResponse(at, known);
+            return;
+        }
+        EncodingRequest encoding = services.encoder().encode(model, part.input(), budgetMillis(), (vector, failure) -> {
+            if (failure == null) {
+                requested.put(key, vector);
+                group.onResponse(at, vector);
+            } else {
+                group.onFailure(prefixed(failure));
+            }
+        });
+        group.onCompletion(encoding::cancel);
+    }
+
+    private EncoderException prefixed(EncoderException failure) {
+        boolean named = modelId != null && failure.failure() == EncoderFailure.MODEL_MISSING;
+        // A name that means nothing is the request's fault: clients would take a 503 for a dead node and ask the next one.
+        RestStatus status = named ? RestStatus.NOT_FOUND : failure.status();
+        String of = named ? "] model_id [" + modelId + "]: " : "] field [" + field + "]: ";
+        return new EncoderException(failure.failure(), status, "[" + clause + of + failure.getMessage(), failure.getCause());
+    }
+
+    private void stored(LikeDocument like, Client client, ActionListener<float[]> listener) {
+        String index;
+        QueryBuilder rules = null;
+        try {
+            index = likeIndex(like);
+            if (services.vectors().rulesInRequest()) {
+                rules = rulesOf(index);
+            }
+        } catch (IllegalArgumentException e) {
+            listener.onFailure(e);
+            return;
+        }
+        if (rules == null) {
+            StoredVector.get(client, index, like, field, model.dimension(), listener);
+        } else {
+            StoredVector.find(client, index, like, field, model.dimension(), rules, listener);
+        }
+    }
+
+    /** Security lets a get pass that comes from a request with rules of its own: it has to be filtered here. */
+    private QueryBuilder rulesOf(String index) {
+        QueryBuilder rules = services.vectors().allowed(request, null);
+        Index[] indices = services.fields().indices(request, registry);
+        if (rules == null || indices.length != 1 || indices[0].getName().equals(index) == false) {
+            throw new IllegalArgumentException(
+                "expected like to name a document of the one index that the request goes to, got one of [" + index
+                    + "]: a role of yours has rules with a terms look-up, which are known for that index alone"
+            );
+        }
+        return rules;
+    }
+
+    private String likeIndex(LikeDocument like) {
+        if (like.index() != null) {
+            return like.index();
+        }
+        Index[] indices = services.fields().indices(request, registry);
+        if (indices.length != 1) {
+            throw new IllegalArgumentException(
+                "like requires _index where a request goes to several indices, and this one goes to " + indices.length
+            );
+        }
+        return indices[0].getName();
+    }
+
+    /** What the search's own time-out leaves; a search without one is bounded by the setting alone. */
+    private long budgetMillis() {
+        if (request instanceof SearchRequest search && search.source() != null && search.source().timeout() != null) {
+            return Math.max(1, search.source().timeout().millis());
+        }
+        return Long.MAX_VALUE;
+    }
+}
