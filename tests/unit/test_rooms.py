@@ -255,6 +255,13 @@ def test_the_functions_that_the_page_walks_through_are_there() -> None:
             assert set(name.split(".")) <= there, line
 
 
+def test_no_unit_test_needs_servers() -> None:
+    marked = re.compile(r"^(?:@|pytestmark = )pytest\.mark\.integration", re.M)
+    units = tracked("tests/unit/*.py")
+    assert len(units) > 50
+    assert [str(file) for file in units if marked.search((ROOT / file).read_text(encoding="utf-8"))] == []
+
+
 TOOLS = ("bench", "qa", "examples")
 
 
@@ -300,6 +307,25 @@ def test_what_the_tools_import_of_ours_is_there() -> None:
                     lacking.append(f"{file}: {node.module}.{alias.name}")
     assert lacking == []
     assert checked > 200
+
+
+def test_the_files_that_the_tools_run_are_there() -> None:
+    """Tests, scripts and modules that are named in strings, in the tools and in the shell."""
+    named = [
+        (file, name)
+        for file in tracked("bench/*.py", "qa/*.py", "examples", "scripts", "Makefile")
+        for name in re.findall(
+            r"(?:tests|scripts|examples|qa|bench)/[\w/]+\.(?:py|sh)|\btests(?:\.\w+)+",
+            (ROOT / file).read_text(encoding="utf-8"),
+        )
+    ]
+    assert len(named) > 20
+    lacking = [
+        f"{file}: {name}"
+        for file, name in named
+        if not (ROOT / (name if "/" in name else name.replace(".", "/") + ".py")).is_file()
+    ]
+    assert lacking == []
 
 
 @pytest.mark.parametrize(("folder", "table"), [("bench", "TABLES"), ("qa", "CHECKS")])
