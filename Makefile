@@ -41,9 +41,10 @@ evaluate-demo: .venv/.ready $(PLUGIN_ZIP) ## systems compared on the live index:
 demo-large: .venv/.ready $(PLUGIN_ZIP) ## openclipart in, again with nothing encoded, again with 1 % edited
 	@examples/demo_large.sh
 
-lint: .venv/.ready ## ruff, over every file
+lint: .venv/.ready ## ruff, over every file, and the layers of the imports
 	@$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 typecheck: .venv/.ready ## mypy --strict, over every package
 	@$(BIN)/mypy -p mmsearch -p sample_data -p fusion_study -m demo_catalog -m evaluate_demo -m train_demo

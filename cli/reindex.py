@@ -17,7 +17,7 @@ from mmsearch.ingest.reporting.losses import examples
 from mmsearch.products.catalog import FORMATS
 
 if TYPE_CHECKING:
-    from mmsearch.ingest.product_index.recipe import Recipe
+    from mmsearch.ingest.recipe import Recipe
     from mmsearch.ingest.reindex.runner import Reindexed
 
 Values = dict[str, Any]
@@ -158,16 +158,16 @@ def _deploy(values: Values) -> None:
     deploying.load(deployed, tree, values["triton"])
 
 
-def _recipe(remembered: Recipe, values: Values, given: set[str]) -> Recipe:
-    """What is remembered, with what the command line names in its place."""
-    recipe = remembered
+def _recipe(recorded: Recipe, values: Values, given: set[str]) -> Recipe:
+    """What is recorded, with what the command line names in its place."""
+    recipe = recorded
     if catalog := values["catalog"]:
         path = Path(catalog)
         absolute = catalog if catalog == "-" else str(path.resolve())
         # Another catalog's pictures lie beside it; the same one's where they lay.
         root = recipe.image_root if absolute == recipe.catalog else str(path.parent.resolve())
         recipe = replace(recipe, catalog=absolute, image_root=root)
-        if absolute != remembered.catalog:
+        if absolute != recorded.catalog:
             recipe = replace(recipe, limit=None, format=None)
     changes: Values = {
         "image_root": values["image_root"] and str(values["image_root"].resolve()),

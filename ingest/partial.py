@@ -12,8 +12,9 @@ from typing import Any
 
 import orjson
 
-from mmsearch.errors import DocumentError, RecordError
+from mmsearch.errors import RecordError
 from mmsearch.ingest.item import Item
+from mmsearch.ingest.product_index.bulk import not_there
 from mmsearch.ingest.product_index.foreign_fields import Stored, attributes_of_others
 from mmsearch.ingest.product_index.target import known_of
 from mmsearch.products.record import Line, Product, load, product
@@ -119,14 +120,6 @@ def completed(line: Line, found: Product, stored: Stored | None, max_text_bytes:
             line=line.number,
         )
     return item
-
-
-def not_there(identifier: str) -> DocumentError:
-    return DocumentError(
-        "not_there",
-        f"expected the product {identifier!a} in the index, since only some fields of it are to change, got "
-        "none; bring the whole product",
-    )
 
 
 def _change(line: Line, found: Product, change: bytes) -> Item:

@@ -30,11 +30,11 @@ from mmsearch.ingest.product_index.aliases import require_whole
 from mmsearch.ingest.product_index.creation import require_as_asked
 from mmsearch.ingest.product_index.foreign_fields import Stored, stored
 from mmsearch.ingest.product_index.presence import Presence
-from mmsearch.ingest.product_index.recipe import remember
 from mmsearch.ingest.product_index.storage import Storage
 from mmsearch.ingest.product_index.sync import sync
 from mmsearch.ingest.product_index.target import Target, existing_target, known, open_index, pinned
 from mmsearch.ingest.read_stage import ReadStage
+from mmsearch.ingest.recipe import remember
 from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Report, Stats
 from mmsearch.products.catalog import Catalog

@@ -9,6 +9,7 @@ chosen on the queries that it is measured by; the better of the text-only contro
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -82,15 +83,17 @@ def hybrid(folder: Path) -> Table:
     """What a tuned hybrid brings over its better leg on held-out queries, from `make evaluate-demo`."""
     table = Table("quality-hybrid", "", {})
     for file, encoders in (("tune-untrained", "untrained"), ("tune", "trained")):
-        told = json.loads((folder / f"{file}.json").read_text(encoding="utf-8"))
+        tuned = json.loads((folder / f"{file}.json").read_text(encoding="utf-8"))
         what = f"{encoders} encoders: "
-        table.figure(f"{what}nDCG@10, over the better of its legs", told["ratio"], {">=": 1.05}, exact=True)
-        table.figure(f"{what}p of the difference", told["p"], {"<=": 0.01}, exact=True)
-        lowest = min((each["held_out"] / each["leg"] for each in told["classes"] if each["leg"]), default=1.0)
+        table.figure(f"{what}nDCG@10, over the better of its legs", tuned["ratio"], {">=": 1.05}, exact=True)
+        table.figure(f"{what}p of the difference", tuned["p"], {"<=": 0.01}, exact=True)
+        lowest = min(
+            (each["held_out"] / each["leg"] for each in tuned["classes"] if each["leg"]), default=1.0
+        )
         table.figure(
             f"{what}its lowest class, to that class's best leg", lowest, {">=": 1 - BELOW}, exact=True
         )
-        table.note(f"{encoders.capitalize()}: {told['queries']} queries, {', '.join(told['legs'])}.")
+        table.note(f"{encoders.capitalize()}: {tuned['queries']} queries, {', '.join(tuned['legs'])}.")
     return table
 
 
@@ -106,6 +109,7 @@ def served() -> Table:
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None).parse_args()
     good = served().finish()
     folders = sorted(
         BUILD.glob("evaluate*/openclipart/tune-untrained.json"), key=lambda file: file.stat().st_mtime

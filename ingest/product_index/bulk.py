@@ -16,7 +16,6 @@ from mmsearch.clients.causes import Verdict, described, repair, verdict
 from mmsearch.clients.opensearch import HttpError, ask
 from mmsearch.errors import AwayError, BlockedError, DocumentError
 from mmsearch.ingest.item import Item
-from mmsearch.ingest.partial import not_there
 from mmsearch.ingest.product_index.foreign_fields import UPDATE_SCRIPT, Stored, merged
 from mmsearch.ingest.product_index.target import Target
 
@@ -221,4 +220,13 @@ def blocked(target: Target, status: int, kind: str, reason: str) -> BlockedError
 def _refusal(status: int, kind: str, reason: str) -> DocumentError:
     return DocumentError(
         kind or f"http_{status}", f"expected a document that OpenSearch takes, got {status}: {reason}"
+    )
+
+
+def not_there(identifier: str) -> DocumentError:
+    """What is wrong with a change of a product that is not in the index."""
+    return DocumentError(
+        "not_there",
+        f"expected the product {identifier!a} in the index, since only some fields of it are to change, got "
+        "none; bring the whole product",
     )

@@ -16,8 +16,8 @@ from mmsearch.clients.triton import Encoder, Served
 from mmsearch.errors import AwayError, MismatchError, MmsearchError, NotMovedError
 from mmsearch.ingest.job import Job
 from mmsearch.ingest.product_index.aliases import aliases_of, moved
-from mmsearch.ingest.product_index.recipe import PIPE, Recipe
 from mmsearch.ingest.product_index.storage import Storage, StorageOptions
+from mmsearch.ingest.recipe import PIPE, Recipe
 from mmsearch.ingest.reindex.carry_over import carry
 from mmsearch.ingest.reindex.completeness import require_complete
 from mmsearch.ingest.reindex.parity import Parity, parity

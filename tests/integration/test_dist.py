@@ -24,6 +24,7 @@ from mmsearch.stack.downloads import archives, fetch
 from mmsearch.stack.ports import taken
 from mmsearch.stack.state import SERVERS, Home
 
+from ..fakes.fake_dashboards import Request, dashboards
 from ..unit.test_docs import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -270,6 +271,15 @@ def test_the_wheel_alone_serves_ingests_finds_and_goes(installed: Installed) -> 
         first, *others = installed.run("search", *asked, "--json").splitlines()
         assert json.loads(first)["_id"] == expected
         assert len(others) == 2, asked
+
+    shipped = (ROOT / "opensearch" / "inspection.ndjson").read_text(encoding="utf-8").splitlines()
+    requests: list[Request] = []
+    with dashboards(200, {"success": True, "successCount": len(shipped)}, requests) as url:
+        said = installed.run("dashboards", "import", "--dashboards", url)
+    ((path, _, body),) = requests
+    assert path.endswith("/api/saved_objects/_import?overwrite=true")
+    assert said.startswith(f"{len(shipped)} objects imported")
+    assert b"mmsearch-products" in body
 
     served = installed.home.ports()
     launches = [installed.home.launch(name) for name in SERVERS]

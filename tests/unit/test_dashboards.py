@@ -7,10 +7,8 @@ visualisation, dashboard): attributes that its mappings know, JSON inside string
 from __future__ import annotations
 
 import json
-import ssl
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from mmsearch.search.dashboards import SHIPPED, fields_used, ndjson, objects, se
 from mmsearch.search.query_log import FIELDS
 
 from ..fakes.certificates import issue
+from ..fakes.fake_dashboards import Request, dashboards
 
 TEXT = {"type": "string"}
 NAME = {"type": "string", "minLength": 1}
@@ -256,45 +255,22 @@ Serve = Callable[..., str]
 
 
 @pytest.fixture
-def requests() -> list[tuple[str, dict[str, str], bytes]]:
+def requests() -> list[Request]:
     return []
 
 
 @pytest.fixture
-def server(requests: list[tuple[str, dict[str, str], bytes]]) -> Iterator[Serve]:
-    """A Dashboards server at the wire: remembers requests, gives one reply."""
-    servers = []
+def server(requests: list[Request]) -> Iterator[Serve]:
+    """Starts servers that keep what they are sent in `requests`."""
+    with ExitStack() as started:
 
-    def serve(status: int, reply: dict[str, Any], certificate: Path | None = None) -> str:
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                requests.append((self.path, headers, self.rfile.read(int(headers["content-length"]))))
-                body = json.dumps(reply).encode()
-                self.send_response(status)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+        def serve(status: int, reply: dict[str, Any], certificate: Path | None = None) -> str:
+            return started.enter_context(dashboards(status, reply, requests, certificate))
 
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        started = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        if certificate:
-            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            tls.load_cert_chain(certificate / "server.pem", certificate / "server.key")
-            started.socket = tls.wrap_socket(started.socket, server_side=True)
-        threading.Thread(target=started.serve_forever, daemon=True).start()
-        servers.append(started)
-        return f"{'https' if certificate else 'http'}://127.0.0.1:{started.server_port}"
-
-    yield serve
-    for started in servers:
-        started.shutdown()
-        started.server_close()
+        yield serve
 
 
-def test_import_sends_every_object(server: Serve, requests: list[tuple[str, dict[str, str], bytes]]) -> None:
+def test_import_sends_every_object(server: Serve, requests: list[Request]) -> None:
     url = server(200, {"success": True, "successCount": len(SAVED)})
     options = ["import", "--dashboards", url, "--user", "admin", "--tenant", "global"]
     environment = {"MMSEARCH_DASHBOARDS_PASSWORD": "secret"}
@@ -326,7 +302,7 @@ def test_a_refusal_is_told(server: Serve) -> None:
 
 
 def test_import_over_tls_believes_the_named_authority_alone(
-    server: Serve, requests: list[tuple[str, dict[str, str], bytes]], tmp_path: Path
+    server: Serve, requests: list[Request], tmp_path: Path
 ) -> None:
     authority = issue("authority", authority=True)
     issue("127.0.0.1", authority).write(tmp_path, "server")

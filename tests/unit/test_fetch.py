@@ -382,7 +382,7 @@ def test_ingest_fetches_when_asked_and_takes_the_text_where_a_link_is_dead(
         names = ["good", "large", "page", "dead"]
         catalog.write(
             *({"id": name, "title": name, "image": f"http://shop.example/{name}.png"} for name in names),
-            {"id": "inside", "title": "x", "image": "http://localhost/x.png"},
+            {"id": "within", "title": "x", "image": "http://localhost/x.png"},
         )
         report = catalog.ingest()
         assert {entry["reason"] for entry in catalog.rejected()} == {"url"}
@@ -392,7 +392,7 @@ def test_ingest_fetches_when_asked_and_takes_the_text_where_a_link_is_dead(
         assert {entry["id"]: entry["reason"] for entry in catalog.rejected()} == {
             "page": "not_a_picture",
             "dead": "http_404",
-            "inside": "url_refused",
+            "within": "url_refused",
         }
         report = catalog.ingest(fetch=True, text_only=True)
         assert (report.indexed, report.unchanged, report.encoded) == (5, 2, 3)

@@ -70,7 +70,7 @@ def test_a_row_is_told_by_maps_that_never_saw_its_group() -> None:
 
 
 @pytest.mark.parametrize("landmarks", [4096, 50])
-def test_taught_pictures_make_the_map_better(landmarks: int) -> None:
+def test_auxiliary_images_make_the_map_better(landmarks: int) -> None:
     # Six kinds, of which the products are of three.
     kind = torch.cat([torch.arange(20) % 3, torch.arange(140) % 6])
     features = drawn(6, 12)[kind] + 0.3 * drawn(160, 12)

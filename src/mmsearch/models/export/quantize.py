@@ -86,9 +86,11 @@ class _Writer:
         self.tensors: list[Any] = []
         self._prepared: dict[str, list[Any]] = {}
 
-    def activation(self, name: str, seen: tuple[Floats, Floats], readers: Sequence[Floats]) -> _Activation:
+    def activation(
+        self, name: str, range_of: tuple[Floats, Floats], readers: Sequence[Floats]
+    ) -> _Activation:
         """Prepares an activation's nodes, once for all products that read it; they follow with the first."""
-        low, high = seen
+        low, high = range_of
         wide = np.maximum(np.abs(low), np.abs(high)).clip(min=SMALL)
         narrow = np.max([np.abs(reader).max(1) for reader in readers], axis=0).clip(min=SMALL)
         even = wide**MIGRATION / narrow ** (1 - MIGRATION)
