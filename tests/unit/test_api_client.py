@@ -570,8 +570,8 @@ def test_an_incomplete_search_is_one_sentence(
     ("arguments", "sentence"),
     [
         (
-            {"url": "localhost:9200"},
-            "expected an OpenSearch URL such as http://localhost:9200, got 'localhost",
+            {"url": "ftp://localhost"},
+            "expected an OpenSearch URL such as http://localhost:9200, got 'ftp://localhost'",
         ),
         ({"triton": ""}, "expected HOST:PORT or grpcs://HOST:PORT for Triton, got ''"),
         ({"index": ""}, "expected the name of an index or alias, got ''"),

@@ -202,6 +202,10 @@ class Client:
         ):
             if number is not None:
                 require_number(name, number, least, *([] if most is None else [most]))
+        text_only = on_bad_image == "text-only"
+        ingestion.require_compatible(
+            sync=sync, limit=limit, partial=partial, text_only=text_only, force=force
+        )
         catalog, source = ingestion.source_of(products)
         root = ingestion.default_root(catalog) if image_root is None else path_of("image_root", image_root)
         with ingestion.rejects_folder() as folder:
@@ -213,7 +217,7 @@ class Client:
                 fields=ingestion.vector_fields(vectors),
                 storage=StorageOptions(knn_engine, knn_encoder, knn_mode),
                 shards=shards,
-                text_only=on_bad_image == "text-only",
+                text_only=text_only,
                 fetch=fetch_images,
                 renames=dict(map or {}),
                 processes=processes,
@@ -230,7 +234,6 @@ class Client:
                 partial=partial,
                 force=force,
             )
-            ingestion.require_compatible(job)
             return ingestion.ingest(
                 self._servers, job, source, engine=engine, workers=workers, progress=progress
             )

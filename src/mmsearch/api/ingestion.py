@@ -13,18 +13,15 @@ from mmsearch.api.arguments import path_of, records_of
 from mmsearch.api.failures import explained
 from mmsearch.api.ingest_report import IngestReport
 from mmsearch.api.servers import Servers
-from mmsearch.clients.triton import FIELD_OUTPUTS
 from mmsearch.errors import ArgumentError
 from mmsearch.ingest.job import Job
 from mmsearch.ingest.on_ray import run_on_ray
-from mmsearch.ingest.product_index.target import NESTED
+from mmsearch.ingest.product_index.target import VECTORS
 from mmsearch.ingest.reporting.progress import IngestProgress
 from mmsearch.ingest.runner import run
 from mmsearch.products.in_memory import Frame, InMemoryCatalog
 
 logger = logging.getLogger("mmsearch.ingest")
-VECTORS = (*FIELD_OUTPUTS, NESTED)
-"""the vector fields that an index may have"""
 Products = str | os.PathLike[str] | Iterable[Mapping[str, Any]] | Frame
 """a path, an iterable of dicts, or a pandas DataFrame"""
 Watch = Callable[[IngestProgress], None]
@@ -49,16 +46,18 @@ def vector_fields(names: Sequence[str] | None) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def require_compatible(job: Job) -> None:
+def require_compatible(
+    *, sync: float | None, limit: int | None, partial: bool, text_only: bool, force: bool
+) -> None:
     """Raises ArgumentError where options exclude each other; they are named as on the command line."""
-    if job.sync is not None and job.limit is not None:
+    if sync is not None and limit is not None:
         raise ArgumentError("expected the whole catalog for --sync, got --limit; leave one of them out")
-    if job.partial and (job.sync is not None or job.text_only):
+    if partial and (sync is not None or text_only):
         raise ArgumentError(
             "expected --partial without --sync and --on-bad-image text-only, which would take away what the "
             "lines do not carry, got both; leave them out"
         )
-    if job.partial and job.force:
+    if partial and force:
         raise ArgumentError("expected whole products for --force, got --partial; leave one of them out")
 
 

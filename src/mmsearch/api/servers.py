@@ -42,7 +42,8 @@ class Servers:
         client_cert: Certificate | None = None,
         timeout: float = 60.0,
     ) -> None:
-        if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+        scheme, separator, _ = url.rpartition("://") if isinstance(url, str) and url else ("?", "?", "")
+        if separator and scheme not in ("http", "https"):
             raise ArgumentError(
                 f"expected an OpenSearch URL such as http://localhost:9200, got {shown(url)}; give it with "
                 "http:// or https://"
