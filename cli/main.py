@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import click
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import MissingPackageError, MmsearchError
 from mmsearch.extras import missing_package
 
 COMMANDS = {
@@ -70,6 +70,10 @@ class LazyGroup(click.Group):
     def invoke(self, context: click.Context) -> object:
         try:
             return super().invoke(context)
+        except MissingPackageError as error:
+            if isinstance(error.__cause__, ModuleNotFoundError):
+                _refuse_missing(error.__cause__, context.invoked_subcommand or "")
+            raise Refused(str(error)) from error
         except MmsearchError as error:
             raise Refused(error.sentence()) from error
         except ModuleNotFoundError as error:

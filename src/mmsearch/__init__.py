@@ -15,9 +15,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mmsearch.api.client import Client as Client
     from mmsearch.api.deletion import DeleteReport as DeleteReport
+    from mmsearch.api.evaluation import EvaluationReport as EvaluationReport
+    from mmsearch.api.evaluation import evaluate as evaluate
     from mmsearch.api.hits import Hits as Hits
     from mmsearch.api.ingest_report import IngestReport as IngestReport
     from mmsearch.api.ingest_report import Reject as Reject
+    from mmsearch.api.training import TrainingProgress as TrainingProgress
+    from mmsearch.api.training import TrainingRun as TrainingRun
+    from mmsearch.api.training import train as train
+    from mmsearch.api.tuning import TuningReport as TuningReport
+    from mmsearch.api.tuning import tune as tune
     from mmsearch.errors import MmsearchError as MmsearchError
     from mmsearch.ingest.reporting.progress import IngestProgress as IngestProgress
     from mmsearch.search.hits import Hit as Hit
@@ -27,6 +34,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Client": "api.client",
     "DeleteReport": "api.deletion",
+    "EvaluationReport": "api.evaluation",
     "Hit": "search.hits",
     "Hits": "api.hits",
     "IngestProgress": "ingest.reporting.progress",
@@ -34,6 +42,12 @@ _PUBLIC = {
     "Leg": "search.hits",
     "MmsearchError": "errors",
     "Reject": "api.ingest_report",
+    "TrainingProgress": "api.training",
+    "TrainingRun": "api.training",
+    "TuningReport": "api.tuning",
+    "evaluate": "api.evaluation",
+    "train": "api.training",
+    "tune": "api.tuning",
 }
 """public name → the module that has it"""
 __all__ = ["__version__", *_PUBLIC]
