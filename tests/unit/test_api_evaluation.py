@@ -244,7 +244,8 @@ def test_frames_without_pandas_name_the_package() -> None:
 def test_a_report_without_jinja_names_the_extra(tmp_path: Path) -> None:
     said = lacking(
         "jinja2",
-        "report = mmsearch.evaluate([{'query': 'q', 'product_id': 'a', 'label': 'E'}], {'x': {'q': {'a': 1}}})\n"
+        "judged = [{'query': 'q', 'product_id': 'a', 'label': 'E'}]\n"
+        "report = mmsearch.evaluate(judged, {'x': {'q': {'a': 1}}})\n"
         f"report.write_report({str(tmp_path / 'report.html')!r})",
     )
     assert said == (
