@@ -22,7 +22,7 @@ from mmsearch.stack.state import Home, Ports
 from ..fakes.asking import ask
 
 if TYPE_CHECKING:
-    from conftest import OpenSearchUnderTest, StackUnderTest, TritonUnderTest
+    from ..conftest import OpenSearchUnderTest, StackUnderTest, TritonUnderTest
 
 
 def test_ports_are_the_given_ones_then_those_of_the_last_time_then_the_defaults(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from mmsearch.models.repository import MODELS
 from mmsearch.serving.tokens import Tokens
 
 if TYPE_CHECKING:
-    from conftest import TritonUnderTest
+    from ..conftest import TritonUnderTest
 
 pytestmark = pytest.mark.integration
 ALL = ("EMBEDDING", "TEXT_EMBEDDING", "IMAGE_EMBEDDING", "FINGERPRINT")

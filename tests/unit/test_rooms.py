@@ -255,6 +255,13 @@ def test_the_functions_that_the_page_walks_through_are_there() -> None:
             assert set(name.split(".")) <= there, line
 
 
+def test_no_unit_test_needs_servers() -> None:
+    marked = re.compile(r"^(?:@|pytestmark = )pytest\.mark\.integration", re.M)
+    units = tracked("tests/unit/*.py")
+    assert len(units) > 50
+    assert [str(file) for file in units if marked.search((ROOT / file).read_text(encoding="utf-8"))] == []
+
+
 TOOLS = ("bench", "qa", "examples")
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from mmsearch.cli.main import cli
-from mmsearch.clients.opensearch import HttpError, ask, connect
 from mmsearch.clients.triton import Served
 from mmsearch.errors import MismatchError
 from mmsearch.ingest.product_index.storage import Storage
@@ -80,52 +76,3 @@ def test_on_disk_without_an_encoder_is_refused() -> None:
         Storage("lucene", "", "on_disk")
     with pytest.raises(MismatchError, match="--knn-encoder binary"):
         Storage("faiss", "", "on_disk")
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize(("asked", "mapping"), MAPPINGS, ids=["-".join(asked) for asked, _ in MAPPINGS])
-def test_the_real_k_nn_takes_each_mapping(
-    asked: tuple[str, str, str], mapping: dict[str, Any], opensearch: Any
-) -> None:
-    """Created and deleted, never written to: a faiss field would end a node without native libraries."""
-    client = connect(opensearch.url)
-    body = {
-        "settings": {"index": {"knn": True}},
-        "mappings": {"properties": {"embedding": Storage(*asked).field(8)}},
-    }
-    try:
-        ask(client, "PUT", "/storage", body=body)
-        kept = ask(client, "GET", "/storage/_mapping")["storage"]["mappings"]["properties"]["embedding"]
-        assert kept["method"]["engine"] == asked[0]
-        assert kept.get("mode", "in_memory") == asked[2]
-        ask(client, "DELETE", "/storage")
-        body["mappings"]["properties"]["embedding"] |= {"compression_level": "3x"}
-        with pytest.raises(HttpError, match="compression"):
-            ask(client, "PUT", "/storage", body=body)
-    finally:
-        client.close()
-
-
-@pytest.mark.integration
-def test_faiss_is_refused_by_the_embedded_node_and_bytes_are_searched(stack: Any, tmp_path: Path) -> None:
-    catalog = tmp_path / "c.jsonl"
-    titles = ("Oak chair", "Desk lamp", "Green plant")
-    catalog.write_text("".join(f'{{"id": "{n}", "title": "{title}"}}\n' for n, title in enumerate(titles)))
-    environment = {**stack.environment, "MMSEARCH_INDEX": "quantised"}
-
-    def run(*arguments: str) -> Any:
-        return CliRunner(env=environment).invoke(cli, list(arguments))
-
-    refused = run("ingest", str(catalog), "--knn-engine", "faiss", "--knn-encoder", "fp16")
-    assert refused.exit_code == 1
-    assert "k-NN's native libraries for faiss, got mmsearch of mmsearch up" in refused.stderr
-    client = connect(stack.opensearch.url)
-    try:
-        for mode in ("in_memory", "on_disk"):
-            done = run("ingest", str(catalog), "--knn-encoder", "byte", "--knn-mode", mode)
-            assert done.exit_code == 0, done.output
-            found = run("search", "a seat", "--mode", "neural", "-k", "1")
-            assert "Oak chair" in found.stdout, found.output
-            ask(client, "DELETE", "/quantised-000001")
-    finally:
-        client.close()
