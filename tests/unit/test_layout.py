@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -18,9 +17,7 @@ import pytest
 
 import mmsearch
 
-ROOT = Path(__file__).parents[2]
-LINKED = ("cli", "ingest", "model_repository", "opensearch")
-BUILT_FROM = ("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "requirements", "src", *LINKED)
+from ..fakes.checkout import LINKED, ROOT, copy_sources
 
 
 @pytest.mark.parametrize("name", LINKED)
@@ -56,13 +53,7 @@ def test_python_starts_the_command_line() -> None:
 
 
 def test_wheel_and_sdist_hold_each_file_of_the_library_once(tmp_path: Path) -> None:
-    (tmp_path / "tree").mkdir()
-    for name in BUILT_FROM:
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "packaged", "*.zip")
-            shutil.copytree(ROOT / name, tmp_path / "tree" / name, symlinks=True, ignore=ignored)
-        else:
-            shutil.copy(ROOT / name, tmp_path / "tree")
+    copy_sources(tmp_path / "tree")
     built = subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path, tmp_path / "tree"],
         capture_output=True, text=True,
