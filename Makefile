@@ -63,6 +63,9 @@ test-unit: .venv/.ready ## seconds, no servers
 test-wheel: .venv/.ready ## the unit layer once more, against the built wheel
 	@scripts/wheel_tests.sh
 
+test-client: .venv/.ready ## the client's unit tests against the built wheel on Python 3.13, where one is installed
+	@scripts/client_tests.sh
+
 test: .venv/.ready lint typecheck test-plugin test-wheel ## everything but the slow layer
 	@$(PYTEST) -m "not slow"
 
@@ -116,4 +119,4 @@ pins: .venv/.ready ## resolve requirements/*.in again
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: bench clean demo demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin quality security setup soak soak-hybrids test test-all test-plugin test-unit test-wheel train-demo typecheck
+.PHONY: bench clean demo demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin quality security setup soak soak-hybrids test test-all test-client test-plugin test-unit test-wheel train-demo typecheck

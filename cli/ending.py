@@ -4,11 +4,12 @@ its object."""
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,7 @@ import click
 
 from mmsearch.errors import MmsearchError, StoppedError
 from mmsearch.ingest.reporting.losses import REJECTED, examples
+from mmsearch.ingest.reporting.progress import IngestProgress
 from mmsearch.ingest.reporting.stats import Report, Stats
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -65,6 +67,10 @@ class Ending:
         self.bottleneck = ""
         self._as_json = as_json
 
+    def watch(self, run: IngestProgress) -> None:
+        """Keep what is known now."""
+        self.stats, self.bottleneck = run.stats, run.bottleneck()
+
     def failed(self, error: str) -> None:
         """Print the `--json` object of a run that failed, once."""
         if self._as_json:
@@ -90,6 +96,27 @@ def ending(*, as_json: bool) -> Iterator[Ending]:
     except Exception as error:
         live.failed(f"{type(error).__name__}: {error}")
         raise
+
+
+@contextmanager
+def messages(say: Callable[[str], None]) -> Iterator[None]:
+    """Within, `say` gets what the library logs for people, such as a server that is away and waited for."""
+
+    class Said(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(record.getMessage())
+
+    logger, handler = logging.getLogger("mmsearch"), Said(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def say(line: str) -> None:
+    """A message on stderr."""
+    click.echo(f"mmsearch: {line}", err=True)
 
 
 def stopped(stop: KeyboardInterrupt, resume: str) -> StoppedError:

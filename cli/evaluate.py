@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
-from opensearchpy import OpenSearch
 
+from mmsearch.api import evaluation as api
+from mmsearch.api.client import Client
 from mmsearch.cli.options import tls
-from mmsearch.clients.opensearch import DEFAULT_URL, connect
-from mmsearch.errors import MmsearchError
-from mmsearch.evaluation.exchange import trec
-from mmsearch.evaluation.gate import parse_gate
-from mmsearch.evaluation.judgments import Judgments, read_jsonl
-from mmsearch.evaluation.live import WAYS, Answers, answers, clause_names, query_pictures
-from mmsearch.evaluation.measures import parse, suite
-from mmsearch.evaluation.report.cards import Thumbnails
-from mmsearch.evaluation.report.page import render
-from mmsearch.evaluation.runs import Run
+from mmsearch.clients.opensearch import DEFAULT_URL
+from mmsearch.evaluation.live import WAYS
 from mmsearch.evaluation.study import Study
-from mmsearch.evaluation.systems import read_system
-from mmsearch.evaluation.templates import Template
-from mmsearch.search.bodies import search_body
-from mmsearch.search.clauses import ALONE, ClauseNames
 
 PATH = click.Path(path_type=Path)
 
@@ -109,134 +96,38 @@ def command(
       mmsearch evaluate --judgments test.qrels --system old=old.run --system new=new.run \\
           --gate "ndcg@10 >= baseline - 0.5%"
     """
-    judged = read_judgments(judgments, esci=esci)
-    checks = [parse_gate(gate) for gate in gates]
-    chosen = [parse(text, judged) for text in measures] or suite(
-        judged, (10, depth) if depth > 10 else (depth,)
-    )
-    named = read_systems(systems, depth, opensearch, index)
-    runs, answered = gather(named, judged, judgments.parent, opensearch, index, depth, through)
-    study = Study(judged, runs, chosen, baseline or runs[0].name, depth, answers=answered)
-    verdicts = study.check(checks)
-    if runs_out:
-        runs_out.mkdir(parents=True, exist_ok=True)
-        for run in runs:
-            trec.write_run(run, runs_out / f"{run.name}.run")
-    if per_query:
-        study.write_per_query(per_query)
-    if report:
-        page = render(
-            study,
-            title=title,
-            show=show,
-            named=_known(show_query, judged),
-            product_pictures=Thumbnails(image_root or judgments.parent),
-            query_pictures=Thumbnails(judgments.parent),
-            verdicts=verdicts,
+    with Client(opensearch, index=index) as client:
+        found = api.evaluate(
+            judgments,
+            systems,
+            client=client,
+            baseline=baseline,
+            measures=measures,
+            depth=depth,
+            gates=gates,
+            through=cast(Any, through),
+            esci=esci,
         )
-        report.parent.mkdir(parents=True, exist_ok=True)
-        report.write_text(page, encoding="utf-8")
-    click.echo(json.dumps(study.as_json(verdicts)) if as_json else table(study))
-    for run in runs:
+    if runs_out:
+        found.write_runs(runs_out)
+    if per_query:
+        found.write_per_query(per_query)
+    if report:
+        found.write_report(report, title=title, show=show, show_queries=show_query, image_root=image_root)
+    study = found.study
+    click.echo(json.dumps(found.summary()) if as_json else table(study))
+    for run in study.runs:
         if run.problems:
             query, reason = next(iter(run.problems.items()))
             click.echo(
-                f"mmsearch: {run.name} answered {len(run.problems)} of {len(judged.queries)} queries with "
-                f"nothing, which count as zero; the first is {query!r}: {reason}",
+                f"mmsearch: {run.name} answered {len(run.problems)} of {len(study.judgments.queries)} "
+                f"queries with nothing, which count as zero; the first is {query!r}: {reason}",
                 err=True,
             )
-    for verdict in verdicts:
+    for verdict in found.verdicts:
         click.echo(str(verdict), err=True)
-    if not all(verdict.passed for verdict in verdicts):
+    if not found.passed:
         raise click.exceptions.Exit(3)
-
-
-def read_judgments(path: Path, *, esci: bool = False) -> Judgments:
-    """Judgments from JSON Lines, or from qrels when the name ends in .qrels or .txt."""
-    try:
-        return trec.read_qrels(path, esci=esci) if path.suffix in (".qrels", ".txt") else read_jsonl(path)
-    except OSError as error:
-        raise MmsearchError(
-            f"expected judgments in {path}, got: {error.strerror}; name a JSON Lines file"
-        ) from None
-
-
-def read_systems(written: Sequence[str], depth: int, opensearch: str, index: str) -> list[Template | Run]:
-    """The systems that the command line names. Where one of them is known by name and holds a clause of ours,
-    the node is asked what it is called there; bodies of the user's own stay as they are."""
-    known = known_bodies(depth)
-    systems = [read_system(each, known) for each in written]
-    ours = [known[name] for name in known if name != "lexical"]
-    asked = [
-        each for each in systems if isinstance(each, Template) and any(each.body is body for body in ours)
-    ]
-    if not asked:
-        return systems
-    names = names_at(opensearch, asked[0].index or index)
-    return [read_system(each, known_bodies(depth, names)) for each in written]
-
-
-def names_at(opensearch: str, index: str) -> ClauseNames:
-    """What the node calls our clauses. Raises MmsearchError."""
-    client = connect(opensearch)
-    try:
-        return clause_names(client, index)
-    finally:
-        client.close()
-
-
-def known_bodies(depth: int, names: ClauseNames = ALONE) -> Mapping[str, Mapping[str, Any]]:
-    """What `mmsearch search` asks in each of its modes, and the single modalities, with placeholders."""
-    words, picture = "{{query}}", "{{query_image}}"
-    put = partial(search_body, k=depth, names=names)
-    return {
-        "lexical": put(words, mode="lexical"),
-        "neural": put(words, picture=picture, mode="neural"),
-        "text": put(words, mode="neural", field="text_embedding"),
-        "picture": put("", picture=picture, mode="neural", field="image_embedding"),
-        "hybrid": put(words, picture=picture, mode="hybrid"),
-    }
-
-
-def gather(
-    systems: list[Template | Run],
-    judged: Judgments,
-    folder: Path,
-    opensearch: str,
-    index: str,
-    depth: int,
-    through: str = "msearch",
-) -> tuple[list[Run], dict[str, Answers]]:
-    """Every system's run, in order, and the answers of those that were asked on the live index."""
-    answered: dict[str, Answers] = {}
-    if any(isinstance(system, Template) for system in systems):
-        queries = list(judged.queries.values())
-        pictures = query_pictures(queries, folder)
-        client: OpenSearch = connect(opensearch)
-        try:
-            for system in systems:
-                if isinstance(system, Template):
-                    answered[system.name] = answers(
-                        client,
-                        system,
-                        queries,
-                        index=index,
-                        depth=depth,
-                        pictures=pictures,
-                        through=through,
-                    )
-        finally:
-            client.close()
-    return [s if isinstance(s, Run) else answered[s.name].run for s in systems], answered
-
-
-def _known(queries: tuple[str, ...], judged: Judgments) -> tuple[str, ...]:
-    for query in queries:
-        if query not in judged.queries:
-            raise MmsearchError(
-                f"expected judged queries for --show-query, got {query!r}; name one of the judgments"
-            )
-    return queries
 
 
 def table(study: Study) -> str:

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any, cast
 
 import click
 
+from mmsearch.api.client import Client, Format, OnBadImage
+from mmsearch.api.ingest_report import IngestReport
+from mmsearch.api.ingestion import Watch, logger, require_compatible, vector_fields
 from mmsearch.cli import options
-from mmsearch.cli.ending import Ending, again, ended_by_signals, ending, finish, stopped, would
+from mmsearch.cli.ending import (
+    Ending,
+    again,
+    ended_by_signals,
+    ending,
+    finish,
+    messages,
+    say,
+    stopped,
+    would,
+)
 from mmsearch.clients.opensearch import connect
 from mmsearch.clients.tracing import exported
 from mmsearch.clients.triton import Encoder
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import ArgumentError, MmsearchError
 from mmsearch.ingest.job import Job
-from mmsearch.ingest.on_ray import run_on_ray
 from mmsearch.ingest.product_index.storage import StorageOptions
 from mmsearch.ingest.reporting.display import Display
 from mmsearch.ingest.reporting.json_log import JsonLog
 from mmsearch.ingest.reporting.metrics import MetricsFile
-from mmsearch.ingest.reporting.reject_writer import Limit
+from mmsearch.ingest.reporting.progress import IngestProgress
 from mmsearch.ingest.reporting.stats import Report
-from mmsearch.ingest.runner import Run, run
+from mmsearch.ingest.runner import run
 from mmsearch.products.catalog import FORMATS
 from mmsearch.products.rejects import beside
 
@@ -44,14 +57,15 @@ def _share(context: click.Context, parameter: click.Parameter, value: str) -> fl
     return share
 
 
-def _limit(context: click.Context, parameter: click.Parameter, value: str | None) -> Limit | None:
+def _limit(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """A count as an int, a share as a float."""
     if value is None:
         return None
     if value.isdecimal():
-        return int(value), 1.0
+        return int(value)
     if not value.endswith("%"):
         raise click.BadParameter(f"expected a number such as 100 or a share such as 5%, got {value!r}")
-    return sys.maxsize, _share(context, parameter, value)
+    return _share(context, parameter, value)
 
 
 @click.command("ingest")
@@ -146,8 +160,8 @@ def command(
     form: str | None,
     limit: int | None,
     part: tuple[int, int],
-    max_rejects: Limit | None,
-    max_without_image: Limit | None,
+    max_rejects: float | None,
+    max_without_image: float | None,
     partial: bool,
     sync: bool,
     sync_at_most: float,
@@ -173,96 +187,102 @@ def command(
       mmsearch ingest prices.jsonl --partial
       mmsearch ingest catalog.jsonl --dry-run
     """
-    if sync and limit is not None:
-        raise click.UsageError("expected the whole catalog for --sync, got --limit; leave one of them out")
-    if partial and (sync or on_bad_image == "text-only"):
-        raise click.UsageError(
-            "expected --partial without --sync and --on-bad-image text-only, which would take away what the "
-            "lines do not carry, got both; leave them out"
+    share = sync_at_most if sync else None
+    try:
+        require_compatible(
+            sync=share, limit=limit, partial=partial, text_only=on_bad_image == "text-only", force=force
         )
-    if partial and force:
-        raise click.UsageError("expected whole products for --force, got --partial; leave one of them out")
+    except ArgumentError as error:
+        raise click.UsageError(str(error)) from None
     if engine == "ray" and (metrics_file or log_json):
         raise click.UsageError(
             "expected --engine local with --metrics-file or --log-json, got ray; leave them out"
         )
-    folder = Path() if catalog == "-" else Path(catalog).parent
-    with ending(as_json=as_json) as live:
-        job = Job(
-            catalog=catalog,
-            image_root=(image_root or folder).resolve(),
-            rejects=rejects or beside(catalog, part, dry_run=dry_run),
-            index=index,
-            fields=fields_of(vectors),
-            storage=storage,
-            shards=shards,
-            text_only=on_bad_image == "text-only",
-            fetch=fetch_images,
-            renames=renamed,
-            processes=processes,
-            batch=batch,
-            patience=give_up_after,
-            resume=again(),
-            format=form,
-            limit=limit,
-            slice=part,
-            max_rejects=max_rejects,
-            max_without_image=max_without_image,
-            sync=sync_at_most if sync else None,
-            dry_run=dry_run,
-            partial=partial,
-            force=force,
-        )
-        if engine == "ray":
-            report = run_on_ray(
-                job,
-                opensearch,
-                triton,
+    fields = fields_of(vectors)
+    file = rejects or beside(catalog, part, dry_run=dry_run)
+    with ending(as_json=as_json) as live, Client(opensearch, triton=triton, index=index) as shop:
+
+        def begin(watch: Watch | None = None) -> IngestReport:
+            return shop.ingest(
+                catalog,
+                image_root=image_root,
+                on_bad_image=cast(OnBadImage, on_bad_image),
+                fetch_images=fetch_images,
+                map=renamed,
+                format=cast(Format | None, form),
+                rejects=file,
+                max_rejects=max_rejects,
+                max_without_image=max_without_image,
+                partial=partial,
+                sync=share,
+                force=force,
+                dry_run=dry_run,
+                limit=limit,
+                slice=part,
+                vectors=fields,
+                shards=shards,
+                knn_engine=cast(Any, storage.engine),
+                knn_encoder=cast(Any, storage.encoder),
+                knn_mode=cast(Any, storage.mode),
+                engine=cast(Any, engine),
                 workers=workers,
-                say=lambda line: click.echo(f"mmsearch: {line}", err=True),
+                processes=processes,
+                batch=batch,
+                give_up_after=give_up_after,
+                resume=again(),
+                progress=watch,
             )
+
+        if engine == "ray":
+            with messages(say):
+                report: Report = begin()
         else:
-            report = ingest(job, opensearch, triton, metrics_file=metrics_file, log_json=log_json, live=live)
+            report = shown(begin, index, file, metrics_file=metrics_file, log_json=log_json, live=live)
     if dry_run and not as_json:
         click.echo(would(report))
-    finish(report, job.rejects, as_json=as_json, log_json=log_json)
+    finish(report, file, as_json=as_json, log_json=log_json)
 
 
-def ingest(
-    job: Job,
-    opensearch: str,
-    triton: str,
+def ingest(job: Job, opensearch: str, triton: str, *, live: Ending | None = None) -> Report:
+    """Run a job that another command has made, and show it as `mmsearch ingest` does."""
+
+    def begin(watch: Watch) -> Report:
+        with closing(Encoder(triton)) as encoder, closing(connect(opensearch)) as client:
+            return run(job, encoder, client, say=logger.warning, watch=watch)
+
+    return shown(begin, job.index, job.rejects, live=live)
+
+
+def shown(
+    begin: Callable[[Watch], Report],
+    index: str,
+    rejects: Path,
     *,
     metrics_file: Path | None = None,
     log_json: bool = False,
     live: Ending | None = None,
 ) -> Report:
-    """Run the job, with a bar on a terminal or with JSON lines, and with metrics where they are wanted."""
-    metrics = MetricsFile(metrics_file, job.index) if metrics_file else None
+    """Run what `begin` begins, with a bar on a terminal or with JSON lines, and with metrics where they are
+    wanted."""
+    metrics = MetricsFile(metrics_file, index) if metrics_file else None
     live, code = live or Ending(as_json=False), 1
     log = JsonLog() if log_json else None
     try:
-        with (
-            ended_by_signals(),
-            exported(),
-            closing(Encoder(triton)) as encoder,
-            closing(connect(opensearch)) as client,
-            log or Display() as display,
-        ):
+        with ended_by_signals(), exported(), log or Display() as display, messages(display.say):
 
-            def watch(this: Run) -> None:
-                live.stats, live.bottleneck = this.stats, this.bottleneck()
+            def watch(this: IngestProgress) -> None:
+                live.watch(this)
                 display.watch(this)
                 if metrics:
                     metrics.watch(live.stats)
 
-            report = run(job, encoder, client, say=display.say, watch=watch)
+            report = begin(watch)
         code = report.exit_code
         if log:
-            log.log("finished", report.sentence(), {"rejects": str(job.rejects), **report.summary()})
+            log.log("finished", report.sentence(), {"rejects": str(rejects), **report.summary()})
         return report
     except KeyboardInterrupt as stop:
-        error = stopped(stop, job.resume)
+        error = stopped(stop, again())
         _log_failure(log, error, live)
         raise error from None
     except MmsearchError as error:
@@ -285,10 +305,7 @@ def fields_of(vectors: str | None) -> tuple[str, ...] | None:
     """The vector fields that --vectors names; None where it is not given."""
     if vectors is None:
         return None
-    names = tuple(name.strip() for name in vectors.split(",") if name.strip())
-    if not set(names) <= set(options.VECTORS) or "embedding" not in names:
-        raise click.BadParameter(
-            f"expected embedding, and if wanted others of {', '.join(options.VECTORS)}, got {vectors!r}",
-            param_hint="--vectors",
-        )
-    return names
+    try:
+        return vector_fields([name.strip() for name in vectors.split(",") if name.strip()])
+    except ArgumentError as error:
+        raise click.BadParameter(str(error), param_hint="--vectors") from None

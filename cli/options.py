@@ -13,13 +13,13 @@ from typing import Any, TypeVar, cast
 import click
 
 from mmsearch.clients.opensearch import DEFAULT_URL
-from mmsearch.clients.triton import DEFAULT_TRITON, FIELD_OUTPUTS
+from mmsearch.clients.triton import DEFAULT_TRITON
+from mmsearch.images.process_pool import default_processes
 from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
-from mmsearch.ingest.product_index.target import NESTED
+from mmsearch.ingest.product_index.target import VECTORS
 from mmsearch.products.catalog import FORMATS
 from mmsearch.products.record import KNOWN
 
-VECTORS = (*FIELD_OUTPUTS, NESTED)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -119,7 +119,7 @@ def working(command: F) -> F:
         click.option(
             "--processes",
             type=click.IntRange(0, 64),
-            default=max(1, (os.cpu_count() or 2) // 2),
+            default=default_processes(),
             show_default=True,
             help="Processes that decode pictures; 0 decodes in this one.",
         ),

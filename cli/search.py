@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
+from typing import cast
 
 import click
 
+from mmsearch.api.client import Client, Mode
 from mmsearch.cli.hits import html, lines
 from mmsearch.cli.options import tls
-from mmsearch.clients.opensearch import DEFAULT_URL, ask, connect
-from mmsearch.errors import SearchError
+from mmsearch.clients.opensearch import DEFAULT_URL
 from mmsearch.search import query_log
-from mmsearch.search.bodies import WINDOW, mode_of, search_body
-from mmsearch.search.client import in_a_sentence, names_for
+from mmsearch.search.bodies import WINDOW
 
 
 def _filters(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -82,45 +81,23 @@ def command(
       mmsearch search "wooden chair" --mode neural --filter category=Kitchen -k 5
       mmsearch search --image chair.png
     """
-    picture = _picture(image)
-    mode = mode_of(text, picture, like, mode)
-    client = connect(opensearch)
-    try:
-        with in_a_sentence(index):
-            body = search_body(
-                text,
-                picture=picture,
-                like=like,
-                mode=mode,
-                k=k,
-                filters=filters,
-                field=field,
-                names=names_for(mode, client, index),
-            )
-            answer = ask(client, "POST", f"/{index}/_search", body=body)
-            if log:
-                query, modality = query_log.asked(text=text, picture=str(image or ""), like=like or "")
-                documents = query_log.of_search(
-                    answer, query=query, modality=modality, mode=mode, index=index
-                )
-                query_log.write(client, documents)
-    finally:
-        client.close()
-    hits = answer["hits"]["hits"]
+    with Client(opensearch, index=index) as shop:
+        found = shop.search(
+            text,
+            image=image,
+            like=like,
+            mode=cast(Mode | None, mode),
+            filter=filters,
+            k=k,
+            field=field,
+            log=log,
+        )
+    hits = found.answer["hits"]["hits"]
     for number, line in enumerate(lines(hits), 1):
         click.echo(json.dumps({"rank": number, **hits[number - 1]}) if as_json else line)
     if not hits and not as_json:
         click.echo("no hits")
-    for degraded in answer.get("ext", {}).get("mmsearch", {}).get("degraded", []):
+    for degraded in found.degraded:
         click.echo(f"mmsearch: without the leg {degraded.get('leg')}: {degraded.get('reason')}", err=True)
     if page is not None:
         page.write_text(html(text or str(image or like), hits, image_root), encoding="utf-8")
-
-
-def _picture(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        return base64.b64encode(path.read_bytes()).decode()
-    except OSError as error:
-        raise SearchError(f"expected a picture at {path}, got: {error.strerror}") from None

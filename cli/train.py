@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import click
 
 from mmsearch.cli import options
+from mmsearch.cli.ending import messages
 
 
 @click.command("train")
@@ -58,11 +60,8 @@ def command(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from mmsearch.models import architecture as architectures
-    from mmsearch.training.run import run
+    from mmsearch.api.training import TrainingProgress, train
 
-    architecture = architectures.load(config)
-    changes = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -70,31 +69,34 @@ def command(
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"training {architecture.name}", total=None)
+    with (
+        messages(lambda line: click.echo(f"  {line}", err=True)),
+        Progress(*columns, console=console, disable=not console.is_terminal) as progress,
+    ):
+        task = progress.add_task(f"training {config}", total=None)
 
-        def evaluated(line: dict[str, float], total: int) -> None:
+        def evaluated(now: TrainingProgress) -> None:
             progress.update(
                 task,
-                completed=line["step"],
-                total=total,
-                description=f"loss {line['loss']:.3f}  held out {line['recall']:.3f}",
+                completed=now.step,
+                total=now.steps,
+                description=f"loss {now.loss:.3f}  held out {now.score:.3f}",
             )
 
-        trained = run(
-            architecture,
-            pairs,
-            catalog,
-            out,
+        run = train(
+            config,
+            pairs=pairs,
+            catalog=catalog,
+            out=out,
             image_root=image_root,
-            renames=renamed,
-            form=form,
-            changes=changes,
-            say=lambda line: click.echo(f"  {line}", err=True),
-            evaluated=evaluated,
+            map=renamed,
+            format=cast(Any, form),
+            steps=steps,
+            seed=seed,
+            progress=evaluated,
         )
     click.echo(
-        f"{architecture.name}: best at step {trained.best_step} of {trained.steps}, "
-        f"held-out (recall@10 + nDCG@10) / 2 = {trained.best_recall:.3f}, {trained.seconds:.0f} s; "
+        f"{run.architecture}: best at step {run.best_step} of {run.steps}, "
+        f"held-out (recall@10 + nDCG@10) / 2 = {run.best_score:.3f}, {run.seconds:.0f} s; "
         f"mmsearch models deploy {out}"
     )

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
-from mmsearch.cli.evaluate import PATH, gather, names_at, read_judgments, read_systems
+from mmsearch.api.client import Client
+from mmsearch.api.tuning import WINDOW, tune
+from mmsearch.cli.evaluate import PATH
 from mmsearch.cli.options import tls
 from mmsearch.clients.opensearch import DEFAULT_URL
 from mmsearch.errors import MmsearchError
-from mmsearch.evaluation.measures import parse
-from mmsearch.evaluation.runs import Run
-from mmsearch.evaluation.templates import Template
-from mmsearch.evaluation.tuning.fusion import Fusion
-from mmsearch.evaluation.tuning.tune import FEWEST, TOLERATED, Tuned, tune
-from mmsearch.search.clauses import ALONE, BESIDE, ClauseNames
-
-WINDOW = 100
+from mmsearch.evaluation.tuning.tune import FEWEST, TOLERATED, Tuned
 
 
 @click.command("tune")
@@ -76,53 +69,27 @@ def command(
       mmsearch tune --judgments judgments.jsonl
       mmsearch tune --judgments judgments.jsonl --leg lexical --leg text --leg picture --out tuned.json
     """
-    judged = read_judgments(judgments, esci=esci)
-    systems = read_systems(legs or ("lexical", "neural"), window, opensearch, index)
-    runs, _ = gather(systems, judged, judgments.parent, opensearch, index, window)
-    found = tune(judged, runs, parse(measure, judged), folds=folds, window=window, classes=classes)
-    names = ALONE if any(isinstance(each, Run) for each in systems) else names_at(opensearch, index)
-    clause = hybrid(systems, found.fusion, window, names)
+    with Client(opensearch, index=index) as client:
+        found = tune(
+            judgments,
+            legs or ("lexical", "neural"),
+            client=client,
+            measure=measure,
+            folds=folds,
+            window=window,
+            classes=classes,
+            esci=esci,
+        )
     if out:
-        if clause is None:
+        if found.clause is None:
             raise MmsearchError(
                 "expected legs with search bodies for --out, got a TREC run; name bodies, or leave it out"
             )
-        out.write_text(json.dumps({"query": clause}, indent=1) + "\n", encoding="utf-8")
-    pasted = clause or {"fusion": found.fusion.clause()}
+        out.write_text(json.dumps({"query": found.clause}, indent=1) + "\n", encoding="utf-8")
     click.echo(
-        json.dumps(as_object(found, pasted))
+        json.dumps(found.summary())
         if as_json
-        else f"{sentences(found)}\n\n{json.dumps(pasted, indent=1)}"
-    )
-
-
-def hybrid(
-    systems: list[Template | Run], fusion: Fusion, window: int, names: ClauseNames = ALONE
-) -> dict[str, Any] | None:
-    """The hybrid clause over the legs' queries, with their placeholders, by the name that the node serves;
-    None when a leg is a finished run."""
-    queries = []
-    for system in systems:
-        if isinstance(system, Run):
-            return None
-        queries.append(_unwrapped(dict(system.body["query"]), system.name))
-    return {names.hybrid: {"queries": queries, "fusion": fusion.clause(), "pagination_depth": window}}
-
-
-def _unwrapped(query: dict[str, Any], name: str) -> dict[str, Any]:
-    """A leg's query without a `bool` that does nothing but hold it, named so that the evidence tells it."""
-    inner = query.get("bool")
-    if isinstance(inner, dict) and not inner.get("filter") and len(inner.get("must") or ()) == 1:
-        rest = set(inner) - {"must", "filter"}
-        query = dict(inner["must"][0]) if not rest else query
-    ((kind, body),) = query.items()
-    if isinstance(body, dict) and kind in (ALONE.neural, BESIDE.neural):
-        ((field, asked),) = body.items()
-        return {kind: {field: {**asked, "_name": name}}}
-    return (
-        {kind: {**body, "_name": name}}
-        if isinstance(body, dict) and kind in ("bool", "multi_match")
-        else query
+        else f"{sentences(found.tuned)}\n\n{json.dumps(found.pasted, indent=1)}"
     )
 
 
@@ -156,25 +123,3 @@ def sentences(found: Tuned) -> str:
 
 def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"= {value:.3f}"
-
-
-def as_object(found: Tuned, clause: dict[str, Any]) -> dict[str, Any]:
-    """The same as one JSON object."""
-    held = found.held_out
-    return {
-        "measure": found.measure.name,
-        "queries": held.queries,
-        "legs": dict(found.legs),
-        "equal": found.equal,
-        "held_out": held.system,
-        "best_leg": found.best_leg,
-        "ratio": held.ratio if held.baseline else None,
-        "difference": held.difference,
-        "low": held.low,
-        "high": held.high,
-        "p": held.p,
-        "fusion": found.fusion.clause(),
-        "classes": [asdict(each) | {"below": each.below} for each in found.classes],
-        "folds": [fusion.clause() for fusion in found.folds],
-        "clause": clause,
-    }

@@ -111,7 +111,7 @@ class EncodeStage:
 
     def _encode(self, items: list[Item]) -> None:
         """Give each item its vectors, or reject it alone."""
-        rows = [row for item in items for row in _rows(item)]
+        rows = [row for item in items for row in rows_of(item)]
         deaths = itertools.count(1)
         try:
             found = self._patience.call(lambda: self._ask(rows, deaths))
@@ -127,7 +127,7 @@ class EncodeStage:
         for item in items:
             count = max(1, len(item.pictures))
             item.vectors = {
-                field: _mean(vectors[at : at + count])
+                field: mean_direction(vectors[at : at + count])
                 for field, vectors in zip(self._fields, found, strict=True)
             }
             if self._nested and item.pictures:
@@ -180,7 +180,8 @@ class EncodeStage:
             raise AwayError(self._encoder.name, str(fault)) from None
 
 
-def _rows(item: Item) -> list[Row]:
+def rows_of(item: Item) -> list[Row]:
+    """The rows that the encoder is asked for: one for each picture, or one of the text alone."""
     text = item.text.encode()
     return [(text, picture) for picture in item.pictures] or [(text, b"")]
 
@@ -196,7 +197,7 @@ def _broken(pictures: Sequence[bytes]) -> PictureError | None:
     return None
 
 
-def _mean(vectors: Vectors) -> Vectors:
+def mean_direction(vectors: Vectors) -> Vectors:
     """The mean direction of a product's rows, shape (dimension,), of length one unless all are zero."""
     if len(vectors) == 1:
         return np.asarray(vectors[0])

@@ -63,7 +63,7 @@ class ImageStage:
                         item.trouble = error
                     else:
                         if item.references:
-                            tasks.append(_task(item, paths))
+                            tasks.append(task_of(item, paths))
                 self.decoding.put(([item for item, _ in chunk], self._decoders.submit(tasks)))
 
     def _fetched(self, future: Fetched) -> Path:
@@ -111,7 +111,7 @@ class ImageStage:
         return False
 
 
-def _task(item: Item, fetched: Iterator[Path]) -> Task:
+def task_of(item: Item, fetched: Iterator[Path]) -> Task:
     """The item's pictures; one that is known need not be decoded unless the text beside it has changed."""
     known = item.known
     unless = known.image if known and known.text == item.text_hash and not item.force else ""

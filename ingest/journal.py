@@ -50,8 +50,9 @@ class Journal:
         for path in sorted(folder.glob(f"{name}-*.journal")):
             self._take_over(path)
         self._path = folder / f"{name}-{os.getpid()}-{threading.get_ident()}.journal"
-        self._file = self._create(self._path)
+        self._file = self._create()
         self._append(self._left.items())
+        self._show()
 
     @property
     def recovered(self) -> int:
@@ -142,12 +143,9 @@ class Journal:
 
     def _compact(self) -> None:
         """Write what is still open into a new file and put it in the place of the old one."""
-        fresh = self._path.with_suffix(".new")
-        file = self._create(fresh)
-        old, self._file = self._file, file
+        old, self._file = self._file, self._create()
         self._append([*self._left.items(), *self._pending.items()])
-        with _writable(self._path):
-            fresh.replace(self._path)
+        self._show()
         old.close()
 
     def _take_over(self, path: Path) -> None:
@@ -161,13 +159,19 @@ class Journal:
         except (BlockingIOError, FileNotFoundError):
             return
 
-    @staticmethod
-    def _create(path: Path) -> BinaryIO:
+    def _create(self) -> BinaryIO:
+        """A file under a name that no run looks for, locked: by its own name a run that begins at the same
+        time would take it for one that was left behind."""
         # Unbuffered, so that what was written is the kernel's when the process is killed.
-        with _writable(path):
-            file = path.open("wb", buffering=0)
+        with _writable(self._path):
+            file = self._path.with_suffix(".new").open("wb", buffering=0)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return file
+
+    def _show(self) -> None:
+        """Give the file that was created its name, in the place of an older one."""
+        with _writable(self._path):
+            self._path.with_suffix(".new").replace(self._path)
 
 
 @contextlib.contextmanager

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 from mmsearch.ingest.job import Job
 from mmsearch.ingest.pipeline.channel import Channel
 from mmsearch.ingest.pipeline.flow import Flow
-from mmsearch.products.catalog import Catalog
 from mmsearch.products.record import Line
-from mmsearch.products.rejects import Rejected
 
 CHUNK = 128
 """lines that the next stage takes at once"""
@@ -18,7 +17,7 @@ CHUNK = 128
 class ReadStage:
     """Reads the catalog, or the rejects file of `mmsearch retry`, up to the job's limit."""
 
-    def __init__(self, job: Job, catalog: Catalog | Rejected) -> None:
+    def __init__(self, job: Job, catalog: Iterable[Line]) -> None:
         self.output: Channel[Line] = Channel(4 * CHUNK, 64 << 20, lambda line: len(line.raw))
         self._job = job
         self._catalog = catalog

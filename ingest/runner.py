@@ -38,12 +38,14 @@ from mmsearch.ingest.recipe import remember
 from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Report, Stats
 from mmsearch.products.catalog import Catalog
+from mmsearch.products.in_memory import InMemoryCatalog
 from mmsearch.products.rejects import Rejected
 
 FIRST_ENCODING, MOST_ENCODING = 4, 8
 MOST_WRITING = 2
 HELD = 64 << 20  # bytes that wait for a stage
 Say = Callable[[str], None]
+Source = Catalog | InMemoryCatalog | Rejected
 
 
 def run(
@@ -51,18 +53,18 @@ def run(
     encoder: Encoder,
     client: OpenSearch,
     *,
+    source: Source | None = None,
     say: Say = lambda _: None,
     watch: Callable[[Run], None] = lambda _: None,
 ) -> Report:
-    """Ingest one catalog, or with `job.retry` a rejects file.
+    """Ingest one catalog, or with `job.retry` a rejects file; `source` is read in place of `job.catalog`.
 
     `say` gets messages for people, `watch` is called about five times a second.
     Raises IngestError when the run cannot go on; what has been indexed stays, and the same command goes on.
     """
     with ExitStack() as opened:
         opened.enter_context(span("ingest", index=job.index, catalog=Path(job.catalog).name))
-        source = Rejected(Path(job.catalog)) if job.retry else Catalog(job.catalog, job.format)
-        catalog = opened.enter_context(closing(source))
+        catalog = opened.enter_context(closing(source or _opened(job)))
         decoders = opened.enter_context(closing(DecoderPool(job.image_root, job.processes)))
         served, target = prepare_servers(job, encoder, client)
         stats = Stats()
@@ -80,6 +82,10 @@ def run(
             watch(this)
         set_attributes(read=report.read, indexed=report.indexed, rejected=report.rejected)
         return report
+
+
+def _opened(job: Job) -> Catalog | Rejected:
+    return Rejected(Path(job.catalog)) if job.retry else Catalog(job.catalog, job.format)
 
 
 def prepare_servers(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Served, Target | None]:
@@ -124,7 +130,7 @@ class Run:
     def __init__(
         self,
         job: Job,
-        catalog: Catalog | Rejected,
+        catalog: Source,
         encoder: Encoder,
         served: Served,
         client: OpenSearch,
@@ -135,7 +141,7 @@ class Run:
         stats: Stats,
         say: Say,
     ) -> None:
-        self.catalog = catalog
+        self._catalog = catalog
         self.stats = stats
         self._job = job
         self._encoder = encoder
@@ -178,6 +184,10 @@ class Run:
             self._finish(target, presence)
             remember(self._client, target.index, self._job, self.stats.indexed, self._patience, self._say)
         return self.stats.report(self.bottleneck())
+
+    def share(self) -> float:
+        """How much of the catalog has been read, 0 to 1; 0 where nobody knows its length."""
+        return self._catalog.share()
 
     def bottleneck(self) -> str:
         """The last stage that had work waiting for a third of the time.

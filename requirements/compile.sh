@@ -16,3 +16,6 @@ for python in 3.11 3.12; do
     uv pip compile --quiet --no-deps --python-version "$python" --python-platform x86_64-manylinux_2_35 \
         --generate-hashes --no-header --no-annotate "$@" bench.in --output-file "$python/bench.txt"
 done
+# The embedded servers bind Python and numpy; the client alone, and what its tests need, does with newer ones.
+uv pip compile --quiet --python-version 3.13 --python-platform x86_64-manylinux_2_35 \
+    --generate-hashes --no-header --no-annotate "$@" core.in formats.in ui.in client-tests.in --output-file 3.13/client.txt

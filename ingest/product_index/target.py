@@ -21,6 +21,9 @@ MAPPING = Path(__file__).parents[2] / "opensearch" / "products.mapping.json"
 DEFAULT_FIELDS = ("embedding",)
 NESTED = "pictures.embedding"  # one vector for each of a product's pictures, besides that of the product
 
+VECTORS = (*FIELD_OUTPUTS, NESTED)
+"""the vector fields that an index may have"""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

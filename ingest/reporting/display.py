@@ -10,7 +10,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from mmsearch.ingest.reporting.stats import Watched
+from mmsearch.ingest.reporting.progress import IngestProgress
 
 PLAIN_EVERY = 30.0
 
@@ -47,13 +47,13 @@ class Display:
     def say(self, message: str) -> None:
         self._console.print(f"mmsearch: {message}", markup=False, highlight=False, soft_wrap=True)
 
-    def watch(self, run: Watched) -> None:
+    def watch(self, run: IngestProgress) -> None:
         stats = run.stats
         finished = stats.indexed + stats.rejected
         rate = finished / max(stats.elapsed(), 1e-9)
         if self._bar:
             # What is known of the end is how far the file has been read; what counts is what is done of that.
-            share = run.catalog.share()
+            share = run.share()
             total = stats.read / share if share else None
             self._progress.update(
                 self._task,

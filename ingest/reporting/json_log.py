@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from types import TracebackType
 
-from mmsearch.ingest.reporting.stats import Watched
+from mmsearch.ingest.reporting.progress import IngestProgress
 
 PROGRESS_EVERY = 10.0
 """seconds"""
@@ -35,7 +35,7 @@ class JsonLog:
     def say(self, message: str) -> None:
         self.log("message", message, level="warning")
 
-    def watch(self, run: Watched) -> None:
+    def watch(self, run: IngestProgress) -> None:
         if time.monotonic() - self._last < PROGRESS_EVERY:
             return
         self._last = time.monotonic()

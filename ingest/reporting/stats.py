@@ -6,7 +6,6 @@ import threading
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol
 
 from mmsearch.ingest.reporting.losses import (
     DROPPED,
@@ -197,25 +196,3 @@ class Stats:
             losses=self.losses.all(),
             error=error,
         )
-
-
-class Readable(Protocol):
-    """A catalog that knows how far it has been read."""
-
-    def share(self) -> float:
-        """From 0 to 1, and 0 where the end is not known."""
-        ...
-
-
-class Watched(Protocol):
-    """A run under way, as what reports on it sees it."""
-
-    @property
-    def stats(self) -> Stats: ...
-
-    @property
-    def catalog(self) -> Readable: ...
-
-    def bottleneck(self) -> str:
-        """The stage that holds the run back."""
-        ...

@@ -1,6 +1,8 @@
 """The exception tree of mmsearch, drawn once.
 
     MmsearchError               every failure that one sentence explains: expected, got, repair
+    ├── ArgumentError           a function of the Python API was called with what it does not take
+    ├── MissingPackageError     a package that an extra brings is not installed
     ├── StackError              an embedded server could not be fetched, started, reached or stopped
     │   └── Answered            it answered with an error (stack/loopback.py)
     ├── SearchError             a search was refused, or the question is incomplete
@@ -44,6 +46,14 @@ class MmsearchError(Exception):
     def sentence(self) -> str:
         """Expected, got, repair."""
         return str(self)
+
+
+class ArgumentError(MmsearchError):
+    """A function was called with arguments that it does not take, or that do not go together."""
+
+
+class MissingPackageError(MmsearchError):
+    """A package is not installed; the message names the extra that brings it."""
 
 
 class StackError(MmsearchError):

@@ -33,7 +33,8 @@ class FakeOpenSearch:
     request is looked at, `item_fault(id)` gives the status of one bulk item or 0, or its status and error,
     `drop(id)` says that an ingest pipeline drops the document, `search_fault(index)` may give another answer
     to each search of a multi-search, `cut()` says whether to break the connection in the middle of a bulk
-    answer after the bulk was done.
+    answer after the bulk was done. `searches` are the bodies of single searches in a named index, and
+    `search_answer(body)` may give another answer to one, its status and its body.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -53,6 +54,8 @@ class FakeOpenSearch:
         self.numbers: dict[tuple[str, str], int] = {}
         self.search_fault: Callable[[str], dict[str, Any] | None] = lambda index: None
         self.cut: Callable[[], bool] = lambda: False
+        self.searches: list[dict[str, Any]] = []
+        self.search_answer: Callable[[dict[str, Any]], tuple[int, dict[str, Any]] | None] = lambda body: None
         self.lock = threading.Lock()
         self.connections: set[socket.socket] = set()
         self.port = port
@@ -276,6 +279,10 @@ class _Handler(BaseHTTPRequestHandler):
         if verb == "_bulk":
             return 200, node.bulk(index, body)
         if verb == "_search":
+            asked = json.loads(body)
+            node.searches.append(asked)
+            if other := node.search_answer(asked):
+                return other
             hits = [
                 {
                     "_id": each,

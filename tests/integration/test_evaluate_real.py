@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,14 +15,16 @@ import pytest
 from click.testing import CliRunner, Result
 from sample_data import drawn
 
-from mmsearch.cli.evaluate import gather, known_bodies, read_judgments
 from mmsearch.cli.main import cli
-from mmsearch.cli.tune import hybrid
 from mmsearch.cli.ui import record, search
 from mmsearch.clients.opensearch import ask, connect
+from mmsearch.evaluation.gather import gather, known_bodies
+from mmsearch.evaluation.judgments import Judgments, read_jsonl
+from mmsearch.evaluation.live import Answers
 from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.systems import read_system
 from mmsearch.evaluation.templates import Template
+from mmsearch.evaluation.tuning.clause import hybrid
 from mmsearch.evaluation.tuning.fusion import techniques
 from mmsearch.evaluation.tuning.tune import fused_run
 from mmsearch.evaluation.ui.app import Asked
@@ -162,16 +165,23 @@ def test_live_systems_give_one_set_of_numbers(shop: Shop) -> None:
     assert found["legs"]["bm25"] == pytest.approx(numbers["systems"]["bm25"]["measures"]["ndcg(esci)@10"])
 
 
+def asked(
+    shop: Shop, systems: list[Template | Run], judged: Judgments, depth: int, *through: str
+) -> tuple[list[Run], dict[str, Answers]]:
+    with closing(connect(shop.url)) as client:
+        return gather(systems, judged, shop.folder, client, INDEX, depth, *through)
+
+
 def test_what_is_fused_offline_is_what_the_plugin_fuses(shop: Shop) -> None:
-    judged = read_judgments(shop.folder / "judgments.jsonl")
+    judged = read_jsonl(shop.folder / "judgments.jsonl")
     legs = [read_system(name, known_bodies(100)) for name in ("bm25=lexical", "text", "fused=neural")]
-    runs, _ = gather(legs, judged, shop.folder, shop.url, INDEX, 100)
+    runs, _ = asked(shop, legs, judged, 100)
     fusions = [technique.weighed(weights) for technique in techniques() for weights in ((), (0.2, 0.3, 0.5))]
     live: list[Template | Run] = [
         Template(str(number), {"query": hybrid(legs, fusion, 100)}) for number, fusion in enumerate(fusions)
     ]
     words = judged.restricted(query for query, about in judged.queries.items() if not about.image)
-    answered, _ = gather(live, words, shop.folder, shop.url, INDEX, 100)
+    answered, _ = asked(shop, live, words, 100)
     for fusion, run in zip(fusions, answered, strict=True):
         expected = fused_run("offline", runs, fusion)
         assert not run.problems
@@ -183,10 +193,10 @@ def test_what_is_fused_offline_is_what_the_plugin_fuses(shop: Shop) -> None:
 
 
 def test_rank_eval_answers_what_msearch_answers(shop: Shop) -> None:
-    judged = read_judgments(shop.folder / "judgments.jsonl")
+    judged = read_jsonl(shop.folder / "judgments.jsonl")
     systems = [read_system(name, known_bodies(20)) for name in ("lexical", "neural", "hybrid")]
-    _, many = gather(systems, judged, shop.folder, shop.url, INDEX, 20)
-    _, ranked = gather(systems, judged, shop.folder, shop.url, INDEX, 20, "rank_eval")
+    _, many = asked(shop, systems, judged, 20)
+    _, ranked = asked(shop, systems, judged, 20, "rank_eval")
     for name, answered in many.items():
         assert ranked[name].hits.keys() == answered.hits.keys()
         for query, expected in answered.hits.items():

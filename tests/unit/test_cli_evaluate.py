@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from mmsearch.cli.evaluate import command, known_bodies
+from mmsearch.cli.evaluate import command
+from mmsearch.evaluation.gather import known_bodies
 
 JUDGMENTS = """\
 {"query": "chair", "product_id": "a", "label": "E", "purchases": 1}

@@ -30,7 +30,7 @@ def test_help_lists_the_table_and_imports_none_of_it() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     *help_text, ours, heavy = done.stdout.splitlines()
     assert all(any(line.strip().startswith(name) for line in help_text) for name in COMMANDS)
-    assert ours == "['mmsearch.cli', 'mmsearch.cli.main', 'mmsearch.errors']"
+    assert ours == "['mmsearch.cli', 'mmsearch.cli.main', 'mmsearch.errors', 'mmsearch.extras']"
     assert heavy == "[]"
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mmsearch.cli.evaluate import known_bodies
-from mmsearch.cli.tune import command, hybrid
+from mmsearch.cli.tune import command
 from mmsearch.errors import MmsearchError
+from mmsearch.evaluation.gather import known_bodies
 from mmsearch.evaluation.systems import read_system
+from mmsearch.evaluation.tuning.clause import hybrid
 from mmsearch.evaluation.tuning.fusion import Fusion
 
 

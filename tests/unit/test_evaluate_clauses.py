@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from mmsearch.cli.evaluate import known_bodies
 from mmsearch.cli.main import cli
-from mmsearch.cli.tune import hybrid
 from mmsearch.cli.ui import asking
 from mmsearch.clients.opensearch import HttpError, connect
 from mmsearch.errors import AwayError, ModelError
+from mmsearch.evaluation.gather import known_bodies
 from mmsearch.evaluation.systems import read_system
+from mmsearch.evaluation.tuning.clause import hybrid
 from mmsearch.evaluation.tuning.fusion import Fusion
 from mmsearch.evaluation.ui.app import Asked, body_of
 from mmsearch.ingest.reindex.parity import answers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,27 @@ def test_of_equal_contents_one_is_enough(tmp_path: Path) -> None:
     journal.recall([other])
     np.testing.assert_array_equal(other.vectors["embedding"], np.full(4, 5.0, np.float32))
     journal.close()
+
+
+def test_a_run_that_begins_while_another_begins_leaves_its_journal_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, others = module.fcntl.flock, []
+
+    def flock(file: object, how: int) -> None:
+        # Between the moment that the first has its file and the one that it locks it.
+        if not others:
+            others.append(None)
+            thread = threading.Thread(target=lambda: others.append(opened(tmp_path)))
+            thread.start()
+            thread.join()
+        lock(file, how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module.fcntl, "flock", flock)
+    first = opened(tmp_path)
+    first.keep([item("a")])
+    _, other = others
+    assert isinstance(other, Journal)
+    other.close()
+    first.close()
+    assert left(tmp_path) == {"a"}

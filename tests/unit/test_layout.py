@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,14 +12,23 @@ import tomllib
 import zipfile
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 import mmsearch
+from mmsearch.errors import StackError
+from mmsearch.stack import triton_server
 
-ROOT = Path(__file__).parents[2]
-LINKED = ("cli", "ingest", "model_repository", "opensearch")
-BUILT_FROM = ("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "requirements", "src", *LINKED)
+from ..fakes.checkout import LINKED, ROOT, copy_sources
+
+
+class Version(NamedTuple):
+    """As `sys.version_info`."""
+
+    major: int
+    minor: int
+    micro: int
 
 
 @pytest.mark.parametrize("name", LINKED)
@@ -56,13 +64,7 @@ def test_python_starts_the_command_line() -> None:
 
 
 def test_wheel_and_sdist_hold_each_file_of_the_library_once(tmp_path: Path) -> None:
-    (tmp_path / "tree").mkdir()
-    for name in BUILT_FROM:
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "packaged", "*.zip")
-            shutil.copytree(ROOT / name, tmp_path / "tree" / name, symlinks=True, ignore=ignored)
-        else:
-            shutil.copy(ROOT / name, tmp_path / "tree")
+    copy_sources(tmp_path / "tree")
     built = subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path, tmp_path / "tree"],
         capture_output=True, text=True,
@@ -95,3 +97,26 @@ def test_wheel_and_sdist_hold_each_file_of_the_library_once(tmp_path: Path) -> N
 def test_tools_that_walk_files_see_the_linked_folders_once() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     assert {f"src/mmsearch/{name}" for name in LINKED} <= set(settings["ruff"]["extend-exclude"])
+
+
+def test_the_embedded_servers_alone_bind_python_and_numpy() -> None:
+    about = metadata.metadata("mmsearch")
+    assert about["Requires-Python"] == ">=3.11"
+    wanted = [each.partition(";") for each in metadata.requires("mmsearch") or ()]
+    numpy = {extra.strip(): name.strip() for name, _, extra in wanted if name.startswith("numpy")}
+    assert numpy == {"": "numpy>=1.26", 'python_version < "3.13" and extra == "local"': "numpy<2"}
+    core = [name.strip() for name, _, extra in wanted if "extra" not in extra]
+    assert not [
+        name for name in core if name.startswith(("torch", "pandas", "onnx", "nvidia", "ray", "pyarrow"))
+    ]
+
+
+def test_the_embedded_servers_name_the_pythons_that_they_run_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triton_server.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(StackError, match=r"repair: pip install 'mmsearch\[local\]'"):
+        triton_server.parts()
+    monkeypatch.setattr(triton_server.sys, "version_info", Version(3, 13, 0))
+    with pytest.raises(
+        StackError, match=r"expected Python 3\.11 or 3\.12 for the embedded servers, got 3\.13;"
+    ):
+        triton_server.parts()

@@ -163,15 +163,18 @@ class Encoder:
         known = {**served.dimensions, **dimensions}
         return replace(served, version=version, fingerprint=fingerprint, dimensions=known)
 
-    def encode(self, rows: Sequence[Row], served: Served, outputs: Sequence[str]) -> list[Vectors]:
+    def encode(
+        self, rows: Sequence[Row], served: Served, outputs: Sequence[str], *, queries: bool = False
+    ) -> list[Vectors]:
         """Each output as a float32 array of shape (rows, dimension), every vector finite and of
-        length one or zero.
+        length one or zero; the rows are products', or with `queries` those of queries.
 
         Raises RefusedError (INVALID_ARGUMENT), AwayError, FaultError, or EncoderError when the answer is not
         what `served` promises.
         """
-        request = _request(served.item_model, served.version, rows, [*outputs, "FINGERPRINT"])
-        if self._remember:
+        model = served.query_model if queries else served.item_model
+        request = _request(model, served.version, rows, [*outputs, "FINGERPRINT"])
+        if self._remember and not queries:
             request.parameters["remember"].bool_param = True
         reply = self._call("ModelInfer", request)
         found = {output.name: number for number, output in enumerate(reply.outputs)}

@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from mmsearch.errors import MmsearchError
+from mmsearch.products.in_memory import plain
 
 LABELS = ("E", "S", "C", "I")
 _OWN_KEYS = frozenset({"query_id", "query", "query_image", "product_id", "label", "purchases", "grade"})
@@ -115,6 +116,34 @@ def read_jsonl(path: Path) -> Judgments:
     if not judgments.queries:
         raise MmsearchError(f"expected judged pairs in {path}, found none; write one JSON object a line")
     return judgments
+
+
+def from_records(pairs: Iterable[Any]) -> Judgments:
+    """Judgments from dicts with the keys of the JSON Lines; what is not None and not NaN is there.
+
+    Ids may be whole numbers, and a count a float without a fraction, as in a table with gaps. Raises
+    MmsearchError, which counts the pairs from 1.
+    """
+    judgments = Judgments()
+    for number, record in enumerate(pairs, 1):
+        try:
+            _add_record(judgments, _of_table(plain(record)) if isinstance(record, Mapping) else record)
+        except (TypeError, ValueError, MmsearchError) as error:
+            raise MmsearchError(f"judged pair {number}: {error}") from None
+    if not judgments.queries:
+        raise MmsearchError("expected judged pairs, got none; give one dict a pair")
+    return judgments
+
+
+def _of_table(record: dict[str, Any]) -> dict[str, Any]:
+    """The types of JSON Lines for what tables have in their place."""
+    for key in ("query_id", "product_id"):
+        if isinstance(record.get(key), int) and not isinstance(record[key], bool):
+            record[key] = str(record[key])
+    count = record.get("purchases")
+    if isinstance(count, float) and count.is_integer():
+        record["purchases"] = int(count)
+    return record
 
 
 def _sentence(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import queue
 import subprocess
@@ -17,6 +18,11 @@ from mmsearch.errors import IngestError, PictureError
 from mmsearch.images.preprocess import Result, Task, at_once, prepare
 
 PROGRAM = "from mmsearch.images.preprocess import main; main()"
+
+
+def default_processes() -> int:
+    """Half of the processors, at least one: the others are for the servers and for this process."""
+    return max(1, (os.cpu_count() or 2) // 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmsearch.errors import SearchError
 from mmsearch.search.clauses import ALONE, ClauseNames
 
 LEXICAL_FIELDS = ["title^2", "description", "category", "brand"]
+LEGS = ("lexical", "dense")
+"""the legs of a hybrid, in the order of its weights"""
+BOUNDS = ("gt", "gte", "lt", "lte")
 WINDOW = 100
 """hits that each leg of a hybrid is asked for"""
 
@@ -38,15 +42,22 @@ def search_body(
     like: str | None = None,
     mode: str | None = None,
     k: int = 10,
-    filters: Mapping[str, str] | None = None,
+    filters: Mapping[str, Any] | None = None,
+    weights: Sequence[float] | None = None,
     field: str = "embedding",
     names: ClauseNames = ALONE,
 ) -> dict[str, Any]:
     """The `_search` body; `picture` is base64, `names` what the node calls the clauses.
 
-    Raises SearchError when there is nothing to search by.
+    `filters` are by field: a value, several of which one is to be there, or a range of the price such as
+    {"gte": 10, "lt": 20}. `weights` are those of a hybrid's legs in the order of LEGS; what counts is their
+    ratio.
+
+    Raises SearchError when there is nothing to search by, or when filters or weights are none.
     """
     mode = mode_of(text, picture, like, mode)
+    if weights is not None and mode != "hybrid":
+        raise SearchError(f"expected weights for a hybrid search, got them for a {mode} one; leave them out")
     only = _only(filters or {})
     lexical: dict[str, Any] = {
         "multi_match": {"query": text, "fields": LEXICAL_FIELDS, "type": "cross_fields", "_name": "lexical"}
@@ -68,23 +79,60 @@ def search_body(
         else:
             legs = [lexical, {names.neural: {field: asked}}]
             query = {names.hybrid: {"queries": legs, "pagination_depth": WINDOW}}
+            if weights is not None:
+                query[names.hybrid]["fusion"] = _weighed(weights)
             if only:
                 query[names.hybrid]["filter"] = only
     return {"size": k, "query": query, "_source": ["title", "image", "category", "brand", "price"]}
 
 
-def _only(filters: Mapping[str, str]) -> dict[str, Any] | None:
-    """Each FIELD=VALUE exactly; a text field is asked by its keyword, an unknown field is an attribute."""
+def _weighed(weights: Sequence[float]) -> dict[str, Any]:
+    """The `fusion` of a hybrid with the default technique and these weights, which are made to sum to 1."""
+    if (
+        len(weights) != len(LEGS)
+        or not all(isinstance(weight, int | float) and 0 <= weight < math.inf for weight in weights)
+        or not sum(weights)
+    ):
+        raise SearchError(
+            f"expected a weight from 0 up for each of the legs {' and '.join(LEGS)}, not all 0, got "
+            f"{list(weights)!r}"
+        )
+    parameters = {"weights": [weight / sum(weights) for weight in weights]}
+    return {
+        "normalization": {"technique": "min_max"},
+        "combination": {"technique": "arithmetic_mean", "parameters": parameters},
+    }
+
+
+def _only(filters: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Each field exactly; a text field is asked by its keyword, an unknown field is an attribute."""
     clauses: list[dict[str, Any]] = []
     for field, value in filters.items():
-        if field in ("category", "brand"):
-            clauses.append({"term": {f"{field}.keyword": value}})
-        elif field in ("title", "description"):
+        if field in ("title", "description") and isinstance(value, str):
             clauses.append({"match": {field: {"query": value, "operator": "and"}}})
+        elif field in ("category", "brand"):
+            clauses.append(_exactly(field, f"{field}.keyword", value))
         elif field == "price":
-            clauses.append({"term": {field: value}})
+            clauses.append(_exactly(field, field, value))
         else:
-            clauses.append({"term": {f"attributes.{field.removeprefix('attributes.')}": value}})
+            clauses.append(_exactly(field, f"attributes.{field.removeprefix('attributes.')}", value))
     if not clauses:
         return None
     return clauses[0] if len(clauses) == 1 else {"bool": {"filter": clauses}}
+
+
+def _exactly(field: str, asked: str, value: Any) -> dict[str, Any]:
+    """The clause for one field; `asked` is its name in the index."""
+    if isinstance(value, str | int | float):
+        return {"term": {asked: value}}
+    if isinstance(value, list | tuple | set | frozenset) and all(
+        isinstance(each, str | int | float) for each in value
+    ):
+        return {"terms": {asked: list(value)}}
+    # Attributes are compared as text, by which 10 is less than 9.
+    if field == "price" and isinstance(value, Mapping) and value and set(value) <= set(BOUNDS):
+        return {"range": {asked: dict(value)}}
+    raise SearchError(
+        f"expected a text or a number to filter {field} by, a list of them, or for the price a dict of "
+        f"{', '.join(BOUNDS)}, got {value!r}"
+    )

@@ -57,7 +57,7 @@ def examine(home: Home) -> list[Finding]:
 def python() -> Finding:
     """Triton's stub is made for these two versions, the packages too."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
-    if sys.version_info[:2] in ((3, 11), (3, 12)):
+    if sys.version_info[:2] in triton_server.PYTHONS:
         return Finding("Python", "ok", version)
     return Finding("Python", "wrong", version, "make a virtual environment with Python 3.11 or 3.12")
 

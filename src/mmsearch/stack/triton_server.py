@@ -28,6 +28,10 @@ CACHE_BYTES = 64 << 20
 """size of the response cache, used by models that switch it on"""
 
 
+PYTHONS = ((3, 11), (3, 12))
+"""for which Triton's stub is made"""
+
+
 @dataclass(frozen=True)
 class Parts:
     """The parts of the wheel, and the environment in which they find this Python's library."""
@@ -42,14 +46,19 @@ class Parts:
 def parts() -> Parts:
     """Find the parts of the wheel; raises StackError when it is not installed or not made for this Python."""
     found = importlib.util.find_spec("pytriton")
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
     if found is None or found.origin is None:
+        if sys.version_info[:2] not in PYTHONS:
+            raise StackError(
+                f"expected Python 3.11 or 3.12 for the embedded servers, got {version}; repair: use one of "
+                "them for mmsearch up, the client does with this one too"
+            )
         raise StackError(
             "expected the package nvidia-pytriton, which carries Triton, got none; repair: pip install "
             "'mmsearch[local]'"
         )
     package = Path(found.origin).parent
     server = package / "tritonserver"
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
     stub = server / "python_backend_stubs" / version / "triton_python_backend_stub"
     if not stub.is_file():
         raise StackError(

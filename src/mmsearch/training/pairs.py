@@ -6,7 +6,7 @@ import gzip
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from mmsearch.models.architecture import Architecture
 from mmsearch.models.export.export_cache import exported
 from mmsearch.products import reader
 from mmsearch.products.catalog import Catalog
+from mmsearch.products.in_memory import Frame, InMemoryCatalog, plain, rows_of
 from mmsearch.products.text import tower_text
 from mmsearch.training.features import picture_features, text_features
 from mmsearch.training.objective import Features
@@ -47,34 +48,36 @@ class Pair:
     negatives: tuple[str, ...] = ()
 
 
-def read_pairs(file: Path) -> list[Pair]:
-    """Reads lines of query, product_id and count (1 by default), gzip too; raises TrainingError."""
+def read_pairs(source: Path | Iterable[Any] | Frame) -> list[Pair]:
+    """Reads query, product_id and count (1 by default) out of lines, gzip too, dicts or a pandas DataFrame.
+
+    Raises TrainingError.
+    """
     pairs = []
-    for number, record in _lines(file):
+    for where, record in _lines(source) if isinstance(source, Path) else _in_memory(source):
         query, product, count = record.get("query"), record.get("product_id"), record.get("count", 1)
         if not (isinstance(query, str) and query.strip() and isinstance(product, str)):
             raise TrainingError(
-                f"expected a query and a product_id in line {number} of {file}, "
+                f"expected a query and a product_id in {where}, "
                 f"got {json.dumps(record)[:80]}; correct the line"
             )
         if isinstance(count, bool) or not isinstance(count, int | float) or not 0 < count < float("inf"):
-            raise TrainingError(
-                f"expected a count above 0 in line {number} of {file}, got {count!r}; correct the line"
-            )
+            raise TrainingError(f"expected a count above 0 in {where}, got {count!r}; correct the line")
         negatives = record.get("negatives", [])
         if not isinstance(negatives, list) or not all(isinstance(name, str) for name in negatives):
             raise TrainingError(
-                f"expected negatives as a list of product ids in line {number} of {file}, "
+                f"expected negatives as a list of product ids in {where}, "
                 f"got {json.dumps(negatives)[:40]}; correct the line"
             )
         pairs.append(Pair(query, product, float(count), tuple(negatives)))
     if not pairs:
-        raise TrainingError(f"expected pairs in {file}, got none; name a file with at least one line")
+        name = source if isinstance(source, Path) else "memory"
+        raise TrainingError(f"expected pairs in {name}, got none; name a file with at least one line")
     return pairs
 
 
 def read_products(
-    file: Path,
+    source: Path | InMemoryCatalog,
     root: Path | None = None,
     *,
     say: Say,
@@ -84,14 +87,18 @@ def read_products(
     """Reads a catalog as `mmsearch ingest` does, so that a tower is trained on the text that it will read.
 
     `renames` and `form` are those of `mmsearch ingest --map` and `--format`. The first picture is taken,
-    from under `root`, by default the catalog's folder. `group` is an attribute, by default the product
-    itself. Lines that ingest would reject are left out, and `say` hears how many and why. Raises
-    TrainingError where none is left, CatalogError where the file cannot be read.
+    from under `root`, by default the catalog's folder, or the working directory for what is in memory.
+    `group` is an attribute, by default the product itself. Lines that ingest would reject are left out, and
+    `say` hears how many and why. Raises TrainingError where none is left, CatalogError where the file cannot
+    be read.
     """
     products: dict[str, ProductInput] = {}
     left_out: Counter[str] = Counter()
     example = ""
-    with closing(Catalog(str(file), form)) as lines:
+    file, folder = "the products in memory", Path()
+    if isinstance(source, Path):
+        file, folder = str(source), source.parent
+    with closing(Catalog(file, form) if isinstance(source, Path) else source) as lines:
         for line, found in reader.read_products(lines, renames):
             record = found
             if not isinstance(record, RecordError) and record.id in products:
@@ -101,9 +108,7 @@ def read_products(
                 example = example or record.message
                 continue
             first = next(iter(record.pictures), None)
-            picture = (
-                first if first is None or first[:5].lower() == "data:" else (root or file.parent) / first
-            )
+            picture = first if first is None or first[:5].lower() == "data:" else (root or folder) / first
             group = record.attributes.get("group", record.id)
             products[record.id] = ProductInput(record.id, tower_text(record), picture, str(group))
     if left_out:
@@ -204,7 +209,22 @@ def _read(product: ProductInput, say: Say) -> bytes:
         return b""
 
 
-def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _in_memory(source: Iterable[Any] | Frame) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each pair, with its place for messages; what is None or NaN is absent."""
+    for number, row in enumerate(rows_of(source), 1):
+        where = f"pair {number}"
+        try:
+            record = plain(row)
+        except (TypeError, ValueError) as error:
+            raise TrainingError(f"expected values that JSON has in {where}, got {error}") from None
+        if not isinstance(record, dict):
+            raise TrainingError(f"expected a dict as {where}, got {type(row).__name__}")
+        if isinstance(record.get("product_id"), int):
+            record["product_id"] = str(record["product_id"])
+        yield where, {key: value for key, value in record.items() if value is not None}
+
+
+def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     opened = gzip.open if file.suffix == ".gz" else open
     try:
         with opened(file, "rt", encoding="utf-8") as stream:
@@ -216,7 +236,7 @@ def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     raise TrainingError(
                         f"expected an object in line {number} of {file}, got {line[:40]!r}; correct the line"
                     )
-                yield number, record
+                yield f"line {number} of {file}", record
     except FileNotFoundError as error:
         raise TrainingError(f"expected the file {file}, got none; correct the path") from error
     except (OSError, EOFError, zlib.error) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from mmsearch.errors import TrainingError
 from mmsearch.models.architecture import Architecture
 from mmsearch.models.fusion import registry
 from mmsearch.models.trained_files import ARCHITECTURE, WEIGHTS
+from mmsearch.products.in_memory import Frame, InMemoryCatalog
 from mmsearch.training import distributed
 from mmsearch.training.loop import Trained, train
 from mmsearch.training.objective import Training
@@ -23,8 +24,8 @@ from mmsearch.training.pairs import features, read_pairs, read_products
 
 def run(
     architecture: Architecture,
-    pairs: Path,
-    catalog: Path,
+    pairs: Path | Iterable[Any] | Frame,
+    catalog: Path | InMemoryCatalog,
     out: Path,
     *,
     image_root: Path | None,
@@ -34,7 +35,9 @@ def run(
     say: Callable[[str], None],
     evaluated: Callable[[dict[str, float], int], None],
 ) -> Trained:
-    """Trains the architecture's fusion and writes `architecture.json` and `fusion.safetensors` into `out`.
+    """Trains the architecture's fusion on files or on what is in memory.
+
+    It writes `architecture.json` and `fusion.safetensors` into `out`.
 
     `changes` replaces numbers of the architecture's `training`; `renames` and `form` are those of
     `mmsearch ingest --map` and `--format`. Raises TrainingError where the architecture
@@ -58,8 +61,8 @@ def run(
 
 def _run(
     architecture: Architecture,
-    pairs: Path,
-    catalog: Path,
+    pairs: Path | Iterable[Any] | Frame,
+    catalog: Path | InMemoryCatalog,
     out: Path,
     image_root: Path | None,
     renames: Mapping[str, str] | None,

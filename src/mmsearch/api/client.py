@@ -1,0 +1,394 @@
+"""The client of one index: products go in, searches and vectors come out."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from mmsearch.api.arguments import limit_of, path_of, require_choice, require_number, shown, slice_of
+from mmsearch.api.failures import explained
+from mmsearch.api.hits import Hits
+from mmsearch.api.servers import Auth, Certificate, File, Servers
+from mmsearch.errors import ArgumentError, SearchError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mmsearch.api.deletion import DeleteReport
+    from mmsearch.api.images import Image
+    from mmsearch.api.ingest_report import IngestReport
+    from mmsearch.api.ingestion import Products, Watch
+
+    Vectors = NDArray[np.float32]
+
+Mode = Literal["lexical", "neural", "hybrid"]
+OnBadImage = Literal["reject", "text-only"]
+Format = Literal["jsonl", "csv", "tsv", "parquet"]
+Field = Literal["embedding", "text_embedding", "image_embedding"]
+MODES = ("lexical", "neural", "hybrid")
+GIVE_UP_AFTER = 600.0
+"""seconds"""
+
+
+class Client:
+    """One index behind OpenSearch, and the encoder that Triton serves for it.
+
+    Everything is synchronous. One client may be shared by threads; close it once, or use it in a `with`
+    statement. Connections are opened when they are first needed: a `search` asks OpenSearch alone.
+
+    What goes wrong is an `MmsearchError` of one sentence. An option in such a sentence, as in "raise
+    --max-rejects", is the argument of that name, `max_rejects`. Messages about servers that are away and come
+    back are logged as warnings by `mmsearch.ingest`, `mmsearch.encode` and `mmsearch.delete`.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:9200",
+        *,
+        triton: str = "127.0.0.1:8001",
+        index: str = "products",
+        auth: Auth | None = None,
+        ca_file: File | None = None,
+        client_cert: Certificate | None = None,
+        timeout: float = 60.0,
+    ) -> None:
+        """`url` is OpenSearch's, `triton` HOST:PORT or grpcs://HOST:PORT for TLS, `index` an index or alias.
+
+        auth         (user, password), or an API key
+        ca_file      PEM file of the authorities to believe
+        client_cert  PEM file of our certificate and its key, or (certificate, key)
+        timeout      seconds that one request may take
+
+        What is not given comes from the environment, as for the command line: MMSEARCH_OPENSEARCH_USER and
+        the like, AWS's signatures and the token for Triton among them. Certificates are always verified, and
+        credentials travel over TLS or to this machine only. Raises ArgumentError for what is no address,
+        IngestError for credentials that do not go with it; no server is asked yet.
+        """
+        if not isinstance(index, str) or not index:
+            raise ArgumentError(f"expected the name of an index or alias, got {shown(index)}")
+        self.index = index
+        self._servers = Servers(
+            url, triton, auth=auth, ca_file=ca_file, client_cert=client_cert, timeout=timeout
+        )
+
+    @property
+    def url(self) -> str:
+        """OpenSearch's URL."""
+        return self._servers.url
+
+    @property
+    def triton(self) -> str:
+        """Triton's address."""
+        return self._servers.triton
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self.url!r}, triton={self.triton!r}, index={self.index!r})"
+
+    def close(self) -> None:
+        """Close the connections. A closed client raises ArgumentError when it is asked."""
+        self._servers.close()
+
+    def ingest(
+        self,
+        products: Products,
+        *,
+        image_root: str | os.PathLike[str] | None = None,
+        on_bad_image: OnBadImage = "reject",
+        fetch_images: bool = False,
+        map: Mapping[str, str] | None = None,  # noqa: A002 - the option's name
+        format: Format | None = None,  # noqa: A002
+        rejects: str | os.PathLike[str] | None = None,
+        max_rejects: float | None = None,
+        max_without_image: float | None = None,
+        partial: bool = False,
+        sync: float | None = None,
+        force: bool = False,
+        dry_run: bool = False,
+        limit: int | None = None,
+        slice: tuple[int, int] | None = None,  # noqa: A002
+        vectors: Sequence[str] | None = None,
+        shards: int | None = None,
+        knn_engine: Literal["lucene", "faiss"] | None = None,
+        knn_encoder: Literal["float", "byte", "fp16", "binary"] | None = None,
+        knn_mode: Literal["in_memory", "on_disk"] | None = None,
+        engine: Literal["local", "ray"] = "local",
+        workers: int = 2,
+        processes: int | None = None,
+        batch: int = 32,
+        give_up_after: float = GIVE_UP_AFTER,
+        resume: str = "",
+        progress: Watch | None = None,
+    ) -> IngestReport:
+        """Encode products and index them; run again over the same, it encodes only what has changed.
+
+        products is an iterable of dicts, a pandas DataFrame with one product a row, or the path of a catalog
+        (JSON Lines, CSV, TSV, Parquet, compressed or not; `-` is stdin). A dict has an `id` and any of
+        `title`, `description`, `category`, `brand`, `price` and `image` (a path below `image_root`, a `data:`
+        URI, the file's bytes, or with `fetch_images` a URL; or a list of them); what else it has becomes
+        attributes. None and NaN are absent. An iterable is read once, in a thread of its own, while its
+        first products are encoded already.
+
+        image_root         folder that images lie in and may not leave; default: the catalog's, or this one
+        on_bad_image       "reject", or "text-only" to take the product without its image
+        fetch_images       fetch images that are URLs, from public addresses only
+        map                the catalog's names for fields of ours, such as {"title": "product_name"}
+        format             of the catalog; default: by its content and name
+        rejects            file to write what is not taken to, as `mmsearch retry` reads it; default: none
+        max_rejects        give up (RottenError) beyond a count (int) or a share (float) of rejected lines
+        max_without_image  the same for products that come in without their image
+        partial            each product changes the fields that it has, and leaves the others
+        sync               also delete what is not among the products, at most this share of the index
+        force              encode and write also what is unchanged
+        dry_run            check every product; encode, store and delete nothing
+        limit              take so many products only
+        slice              (I, N): take the I-th of N parts, by a hash of the id, I from 1
+        vectors            vector fields of a new index, of embedding, text_embedding, image_embedding,
+                           pictures.embedding; default: embedding
+        shards, knn_*      of a new index
+        engine, workers    "ray" spreads a catalog in a file over so many workers of Ray
+        processes          that decode images; 0 decodes in this one; default: half of the processors
+        batch              rows a request to the encoder
+        give_up_after      seconds to wait for a server that goes away in the middle
+        resume             what messages name as the way to go on later
+        progress           called with an IngestProgress about five times a second, in this thread
+
+        Products that are not taken do not raise: `report.rejected` says how many, `report.reasons` for what,
+        `report.rejects` which. Raises ArgumentError for arguments that do not go together, UnreachableError
+        when a server is away, MismatchError when the index is another encoder's, MmsearchError for what else
+        ends a run; what is in stays in.
+        """
+        from mmsearch.api import ingestion
+        from mmsearch.images.process_pool import default_processes
+        from mmsearch.ingest.job import Job
+        from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
+        from mmsearch.products.catalog import FORMATS
+        from mmsearch.products.record import KNOWN
+
+        require_choice("on_bad_image", on_bad_image, ("reject", "text-only"))
+        require_choice("engine", engine, ("local", "ray"))
+        for name, value, choices in (
+            ("format", format, FORMATS),
+            ("knn_engine", knn_engine, ENGINES),
+            ("knn_encoder", knn_encoder, (FULL, *ENCODERS)),
+            ("knn_mode", knn_mode, MODES),
+        ):
+            if value is not None:
+                require_choice(name, value, choices)
+        for ours in map or {}:
+            require_choice("the keys of map", ours, KNOWN)
+        processes = default_processes() if processes is None else processes
+        for name, number, least, most in (
+            ("limit", limit, 1, None),
+            ("shards", shards, 1, None),
+            ("workers", workers, 1, None),
+            ("processes", processes, 0, 64),
+            ("batch", batch, 1, 1024),
+            ("give_up_after", give_up_after, 0.0, None),
+            ("sync", sync, 0.0, 1.0),
+        ):
+            if number is not None:
+                require_number(name, number, least, *([] if most is None else [most]))
+        text_only = on_bad_image == "text-only"
+        ingestion.require_compatible(
+            sync=sync, limit=limit, partial=partial, text_only=text_only, force=force
+        )
+        catalog, source = ingestion.source_of(products)
+        root = ingestion.default_root(catalog) if image_root is None else path_of("image_root", image_root)
+        with ingestion.rejects_folder() as folder:
+            job = Job(
+                catalog=catalog,
+                image_root=root.resolve(),
+                rejects=Path(folder, "rejects.jsonl") if rejects is None else path_of("rejects", rejects),
+                index=self.index,
+                fields=ingestion.vector_fields(vectors),
+                storage=StorageOptions(knn_engine, knn_encoder, knn_mode),
+                shards=shards,
+                text_only=text_only,
+                fetch=fetch_images,
+                renames=dict(map or {}),
+                processes=processes,
+                batch=batch,
+                patience=give_up_after,
+                resume=resume,
+                format=format,
+                limit=limit,
+                slice=slice_of(slice),
+                max_rejects=limit_of("max_rejects", max_rejects),
+                max_without_image=limit_of("max_without_image", max_without_image),
+                sync=sync,
+                dry_run=dry_run,
+                partial=partial,
+                force=force,
+            )
+            return ingestion.ingest(
+                self._servers, job, source, engine=engine, workers=workers, progress=progress
+            )
+
+    def search(
+        self,
+        text: str = "",
+        *,
+        image: Image | None = None,
+        like: str | None = None,
+        mode: Mode | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the clause's name
+        k: int = 10,
+        weights: Sequence[float] | Mapping[str, float] | None = None,
+        field: str = "embedding",
+        log: bool = False,
+    ) -> Hits:
+        """The `k` products (1 to 100) that fit best, best first: by words, an image, both, or like a product.
+
+        image    a path, or the bytes of an image file
+        like     the id of a product that is in the index
+        mode     "lexical" (BM25), "neural" (vectors) or "hybrid" (both, fused); default: hybrid for words
+        filter   by field: a value such as {"category": "Seats"}, a list of which one is to be there, or for
+                 the price a range such as {"price": {"gte": 10, "lt": 20}}
+        weights  of a hybrid's legs, (lexical, dense) or {"lexical": 0.3, "dense": 0.7}; default: equal ones
+        field    the vector field to search
+        log      also write what was asked and found to the index mmsearch-log
+
+        Each hit has `id`, `score`, `source` (its stored fields) and, from a hybrid, `legs`: the rank and the
+        score that each leg gave it. Raises SearchError when there is nothing to search by or OpenSearch
+        refuses, UnreachableError when it is away.
+        """
+        from mmsearch.api.images import image_bytes
+        from mmsearch.clients.opensearch import ask
+        from mmsearch.search import query_log
+        from mmsearch.search.bodies import LEGS, WINDOW, mode_of, search_body
+        from mmsearch.search.client import in_a_sentence, names_for
+
+        if not isinstance(text, str):
+            raise ArgumentError(f"expected words as a str, got {shown(text)}")
+        if mode is not None:
+            require_choice("mode", mode, MODES)
+        require_number("k", k, 1, WINDOW)
+        if filter is not None and not isinstance(filter, Mapping):
+            raise ArgumentError(f"expected filter as a dict of fields and values, got {shown(filter)}")
+        picture = "" if image is None else base64.b64encode(image_bytes(image)).decode()
+        chosen = mode_of(text, picture, like, mode)
+        if isinstance(weights, Mapping):
+            if set(weights) != set(LEGS):
+                raise SearchError(f"expected weights of {' and '.join(LEGS)}, got {shown(dict(weights))}")
+            weights = [weights[leg] for leg in LEGS]
+        with explained("search"), in_a_sentence(self.index):
+            client = self._servers.opensearch()
+            body = search_body(
+                text,
+                picture=picture,
+                like=like,
+                mode=chosen,
+                k=k,
+                filters=filter,
+                weights=weights,
+                field=field,
+                names=names_for(chosen, client, self.index),
+            )
+            answer = ask(client, "POST", f"/{self.index}/_search", body=body)
+            if log:
+                about = "" if image is None else "an image" if isinstance(image, bytes) else str(image)
+                query, modality = query_log.asked(text=text, picture=about, like=like or "")
+                documents = query_log.of_search(
+                    answer, query=query, modality=modality, mode=chosen, index=self.index
+                )
+                query_log.write(client, documents)
+        return Hits(answer)
+
+    def encode_queries(
+        self,
+        texts: Sequence[str],
+        *,
+        images: Sequence[Image | None] | None = None,
+        field: Field = "embedding",
+        give_up_after: float = GIVE_UP_AFTER,
+    ) -> Vectors:
+        """The vectors of queries as the `neural` clause asks with them: float32 [n, d].
+
+        images  for each text an image (a path or its bytes) or None; beside an image a text may be empty
+        field   the vector field whose encoder is asked
+
+        Each vector has the length one, so that the inner product with a product's vector is the cosine. The
+        encoder is the version that the index was made for, or the newest where there is no index yet. Raises
+        ArgumentError, UnreachableError, RefusedError for a text that is too long or an image that does not
+        decode, MismatchError when the index's encoder is not served any more.
+        """
+        from mmsearch.api import encoding
+
+        require_number("give_up_after", give_up_after, 0.0)
+        return encoding.encode_queries(self._servers, self.index, texts, images, field, give_up_after)
+
+    def encode_products(
+        self,
+        products: Products,
+        *,
+        image_root: str | os.PathLike[str] | None = None,
+        fetch_images: bool = False,
+        map: Mapping[str, str] | None = None,  # noqa: A002 - as in ingest
+        format: Format | None = None,  # noqa: A002
+        field: Field = "embedding",
+        processes: int | None = None,
+        give_up_after: float = GIVE_UP_AFTER,
+    ) -> Vectors:
+        """The vectors of products as `ingest` would store them, in their order: float32 [n, d].
+
+        The arguments are those of `ingest`. A product with several images has the mean direction of its rows.
+        Unlike `ingest`, where a product that cannot be encoded is a reject, it raises here what is wrong with
+        it (RecordError, PictureError, RefusedError), since every product has a row. Raises also as
+        `encode_queries`.
+        """
+        from mmsearch.api import encoding, ingestion
+        from mmsearch.images.process_pool import default_processes
+        from mmsearch.products.catalog import FORMATS, Catalog
+
+        require_number("give_up_after", give_up_after, 0.0)
+        if format is not None:
+            require_choice("format", format, FORMATS)
+        catalog, source = ingestion.source_of(products)
+        root = ingestion.default_root(catalog) if image_root is None else path_of("image_root", image_root)
+        with closing(source or Catalog(catalog, format)) as lines:
+            return encoding.encode_products(
+                self._servers,
+                self.index,
+                lines,
+                image_root=root.resolve(),
+                fetch_images=fetch_images,
+                renames=dict(map or {}),
+                processes=default_processes() if processes is None else processes,
+                field=field,
+                give_up_after=give_up_after,
+            )
+
+    def delete(
+        self,
+        ids: Iterable[str | int],
+        *,
+        give_up_after: float = GIVE_UP_AFTER,
+        resume: str = "",
+        progress: Watch | None = None,
+    ) -> DeleteReport:
+        """Delete products by their ids; one that is not there is counted as `missing`.
+
+        The arguments are those of `ingest`; `progress` is called after every 5,000 ids. Raises ArgumentError,
+        MismatchError when there is no such index or it is none of mmsearch, UnreachableError; what OpenSearch
+        refuses to delete does not raise and is counted as `not_deleted`.
+        """
+        from mmsearch.api import deletion
+
+        require_number("give_up_after", give_up_after, 0.0)
+        return deletion.delete(
+            self._servers, self.index, ids, give_up_after=give_up_after, resume=resume, progress=progress
+        )

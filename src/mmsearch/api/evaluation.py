@@ -1,0 +1,178 @@
+"""Systems measured against judgments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mmsearch.api.arguments import path_of, require_choice, require_number
+from mmsearch.api.failures import explained
+from mmsearch.api.judged import Asked, Judged, Systems, judgments_of
+from mmsearch.api.servers import File
+from mmsearch.errors import MmsearchError
+from mmsearch.evaluation.exchange import trec
+from mmsearch.evaluation.gate import Verdict, parse_gate
+from mmsearch.evaluation.live import WAYS
+from mmsearch.evaluation.measures import parse, suite
+from mmsearch.evaluation.study import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mmsearch.api.client import Client
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """What was measured.
+
+    study     every number: scores of each query, comparisons with the baseline, exclusive matches, slices
+    verdicts  of the gates, one a gate and system
+    """
+
+    study: Study
+    verdicts: tuple[Verdict, ...] = ()
+    _folder: Path = field(default=Path(), repr=False)
+
+    @property
+    def passed(self) -> bool:
+        """Whether all gates hold."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+    @property
+    def means(self) -> dict[str, dict[str, float]]:
+        """system → measure → mean over the queries that count for it."""
+        return {
+            system: {name: of_system[system].mean for name, of_system in self.study.scores.items()}
+            for system in self.study.systems
+        }
+
+    @property
+    def problems(self) -> dict[str, dict[str, str]]:
+        """system → query → why it was answered with nothing, which counts as zero."""
+        return {run.name: dict(run.problems) for run in self.study.runs if run.problems}
+
+    def summary(self) -> dict[str, Any]:
+        """The object of `mmsearch evaluate --json`."""
+        return self.study.as_json(self.verdicts)
+
+    def frame(self) -> pd.DataFrame:
+        """The means: one row a measure, one column a system. Raises MissingPackageError without pandas."""
+        with explained("EvaluationReport.frame"):
+            import pandas
+        return pandas.DataFrame(self.means, columns=self.study.systems).rename_axis("measure")
+
+    def per_query(self) -> pd.DataFrame:
+        """One row a query and system: query, system, problem (or None), and one column a measure.
+
+        Raises MissingPackageError without pandas.
+        """
+        with explained("EvaluationReport.per_query"):
+            import pandas
+        rows = [
+            {
+                "query": query,
+                "system": run.name,
+                "problem": run.problems.get(query),
+                **{name: float(scores[run.name].values[row]) for name, scores in self.study.scores.items()},
+            }
+            for row, query in enumerate(self.study.judgments.queries)
+            for run in self.study.runs
+        ]
+        return pandas.DataFrame(rows)
+
+    def write_per_query(self, path: File) -> None:
+        """The same as a CSV."""
+        self.study.write_per_query(path_of("path", path))
+
+    def write_runs(self, folder: File) -> None:
+        """Each system's answers as a TREC run, NAME.run, in the folder."""
+        into = path_of("folder", folder)
+        into.mkdir(parents=True, exist_ok=True)
+        for run in self.study.runs:
+            trec.write_run(run, into / f"{run.name}.run")
+
+    def write_report(
+        self,
+        path: File,
+        *,
+        title: str = "Search relevance report",
+        show: int = 12,
+        show_queries: Sequence[str] = (),
+        image_root: File | None = None,
+    ) -> None:
+        """The report: one HTML file with pictures and plots that stands alone.
+
+        `show` queries stand side by side, `show_queries` in any case; products' images lie below
+        `image_root`, by default the judgments' folder. Raises MissingPackageError without mmsearch[ui].
+        """
+        with explained("the report"):
+            from mmsearch.evaluation.report.cards import Thumbnails
+            from mmsearch.evaluation.report.page import render
+        for query in show_queries:
+            if query not in self.study.judgments.queries:
+                raise MmsearchError(
+                    f"expected judged queries for --show-query, got {query!r}; name one of the judgments"
+                )
+        root = self._folder if image_root is None else path_of("image_root", image_root)
+        page = render(
+            self.study,
+            title=title,
+            show=show,
+            named=tuple(show_queries),
+            product_pictures=Thumbnails(root),
+            query_pictures=Thumbnails(self._folder),
+            verdicts=self.verdicts,
+        )
+        into = path_of("path", path)
+        into.parent.mkdir(parents=True, exist_ok=True)
+        into.write_text(page, encoding="utf-8")
+
+
+def evaluate(
+    judgments: Judged,
+    systems: Systems,
+    *,
+    client: Client | None = None,
+    baseline: str | None = None,
+    measures: Sequence[str] = (),
+    depth: int = 100,
+    gates: Sequence[str] = (),
+    through: Literal["msearch", "rank_eval"] = "msearch",
+    image_root: File | None = None,
+    esci: bool = False,
+) -> EvaluationReport:
+    """Measure systems against judgments: recall, relevance, nDCG, exclusive matches, with intervals.
+
+    judgments   judged pairs: an iterable of dicts or a pandas DataFrame with `query`, `product_id` and one of
+                `label` (E, S, C, I), `purchases` or `grade`; a file of such JSON Lines, or of TREC qrels
+    systems     by name: "lexical", "neural", "text", "picture" or "hybrid"; a search body with {{query}},
+                {{query_image}} and {{k}} in it, or the path of one; or a finished run, as {query: {product:
+                score}}, as a DataFrame with query, product_id and score, or the path of a TREC run
+    client      the index that search bodies are asked on
+    baseline    the system that the others are compared with; default: the first
+    measures    such as ("ndcg@10", "recall@100"); default: all that fit, the first is the main one
+    depth       products a query, 1 to 10,000
+    gates       such as "ndcg@10 >= baseline - 0.5%"; see `report.passed`
+    through     how the index is asked: many searches in one _msearch, or by its _rank_eval
+    image_root  where the queries' images lie; default: the judgments' folder
+    esci        read grades 3 to 0 of qrels as E, S, C, I
+
+    Queries that a system fails on count as zero, and `report.problems` lists them. Raises MmsearchError for
+    judgments, systems, measures or gates that cannot be read, and when the node cannot be asked.
+    """
+    require_number("depth", depth, 1, 10_000)
+    require_choice("through", through, WAYS)
+    with explained("evaluate"):
+        judged, folder = judgments_of(judgments, esci=esci)
+        checks = [parse_gate(gate) for gate in gates]
+        chosen = [parse(text, judged) for text in measures] or suite(
+            judged, (10, depth) if depth > 10 else (depth,)
+        )
+        folder = folder if image_root is None else path_of("image_root", image_root)
+        asked = Asked(systems, client, depth)
+        runs, answered = asked.runs(judged, folder, through)
+        study = Study(judged, runs, chosen, baseline or runs[0].name, depth, answers=answered)
+        return EvaluationReport(study, tuple(study.check(checks)), folder)

@@ -1,0 +1,28 @@
+"""What goes wrong below the API, as errors whose text is one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmsearch.errors import AwayError, BlockedError, CallError, EncoderError, FaultError, UnreachableError
+from mmsearch.extras import missing_package
+
+
+@contextmanager
+def explained(purpose: str) -> Iterator[None]:
+    """Within, a call to a server that fails is an UnreachableError, an EncoderError or a BlockedError, and a
+    package that is not installed a MissingPackageError that names the `purpose` it is missing for."""
+    try:
+        yield
+    except AwayError as error:
+        raise UnreachableError(error.sentence()) from None
+    except FaultError as error:
+        raise EncoderError(error.sentence()) from None
+    except CallError as error:
+        raise BlockedError(error.sentence()) from None
+    except ModuleNotFoundError as error:
+        missing = missing_package(error, purpose)
+        if missing is None:
+            raise
+        raise missing from error

@@ -1,0 +1,169 @@
+"""Judgments and systems as the API takes them: files, dicts and frames."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmsearch.api.arguments import path_of, records_of, shown
+from mmsearch.errors import ArgumentError, MmsearchError
+from mmsearch.evaluation.exchange import trec
+from mmsearch.evaluation.gather import gather, known_bodies, named_bodies
+from mmsearch.evaluation.judgments import Judgments, from_records, read_jsonl
+from mmsearch.evaluation.live import Answers, clause_names
+from mmsearch.evaluation.runs import Run
+from mmsearch.evaluation.systems import read_system
+from mmsearch.evaluation.templates import Template, load
+from mmsearch.products.in_memory import Frame, is_frame, plain, rows_of
+from mmsearch.search.clauses import ALONE, ClauseNames
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+    from mmsearch.api.client import Client
+
+Judged = str | os.PathLike[str] | Iterable[Mapping[str, Any]] | Frame | Judgments
+"""judged pairs: a file, an iterable of dicts, a pandas DataFrame, or Judgments"""
+System = str | os.PathLike[str] | Mapping[str, Any] | Frame | Run
+"""a search body, a file of one, a built-in name, or a finished run"""
+Systems = Mapping[str, System] | Sequence[str]
+RUN_COLUMNS = ("query", "product_id", "score")
+
+
+def judgments_of(judged: Judged, *, esci: bool = False) -> tuple[Judgments, Path]:
+    """The judgments, and the folder that their queries' images lie in: the file's, or the working directory.
+
+    A file is JSON Lines, or TREC qrels when its name ends in .qrels or .txt. Raises MmsearchError.
+    """
+    if isinstance(judged, Judgments):
+        return judged, Path()
+    if not isinstance(judged, str | os.PathLike):
+        return from_records(rows_of(records_of("judgments", judged))), Path()
+    path = path_of("judgments", judged)
+    try:
+        found = trec.read_qrels(path, esci=esci) if path.suffix in (".qrels", ".txt") else read_jsonl(path)
+    except OSError as error:
+        raise MmsearchError(
+            f"expected judgments in {path}, got: {error.strerror}; name a JSON Lines file"
+        ) from None
+    return found, path.parent
+
+
+class Asked:
+    """Systems that are read, and the index that the live ones among them are asked on."""
+
+    def __init__(self, systems: Systems, client: Client | None, depth: int) -> None:
+        self._client = client
+        self._depth = depth
+        self.systems = _read(systems, known_bodies(depth))
+        live = [system for system in self.systems if isinstance(system, Template)]
+        if live and client is None:
+            raise ArgumentError(
+                f"expected a client to ask {live[0].name} on its index with, got none; pass client="
+            )
+        named = named_bodies(self.systems, depth)
+        if named:
+            self.systems = _read(systems, known_bodies(depth, self.names(named[0].index)))
+
+    @property
+    def index(self) -> str:
+        """The client's index; nothing where nothing is asked live."""
+        return self._client.index if self._client else ""
+
+    def names(self, index: str | None = None) -> ClauseNames:
+        """What the node calls our clauses. Raises MmsearchError."""
+        return clause_names(self._opensearch(), index or self.index) if self._client else ALONE
+
+    def runs(
+        self, judged: Judgments, folder: Path, through: str = "msearch"
+    ) -> tuple[list[Run], dict[str, Answers]]:
+        """Every system's run, in order, and the answers of the live ones."""
+        live = any(isinstance(system, Template) for system in self.systems)
+        client = self._opensearch() if live else None
+        return gather(self.systems, judged, folder, client, self.index, self._depth, through)
+
+    def _opensearch(self) -> OpenSearch:
+        assert self._client is not None
+        return self._client._servers.opensearch()
+
+
+def _read(systems: Systems, known: Mapping[str, Mapping[str, Any]]) -> list[Template | Run]:
+    if isinstance(systems, Mapping):
+        found = [_system(name, source, known) for name, source in systems.items()]
+    elif isinstance(systems, Sequence) and not isinstance(systems, str):
+        found = [read_system(written, known) for written in systems]
+    else:
+        raise ArgumentError(
+            f"expected systems as a dict of names and sources, or as a list such as ['bm25=lexical', "
+            f"'hybrid'], got {shown(systems)}"
+        )
+    if not found:
+        raise ArgumentError("expected at least one system, got none")
+    return found
+
+
+def _system(name: str, source: System, known: Mapping[str, Mapping[str, Any]]) -> Template | Run:
+    if not isinstance(name, str) or not name:
+        raise ArgumentError(f"expected a name for every system, got {shown(name)}")
+    if isinstance(source, str | os.PathLike):
+        return read_system(f"{name}={os.fspath(source)}", known)
+    if isinstance(source, Run):
+        return replace(source, name=name)
+    if is_frame(source):
+        return Run.from_scores(name, _scores(rows_of(source), name))
+    if isinstance(source, Mapping):
+        query = source.get("query")
+        if isinstance(query, Mapping) and not all(isinstance(each, int | float) for each in query.values()):
+            plain_name, _, index = name.partition("@")
+            return load(plain_name, _json(source, name), index or None)
+        return Run.from_scores(name, _finished(source, name))
+    raise ArgumentError(
+        f"expected {name} as a search body, a path, a built-in name out of {', '.join(known)} or a run, got "
+        f"{type(source).__name__}"
+    )
+
+
+def _json(body: Mapping[str, Any], name: str) -> str:
+    try:
+        return json.dumps(dict(body))
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"expected a search body that JSON has as {name}, got another: {error}") from None
+
+
+def _scores(rows: Iterable[Mapping[str, Any]], name: str) -> dict[str, dict[str, float]]:
+    """A frame with one product found a row."""
+    scores: dict[str, dict[str, float]] = {}
+    for number, row in enumerate(rows, 1):
+        query, product, score = (plain(row.get(column)) for column in RUN_COLUMNS)
+        if query is None or product is None or isinstance(score, bool) or not isinstance(score, int | float):
+            raise ArgumentError(
+                f"expected the columns {', '.join(RUN_COLUMNS)} with a number as score in the run {name}, "
+                f"got {shown(dict(row))} in row {number}"
+            )
+        of_query = scores.setdefault(str(query), {})
+        if str(product) in of_query:
+            raise ArgumentError(
+                f"expected each product once for query {query!r} in the run {name}, got {product!r} again"
+            )
+        of_query[str(product)] = float(score)
+    return scores
+
+
+def _finished(source: Mapping[str, Any], name: str) -> dict[str, dict[str, float]]:
+    """{query: {product: score}}."""
+    for query, products in source.items():
+        if not isinstance(products, Mapping) or not all(
+            isinstance(score, int | float) and not isinstance(score, bool) for score in products.values()
+        ):
+            raise ArgumentError(
+                f"expected {name} as a search body with a `query`, or as a run "
+                f"{{query: {{product: score}}}}, got {shown(products)} for {query!r}"
+            )
+    return {
+        str(query): {str(product): float(score) for product, score in products.items()}
+        for query, products in source.items()
+    }

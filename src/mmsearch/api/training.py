@@ -1,0 +1,147 @@
+"""A fusion trained on pairs of queries and products."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mmsearch.api.arguments import path_of, records_of, require_choice, require_number
+from mmsearch.api.failures import explained
+from mmsearch.api.ingestion import Products, source_of
+from mmsearch.api.servers import File
+from mmsearch.models.trained_files import LOG
+from mmsearch.products.catalog import FORMATS
+from mmsearch.products.in_memory import Frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger("mmsearch.training")
+Pairs = File | Iterable[Mapping[str, Any]] | Frame
+"""a file of JSON Lines, an iterable of dicts, or a pandas DataFrame"""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingProgress:
+    """A training that goes on: `step` of at most `steps`, the last `loss` (nats), and the held-out `score`,
+    (recall@10 + nDCG@10) / 2."""
+
+    step: int
+    steps: int
+    loss: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """A training that has ended; `mmsearch models deploy FOLDER` serves it.
+
+    folder        with `architecture.json`, `fusion.safetensors`, `log.jsonl` and `curve.svg`
+    architecture  its name
+    best_step     the step whose weights are kept, the best by the held-out score
+    best_score    (recall@10 + nDCG@10) / 2 on queries and products that were held out
+    steps         how many were made
+    seconds       how long it took
+    messages      what was left out and why: lines of the catalog, pairs, images
+    """
+
+    folder: Path
+    architecture: str
+    best_step: int
+    best_score: float
+    steps: int
+    seconds: float
+    messages: tuple[str, ...] = ()
+
+    def curve(self) -> pd.DataFrame:
+        """One row an evaluation: step, loss, recall (the held-out score) and what else the log has.
+
+        Raises MissingPackageError without pandas.
+        """
+        with explained("TrainingRun.curve"):
+            import pandas
+        lines = (self.folder / LOG).read_text(encoding="utf-8").splitlines()
+        return pandas.DataFrame([json.loads(line) for line in lines])
+
+
+def train(
+    architecture: str,
+    *,
+    pairs: Pairs,
+    catalog: Products,
+    out: File | None = None,
+    image_root: File | None = None,
+    map: Mapping[str, str] | None = None,  # noqa: A002 - the option's name
+    format: Literal["jsonl", "csv", "tsv", "parquet"] | None = None,  # noqa: A002
+    steps: int | None = None,
+    seed: int | None = None,
+    progress: Callable[[TrainingProgress], None] | None = None,
+) -> TrainingRun:
+    """Train the fusion of an architecture with NT-Xent; the towers stay as they are.
+
+    architecture  a name such as "4tmm_gated", or the path of a .json file
+    pairs         dicts or a DataFrame with `query`, `product_id`, `count` (1 where it is not there) and
+                  `negatives` (ids); or a file of such JSON Lines
+    catalog       the products as they are ingested; those with one `group` are held out together
+    out           the training's folder; default: runs/NAME in the working directory
+    image_root    where images lie; default: the catalog's folder, or the working directory
+    map, format   as of `Client.ingest`
+    steps, seed   in place of the architecture's
+    progress      called at each evaluation
+
+    What the towers say is computed once and kept. A training that was cut off goes on where it was when it is
+    called again with the same folder, pairs, products and images. What is left out is logged as a warning by
+    `mmsearch.training`, and stands in `run.messages`. Raises MissingPackageError without mmsearch[train],
+    ArchitectureError, TrainingError for pairs that cannot be trained with, CatalogError.
+    """
+    if format is not None:
+        require_choice("format", format, FORMATS)
+    if steps is not None:
+        require_number("steps", steps, 1)
+    if seed is not None:
+        require_number("seed", seed, -(2**63), 2**63 - 1)
+    given = path_of("pairs", pairs) if isinstance(pairs, str | os.PathLike) else records_of("pairs", pairs)
+    name, source = source_of(catalog)
+    root = None if image_root is None else path_of("image_root", image_root)
+    with explained("mmsearch.train"):
+        from mmsearch.models import architecture as architectures
+        from mmsearch.training.run import run
+
+        described = architectures.load(str(architecture))
+        folder = Path("runs", described.name) if out is None else path_of("out", out)
+        messages: list[str] = []
+
+        def say(line: str) -> None:
+            messages.append(line)
+            logger.warning("%s", line)
+
+        def evaluated(line: dict[str, float], total: int) -> None:
+            if progress is not None:
+                progress(TrainingProgress(int(line["step"]), total, line["loss"], line["recall"]))
+
+        trained = run(
+            described,
+            given,
+            source or Path(name),
+            folder,
+            image_root=root,
+            renames=map,
+            form=format,
+            changes={key: value for key, value in (("steps", steps), ("seed", seed)) if value is not None},
+            say=say,
+            evaluated=evaluated,
+        )
+    return TrainingRun(
+        folder.absolute(),
+        described.name,
+        trained.best_step,
+        trained.best_recall,
+        trained.steps,
+        trained.seconds,
+        tuple(messages),
+    )

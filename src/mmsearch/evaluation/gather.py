@@ -1,0 +1,66 @@
+"""Every system's run: a finished one as it is, a search body by asking the live index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from mmsearch.evaluation.judgments import Judgments
+from mmsearch.evaluation.live import WAYS, Answers, answers, query_pictures
+from mmsearch.evaluation.runs import Run
+from mmsearch.evaluation.templates import Template
+from mmsearch.search.bodies import search_body
+from mmsearch.search.clauses import ALONE, ClauseNames
+
+
+def known_bodies(depth: int, names: ClauseNames = ALONE) -> Mapping[str, Mapping[str, Any]]:
+    """What `mmsearch search` asks in each of its modes, and the single modalities, with placeholders."""
+    words, picture = "{{query}}", "{{query_image}}"
+    put = partial(search_body, k=depth, names=names)
+    return {
+        "lexical": put(words, mode="lexical"),
+        "neural": put(words, picture=picture, mode="neural"),
+        "text": put(words, mode="neural", field="text_embedding"),
+        "picture": put("", picture=picture, mode="neural", field="image_embedding"),
+        "hybrid": put(words, picture=picture, mode="hybrid"),
+    }
+
+
+def named_bodies(systems: Sequence[Template | Run], depth: int) -> list[Template]:
+    """Those of the systems that are known by name and hold a clause of ours, whose name the node decides.
+
+    They were read out of `known_bodies(depth)`; bodies of the user's own stay as they are.
+    """
+    known = known_bodies(depth)
+    ours = [body for name, body in known.items() if name != "lexical"]
+    return [system for system in systems if isinstance(system, Template) and system.body in ours]
+
+
+def gather(
+    systems: Sequence[Template | Run],
+    judged: Judgments,
+    folder: Path,
+    client: OpenSearch | None,
+    index: str,
+    depth: int,
+    through: str = WAYS[0],
+) -> tuple[list[Run], dict[str, Answers]]:
+    """Every system's run, in order, and the answers of those that were asked on the live index; the queries'
+    images lie below `folder`. Without search bodies among the systems there need be no client.
+
+    Raises MmsearchError when the node cannot be asked.
+    """
+    answered: dict[str, Answers] = {}
+    if any(isinstance(system, Template) for system in systems) and client is not None:
+        queries = list(judged.queries.values())
+        pictures = query_pictures(queries, folder)
+        for system in systems:
+            if isinstance(system, Template):
+                answered[system.name] = answers(
+                    client, system, queries, index=index, depth=depth, pictures=pictures, through=through
+                )
+    return [s if isinstance(s, Run) else answered[s.name].run for s in systems], answered

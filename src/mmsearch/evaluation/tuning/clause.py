@@ -1,0 +1,41 @@
+"""The `hybrid` clause that a tuning found, to paste into a search body."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmsearch.evaluation.runs import Run
+from mmsearch.evaluation.templates import Template
+from mmsearch.evaluation.tuning.fusion import Fusion
+from mmsearch.search.clauses import ALONE, BESIDE, ClauseNames
+
+
+def hybrid(
+    systems: Sequence[Template | Run], fusion: Fusion, window: int, names: ClauseNames = ALONE
+) -> dict[str, Any] | None:
+    """The hybrid clause over the legs' queries, with their placeholders, by the name that the node serves;
+    None when a leg is a finished run."""
+    queries = []
+    for system in systems:
+        if isinstance(system, Run):
+            return None
+        queries.append(_unwrapped(dict(system.body["query"]), system.name))
+    return {names.hybrid: {"queries": queries, "fusion": fusion.clause(), "pagination_depth": window}}
+
+
+def _unwrapped(query: dict[str, Any], name: str) -> dict[str, Any]:
+    """A leg's query without a `bool` that does nothing but hold it, named so that the evidence tells it."""
+    inner = query.get("bool")
+    if isinstance(inner, dict) and not inner.get("filter") and len(inner.get("must") or ()) == 1:
+        rest = set(inner) - {"must", "filter"}
+        query = dict(inner["must"][0]) if not rest else query
+    ((kind, body),) = query.items()
+    if isinstance(body, dict) and kind in (ALONE.neural, BESIDE.neural):
+        ((field, asked),) = body.items()
+        return {kind: {field: {**asked, "_name": name}}}
+    return (
+        {kind: {**body, "_name": name}}
+        if isinstance(body, dict) and kind in ("bool", "multi_match")
+        else query
+    )
