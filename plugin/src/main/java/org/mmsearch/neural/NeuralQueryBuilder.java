@@ -8,6 +8,7 @@ import org.apache.lucene.search.BooleanClause;
 import org.apache.lucene.search.Query;
 import org.mmsearch.encoder.EncoderModel;
 import org.mmsearch.neural.fields.FieldEncoders;
+import org.mmsearch.neural.fields.VectorStorage;
 import org.mmsearch.neural.vectors.NeuralServices;
 import org.mmsearch.neural.vectors.QueryVector;
 import org.mmsearch.neural.vectors.VectorSource;
@@ -177,7 +178,11 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             filter = ExcludedDocument.document(body.like(), filter);
         }
         NeuralBody knn = filter == body.filter() ? body : body.withFilter(filter);
-        QueryBuilder query = KnnClause.of(context.getXContentRegistry(), field, knn, vector).boost(boost).queryName(queryName);
+        VectorStorage storage = clause.services().fields().storage(request, context.getWriteableRegistry(), field);
+        boolean nested = storage.faiss() && clause.services().fields().nested(request, context.getWriteableRegistry(), field);
+        QueryBuilder query = KnnClause.of(context.getXContentRegistry(), field, storage, nested, knn, vector)
+            .boost(boost)
+            .queryName(queryName);
         return clause.services().vectors().among(query);
     }
 

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.Objects;
 
 import org.apache.lucene.search.BooleanClause.Occur;
+import org.apache.lucene.search.BooleanQuery;
 import org.apache.lucene.search.MatchNoDocsQuery;
 import org.apache.lucene.search.Query;
 import org.opensearch.core.common.ParsingException;
@@ -114,6 +115,10 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
     }
 
     private Query filtered(QueryShardContext context, Query filter) throws IOException {
+        if (inNested(context) == false && VectorQueries.isRadial(knn)) {
+            // What is near enough is found whatever the filter, and k-NN loses some of it where faiss searches with both.
+            return new BooleanQuery.Builder().add(queries.copy(knn).toQuery(context), Occur.MUST).add(filter, Occur.FILTER).build();
+        }
         return queries.copy(knn).filter(new GivenQueryBuilder(filter)).toQuery(context);
     }
 

@@ -169,6 +169,14 @@ public class VectorQueriesTests extends OpenSearchTestCase {
         }
     }
 
+    public void testWhatIsBoundedByAScoreOrADistance() throws IOException {
+        assertFalse(VectorQueries.isRadial(parsed(KNN)));
+        assertTrue(VectorQueries.isRadial(parsed(KNN.replace("\"k\": 3", "\"min_score\": 0.5"))));
+        assertTrue(VectorQueries.isRadial(parsed(KNN.replace("\"k\": 3", "\"max_distance\": 2"))));
+        // A field may have such a name.
+        assertFalse(VectorQueries.isRadial(parsed(KNN.replace("\"v\"", "\"min_score\""))));
+    }
+
     public void testRulesThatStandInTheRequest() {
         nodes(null, NEW);
         QueryBuilder own = new TermQueryBuilder("color", "red");
