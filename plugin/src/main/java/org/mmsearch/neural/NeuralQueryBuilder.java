@@ -6,6 +6,7 @@ import java.util.Objects;
 
 import org.apache.lucene.search.BooleanClause;
 import org.apache.lucene.search.Query;
+import org.mmsearch.WireForm;
 import org.mmsearch.encoder.EncoderModel;
 import org.mmsearch.neural.fields.FieldEncoders;
 import org.mmsearch.neural.fields.VectorStorage;
@@ -55,6 +56,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
 
     NeuralQueryBuilder(NeuralClause clause, StreamInput in) throws IOException {
         super(in);
+        WireForm.read(in, clause.name(), WireForm.FIRST);
         this.clause = clause;
         this.field = in.readString();
         this.body = new NeuralBody(in);
@@ -258,6 +260,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         if (rewritten != null) {
             throw new IllegalStateException("a [" + clause.name() + "] clause is not sent while it is encoded");
         }
+        WireForm.begin(out, WireForm.FIRST);
         out.writeString(field);
         body.writeTo(out);
     }

@@ -7,6 +7,7 @@ import org.apache.lucene.search.BooleanClause.Occur;
 import org.apache.lucene.search.BooleanQuery;
 import org.apache.lucene.search.MatchNoDocsQuery;
 import org.apache.lucene.search.Query;
+import org.mmsearch.WireForm;
 import org.opensearch.core.common.ParsingException;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
@@ -43,6 +44,7 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
     KnnQueryBuilder(StreamInput in, VectorQueries queries) throws IOException {
         super(in);
         this.queries = queries;
+        WireForm.read(in, NAME, WireForm.FIRST);
         knn = in.readNamedWriteable(QueryBuilder.class);
         least = in.readOptionalFloat();
     }
@@ -53,6 +55,7 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
 
     @Override
     protected void doWriteTo(StreamOutput out) throws IOException {
+        WireForm.begin(out, WireForm.FIRST);
         out.writeNamedWriteable(knn);
         out.writeOptionalFloat(least);
     }
