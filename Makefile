@@ -54,7 +54,7 @@ test-plugin: .venv/.ready ## the plugin's own tests, in OpenSearch's framework; 
 
 test-plugin-%: .venv/.ready # the same for another line of plugin/versions.txt, in a folder of its own: make test-plugin-3.5.0
 	@rm -rf build/plugin-$* && mkdir -p build/plugin-$*
-	cp -r --parents plugin/pom.xml plugin/versions.txt plugin/src scripts/maven.sh build/plugin-$*
+	cp -r --parents pyproject.toml plugin/pom.xml plugin/versions.txt plugin/src scripts/maven.sh build/plugin-$*
 	build/plugin-$*/scripts/maven.sh -q -Dopensearch.version=$* verify
 
 test-unit: .venv/.ready ## seconds, no servers

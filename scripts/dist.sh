@@ -9,20 +9,21 @@ export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 built_at=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 cyclonedx=org.cyclonedx:cyclonedx-maven-plugin:2.9.1
 version=$(python -c 'import mmsearch; print(mmsearch.__version__)')
+patch=$(python -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["tool"]["mmsearch"]["plugin-patch"])')
 
 rm -rf dist
 mkdir -p dist build
 # Staged, so that classes of one OpenSearch version never lie in the checkout's plugin/target beside another's.
 staged=$(mktemp -d build/dist-XXXXXX)
 trap 'rm -rf "$staged"' EXIT
-cp -r --parents plugin/pom.xml plugin/versions.txt plugin/src scripts/maven.sh "$staged"
+cp -r --parents pyproject.toml plugin/pom.xml plugin/versions.txt plugin/src scripts/maven.sh "$staged"
 maven() { (cd "$staged" && scripts/maven.sh -q -Dproject.build.outputTimestamp="$built_at" "$@"); }
 
 for opensearch in $(grep -v '^#' plugin/versions.txt | cut -d' ' -f1); do
     maven -DskipTests -Dopensearch.version="$opensearch" clean package
-    cp "$staged/plugin/target/mmsearch-$opensearch.0.zip" dist/
+    cp "$staged/plugin/target/mmsearch-$opensearch.$patch.zip" dist/
 done
-scripts/wheel.sh dist "$(ls dist/mmsearch-"$(grep -m1 -v '^#' plugin/versions.txt | cut -d' ' -f1)".0.zip)"
+scripts/wheel.sh dist "$(ls dist/mmsearch-"$(grep -m1 -v '^#' plugin/versions.txt | cut -d' ' -f1)".$patch.zip)"
 
 maven "$cyclonedx:makeBom" -DoutputFormat=json -DoutputName=bom -DincludeTestScope=false \
     -Dcyclonedx.skipAttach=true

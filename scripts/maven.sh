@@ -54,4 +54,6 @@ for argument in "$@"; do
         ;;
     esac
 done
-exec mvn -f plugin/pom.xml "$@"
+patch=$(sed -nE 's/^plugin-patch = ([0-9]+)$/\1/p' pyproject.toml)
+[ -n "$patch" ] || fail "expected a line 'plugin-patch = N' in pyproject.toml, got none; repair: that line under [tool.mmsearch]"
+exec mvn -f plugin/pom.xml -Dplugin.patch="$patch" "$@"

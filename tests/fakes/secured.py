@@ -245,9 +245,10 @@ def plugin_for(folder: Path) -> Path:
     tree = folder / "build"
     (tree / "scripts").mkdir(parents=True)
     shutil.copy2(ROOT / "scripts" / "maven.sh", tree / "scripts")
+    shutil.copy2(ROOT / "pyproject.toml", tree)
     shutil.copytree(ROOT / "plugin", tree / "plugin", ignore=shutil.ignore_patterns("target"))
     wanted = [f"-Dopensearch.version={OPENSEARCH.version}", "-Dprotobufs.version=1.2.0"]
     subprocess.run(
         [str(tree / "scripts" / "maven.sh"), "-q", "-DskipTests", *wanted, "package"], check=True, timeout=600
     )
-    return tree / "plugin" / "target" / f"mmsearch-{KNN.version}.zip"
+    return next((tree / "plugin" / "target").glob(f"mmsearch-{OPENSEARCH.version}.*.zip"))

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -106,6 +107,25 @@ def test_the_plugin_is_built_first_for_the_version_that_is_served() -> None:
         assert f"<{name}.version>{version}</{name}.version>" in pom
 
 
+def plugin_patch() -> int:
+    """The plugin's own number of a release, the fourth of its version."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        patch = tomllib.load(file)["tool"]["mmsearch"]["plugin-patch"]
+    assert isinstance(patch, int)
+    return patch
+
+
+def test_the_plugins_version_is_one_line() -> None:
+    # What cannot read pyproject.toml by itself says the same.
+    name = f"mmsearch-{archives()['opensearch'].version}.{plugin_patch()}.zip"
+    for file in [
+        "Makefile", "docker-compose.yml", "deploy/opensearch/Dockerfile",
+        "deploy/kubernetes/opensearch-operator.yaml", "stack/opensearch_files.py",
+        "plugin/README.md", "docs/operations.md",
+    ]:  # fmt: skip
+        assert name in (ROOT / file).read_text(encoding="utf-8"), file
+
+
 def maven_would_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`scripts/maven.sh ARGUMENTS` with an `mvn` that prints its arguments and does no more."""
     mvn = folder / "mvn"
@@ -120,11 +140,11 @@ def maven_would_run(folder: Path, *arguments: str) -> subprocess.CompletedProces
 def test_what_differs_with_another_version_is_given_to_maven(tmp_path: Path) -> None:
     done = maven_would_run(tmp_path, "-q", "-Dopensearch.version=3.5.0", "test")
     said = done.stdout.split()
-    assert said[:2] == ["-f", "plugin/pom.xml"], done.stderr
-    assert sorted(said[2:]) == sorted(
+    assert said[:3] == ["-f", "plugin/pom.xml", f"-Dplugin.patch={plugin_patch()}"], done.stderr
+    assert sorted(said[3:]) == sorted(
         ["-Dprotobufs.version=1.2.0", "-Dlog4j.version=2.25.3", "-q", "-Dopensearch.version=3.5.0", "test"]
     )
-    assert maven_would_run(tmp_path, "test").stdout.split()[2:] == ["test"]
+    assert maven_would_run(tmp_path, "test").stdout.split()[3:] == ["test"]
 
 
 def test_a_version_of_which_nothing_is_known_is_not_built(tmp_path: Path) -> None:

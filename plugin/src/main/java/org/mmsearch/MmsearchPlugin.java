@@ -12,6 +12,7 @@ import org.mmsearch.answers.AnswersFeature;
 import org.mmsearch.hybrid.HybridFeature;
 import org.mmsearch.hybrid.fused.HybridNode;
 import org.mmsearch.neural.NeuralFeature;
+import org.mmsearch.stats.NativeLibraries;
 import org.mmsearch.stats.NodeStats;
 import org.mmsearch.stats.RestStatsAction;
 import org.mmsearch.stats.StatsAction;
@@ -152,7 +153,7 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
         List<Object> components = new ArrayList<>(
             neural.components(clusterService, threadPool, environment, indexNameExpressionResolver, vectors)
         );
-        components.add(stats.with("encoder", neural::numbers).with("hybrid", hybrid.stats()::asMap));
+        components.add(stats.with("encoder", neural::numbers).with("hybrid", hybrid.stats()::asMap).with("knn", NativeLibraries::asMap));
         return components;
     }
 

@@ -27,6 +27,7 @@ public record EncoderState(
      * @param breaker {@code closed}, {@code open} or {@code half_open}
      * @param opened how often the breaker has opened
      * @param inFlight calls under way to it
+     * @param lastFailure what went wrong there last, or null
      */
-    public record Endpoint(String url, String breaker, long opened, int inFlight) {}
+    public record Endpoint(String url, String breaker, long opened, int inFlight, String lastFailure) {}
 }

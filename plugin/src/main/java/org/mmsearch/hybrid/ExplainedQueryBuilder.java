@@ -11,6 +11,7 @@ import org.apache.lucene.search.Query;
 import org.apache.lucene.search.QueryVisitor;
 import org.apache.lucene.search.ScoreMode;
 import org.apache.lucene.search.Weight;
+import org.mmsearch.WireForm;
 import org.opensearch.common.lucene.Lucene;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
@@ -40,12 +41,14 @@ public final class ExplainedQueryBuilder extends AbstractQueryBuilder<ExplainedQ
     /** Reads it from the wire. */
     public ExplainedQueryBuilder(StreamInput in) throws IOException {
         super(in);
+        WireForm.read(in, NAME, WireForm.FIRST);
         id = in.readString();
         explanation = Lucene.readExplanation(in);
     }
 
     @Override
     protected void doWriteTo(StreamOutput out) throws IOException {
+        WireForm.begin(out, WireForm.FIRST);
         out.writeString(id);
         Lucene.writeExplanation(out, explanation);
     }

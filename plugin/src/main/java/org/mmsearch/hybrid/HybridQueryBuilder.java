@@ -8,6 +8,7 @@ import java.util.Objects;
 
 import org.apache.lucene.search.BooleanClause.Occur;
 import org.apache.lucene.search.Query;
+import org.mmsearch.WireForm;
 import org.mmsearch.fusion.Fusion;
 import org.mmsearch.hybrid.legs.Legs;
 import org.opensearch.core.common.io.stream.StreamInput;
@@ -67,6 +68,7 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
     HybridQueryBuilder(StreamInput in, HybridClause clause) throws IOException {
         super(in);
         this.clause = clause;
+        WireForm.read(in, clause.name(), WireForm.FIRST);
         queries = in.readNamedWriteableList(QueryBuilder.class);
         filter = in.readOptionalNamedWriteable(QueryBuilder.class);
         options = new HybridOptions(in);
@@ -76,6 +78,7 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
 
     @Override
     protected void doWriteTo(StreamOutput out) throws IOException {
+        WireForm.begin(out, WireForm.FIRST);
         out.writeNamedWriteableList(queries);
         out.writeOptionalNamedWriteable(filter);
         options.writeTo(out);

@@ -99,7 +99,8 @@ public final class NeuralFeature implements Closeable {
                 new FieldEncoders(cluster::state, resolver),
                 new ImageLimits(environment.settings(), cluster.getClusterSettings()),
                 context,
-                vectors
+                vectors,
+                threads.executor(EncoderService.POOL)
             )
         );
         return List.of(context);

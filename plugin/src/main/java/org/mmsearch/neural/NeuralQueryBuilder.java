@@ -3,15 +3,19 @@ package org.mmsearch.neural;
 import java.io.IOException;
 import java.util.Locale;
 import java.util.Objects;
+import java.util.function.BiConsumer;
 
 import org.apache.lucene.search.BooleanClause;
 import org.apache.lucene.search.Query;
+import org.mmsearch.WireForm;
 import org.mmsearch.encoder.EncoderModel;
 import org.mmsearch.neural.fields.FieldEncoders;
+import org.mmsearch.neural.fields.VectorStorage;
 import org.mmsearch.neural.vectors.NeuralServices;
 import org.mmsearch.neural.vectors.QueryVector;
 import org.mmsearch.neural.vectors.VectorSource;
 import org.opensearch.OpenSearchStatusException;
+import org.opensearch.action.ActionRunnable;
 import org.opensearch.action.IndicesRequest;
 import org.opensearch.common.SetOnce;
 import org.opensearch.core.action.ActionListener;
@@ -29,6 +33,7 @@ import org.opensearch.index.query.QueryCoordinatorContext;
 import org.opensearch.index.query.QueryRewriteContext;
 import org.opensearch.index.query.QueryShardContext;
 import org.opensearch.index.query.WithFieldName;
+import org.opensearch.transport.client.Client;
 
 /**
  * The {@code neural} clause: a text, a picture or a document in, k-NN's {@code knn} query out. The coordinating node
@@ -54,6 +59,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
 
     NeuralQueryBuilder(NeuralClause clause, StreamInput in) throws IOException {
         super(in);
+        WireForm.read(in, clause.name(), WireForm.FIRST);
         this.clause = clause;
         this.field = in.readString();
         this.body = new NeuralBody(in);
@@ -109,26 +115,94 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             }
             return model == null ? new MatchNoneQueryBuilder() : encoded(context, request, model);
         } catch (IllegalArgumentException e) {
-            throw new IllegalArgumentException("[" + clause.name() + "] " + e.getMessage(), e);
+            throw prefixed(e);
         }
+    }
+
+    private IllegalArgumentException prefixed(IllegalArgumentException e) {
+        String prefix = "[" + clause.name() + "] ";
+        return String.valueOf(e.getMessage()).startsWith(prefix) ? e : new IllegalArgumentException(prefix + e.getMessage(), e);
     }
 
     private QueryBuilder encoded(QueryRewriteContext context, IndicesRequest request, EncoderModel model) throws IOException {
         NeuralServices services = clause.services();
-        boolean twoRounds = body.cutoff().relativeMax() != null || body.cutoff().gap() != null;
-        if (twoRounds && services.fields().nested(request, context.getWriteableRegistry(), field)) {
+        if (twoRounds() && services.fields().nested(request, context.getWriteableRegistry(), field)) {
             // The round that finds the best hit searches root documents, of which none has this field.
             throw new IllegalArgumentException(
                 "expected a [cutoff] by [min_score] alone on a field of nested documents, got [relative_max] or [gap] on [" + field
                     + "]: put the [nested] query into a hybrid and cut there"
             );
         }
-        QueryVector query = body.queryVector(body.queryImage() == null ? null : services.images().decode(body.queryImage()));
+        if (body.queryImage() != null) {
+            // Base64 and the hash of a picture take the time of many searches: not on the thread that takes requests.
+            return later(context, model, (client, listener) -> services.executor().execute(ActionRunnable.wrap(listener, found -> {
+                QueryVector query = body.queryVector(services.images().decode(body.queryImage()));
+                VectorSource source = source(context, request, model);
+                if (context.validate()) {
+                    found.onResponse(knn(context, request, placeholder(model.dimension())));
+                } else {
+                    fetch(context, request, source, client, query, source.cached(query), found);
+                }
+            })));
+        }
         if (context.validate()) {
             return knn(context, request, placeholder(model.dimension()));
         }
-        VectorSource source = new VectorSource(
-            services,
+        QueryVector query = body.queryVector(null);
+        VectorSource source = source(context, request, model);
+        float[] cached = source.cached(query);
+        return cached == null || twoRounds()
+            ? later(context, model, (client, listener) -> fetch(context, request, source, client, query, cached, listener))
+            : cut(knn(context, request, cached), body.cutoff().minScore());
+    }
+
+    /** This, until an action has found what takes its place. */
+    private QueryBuilder later(QueryRewriteContext context, EncoderModel model, BiConsumer<Client, ActionListener<QueryBuilder>> action) {
+        SetOnce<QueryBuilder> set = new SetOnce<>();
+        context.registerAsyncAction((client, listener) -> action.accept(client, ActionListener.wrap(found -> {
+            set.set(found);
+            listener.onResponse(null);
+        }, failure -> listener.onFailure(failure instanceof IllegalArgumentException e ? prefixed(e) : failure))));
+        return new NeuralQueryBuilder(clause, field, body, set, model).boost(boost).queryName(queryName);
+    }
+
+    /** @param cached the vector, or null where it has to be fetched */
+    private void fetch(
+        QueryRewriteContext context,
+        IndicesRequest request,
+        VectorSource source,
+        Client client,
+        QueryVector query,
+        float[] cached,
+        ActionListener<QueryBuilder> listener
+    ) {
+        ActionListener<float[]> encoded = ActionListener.wrap(vector -> {
+            QueryBuilder knn = knn(context, request, vector);
+            if (twoRounds() == false) {
+                listener.onResponse(cut(knn, body.cutoff().minScore()));
+                return;
+            }
+            NeuralServices services = clause.services();
+            CutoffRound.leastScore(
+                client,
+                request,
+                services.context().task(),
+                knn,
+                body,
+                services.vectors(),
+                ActionListener.map(listener, least -> cut(knn, least))
+            );
+        }, listener::onFailure);
+        if (cached == null) {
+            source.fetch(query, client, encoded);
+        } else {
+            encoded.onResponse(cached);
+        }
+    }
+
+    private VectorSource source(QueryRewriteContext context, IndicesRequest request, EncoderModel model) {
+        return new VectorSource(
+            clause.services(),
             request,
             context.getWriteableRegistry(),
             clause.name(),
@@ -136,39 +210,10 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             model,
             body.modelId()
         );
-        float[] cached = source.cached(query);
-        if (cached != null && twoRounds == false) {
-            return cut(knn(context, request, cached), body.cutoff().minScore());
-        }
-        SetOnce<QueryBuilder> set = new SetOnce<>();
-        context.registerAsyncAction((client, listener) -> {
-            ActionListener<QueryBuilder> done = ActionListener.wrap(found -> {
-                set.set(found);
-                listener.onResponse(null);
-            }, listener::onFailure);
-            ActionListener<float[]> encoded = ActionListener.wrap(vector -> {
-                QueryBuilder knn = knn(context, request, vector);
-                if (twoRounds) {
-                    CutoffRound.leastScore(
-                        client,
-                        request,
-                        services.context().task(),
-                        knn,
-                        body,
-                        services.vectors(),
-                        ActionListener.map(done, least -> cut(knn, least))
-                    );
-                } else {
-                    done.onResponse(cut(knn, body.cutoff().minScore()));
-                }
-            }, done::onFailure);
-            if (cached == null) {
-                source.fetch(query, client, encoded);
-            } else {
-                encoded.onResponse(cached);
-            }
-        });
-        return new NeuralQueryBuilder(clause, field, body, set, model).boost(boost).queryName(queryName);
+    }
+
+    private boolean twoRounds() {
+        return body.cutoff().relativeMax() != null || body.cutoff().gap() != null;
     }
 
     private QueryBuilder knn(QueryRewriteContext context, IndicesRequest request, float[] vector) throws IOException {
@@ -177,7 +222,11 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             filter = ExcludedDocument.document(body.like(), filter);
         }
         NeuralBody knn = filter == body.filter() ? body : body.withFilter(filter);
-        QueryBuilder query = KnnClause.of(context.getXContentRegistry(), field, knn, vector).boost(boost).queryName(queryName);
+        VectorStorage storage = clause.services().fields().storage(request, context.getWriteableRegistry(), field);
+        boolean nested = storage.faiss() && clause.services().fields().nested(request, context.getWriteableRegistry(), field);
+        QueryBuilder query = KnnClause.of(context.getXContentRegistry(), field, storage, nested, knn, vector)
+            .boost(boost)
+            .queryName(queryName);
         return clause.services().vectors().among(query);
     }
 
@@ -253,6 +302,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         if (rewritten != null) {
             throw new IllegalStateException("a [" + clause.name() + "] clause is not sent while it is encoded");
         }
+        WireForm.begin(out, WireForm.FIRST);
         out.writeString(field);
         body.writeTo(out);
     }

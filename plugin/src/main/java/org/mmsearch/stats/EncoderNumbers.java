@@ -59,6 +59,9 @@ public final class EncoderNumbers {
             map.put("breaker", endpoint.breaker());
             map.put("opened", endpoint.opened());
             map.put("in_flight", endpoint.inFlight());
+            if (endpoint.lastFailure() != null) {
+                map.put("last_failure", endpoint.lastFailure());
+            }
             list.add(map);
         }
         return list;

@@ -2,6 +2,7 @@ package org.mmsearch.stats;
 
 import java.io.IOException;
 
+import org.mmsearch.WireForm;
 import org.opensearch.action.support.nodes.BaseNodesRequest;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
@@ -17,6 +18,13 @@ public final class StatsRequest extends BaseNodesRequest<StatsRequest> {
 
     StatsRequest(StreamInput in) throws IOException {
         super(in);
+        WireForm.read(in, StatsAction.INSTANCE.name(), WireForm.FIRST);
+    }
+
+    @Override
+    public void writeTo(StreamOutput out) throws IOException {
+        super.writeTo(out);
+        WireForm.begin(out, WireForm.FIRST);
     }
 
     /** What one node is asked: everything. */
@@ -26,11 +34,13 @@ public final class StatsRequest extends BaseNodesRequest<StatsRequest> {
 
         Node(StreamInput in) throws IOException {
             super(in);
+            WireForm.read(in, StatsAction.INSTANCE.name(), WireForm.FIRST);
         }
 
         @Override
         public void writeTo(StreamOutput out) throws IOException {
             super.writeTo(out);
+            WireForm.begin(out, WireForm.FIRST);
         }
     }
 }

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Map;
 
+import org.mmsearch.WireForm;
 import org.opensearch.action.FailedNodeException;
 import org.opensearch.action.support.nodes.BaseNodeResponse;
 import org.opensearch.action.support.nodes.BaseNodesResponse;
@@ -60,12 +61,14 @@ public final class StatsResponse extends BaseNodesResponse<StatsResponse.Node> i
 
         Node(StreamInput in) throws IOException {
             super(in);
+            WireForm.read(in, StatsAction.INSTANCE.name(), WireForm.FIRST);
             numbers = in.readMap();
         }
 
         @Override
         public void writeTo(StreamOutput out) throws IOException {
             super.writeTo(out);
+            WireForm.begin(out, WireForm.FIRST);
             out.writeMap(numbers);
         }
 

@@ -4,8 +4,10 @@ import java.io.IOException;
 import java.util.Objects;
 
 import org.apache.lucene.search.BooleanClause.Occur;
+import org.apache.lucene.search.BooleanQuery;
 import org.apache.lucene.search.MatchNoDocsQuery;
 import org.apache.lucene.search.Query;
+import org.mmsearch.WireForm;
 import org.opensearch.core.common.ParsingException;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
@@ -42,6 +44,7 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
     KnnQueryBuilder(StreamInput in, VectorQueries queries) throws IOException {
         super(in);
         this.queries = queries;
+        WireForm.read(in, NAME, WireForm.FIRST);
         knn = in.readNamedWriteable(QueryBuilder.class);
         least = in.readOptionalFloat();
     }
@@ -52,6 +55,7 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
 
     @Override
     protected void doWriteTo(StreamOutput out) throws IOException {
+        WireForm.begin(out, WireForm.FIRST);
         out.writeNamedWriteable(knn);
         out.writeOptionalFloat(least);
     }
@@ -114,6 +118,10 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
     }
 
     private Query filtered(QueryShardContext context, Query filter) throws IOException {
+        if (inNested(context) == false && VectorQueries.isRadial(knn)) {
+            // What is near enough is found whatever the filter, and k-NN loses some of it where faiss searches with both.
+            return new BooleanQuery.Builder().add(queries.copy(knn).toQuery(context), Occur.MUST).add(filter, Occur.FILTER).build();
+        }
         return queries.copy(knn).filter(new GivenQueryBuilder(filter)).toQuery(context);
     }
 

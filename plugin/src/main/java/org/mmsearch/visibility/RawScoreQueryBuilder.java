@@ -3,6 +3,7 @@ package org.mmsearch.visibility;
 import java.io.IOException;
 
 import org.apache.lucene.search.Query;
+import org.mmsearch.WireForm;
 import org.opensearch.core.common.ParsingException;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
@@ -22,6 +23,7 @@ final class RawScoreQueryBuilder extends AbstractQueryBuilder<RawScoreQueryBuild
 
     RawScoreQueryBuilder(StreamInput in) throws IOException {
         super(in);
+        WireForm.read(in, NAME, WireForm.FIRST);
     }
 
     static QueryBuilder parse(XContentParser parser) {
@@ -39,7 +41,9 @@ final class RawScoreQueryBuilder extends AbstractQueryBuilder<RawScoreQueryBuild
     }
 
     @Override
-    protected void doWriteTo(StreamOutput out) {}
+    protected void doWriteTo(StreamOutput out) throws IOException {
+        WireForm.begin(out, WireForm.FIRST);
+    }
 
     @Override
     protected void doXContent(XContentBuilder builder, Params params) throws IOException {

@@ -3,15 +3,21 @@ package org.mmsearch.visibility;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import java.util.function.Supplier;
 
 import org.opensearch.cluster.ClusterState;
 import org.opensearch.action.IndicesRequest;
 import org.opensearch.common.io.stream.BytesStreamOutput;
 import org.opensearch.common.util.concurrent.ThreadContext;
+import org.opensearch.common.xcontent.XContentHelper;
+import org.opensearch.common.xcontent.json.JsonXContent;
+import org.opensearch.core.common.Strings;
 import org.opensearch.core.common.io.stream.NamedWriteableAwareStreamInput;
 import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.common.io.stream.StreamInput;
+import org.opensearch.core.xcontent.MediaTypeRegistry;
 import org.opensearch.index.query.AbstractQueryBuilder;
 import org.opensearch.index.query.BoolQueryBuilder;
 import org.opensearch.index.query.BoostingQueryBuilder;
@@ -28,6 +34,7 @@ import org.opensearch.search.rescore.QueryRescorerBuilder;
 public final class VectorQueries {
 
     private static final String KNN = "knn";
+    private static final Set<String> RADIAL = Set.of("min_score", "max_distance");
 
     private NamedWriteableRegistry registry;
     private Supplier<ClusterState> state;
@@ -192,6 +199,13 @@ public final class VectorQueries {
 
     static boolean isKnn(QueryBuilder query) {
         return KNN.equals(query.getWriteableName());
+    }
+
+    /** Whether k-NN's query is bounded by a score or a distance rather than by a number of neighbours. */
+    static boolean isRadial(QueryBuilder knn) {
+        Map<String, Object> words = XContentHelper.convertToMap(JsonXContent.jsonXContent, Strings.toString(MediaTypeRegistry.JSON, knn), false);
+        return words.get(KNN) instanceof Map<?, ?> fields
+            && fields.values().stream().anyMatch(field -> field instanceof Map<?, ?> body && RADIAL.stream().anyMatch(body::containsKey));
     }
 
     /** k-NN's query in ours; one that k-NN has rewritten into another stays. */

@@ -12,7 +12,7 @@ import org.opensearch.common.settings.Settings;
 public final class WireVersion {
 
     private static final String ATTRIBUTE = "mmsearch_wire";
-    private static final int HERE = 2;
+    private static final int HERE = 3;
 
     private WireVersion() {}
 

@@ -24,7 +24,7 @@ import org.opensearch.search.SearchModule;
 import org.opensearch.test.OpenSearchTestCase;
 
 /**
- * What goes from node to node, byte for byte as the first release wrote it. During a rolling upgrade of the plugin alone both
+ * What goes from node to node, byte for byte as the first release writes it, under its form's number. During a rolling upgrade of the plugin alone both
  * nodes run one OpenSearch: the stream's version does not tell their plugins apart, so what is on the wire may not change
  * within one OpenSearch version, neither a form's order nor an enum's.
  */

@@ -4,6 +4,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ThreadPoolExecutor;
 
 import org.mmsearch.encoder.triton.StubTriton;
 import org.opensearch.action.search.PutSearchPipelineRequest;
@@ -14,6 +15,7 @@ import org.opensearch.core.common.bytes.BytesArray;
 import org.opensearch.search.aggregations.bucket.terms.Terms;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
+import org.opensearch.threadpool.ThreadPool;
 
 /** Every key of the neural clause on a real node. Product {@code pN} lies at the angle N/10, a text of N letters too. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
@@ -59,6 +61,25 @@ public class NeuralGrammarIT extends NeuralIT {
         assertEquals(1, triton.calls.size());
         assertEquals("red", triton.calls.get(0).text());
         assertEquals(10, triton.calls.get(0).image().length);
+    }
+
+    /** The picture is refused before Triton is asked: what the pool has done is to look at it. */
+    public void testPicturesAreDecodedOnAThreadOfTheirOwn() {
+        ThreadPool threads = internalCluster().getInstance(ThreadPool.class, internalCluster().getNodeNames()[0]);
+        long before = completed(threads);
+        String refused = failure("products", query("\"query_image\": \"bm8gcGljdHVyZQ==\""));
+        assertTrue(refused, refused.contains("[neural] query_image: expected a JPEG, PNG, WebP or GIF picture"));
+        assertEquals(0, triton.calls.size());
+        assertEquals(before + 1, completed(threads));
+    }
+
+    private static long completed(ThreadPool threads) {
+        ThreadPoolExecutor pool = (ThreadPoolExecutor) threads.executor("mmsearch");
+        // The pool counts a task a moment after it has answered.
+        while (pool.getActiveCount() > 0) {
+            Thread.onSpinWait();
+        }
+        return pool.getCompletedTaskCount();
     }
 
     public void testQueryImageWeightBlendsTwoUnitVectors() {

@@ -1,7 +1,10 @@
 package org.mmsearch.stats;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -74,7 +77,7 @@ public class StatsIT extends MmsearchIT {
                 assertEquals("every time lies under the last bound", 1, more.get(stage + ".10000.0"), 0);
             }
         }
-        assertTrue(get("/_plugins/_mmsearch/stats?format=prometheus").contains("mmsearch_hybrid_latency_legs_ms_bucket{"));
+        assertTrue(get("/_plugins/_mmsearch/stats?format=prometheus").contains("mmsearch_hybrid_latency_legs_seconds_bucket{"));
     }
 
     /** The hybrid's numbers, summed over the nodes; those of a stage by {@code STAGE.NUMBER} and {@code STAGE.BOUND}. */
@@ -109,15 +112,32 @@ public class StatsIT extends MmsearchIT {
         String text = get("/_plugins/_mmsearch/stats?format=prometheus");
         for (String name : internalCluster().getNodeNames()) {
             String node = "node=\"" + name + "\"";
-            assertTrue(text, text.contains("mmsearch_encoder_calls{" + node + "} 0\n"));
-            assertTrue(text, text.contains("mmsearch_encoder_failures{" + node + ",cause=\"deadline\"} 0\n"));
-            assertTrue(text, text.contains("mmsearch_encoder_latency_encode_ms_bucket{" + node + ",le=\"+Inf\"} 0\n"));
+            assertTrue(text, text.contains("mmsearch_encoder_calls_total{" + node + "} 0\n"));
+            assertTrue(text, text.contains("mmsearch_encoder_failures_total{" + node + ",cause=\"deadline\"} 0\n"));
+            assertTrue(text, text.contains("mmsearch_encoder_latency_encode_seconds_bucket{" + node + ",le=\"0.0001\"} 0\n"));
+            assertTrue(text, text.contains("mmsearch_encoder_latency_encode_seconds_bucket{" + node + ",le=\"10\"} 0\n"));
+            assertTrue(text, text.contains("mmsearch_encoder_latency_encode_seconds_bucket{" + node + ",le=\"+Inf\"} 0\n"));
+            assertTrue(text, text.contains("mmsearch_encoder_latency_encode_seconds_sum{" + node + "} 0\n"));
             assertTrue(text, text.contains("mmsearch_encoder_endpoint_breaker{" + node + ",url=\"http://127.0.0.1:8000\"} 0\n"));
+            assertTrue(text, text.contains("mmsearch_knn_native_libraries{" + node + "} 0\n"));
         }
-        assertEquals("each type is told once", 1, text.split("# TYPE mmsearch_encoder_calls gauge\n", -1).length - 1);
+        assertEquals("each type is told once", 1, text.split("# TYPE mmsearch_encoder_calls_total counter\n", -1).length - 1);
         for (String line : text.split("\n")) {
-            assertTrue(line, line.startsWith("# TYPE ") || line.matches("[a-z0-9_]+\\{[^}]*\\} [0-9.eE+-]+"));
+            assertTrue(line, line.matches("# (HELP|TYPE) [a-z_]+ .+") || line.matches("[a-z0-9_]+\\{[^}]*\\} [0-9.eE+-]+"));
         }
+    }
+
+    /** Prometheus' own judgement, where its tool is installed (Debian's package prometheus). */
+    public void testPromtool() throws Exception {
+        List<String> path = List.of(System.getenv().getOrDefault("PATH", "").split(File.pathSeparator));
+        Path tool = path.stream().map(folder -> Path.of(folder, "promtool")).filter(Files::isExecutable).findFirst().orElse(null);
+        assumeTrue("promtool is on the PATH", tool != null);
+        Path text = createTempDir().resolve("metrics");
+        Files.writeString(text, get("/_plugins/_mmsearch/stats?format=prometheus"));
+        Process check = new ProcessBuilder(tool.toString(), "check", "metrics").redirectInput(text.toFile()).redirectErrorStream(true).start();
+        String said = new String(check.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertEquals(said, 0, check.waitFor());
+        assertEquals("", said);
     }
 
     public void testAnotherFormat() {

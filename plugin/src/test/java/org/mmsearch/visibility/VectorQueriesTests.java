@@ -39,7 +39,7 @@ import org.opensearch.test.OpenSearchTestCase;
 /** What goes from node to node, to which nodes, and where vector queries are found in a query. */
 public class VectorQueriesTests extends OpenSearchTestCase {
 
-    private static final String NEW = "2";
+    private static final String NEW = "3";
 
     private final VectorQueries queries = new VectorQueries();
     private final SearchModule module = new SearchModule(Settings.EMPTY, List.of(knn(), new SearchPlugin() {
@@ -141,15 +141,15 @@ public class VectorQueriesTests extends OpenSearchTestCase {
         nodes(null, NEW, "a word of somebody else");
         assertSame(knn, queries.among(knn));
         // A node without data runs no queries.
-        nodes(null, NEW, "3");
+        nodes(null, NEW, "4");
         assertEquals("mmsearch_knn", queries.among(knn).getWriteableName());
     }
 
     /** {@code boost} as a float, no name, then k-NN's query by its name, here one that is always there, and the least score. */
     public void testOnTheWireAsTheFirstReleaseWroteIt() throws IOException {
-        assertWire("3f80000000096d617463685f616c6c400000000000", new KnnQueryBuilder(queries, new MatchAllQueryBuilder().boost(2), null));
-        assertWire("3f80000000096d617463685f616c6c4000000000013f000000", new KnnQueryBuilder(queries, new MatchAllQueryBuilder().boost(2), 0.5f));
-        assertWire("3f80000000", new RawScoreQueryBuilder());
+        assertWire("3f8000000001096d617463685f616c6c400000000000", new KnnQueryBuilder(queries, new MatchAllQueryBuilder().boost(2), null));
+        assertWire("3f8000000001096d617463685f616c6c4000000000013f000000", new KnnQueryBuilder(queries, new MatchAllQueryBuilder().boost(2), 0.5f));
+        assertWire("3f8000000001", new RawScoreQueryBuilder());
     }
 
     private void assertWire(String expected, QueryBuilder query) throws IOException {
@@ -167,6 +167,14 @@ public class VectorQueriesTests extends OpenSearchTestCase {
             Exception e = expectThrows(ParsingException.class, () -> parsed("{\"" + name + "\": {}}"));
             assertTrue(e.getMessage(), e.getMessage().contains("internal"));
         }
+    }
+
+    public void testWhatIsBoundedByAScoreOrADistance() throws IOException {
+        assertFalse(VectorQueries.isRadial(parsed(KNN)));
+        assertTrue(VectorQueries.isRadial(parsed(KNN.replace("\"k\": 3", "\"min_score\": 0.5"))));
+        assertTrue(VectorQueries.isRadial(parsed(KNN.replace("\"k\": 3", "\"max_distance\": 2"))));
+        // A field may have such a name.
+        assertFalse(VectorQueries.isRadial(parsed(KNN.replace("\"v\"", "\"min_score\""))));
     }
 
     public void testRulesThatStandInTheRequest() {

@@ -10,6 +10,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.Executor;
 import java.util.function.BiConsumer;
 
 import javax.net.ssl.SSLContext;
@@ -18,12 +19,15 @@ import javax.net.ssl.SSLContext;
 public final class SecureHttp implements Http {
 
     private final HttpClient client;
+    private final Executor starter;
 
     /**
      * @param connectMillis the longest that a connection may take to be made
      * @param tls the context, or null for the JDK's own authorities
+     * @param starter begins calls: the client looks host names up on the thread that does, which may block
      */
-    public SecureHttp(long connectMillis, SSLContext tls) {
+    public SecureHttp(long connectMillis, SSLContext tls, Executor starter) {
+        this.starter = starter;
         HttpClient.Builder builder = HttpClient.newBuilder()
             // Triton speaks 1.1; asking for 2 would cost an upgrade header with every call.
             .version(HttpClient.Version.HTTP_1_1)
@@ -39,15 +43,29 @@ public final class SecureHttp implements Http {
     public Exchange post(URI uri, Map<String, String> headers, byte[] body, BiConsumer<HttpReply, Throwable> done) {
         HttpRequest.Builder request = HttpRequest.newBuilder(uri).POST(HttpRequest.BodyPublishers.ofByteArray(body));
         headers.forEach(request::header);
-        CompletableFuture<HttpResponse<byte[]>> sent = client.sendAsync(request.build(), info -> new LimitedBody());
+        CompletableFuture<HttpReply> call = new CompletableFuture<>();
+        call.whenComplete((reply, error) -> done.accept(reply, error));
+        try {
+            starter.execute(() -> start(request.build(), call));
+        } catch (RuntimeException e) {
+            call.completeExceptionally(e);
+        }
+        return () -> call.cancel(true);
+    }
+
+    private void start(HttpRequest request, CompletableFuture<HttpReply> call) {
+        if (call.isDone()) {
+            return;
+        }
+        CompletableFuture<HttpResponse<byte[]>> sent = client.sendAsync(request, info -> new LimitedBody());
+        call.whenComplete((reply, error) -> sent.cancel(true));
         sent.whenComplete((response, error) -> {
             if (error == null) {
-                done.accept(new HttpReply(response.statusCode(), headers(response), response.body()), null);
+                call.complete(new HttpReply(response.statusCode(), headers(response), response.body()));
             } else {
-                done.accept(null, error instanceof CompletionException e && e.getCause() != null ? e.getCause() : error);
+                call.completeExceptionally(error instanceof CompletionException e && e.getCause() != null ? e.getCause() : error);
             }
         });
-        return () -> sent.cancel(true);
     }
 
     private static Map<String, String> headers(HttpResponse<byte[]> response) {

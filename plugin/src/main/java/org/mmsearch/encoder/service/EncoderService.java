@@ -80,7 +80,7 @@ public final class EncoderService implements AutoCloseable {
 
     private static Http http(Settings settings, Path config, Timer timer, Executor executor) {
         long connectMillis = EncoderSettings.CONNECT_TIMEOUT.get(settings).millis();
-        SecureHttp secure = new SecureHttp(connectMillis, TritonTls.context(settings, config));
+        SecureHttp secure = new SecureHttp(connectMillis, TritonTls.context(settings, config), executor);
         try {
             ThreadFactory thread = OpenSearchExecutors.daemonThreadFactory(settings, THREAD);
             return Http.bySchemes(new PlainHttp(connectMillis, timer, executor, thread), secure);

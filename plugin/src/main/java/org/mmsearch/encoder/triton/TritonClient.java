@@ -172,6 +172,7 @@ public final class TritonClient {
                 vector = read(endpoint, reply, error);
             } catch (EncoderException e) {
                 failure = e;
+                endpoint.failed(error == null ? e.getMessage() : TritonFailure.words(error));
             }
             verdict(endpoint, failure, now);
             if (failure != null && repeatable(reply, error) && retries < now.retries()) {
@@ -217,10 +218,10 @@ public final class TritonClient {
 
         private float[] read(TritonEndpoint endpoint, HttpReply reply, Throwable error) {
             if (error != null) {
-                throw TritonFailure.of(endpoint.root, model, error);
+                throw TritonFailure.of(model, error);
             }
             if (reply.status() != 200) {
-                throw TritonFailure.of(endpoint.root, model, reply);
+                throw TritonFailure.of(model, reply);
             }
             return InferReply.vector(model, reply.body(), reply.header(InferRequest.HEADER_LENGTH));
         }
@@ -250,17 +251,14 @@ public final class TritonClient {
     }
 
     private EncoderException breakersOpen(TritonOptions now) {
-        StringBuilder list = new StringBuilder();
         long wait = Long.MAX_VALUE;
         for (TritonEndpoint endpoint : endpoints.all()) {
-            list.append(list.isEmpty() ? "" : ", ").append(endpoint.root);
             wait = Math.min(wait, endpoint.breaker.waitMillis(now.breakerPauseMillis()));
         }
         return new EncoderException(
             EncoderFailure.UNREACHABLE,
-            "the encoder cannot be reached: Triton at " + list + " failed " + now.breakerFailures()
-                + " times in a row and is tried again in " + Math.max(0, wait) + " ms; start it, or correct "
-                + EncoderSettings.ENDPOINTS.getKey()
+            "the encoder cannot be reached: Triton failed " + now.breakerFailures() + " times in a row and is tried again in "
+                + Math.max(0, wait) + " ms; start it, or correct " + EncoderSettings.ENDPOINTS.getKey()
         );
     }
 }

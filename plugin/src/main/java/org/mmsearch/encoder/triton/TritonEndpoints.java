@@ -41,7 +41,15 @@ final class TritonEndpoints {
     /** Each server with its breaker at this moment. */
     List<EncoderState.Endpoint> states(long pauseMillis) {
         return endpoints.stream()
-            .map(e -> new EncoderState.Endpoint(e.root.toString(), e.breaker.state(pauseMillis).label(), e.breaker.opened(), e.inFlight.get()))
+            .map(
+                e -> new EncoderState.Endpoint(
+                    e.root.toString(),
+                    e.breaker.state(pauseMillis).label(),
+                    e.breaker.opened(),
+                    e.inFlight.get(),
+                    e.lastFailure()
+                )
+            )
             .toList();
     }
 

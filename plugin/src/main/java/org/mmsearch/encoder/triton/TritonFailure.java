@@ -2,7 +2,6 @@ package org.mmsearch.encoder.triton;
 
 import java.io.IOException;
 import java.net.ProtocolException;
-import java.net.URI;
 import java.nio.channels.UnresolvedAddressException;
 
 import javax.net.ssl.SSLException;
@@ -13,33 +12,33 @@ import org.mmsearch.encoder.EncoderModel;
 import org.mmsearch.encoder.EncoderSettings;
 import org.mmsearch.encoder.http.HttpReply;
 
-/** Turns an error of the network or an answer of Triton into the cause that the caller gets. */
+/**
+ * Turns an error of the network or an answer of Triton into the cause that the caller gets. Callers are searchers, whom it does not concern
+ * where Triton is: neither an address nor the network's own words, which have it, are in a failure. Operators find both in the stats and
+ * in the node's log.
+ */
 final class TritonFailure {
 
     private TritonFailure() {}
 
     /** Of an exchange that gave no answer. */
-    static EncoderException of(URI root, EncoderModel model, Throwable error) {
-        String detail = error.getMessage() == null ? error.getClass().getSimpleName() : error.getMessage();
+    static EncoderException of(EncoderModel model, Throwable error) {
         if (error instanceof ProtocolException || error instanceof HttpReply.TooLong) {
             return new EncoderException(
                 EncoderFailure.BAD_ANSWER,
-                "expected an answer of " + model.label() + ", and what listens at " + root + " does not speak as Triton does: " + detail
-                    + "; correct " + EncoderSettings.ENDPOINTS.getKey(),
-                error
+                "expected an answer of " + model.label() + ", and what listens there does not speak as Triton does; correct "
+                    + EncoderSettings.ENDPOINTS.getKey()
             );
         }
-        String how = error instanceof SSLException ? "TLS failed" : lostConnection(error) ? "no connection" : "failed";
+        String how = error instanceof SSLException ? "TLS failed" : lostConnection(error) ? "no connection" : "the call failed";
         return new EncoderException(
             EncoderFailure.UNREACHABLE,
-            "the encoder cannot be reached: Triton at " + root + ", " + how + " (" + detail + "); start it, or correct "
-                + EncoderSettings.ENDPOINTS.getKey(),
-            error
+            "the encoder cannot be reached: " + how + "; start Triton, or correct " + EncoderSettings.ENDPOINTS.getKey()
         );
     }
 
     /** Of an answer with another status than 200. */
-    static EncoderException of(URI root, EncoderModel model, HttpReply reply) {
+    static EncoderException of(EncoderModel model, HttpReply reply) {
         int status = reply.status();
         String detail = InferReply.error(reply.body());
         return switch (status) {
@@ -49,21 +48,26 @@ final class TritonFailure {
             );
             case 404 -> new EncoderException(
                 EncoderFailure.MODEL_MISSING,
-                "Triton at " + root + " does not serve " + model.label() + ": " + detail + "; load that model and version"
+                "Triton does not serve " + model.label() + ": " + detail + "; load that model and version"
             );
             case 429 -> new EncoderException(
                 EncoderFailure.OVERLOADED,
-                "the encoder at " + root + " has more than it can do: " + detail + "; ask again later"
+                "the encoder has more than it can do: " + detail + "; ask again later"
             );
             case 503 -> new EncoderException(
                 EncoderFailure.UNREACHABLE,
-                "the encoder at " + root + " is not available: " + detail + "; look whether " + model.label() + " is loaded"
+                "the encoder is not available: " + detail + "; look whether " + model.label() + " is loaded"
             );
             default -> new EncoderException(
                 EncoderFailure.BAD_ANSWER,
-                "expected vectors of " + model.label() + " from Triton at " + root + ", got HTTP " + status + ": " + detail
+                "expected vectors of " + model.label() + " from Triton, got HTTP " + status + ": " + detail
             );
         };
+    }
+
+    /** What happened, for operators: the network's own words. */
+    static String words(Throwable error) {
+        return error.getMessage() == null ? error.getClass().getSimpleName() : error.getClass().getSimpleName() + ": " + error.getMessage();
     }
 
     /** Whether the connection could not be made or broke, so that the call may be made again. */

@@ -10,6 +10,7 @@ import org.apache.lucene.search.BooleanClause.Occur;
 import org.apache.lucene.search.BooleanQuery;
 import org.apache.lucene.search.MatchNoDocsQuery;
 import org.apache.lucene.search.Query;
+import org.mmsearch.WireForm;
 import org.mmsearch.hybrid.legs.Legs;
 import org.opensearch.common.lucene.search.Queries;
 import org.opensearch.core.common.io.stream.StreamInput;
@@ -46,12 +47,14 @@ public abstract class LegsQueryBuilder<T extends LegsQueryBuilder<T>> extends Ab
     protected LegsQueryBuilder(StreamInput in, HybridNode node) throws IOException {
         super(in);
         this.node = node;
+        WireForm.read(in, "a hybrid on its way to the shards", WireForm.FIRST);
         legs = in.readNamedWriteableList(QueryBuilder.class);
         described = new Legs(in);
     }
 
     @Override
     protected void doWriteTo(StreamOutput out) throws IOException {
+        WireForm.begin(out, WireForm.FIRST);
         out.writeNamedWriteableList(legs);
         described.writeTo(out);
     }

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
+import org.mmsearch.WireForm;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.xcontent.XContentBuilder;
@@ -28,11 +29,13 @@ public final class InternalLegs extends InternalAggregation {
     /** Reads it from the wire. */
     public InternalLegs(StreamInput in) throws IOException {
         super(in);
+        WireForm.read(in, LegsAggregationBuilder.NAME, WireForm.FIRST);
         shards = in.readList(ShardWindows::read);
     }
 
     @Override
     protected void doWriteTo(StreamOutput out) throws IOException {
+        WireForm.begin(out, WireForm.FIRST);
         out.writeList(shards);
     }
 

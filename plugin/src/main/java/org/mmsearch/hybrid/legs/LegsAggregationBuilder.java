@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Objects;
 
 import org.apache.lucene.search.Query;
+import org.mmsearch.WireForm;
 import org.opensearch.core.common.ParsingException;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
@@ -63,6 +64,7 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
     public LegsAggregationBuilder(StreamInput in, LegSearches searches) throws IOException {
         super(in);
         this.searches = searches;
+        WireForm.read(in, NAME, WireForm.FIRST);
         legs = in.readNamedWriteableList(QueryBuilder.class);
         window = in.readVInt();
     }
@@ -74,6 +76,7 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
 
     @Override
     protected void doWriteTo(StreamOutput out) throws IOException {
+        WireForm.begin(out, WireForm.FIRST);
         out.writeNamedWriteableList(legs);
         out.writeVInt(window);
     }

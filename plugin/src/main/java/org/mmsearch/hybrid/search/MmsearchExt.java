@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Objects;
 
+import org.mmsearch.WireForm;
 import org.opensearch.core.common.ParsingException;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
@@ -26,6 +27,7 @@ public final class MmsearchExt extends SearchExtBuilder {
 
     /** Reads it from the wire. */
     public MmsearchExt(StreamInput in) throws IOException {
+        WireForm.read(in, NAME, WireForm.FIRST);
         degraded = in.readList(DegradedLeg::new);
     }
 
@@ -36,6 +38,7 @@ public final class MmsearchExt extends SearchExtBuilder {
 
     @Override
     public void writeTo(StreamOutput out) throws IOException {
+        WireForm.begin(out, WireForm.FIRST);
         out.writeList(degraded);
     }
 

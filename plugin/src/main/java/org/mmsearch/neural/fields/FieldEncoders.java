@@ -86,6 +86,18 @@ public final class FieldEncoders {
         return false;
     }
 
+    /** How the field's vectors are kept in the request's indices; what any of them needs to be heeded. */
+    public VectorStorage storage(IndicesRequest request, NamedWriteableRegistry registry, String field) {
+        VectorStorage all = VectorStorage.LUCENE;
+        for (Index index : indices(request, registry)) {
+            VectorField found = fields(state.get().metadata().getIndexSafe(index)).get(field);
+            if (found != null) {
+                all = all.and(found.storage());
+            }
+        }
+        return all;
+    }
+
     /** The indices that a request goes to, aliases resolved. */
     public Index[] indices(IndicesRequest request, NamedWriteableRegistry registry) {
         Index[] pointInTime = RequestIndices.pointInTime(request, registry);

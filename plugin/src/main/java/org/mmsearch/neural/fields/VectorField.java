@@ -11,9 +11,10 @@ import org.mmsearch.encoder.EncoderModel;
  * @param type the mapping's type
  * @param dimension the mapping's dimension; 0 when it has none
  * @param nested whether it lies in nested documents
+ * @param storage how k-NN keeps its vectors
  * @param meta the field's entry of {@code _meta.mmsearch.fields}; empty when it has none
  */
-record VectorField(String name, String type, int dimension, boolean nested, Map<?, ?> meta) {
+record VectorField(String name, String type, int dimension, boolean nested, VectorStorage storage, Map<?, ?> meta) {
 
     private static final String DEFAULT_OUTPUT = "EMBEDDING";
 

@@ -33,7 +33,9 @@ final class VectorFields {
                 String name = prefix + key;
                 Object type = field.get("type");
                 if (type != null && field.containsKey("properties") == false) {
-                    fields.put(name, new VectorField(name, type.toString(), number(field.get("dimension")), nested, map(meta, name)));
+                    VectorStorage storage = VectorStorage.of(field);
+                    int dimension = number(field.get("dimension"));
+                    fields.put(name, new VectorField(name, type.toString(), dimension, nested, storage, map(meta, name)));
                 }
                 collect(name + ".", map(field, "properties"), nested || "nested".equals(type), meta);
             }

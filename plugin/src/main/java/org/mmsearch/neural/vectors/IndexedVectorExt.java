@@ -3,6 +3,7 @@ package org.mmsearch.neural.vectors;
 import java.io.IOException;
 import java.util.Objects;
 
+import org.mmsearch.WireForm;
 import org.opensearch.core.common.ParsingException;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
@@ -16,8 +17,6 @@ public final class IndexedVectorExt extends SearchExtBuilder {
     /** The name on the wire, and of the field that a hit carries the vector in. */
     public static final String NAME = "mmsearch_indexed_vector";
 
-    private static final int VERSION = 1;
-
     private final String field;
 
     /** @param field the vector field, not one of nested documents */
@@ -27,10 +26,7 @@ public final class IndexedVectorExt extends SearchExtBuilder {
 
     /** Reads it from the wire. */
     public IndexedVectorExt(StreamInput in) throws IOException {
-        int version = in.readVInt();
-        if (version != VERSION) {
-            throw new IOException("expected [" + NAME + "] in form " + VERSION + ", got " + version + ": run one mmsearch on all nodes");
-        }
+        WireForm.read(in, NAME, WireForm.FIRST);
         field = in.readString();
     }
 
@@ -41,7 +37,7 @@ public final class IndexedVectorExt extends SearchExtBuilder {
 
     @Override
     public void writeTo(StreamOutput out) throws IOException {
-        out.writeVInt(VERSION);
+        WireForm.begin(out, WireForm.FIRST);
         out.writeString(field);
     }
 

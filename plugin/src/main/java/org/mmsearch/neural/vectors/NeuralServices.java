@@ -1,5 +1,7 @@
 package org.mmsearch.neural.vectors;
 
+import java.util.concurrent.Executor;
+
 import org.mmsearch.encoder.service.Encoder;
 import org.mmsearch.neural.fields.FieldEncoders;
 import org.mmsearch.neural.images.ImageLimits;
@@ -13,5 +15,13 @@ import org.mmsearch.visibility.VectorQueries;
  * @param images knows which pictures are taken
  * @param context tells when the search is cancelled
  * @param vectors lets vector queries choose among what a search may find
+ * @param executor does what takes too long for the thread that takes a request
  */
-public record NeuralServices(Encoder encoder, FieldEncoders fields, ImageLimits images, RequestContext context, VectorQueries vectors) {}
+public record NeuralServices(
+    Encoder encoder,
+    FieldEncoders fields,
+    ImageLimits images,
+    RequestContext context,
+    VectorQueries vectors,
+    Executor executor
+) {}

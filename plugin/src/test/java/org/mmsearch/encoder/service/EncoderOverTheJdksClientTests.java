@@ -11,6 +11,6 @@ public class EncoderOverTheJdksClientTests extends EncoderTests {
 
     @Override
     Http http(Timer timer, Executor executor) {
-        return new SecureHttp(500, null);
+        return new SecureHttp(500, null, executor);
     }
 }
