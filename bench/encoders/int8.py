@@ -44,6 +44,7 @@ def fusion_for(name: str, study: Study, other: Half) -> Fusion:
 
 
 def main() -> int:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--trained", nargs="*", default=[], help="architectures to train besides")
     chosen = parser.parse_args()
@@ -72,8 +73,3 @@ def main() -> int:
         table.note(f"{name}: the interval of int8 / fp32 is {low:.3f} to {high:.3f}.")
     table.note(f"{len(judged.queries)} keywords of openclipart as queries, two folds; nothing is timed.")
     return 0 if table.finish() else 1
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    sys.exit(main())

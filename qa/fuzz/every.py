@@ -20,14 +20,14 @@ from pathlib import Path
 from measuring.interleaved import OUTPUT, Table
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "tests" / "fuzz_ingest.py"
+SCRIPT = ROOT / "qa" / "fuzz" / "readers.py"
 KEPT = OUTPUT / "fuzz"
 PYTHON = {"reader": "fuzz-reader", "picture": "fuzz-picture", "reply": "fuzz-reply"}
 JAVA = {
     "clauses": ("fuzz-clauses", "org.mmsearch.ClauseFuzzTests"),
     "plugin-reply": ("fuzz-reply-in-the-plugin", "org.mmsearch.encoder.ReplyFuzzTests"),
 }
-SEEDS = "from tests.test_fuzz_ingest import write_seeds; import sys; write_seeds(*sys.argv[1:])"
+SEEDS = "from tests.integration.test_fuzz_ingest import write_seeds; import sys; write_seeds(*sys.argv[1:])"
 STARTING = 240
 """seconds that a fuzzer may take beside its time: Maven compiles, Atheris instruments"""
 

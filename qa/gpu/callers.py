@@ -84,7 +84,7 @@ def measure(load: Load) -> dict[str, float]:
     shares = [load.callers // processes + (number < load.callers % processes) for number in range(processes)]
     started = [
         subprocess.Popen(
-            [sys.executable, "-m", __spec__.name, json.dumps(asdict(load) | {"callers": share})],
+            [sys.executable, __file__, json.dumps(asdict(load) | {"callers": share})],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -175,3 +175,7 @@ def call(load: Load) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     latencies = [value for each in counts for value in each]
     return {"rows": len(latencies) * load.batch, "seconds": seconds, "latencies": latencies}
+
+
+if __name__ == "__main__":
+    print(json.dumps(call(Load(**json.loads(sys.argv[1])))))

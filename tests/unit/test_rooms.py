@@ -309,6 +309,25 @@ def test_what_the_tools_import_of_ours_is_there() -> None:
     assert checked > 200
 
 
+def test_the_files_that_the_tools_run_are_there() -> None:
+    """Tests, scripts and modules that are named in strings, in the tools and in the shell."""
+    named = [
+        (file, name)
+        for file in tracked("bench/*.py", "qa/*.py", "examples", "scripts", "Makefile")
+        for name in re.findall(
+            r"(?:tests|scripts|examples|qa|bench)/[\w/]+\.(?:py|sh)|\btests(?:\.\w+)+",
+            (ROOT / file).read_text(encoding="utf-8"),
+        )
+    ]
+    assert len(named) > 20
+    lacking = [
+        f"{file}: {name}"
+        for file, name in named
+        if not (ROOT / (name if "/" in name else name.replace(".", "/") + ".py")).is_file()
+    ]
+    assert lacking == []
+
+
 @pytest.mark.parametrize(("folder", "table"), [("bench", "TABLES"), ("qa", "CHECKS")])
 def test_each_command_of_the_tools_has_a_main(folder: str, table: str) -> None:
     commands = runpy.run_path(str(ROOT / folder / "__main__.py"))[table]

@@ -82,7 +82,7 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
     script.write_text(
         textwrap.dedent(f"""
         import json, sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path.insert(0, {str(Path(__file__).parents[1] / "fakes")!r})
         from dataclasses import replace
         from pathlib import Path
         from small_training import CPU, NUMBERS, drawn, fresh, small
