@@ -49,27 +49,34 @@ class Client:
 
     def __init__(
         self,
-        url: str = "http://127.0.0.1:9200",
+        url: str | None = None,
         *,
-        triton: str = "127.0.0.1:8001",
-        index: str = "products",
+        triton: str | None = None,
+        index: str | None = None,
         auth: Auth | None = None,
         ca_file: File | None = None,
         client_cert: Certificate | None = None,
         timeout: float = 60.0,
     ) -> None:
-        """`url` is OpenSearch's, `triton` HOST:PORT or grpcs://HOST:PORT for TLS, `index` an index or alias.
+        """Where the servers are, and how they let us in.
 
+        url          of OpenSearch; default: http://127.0.0.1:9200
+        triton       HOST:PORT, or grpcs://HOST:PORT for TLS; default: 127.0.0.1:8001
+        index        an index or an alias; default: products
         auth         (user, password), or an API key
         ca_file      PEM file of the authorities to believe
         client_cert  PEM file of our certificate and its key, or (certificate, key)
         timeout      seconds that one request may take
 
-        What is not given comes from the environment, as for the command line: MMSEARCH_OPENSEARCH_USER and
-        the like, AWS's signatures and the token for Triton among them. Certificates are always verified, and
-        credentials travel over TLS or to this machine only. Raises ArgumentError for what is no address,
-        IngestError for credentials that do not go with it; no server is asked yet.
+        What is not given comes from the environment, as for the command line: MMSEARCH_OPENSEARCH,
+        MMSEARCH_TRITON and MMSEARCH_INDEX, and the credentials, AWS's signatures and the token for Triton
+        among them. Certificates are always verified, and credentials travel over TLS or to this machine only.
+        Raises ArgumentError for what is no address, IngestError for credentials that do not go with it; no
+        server is asked yet.
         """
+        url = os.environ.get("MMSEARCH_OPENSEARCH", "http://127.0.0.1:9200") if url is None else url
+        triton = os.environ.get("MMSEARCH_TRITON", "127.0.0.1:8001") if triton is None else triton
+        index = os.environ.get("MMSEARCH_INDEX", "products") if index is None else index
         if not isinstance(index, str) or not index:
             raise ArgumentError(f"expected the name of an index or alias, got {shown(index)}")
         self.index = index
