@@ -11,6 +11,7 @@ import java.util.function.Supplier;
 import org.mmsearch.answers.AnswersFeature;
 import org.mmsearch.hybrid.HybridFeature;
 import org.mmsearch.hybrid.fused.HybridNode;
+import org.mmsearch.memory.MemoryBreaker;
 import org.mmsearch.neural.NeuralFeature;
 import org.mmsearch.stats.NativeLibraries;
 import org.mmsearch.stats.NodeStats;
@@ -31,12 +32,15 @@ import org.opensearch.common.settings.Setting;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.common.settings.SettingsFilter;
 import org.opensearch.core.action.ActionResponse;
+import org.opensearch.core.common.breaker.CircuitBreaker;
 import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.xcontent.NamedXContentRegistry;
 import org.opensearch.env.Environment;
 import org.opensearch.env.NodeEnvironment;
 import org.opensearch.index.IndexModule;
+import org.opensearch.indices.breaker.BreakerSettings;
 import org.opensearch.plugins.ActionPlugin;
+import org.opensearch.plugins.CircuitBreakerPlugin;
 import org.opensearch.plugins.Plugin;
 import org.opensearch.plugins.SearchPipelinePlugin;
 import org.opensearch.plugins.SearchPlugin;
@@ -58,8 +62,9 @@ import org.opensearch.transport.client.Client;
 import org.opensearch.watcher.ResourceWatcherService;
 
 /** Registers what mmsearch adds to a node, and does nothing else. */
-public final class MmsearchPlugin extends Plugin implements SearchPlugin, ActionPlugin, SearchPipelinePlugin {
+public final class MmsearchPlugin extends Plugin implements SearchPlugin, ActionPlugin, SearchPipelinePlugin, CircuitBreakerPlugin {
 
+    private final MemoryBreaker memory = new MemoryBreaker();
     private final ClauseNames names;
     private final NeuralFeature neural;
     private final NodeStats stats = new NodeStats();
@@ -73,13 +78,23 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
      */
     public MmsearchPlugin(Settings settings, Path configPath) {
         names = ClauseNames.of(settings);
-        neural = new NeuralFeature(names.neural());
-        hybrid = new HybridFeature(names.hybrid());
+        neural = new NeuralFeature(names.neural(), memory);
+        hybrid = new HybridFeature(names.hybrid(), memory);
     }
 
     @Override
     public Settings additionalSettings() {
         return Settings.builder().put(WireVersion.settings()).put(hybrid.additionalSettings()).build();
+    }
+
+    @Override
+    public BreakerSettings getCircuitBreaker(Settings settings) {
+        return MemoryBreaker.settings(settings);
+    }
+
+    @Override
+    public void setCircuitBreaker(CircuitBreaker breaker) {
+        memory.open(breaker);
     }
 
     /** The names under which this node knows the clauses. */

@@ -15,6 +15,7 @@ import org.mmsearch.hybrid.search.Rounds;
 import org.mmsearch.hybrid.search.SearchNotes;
 import org.mmsearch.hybrid.search.SearchNotesFilter;
 import org.mmsearch.hybrid.search.Way;
+import org.mmsearch.memory.HybridMemory;
 import org.mmsearch.visibility.VectorQueries;
 import org.opensearch.action.IndicesRequest;
 import org.opensearch.action.explain.ExplainRequest;
@@ -89,12 +90,19 @@ final class Coordinator {
                     + "got one in which it cannot be fused over several shards: move it there"
             );
         }
+        reserve(search, legs.size(), fusion.window(), target.shards(state));
         if (search.way() == Way.ONE_SEARCH) {
             search.legsBegin();
             return new CandidatesQueryBuilder(clause.node(), legs, described, null);
         }
         Rounds rounds = new Rounds(clause.node(), search, state.nodes().getMinNodeVersion(), top(hybrid, request));
         return pending(context, (client, listener) -> rounds.run(client, request, legs, described, listener));
+    }
+
+    /** The windows of all shards and what is fused of them stay with the search on this node. */
+    private void reserve(SearchNotes search, int legs, int window, int shards) {
+        long bytes = HybridMemory.windows(legs, window, shards) + HybridMemory.fused(legs, window);
+        search.hold(clause.node().memory().reserve(bytes, "the windows of a hybrid over " + shards + " shards"));
     }
 
     private static boolean top(HybridQueryBuilder hybrid, SearchRequest request) {

@@ -2,6 +2,7 @@ package org.mmsearch.hybrid;
 
 import org.mmsearch.hybrid.fused.HybridNode;
 import org.mmsearch.hybrid.legs.HybridStats;
+import org.mmsearch.memory.MemoryBreaker;
 
 /** What the hybrid clause's builders need of the node they are on. */
 public final class HybridClause {
@@ -9,9 +10,12 @@ public final class HybridClause {
     private final HybridNode node;
     private volatile Coordinator coordinator;
 
-    /** @param name the clause's name on this node */
-    public HybridClause(String name) {
-        node = new HybridNode(name);
+    /**
+     * @param name the clause's name on this node
+     * @param memory what the lists of hybrids take their heap from
+     */
+    public HybridClause(String name, MemoryBreaker memory) {
+        node = new HybridNode(name, memory);
     }
 
     /** @return the clause's name on this node */

@@ -23,6 +23,7 @@ import org.mmsearch.hybrid.search.MmsearchExt;
 import org.mmsearch.hybrid.search.SearchNotes;
 import org.mmsearch.hybrid.search.SearchNotesFilter;
 import org.mmsearch.hybrid.search.Way;
+import org.mmsearch.memory.MemoryBreaker;
 import org.mmsearch.visibility.VectorQueries;
 import org.opensearch.action.support.ActionFilter;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
@@ -55,9 +56,12 @@ public final class HybridFeature {
     private SearchNotesFilter notes;
     private HybridRewrite.Services services;
 
-    /** @param name the clause's name on this node */
-    public HybridFeature(String name) {
-        clause = new HybridClause(name);
+    /**
+     * @param name the clause's name on this node
+     * @param memory what the lists of hybrids take their heap from
+     */
+    public HybridFeature(String name, MemoryBreaker memory) {
+        clause = new HybridClause(name, memory);
     }
 
     /** @return what this node's hybrids have done */

@@ -7,6 +7,7 @@ import org.mmsearch.RequestIndices;
 import org.opensearch.action.search.SearchContextId;
 import org.opensearch.action.search.SearchRequest;
 import org.opensearch.cluster.ClusterState;
+import org.opensearch.cluster.metadata.IndexMetadata;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
 import org.opensearch.cluster.routing.GroupShardsIterator;
 import org.opensearch.cluster.routing.OperationRouting;
@@ -38,6 +39,16 @@ record SearchTarget(Index[] indices, ShardId only) {
         }
         Index[] indices = resolver.concreteIndices(state, request);
         return new SearchTarget(indices, only(request, state, routing, resolver, indices));
+    }
+
+    /** How many shards there are in the indices, whether or not all of them are asked. */
+    int shards(ClusterState state) {
+        int shards = 0;
+        for (Index index : indices) {
+            IndexMetadata metadata = state.metadata().index(index);
+            shards += metadata == null ? 0 : metadata.getNumberOfShards();
+        }
+        return shards;
     }
 
     private static ShardId only(

@@ -8,6 +8,7 @@ import java.util.Map;
 
 import org.mmsearch.encoder.EncoderSettings;
 import org.mmsearch.encoder.service.EncoderService;
+import org.mmsearch.memory.MemoryBreaker;
 import org.mmsearch.neural.fields.FieldEncoders;
 import org.mmsearch.neural.images.ImageLimits;
 import org.mmsearch.neural.vectors.CancellationListener;
@@ -41,12 +42,17 @@ import org.opensearch.threadpool.ThreadPool;
 public final class NeuralFeature implements Closeable {
 
     private final NeuralClause clause;
+    private final MemoryBreaker memory;
     private final EncoderStats stats = new EncoderStats();
     private EncoderService encoders;
     private RequestContext context;
 
-    /** @param name the clause's name on this node */
-    public NeuralFeature(String name) {
+    /**
+     * @param name the clause's name on this node
+     * @param memory what pictures take their heap from
+     */
+    public NeuralFeature(String name, MemoryBreaker memory) {
+        this.memory = memory;
         clause = new NeuralClause(name);
     }
 
@@ -100,7 +106,8 @@ public final class NeuralFeature implements Closeable {
                 new ImageLimits(environment.settings(), cluster.getClusterSettings()),
                 context,
                 vectors,
-                threads.executor(EncoderService.POOL)
+                threads.executor(EncoderService.POOL),
+                memory
             )
         );
         return List.of(context);

@@ -18,6 +18,7 @@ import org.opensearch.OpenSearchStatusException;
 import org.opensearch.action.ActionRunnable;
 import org.opensearch.action.IndicesRequest;
 import org.opensearch.common.SetOnce;
+import org.opensearch.common.lease.Releasable;
 import org.opensearch.core.action.ActionListener;
 import org.opensearch.core.common.ParsingException;
 import org.opensearch.core.common.io.stream.StreamInput;
@@ -134,15 +135,11 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             );
         }
         if (body.queryImage() != null) {
-            // Base64 and the hash of a picture take the time of many searches: not on the thread that takes requests.
-            return later(context, model, (client, listener) -> services.executor().execute(ActionRunnable.wrap(listener, found -> {
-                QueryVector query = body.queryVector(services.images().decode(body.queryImage()));
-                VectorSource source = source(context, request, model);
-                if (context.validate()) {
-                    found.onResponse(knn(context, request, placeholder(model.dimension())));
-                } else {
-                    fetch(context, request, source, client, query, source.cached(query), found);
-                }
+            return later(context, model, (client, listener) -> services.executor().execute(ActionRunnable.wrap(listener, done -> {
+                // Base64 is four letters for three bytes; the picture and the request that carries it are there at once.
+                Releasable reserved = services.memory().reserve(body.queryImage().length() / 4L * 3 * 2, "the picture of a query");
+                ActionListener<QueryBuilder> found = ActionListener.runBefore(done, reserved::close);
+                ActionRunnable.wrap(found, then -> encodePicture(context, request, model, client, then)).run();
             })));
         }
         if (context.validate()) {
@@ -154,6 +151,23 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         return cached == null || twoRounds()
             ? later(context, model, (client, listener) -> fetch(context, request, source, client, query, cached, listener))
             : cut(knn(context, request, cached), body.cutoff().minScore());
+    }
+
+    /** Base64 and the hash of a picture take the time of many searches: not to be called on a thread that takes requests. */
+    private void encodePicture(
+        QueryRewriteContext context,
+        IndicesRequest request,
+        EncoderModel model,
+        Client client,
+        ActionListener<QueryBuilder> listener
+    ) throws IOException {
+        QueryVector query = body.queryVector(clause.services().images().decode(body.queryImage()));
+        if (context.validate()) {
+            listener.onResponse(knn(context, request, placeholder(model.dimension())));
+            return;
+        }
+        VectorSource source = source(context, request, model);
+        fetch(context, request, source, client, query, source.cached(query), listener);
     }
 
     /** This, until an action has found what takes its place. */

@@ -15,12 +15,12 @@ import org.opensearch.search.internal.SearchContext;
  * framework alone, so such a query is asked. Nothing is kept beside the search, and it works wherever the searcher is used:
  * in queries, aggregations, rescoring, explanations and fetches.
  */
-final class SearchContexts {
+public final class SearchContexts {
 
     private SearchContexts() {}
 
     /** @return null where the searcher is none of a search's, as in a percolator or a highlighter */
-    static SearchContext of(IndexSearcher searcher) throws IOException {
+    public static SearchContext of(IndexSearcher searcher) throws IOException {
         if (!(searcher instanceof ContextIndexSearcher)) {
             return null;
         }

@@ -13,6 +13,7 @@ import org.mmsearch.hybrid.candidates.CandidatesQueryBuilder;
 import org.mmsearch.hybrid.fused.InShardQueryBuilder;
 import org.mmsearch.hybrid.fused.RankDocsQueryBuilder;
 import org.mmsearch.hybrid.legs.Legs;
+import org.mmsearch.memory.MemoryBreaker;
 import org.opensearch.core.common.ParsingException;
 import org.opensearch.index.query.MatchAllQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
@@ -84,7 +85,7 @@ public class HybridQueryBuilderTests extends AbstractQueryTestCase<HybridQueryBu
         HybridQueryBuilder hybrid = createTestQueryBuilder();
         Legs legs = hybrid.describe(Fusion.DEFAULT.window(10));
         QueryShardContext context = createShardContext();
-        Query query = new InShardQueryBuilder(new HybridClause("hybrid").node(), hybrid.queries(), legs, null).toQuery(context);
+        Query query = new InShardQueryBuilder(new HybridClause("hybrid", new MemoryBreaker()).node(), hybrid.queries(), legs, null).toQuery(context);
         assertNotNull(query);
         assertTrue(context.isCacheable());
     }
@@ -114,7 +115,7 @@ public class HybridQueryBuilderTests extends AbstractQueryTestCase<HybridQueryBu
     /** The base class expects a bool around the query; a hybrid hands the filter to its queries instead. */
     @Override
     public void testFilter() throws IOException {
-        HybridQueryBuilder plain = new HybridQueryBuilder(new HybridClause("hybrid"), List.of(new MatchAllQueryBuilder()), null, HybridOptions.DEFAULT);
+        HybridQueryBuilder plain = new HybridQueryBuilder(new HybridClause("hybrid", new MemoryBreaker()), List.of(new MatchAllQueryBuilder()), null, HybridOptions.DEFAULT);
         assertSame(plain, plain.filter(null));
         assertEquals(new TermQueryBuilder("a", "b"), ((HybridQueryBuilder) plain.filter(new TermQueryBuilder("a", "b"))).pushedFilter());
         QueryBuilder hybrid = parseQuery("{\"hybrid\": {\"queries\": [{\"match_all\": {}}], \"filter\": {\"match_all\": {}}}}");

@@ -12,6 +12,7 @@ import org.mmsearch.fusion.Bound;
 import org.mmsearch.fusion.Combination;
 import org.mmsearch.fusion.Normalization;
 import org.mmsearch.hybrid.legs.Totals;
+import org.mmsearch.memory.MemoryBreaker;
 import org.opensearch.common.io.stream.BytesStreamOutput;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.core.common.bytes.BytesArray;
@@ -35,7 +36,7 @@ public class WireTests extends OpenSearchTestCase {
     private final NamedWriteableRegistry registry = new NamedWriteableRegistry(
         new SearchModule(Settings.EMPTY, List.of()).getNamedWriteables()
     );
-    private final Map<String, WireSamples.Sample> samples = WireSamples.all(new HybridClause("hybrid"));
+    private final Map<String, WireSamples.Sample> samples = WireSamples.all(new HybridClause("hybrid", new MemoryBreaker()));
 
     private static Map<String, byte[]> golden() throws IOException {
         Map<String, byte[]> golden = new LinkedHashMap<>();

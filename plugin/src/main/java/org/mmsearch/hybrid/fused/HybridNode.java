@@ -2,6 +2,7 @@ package org.mmsearch.hybrid.fused;
 
 import org.mmsearch.hybrid.legs.HybridStats;
 import org.mmsearch.hybrid.legs.LegSearches;
+import org.mmsearch.memory.MemoryBreaker;
 import org.opensearch.core.common.ParsingException;
 import org.opensearch.core.xcontent.XContentParser;
 import org.opensearch.index.query.QueryBuilder;
@@ -11,17 +12,28 @@ public final class HybridNode {
 
     private final String clause;
     private final HybridStats stats = new HybridStats();
-    private final LegSearches searches = new LegSearches();
+    private final MemoryBreaker memory;
+    private final LegSearches searches;
     private final FusedQueries running = new FusedQueries();
 
-    /** @param clause the clause's name on this node */
-    public HybridNode(String clause) {
+    /**
+     * @param clause the clause's name on this node
+     * @param memory what the lists of hybrids take their heap from
+     */
+    public HybridNode(String clause, MemoryBreaker memory) {
         this.clause = clause;
+        this.memory = memory;
+        this.searches = new LegSearches(memory);
     }
 
     /** @return the clause's name on this node */
     public String clause() {
         return clause;
+    }
+
+    /** @return what the lists of hybrids take their heap from */
+    public MemoryBreaker memory() {
+        return memory;
     }
 
     /** @return what this node's hybrids have done */

@@ -12,18 +12,24 @@ import org.mmsearch.fusion.Ranking;
 import org.mmsearch.hybrid.legs.HybridStats;
 import org.mmsearch.hybrid.legs.LegSearches;
 import org.mmsearch.hybrid.legs.Legs;
+import org.mmsearch.memory.HybridMemory;
+import org.mmsearch.memory.MemoryBreaker;
 import org.mmsearch.visibility.OuterFilter;
+import org.mmsearch.visibility.SearchContexts;
+import org.opensearch.search.internal.SearchContext;
 
 /** Runs the legs and fuses them where they are: exact when the shard holds everything the request asks for. */
 final class InShardQuery extends FusedQuery {
 
     private final LegSearches searches;
     private final HybridStats stats;
+    private final MemoryBreaker memory;
 
     InShardQuery(List<Query> legs, Legs described, HybridNode node) {
         super(legs, described);
         searches = node.searches();
         stats = node.stats();
+        memory = node.memory();
     }
 
     @Override
@@ -36,6 +42,7 @@ final class InShardQuery extends FusedQuery {
         for (ScoreDoc[] top : searches.top(searcher, visible, described().fusion().window(), () -> false, () -> {})) {
             rankings.add(ranking(top));
         }
+        reserve(searcher);
         long fusing = System.nanoTime();
         List<RankDoc> docs = new ArrayList<>();
         for (FusedHit hit : described().fuse(rankings)) {
@@ -44,6 +51,15 @@ final class InShardQuery extends FusedQuery {
         FusedDocs fused = new FusedDocs(docs);
         stats.inShard(fusing - start, System.nanoTime() - fusing);
         return fused;
+    }
+
+    /** The fused hits stay with the search, for its fetch phase. */
+    private void reserve(IndexSearcher searcher) throws IOException {
+        SearchContext search = SearchContexts.of(searcher);
+        if (search != null) {
+            int hits = Math.min(described().fusion().window(), searcher.getIndexReader().maxDoc());
+            search.addReleasable(memory.reserve(HybridMemory.fused(legs().size(), hits), "the fused hits of a hybrid"));
+        }
     }
 
     private static Ranking ranking(ScoreDoc[] hits) {

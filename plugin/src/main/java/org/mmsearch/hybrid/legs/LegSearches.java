@@ -12,11 +12,16 @@ import org.apache.lucene.search.IndexSearcher;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.search.ScoreDoc;
 import org.apache.lucene.search.TaskExecutor;
+import org.mmsearch.memory.HybridMemory;
+import org.mmsearch.memory.MemoryBreaker;
+import org.mmsearch.visibility.SearchContexts;
+import org.opensearch.common.lease.Releasable;
 import org.opensearch.common.settings.ClusterSettings;
 import org.opensearch.common.settings.Setting;
 import org.opensearch.common.settings.Setting.Property;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.search.internal.ContextIndexSearcher;
+import org.opensearch.search.internal.SearchContext;
 
 /**
  * Runs the legs of a hybrid on one shard: at the same time where the shard is large, so that a search waits for its slowest leg
@@ -33,8 +38,14 @@ public final class LegSearches {
         Property.Dynamic
     );
 
+    private final MemoryBreaker memory;
     private volatile int from = FROM.getDefault(Settings.EMPTY);
     private volatile TaskExecutor threads;
+
+    /** @param memory what the hits take their heap from */
+    public LegSearches(MemoryBreaker memory) {
+        this.memory = memory;
+    }
 
     /** Gives it the threads that search the slices of shards. */
     public void open(ClusterSettings settings, Executor searchers) {
@@ -62,7 +73,23 @@ public final class LegSearches {
      * @param late told, by any thread, when the deadline has ended a leg
      * @return each leg's best hits, in the legs' order
      */
-    public List<ScoreDoc[]> top(IndexSearcher searcher, List<Query> legs, int window, BooleanSupplier overdue, Runnable late) throws IOException {
+    public List<ScoreDoc[]> top(IndexSearcher searcher, List<Query> legs, int window, BooleanSupplier overdue, Runnable late)
+        throws IOException {
+        int hits = Math.min(window, searcher.getIndexReader().maxDoc());
+        Releasable reserved = memory.reserve(HybridMemory.windows(legs.size(), hits, 1), "the hits of a hybrid's legs");
+        SearchContext search = SearchContexts.of(searcher);
+        if (search == null) {
+            try (reserved) {
+                return run(searcher, legs, window, overdue, late);
+            }
+        }
+        // The hits go into what the search answers.
+        search.addReleasable(reserved);
+        return run(searcher, legs, window, overdue, late);
+    }
+
+    private List<ScoreDoc[]> run(IndexSearcher searcher, List<Query> legs, int window, BooleanSupplier overdue, Runnable late)
+        throws IOException {
         TaskExecutor many = threads;
         if (many == null || legs.size() < 2 || searcher.getIndexReader().maxDoc() < from || profiled(searcher)) {
             List<ScoreDoc[]> found = new ArrayList<>(legs.size());

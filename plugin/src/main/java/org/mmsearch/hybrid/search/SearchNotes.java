@@ -8,6 +8,8 @@ import java.util.Map;
 import org.mmsearch.fusion.Fusion;
 import org.opensearch.action.search.SearchResponse;
 import org.opensearch.action.search.ShardSearchFailure;
+import org.opensearch.common.lease.Releasable;
+import org.opensearch.common.lease.Releasables;
 import org.opensearch.core.tasks.TaskId;
 import org.opensearch.search.profile.ProfileShardResult;
 
@@ -22,6 +24,8 @@ public final class SearchNotes {
     private final Map<String, ProfileShardResult> profiles = new LinkedHashMap<>();
     private volatile Way way = Way.NONE;
     private volatile long legsBegan;
+    private final List<Releasable> held = new ArrayList<>();
+    private boolean ended;
     private boolean timedOut;
     private int shards;
     private int skipped;
@@ -66,6 +70,29 @@ public final class SearchNotes {
 
     long legsBegan() {
         return legsBegan;
+    }
+
+    /** Keeps something until the search has ended. */
+    public void hold(Releasable resource) {
+        synchronized (held) {
+            if (ended == false) {
+                held.add(resource);
+                return;
+            }
+        }
+        resource.close();
+    }
+
+    /** Frees what the search holds. */
+    void end() {
+        readers.release();
+        List<Releasable> all;
+        synchronized (held) {
+            ended = true;
+            all = List.copyOf(held);
+            held.clear();
+        }
+        Releasables.close(all);
     }
 
     /** Notes what the answer of a round says of its shards. */

@@ -98,7 +98,7 @@ public final class SearchNotesFilter implements ActionFilter {
         notes.way(way);
         ActionListener<SearchResponse> noted = ActionListener.runBefore(
             ActionListener.map((ActionListener<SearchResponse>) listener, response -> NotedResponse.of(notes, response)),
-            notes.readers()::release
+            notes::end
         );
         if (notes.way() != Way.POINT_IN_TIME || search.pointInTimeBuilder() != null || severalShards.test(search) == false) {
             proceed(task, action, request, notes, (ActionListener<Response>) noted, chain);

@@ -3,6 +3,7 @@ package org.mmsearch.neural.vectors;
 import java.util.concurrent.Executor;
 
 import org.mmsearch.encoder.service.Encoder;
+import org.mmsearch.memory.MemoryBreaker;
 import org.mmsearch.neural.fields.FieldEncoders;
 import org.mmsearch.neural.images.ImageLimits;
 import org.mmsearch.visibility.VectorQueries;
@@ -16,6 +17,7 @@ import org.mmsearch.visibility.VectorQueries;
  * @param context tells when the search is cancelled
  * @param vectors lets vector queries choose among what a search may find
  * @param executor does what takes too long for the thread that takes a request
+ * @param memory what pictures take their heap from
  */
 public record NeuralServices(
     Encoder encoder,
@@ -23,5 +25,6 @@ public record NeuralServices(
     ImageLimits images,
     RequestContext context,
     VectorQueries vectors,
-    Executor executor
+    Executor executor,
+    MemoryBreaker memory
 ) {}

@@ -23,6 +23,7 @@ import org.apache.lucene.search.ScoreDoc;
 import org.apache.lucene.search.TermQuery;
 import org.apache.lucene.store.ByteBuffersDirectory;
 import org.apache.lucene.store.Directory;
+import org.mmsearch.memory.MemoryBreaker;
 import org.opensearch.common.settings.ClusterSettings;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.test.OpenSearchTestCase;
@@ -64,7 +65,7 @@ public class LegSearchesTests extends OpenSearchTestCase {
     }
 
     private LegSearches from(int documents) {
-        LegSearches searches = new LegSearches();
+        LegSearches searches = new LegSearches(new MemoryBreaker());
         ClusterSettings settings = new ClusterSettings(Settings.EMPTY, Set.of(LegSearches.FROM));
         searches.open(settings, pool.executor(ThreadPool.Names.INDEX_SEARCHER));
         settings.applySettings(Settings.builder().put(LegSearches.FROM.getKey(), documents).build());
@@ -90,7 +91,7 @@ public class LegSearchesTests extends OpenSearchTestCase {
     public void testEachLegsHitsInTheLegsOrder() throws IOException {
         List<List<Integer>> expected = List.of(List.of(0, 2, 4), List.of(1, 3, 5), List.of(), List.of(0, 2, 4));
         Query[] legs = { kind("even"), kind("odd"), kind("neither"), kind("even") };
-        assertEquals(expected, documents(new LegSearches(), legs));
+        assertEquals(expected, documents(new LegSearches(new MemoryBreaker()), legs));
         assertEquals(expected, documents(from(0), legs));
         assertEquals(expected, documents(from(DOCUMENTS + 1), legs));
     }
