@@ -119,3 +119,28 @@ def test_mypy_finds_the_types_of_a_users_script(user: User) -> None:
 def test_pyright_finds_the_types_of_a_users_script(user: User) -> None:
     assert user.pyright(RIGHT) == {}
     assert sorted(user.pyright(WRONG)) == list(range(FIRST_WRONG, len(WRONG.splitlines()) + 1))
+
+
+@pytest.mark.integration
+def test_the_wheel_and_what_the_client_needs_are_enough(user: User) -> None:
+    code = (
+        "import mmsearch, sys\n"
+        "shop = mmsearch.Client('http://127.0.0.1:9', triton='127.0.0.1:9')\n"
+        "for call in (lambda: shop.search('chair'), lambda: shop.ingest([{'id': '1', 'title': 'x'}]),\n"
+        "             lambda: shop.encode_queries(['chair']), lambda: shop.delete(['1'])):\n"
+        "    try: call()\n"
+        "    except mmsearch.MmsearchError as error: print(type(error).__name__)\n"
+        "judged = [{'query': 'q', 'product_id': 'a', 'grade': 1}]\n"
+        "print(mmsearch.evaluate(judged, {'x': {'q': {'a': 1}}}).means)\n"
+        "heavy = ('torch', 'pandas', 'onnxruntime')\n"
+        "print([name for name in heavy if name in sys.modules], mmsearch.__file__)\n"
+    )
+    python = user.folder / "venv" / "bin" / "python"
+    done = subprocess.run([python, "-c", code], cwd=user.folder, capture_output=True, text=True, check=True)
+    *errors, means, loaded = done.stdout.splitlines()
+    assert errors == ["UnreachableError"] * 4
+    assert "'x': {" in means
+    assert loaded.startswith("[] ")
+    assert "site-packages" in loaded
+    said = subprocess.run([python, "-m", "mmsearch", "--help"], capture_output=True, text=True, check=True)
+    assert said.stdout.startswith("Usage: mmsearch [OPTIONS] COMMAND")

@@ -31,7 +31,9 @@ _CHANNEL = (
     ("grpc.max_receive_message_length", -1),
     # gRPC's own pause between connection attempts grows to two minutes; ours is the one that counts.
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 200),
+    # The least that one attempt to connect may take, in spite of its name: a handshake over a slow link, or
+    # with a busy machine, is no server that is away.
+    ("grpc.min_reconnect_backoff_ms", 5000),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
 _AWAY = frozenset(
