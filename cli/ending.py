@@ -19,6 +19,7 @@ import click
 from ..ingest.errors import CallError, MmsearchError, StoppedError
 from ..ingest.losses import REJECTED, examples
 from ..ingest.tally import Report, Tally
+from .in_container import fitted
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 """what ends a run in order, besides a key; a supervisor and a closed terminal send them"""
@@ -123,8 +124,10 @@ def finish(report: Report, rejects: Path, *, as_json: bool, log_json: bool = Fal
             click.echo(f"mmsearch: {line}", err=True)
         if any(loss.kind == REJECTED for loss in report.losses):
             click.echo(
-                f"mmsearch: {report.rejected} rejected, listed in {rejects}; mend them there and run: "
-                f"mmsearch retry {shlex.quote(str(rejects))}",
+                fitted(
+                    f"mmsearch: {report.rejected} rejected, listed in {rejects}; mend them there and run: "
+                    f"mmsearch retry {shlex.quote(str(rejects))}"
+                ),
                 err=True,
             )
     click.echo(json.dumps(report.summary()) if as_json else report.sentence())

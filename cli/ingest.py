@@ -117,6 +117,12 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     "were changed by hand.",
 )
 @click.option(
+    "--wait-for-servers",
+    "wait",
+    is_flag=True,
+    help="Wait for servers that are still starting, as long as --give-up-after says; for containers.",
+)
+@click.option(
     "--metrics-file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write Prometheus metrics there, whole files only, for the node exporter's textfile collector.",
@@ -153,6 +159,7 @@ def command(
     engine: str,
     workers: int,
     force: bool,
+    wait: bool,
     metrics_file: Path | None,
     log_json: bool,
     dry_run: bool,
@@ -211,6 +218,7 @@ def command(
             dry_run=dry_run,
             partial=partial,
             force=force,
+            wait=wait,
         )
         if engine == "ray":
             report = run_on_ray(

@@ -8,6 +8,7 @@ from typing import NoReturn
 import click
 
 from ..ingest.errors import CallError, MmsearchError
+from .in_container import fitted
 
 COMMANDS = {
     "up": ("up", "Start the embedded OpenSearch and Triton, and wait until both really answer."),
@@ -49,7 +50,7 @@ class Refused(click.ClickException):
     """An error whose message explains it: one sentence on stderr, exit 1."""
 
     def show(self, file: object = None) -> None:
-        click.echo(f"mmsearch: {self.message}", err=True)
+        click.echo(f"mmsearch: {fitted(self.message)}", err=True)
 
 
 class LazyGroup(click.Group):
