@@ -1,3 +1,4 @@
+#!/bin/bash
 # What the node's start and the job `passwords` share; sourced by bash.
 # A value stands in no command line: `ps` shows those to every user of the machine.
 set -euo pipefail

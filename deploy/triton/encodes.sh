@@ -1,3 +1,4 @@
+#!/bin/sh
 # Whether both entry models encode, by a real inference of each: a dead model process leaves /v2/health/ready at 200.
 # Sourced. Returns curl's code of the first that does not: 28 is no answer in time, as of a server that is busy.
 encodes() {

@@ -21,6 +21,9 @@ def copied(target: Path) -> Path:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
     (target / ".venv").symlink_to(ROOT / ".venv")
+    # The environment is the checkout's, and make must not set it up again for the copy.
+    for name in ("pyproject.toml", "stack/setup.sh", "requirements/3.11/dev.txt", "requirements/3.12/dev.txt"):
+        os.utime(target / name, (0, 0))
     target.chmod(0o755)
     return target
 
