@@ -1,4 +1,4 @@
-"""The Kubernetes variants as kustomize renders them: by the published schema, strictly, and each promise by name."""
+"""The Kubernetes variants as kustomize renders them: by the published schema, strictly, and each promise."""
 
 from __future__ import annotations
 

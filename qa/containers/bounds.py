@@ -22,7 +22,7 @@ def look(world: World) -> None:
             "--output",
             "/dev/null",
             "--max-time",
-            "5",
+            "3",
             f"{address.scheme}://{there}/",
         ]
         control = world.engine.run("docker", "run", "--rm", "mmsearch-debian", *ask, check=False)

@@ -22,14 +22,19 @@ def copied(target: Path) -> Path:
             shutil.copy2(ROOT / name, target / name)
     (target / ".venv").symlink_to(ROOT / ".venv")
     # The environment is the checkout's, and make must not set it up again for the copy.
-    for name in ("pyproject.toml", "stack/setup.sh", "requirements/3.11/dev.txt", "requirements/3.12/dev.txt"):
+    for name in (
+        "pyproject.toml",
+        "stack/setup.sh",
+        "requirements/3.11/dev.txt",
+        "requirements/3.12/dev.txt",
+    ):
         os.utime(target / name, (0, 0))
     target.chmod(0o755)
     return target
 
 
 def plugin(target: Path) -> None:
-    """The zip for this OpenSearch, built in the checkout and copied, so that a second run need not build it."""
+    """The zip for this OpenSearch, built in the checkout and copied, so that it is built once."""
     subprocess.run(["make", "--silent", "plugin", f"OPENSEARCH_VERSION={VERSION}"], cwd=ROOT, check=True)
     made = Path("plugin", "target", f"mmsearch-{VERSION}.0.zip")
     (target / made).parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """A container engine for `make containers`: Debian's dockerd in a network namespace of its own.
 
-In the namespace the published ports 5601, 8000 to 8002 and 9200 are free whatever else runs on the machine, and
-nothing of the machine's own network is changed. Images and build layers are kept below ~/.cache/mmsearch/containers.
+In the namespace the published ports 5601, 8000 to 8002 and 9200 are free whatever else runs on the machine,
+and nothing of the machine's own network is changed. Images and build layers are kept below
+~/.cache/mmsearch/containers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`make containers`: docs/containers.md as it stands, on docker-compose.yml as it is, with what each step promises.
+"""`make containers`: docs/containers.md as it stands, on docker-compose.yml as it is, and its promises.
 
 Prints one line for each command and check; exits 1 when a check failed. Where no engine can run it prints one
 `SKIPPED` line and exits 0.
@@ -35,7 +35,7 @@ ORDER = (
 
 
 def drive(started: engine.Engine, folder: Path, only: Iterable[str] = ()) -> World:
-    """Every section in order, or those named; what was passed and what failed is in the world that it gives."""
+    """Every section in order, or those named; the world that it gives has what passed and what failed."""
     world = World(started, folder)
     page = sections(folder / "docs" / "containers.md")
     if list(page) != [title for title, _ in ORDER]:
@@ -46,7 +46,7 @@ def drive(started: engine.Engine, folder: Path, only: Iterable[str] = ()) -> Wor
             for title, step in ORDER:
                 if title in wanted:
                     step(world, page[title])
-                if title == "Ingest and search" and title in wanted:
+                if title == "Start" and title in wanted:
                     bounds.look(world)
                     secrecy.look(world)
     except FatalError as stop:

@@ -1,4 +1,4 @@
-"""One checkout under one engine: commands as a user types them, requests as the administrator, and what was checked."""
+"""One checkout under one engine: commands as a user types them, requests of the administrator, and checks."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class World:
     def ask(
         self, method: str, path: str, body: Any = None, *, password: str | None = None
     ) -> tuple[int, Any]:
-        """(status, answer) of the node, by deploy/ask.sh's certificate and another password where one is given."""
+        """(status, answer) of the node, for the administrator with the password of .env or another."""
         signed = f"admin:{password if password is not None else self.secret(SECRETS[0])}"
         config = f'user = "{signed}"\n'
         command = [
@@ -147,7 +147,7 @@ class World:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Within, every process of the machine is looked at five times a second for a password in its arguments."""
+        """Within, the arguments of every process are searched for passwords, five times a second."""
         watcher = threading.Thread(target=self._watch, daemon=True)
         watcher.start()
         try:

@@ -1,4 +1,4 @@
-"""A server in the place of OpenSearch Dashboards: its TLS, its sign-in against OpenSearch, its import request.
+"""A server in the place of OpenSearch Dashboards: TLS, the sign-in against OpenSearch, the import request.
 
 What it needs comes by the environment variables of the official image, and what is missing ends it.
 """
