@@ -82,7 +82,7 @@ test-wheel: .venv/.ready ## the unit layer once more, against the built wheel
 test: .venv/.ready lint typecheck test-plugin test-wheel ## everything but the slow layer
 	@$(PYTEST) -m "not slow"
 
-test-all: .venv/.ready lint typecheck test-plugin test-wheel containers ## everything
+test-all: .venv/.ready lint typecheck test-plugin test-wheel ## everything, make containers included
 	@$(PYTEST)
 
 bench: .venv/.ready $(PLUGIN_ZIP) ## every table of bench/, into bench/results.md

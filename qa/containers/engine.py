@@ -7,10 +7,12 @@ and nothing of the machine's own network is changed. Images and build layers are
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -20,7 +22,7 @@ from pathlib import Path
 CACHE = Path(
     os.environ.get("MMSEARCH_CONTAINERS_CACHE") or Path.home() / ".cache" / "mmsearch" / "containers"
 )
-NAMESPACE = "mmsearch-containers"
+NAMESPACE = f"mmsearch-containers-{os.getpid()}"
 DNS = "10.0.2.3"
 """slirp4netns' own resolver, inside the namespace"""
 PROGRAMS = {
@@ -29,9 +31,12 @@ PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "iptables": "iptables",
     "nsenter": "util-linux",
+    "setpriv": "util-linux",
     "ip": "iproute2",
 }
 """program → the Debian package that brings it"""
+WITH_US = ["setpriv", "--pdeathsig", "TERM", "--"]
+"""what is started so ends when this process is killed"""
 NEWER_RELEASE = "trixie"
 """whose compose is new enough: `depends_on … required`, `!reset`"""
 PLUGINS = ("docker-compose", "docker-buildx")
@@ -88,10 +93,20 @@ class Engine:
 
 @contextmanager
 def running() -> Iterator[Engine]:
-    """Start an engine; end it and its namespace afterwards. Raises NoEngineError where none can run."""
+    """Start an engine; end it and its namespace afterwards, also when this process is asked to end.
+
+    One at a time: another waits. Raises NoEngineError where none can run.
+    """
     require()
-    client_plugins()
-    with tempfile.TemporaryDirectory(prefix="mmsearch-engine-", dir="/var/tmp") as name:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (
+        (CACHE / "lock").open("w") as lock,
+        tempfile.TemporaryDirectory(prefix="mmsearch-engine-", dir="/var/tmp") as name,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for asked in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(asked, lambda number, frame: sys.exit(128 + number))
+        client_plugins()
         folder = Path(name)
         started: list[subprocess.Popen[bytes]] = []
         try:
@@ -169,8 +184,6 @@ def mirror() -> str:
 
 
 def _namespace(folder: Path, started: list[subprocess.Popen[bytes]]) -> None:
-    if Path("/run/netns", NAMESPACE).exists():
-        raise NoEngineError(f"expected no other run: the network namespace {NAMESPACE} is there")
     done = subprocess.run(["ip", "netns", "add", NAMESPACE], capture_output=True, text=True)
     if done.returncode != 0:
         raise NoEngineError(f"expected a network namespace: {done.stderr.strip()}")
@@ -180,7 +193,7 @@ def _namespace(folder: Path, started: list[subprocess.Popen[bytes]]) -> None:
     with (folder / "slirp4netns.log").open("wb") as log:
         started.append(
             subprocess.Popen(
-                [*command, f"/run/netns/{NAMESPACE}", "tap0"], stdout=log, stderr=subprocess.STDOUT
+                [*WITH_US, *command, f"/run/netns/{NAMESPACE}", "tap0"], stdout=log, stderr=subprocess.STDOUT
             )
         )
     for _ in range(100):
@@ -194,10 +207,9 @@ def _namespace(folder: Path, started: list[subprocess.Popen[bytes]]) -> None:
 
 
 def _daemon(engine: Engine, started: list[subprocess.Popen[bytes]]) -> None:
-    CACHE.mkdir(parents=True, exist_ok=True)
     log = engine.folder / "dockerd.log"
     # nsenter and not `ip netns exec`, which mounts /sys anew and so hides the cgroups.
-    command = engine.inside(
+    command = WITH_US + engine.inside(
         "dockerd", "--data-root", str(CACHE / "docker"), "--exec-root", str(engine.folder / "exec"),
         "--pidfile", str(engine.folder / "dockerd.pid"), "--host", f"unix://{engine.socket}", "--dns", DNS,
     )  # fmt: skip

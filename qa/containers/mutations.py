@@ -115,14 +115,14 @@ def by_tests(wanted: set[int]) -> list[int]:
     for fault, folder in zip([each for each in FAULTS if each.number in wanted], copies(), strict=False):
         put_back(folder, fault)
         done = subprocess.run(
-            [".venv/bin/pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/test_deploy_repairs.py"],
+            [".venv/bin/pytest", "-q", "-p", "no:cacheprovider", "tests/test_deploy_repairs.py"],
             cwd=folder, capture_output=True, text=True,
         )  # fmt: skip
         found = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
-        named = found and f"::test_{fault.number:02}_" in found[0]
-        said = found[0].split("::")[1].split(" ")[0] if found else "no test failed"
-        print(f"{'found ' if named else 'MISSED'} {fault.number:2} {fault.what}: {said}", flush=True)
-        if not named:
+        own = [line for line in found if f"::test_{fault.number:02}_" in line]
+        said = own[0].split("::")[1].split(" ")[0] if own else f"no test of its own failed, of {len(found)}"
+        print(f"{'found ' if own else 'MISSED'} {fault.number:2} {fault.what}: {said}", flush=True)
+        if not own:
             missed.append(fault.number)
     return missed
 

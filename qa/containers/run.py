@@ -51,6 +51,9 @@ def drive(started: engine.Engine, folder: Path, only: Iterable[str] = ()) -> Wor
                     secrecy.look(world)
     except FatalError as stop:
         world.say(f"stopped: {stop}")
+    except (AssertionError, RuntimeError) as stop:
+        world.failed.setdefault(0, []).append(str(stop))
+        world.say(f"stopped: {stop}")
     finally:
         secrecy.ended(world)
         world.compose("--profile", "jobs", "down", "--volumes", "--remove-orphans", code=None)
@@ -75,6 +78,8 @@ def main() -> int:
         return 0
     for number, found in sorted(world.failed.items()):
         print(f"FAILED {number}: {' | '.join(found)}", file=sys.stderr)
+    if world.answer:
+        print(world.answer)
     return 1 if world.failed else 0
 
 

@@ -11,7 +11,7 @@ import time
 import zipfile
 
 from bases import VERSION
-from world import FatalError, World
+from world import SERVERS, World
 
 SEARCH = "wooden chair"
 
@@ -20,6 +20,10 @@ def start(world: World, lines: list[str]) -> None:
     with world.check(2, "the documented start ends with 0", fatal=True):
         for line in lines:
             world.line(line)
+    with world.check(2, "up starts what goes on, and nothing that ends"):
+        # A job among them makes `up --wait` end with 0 or 1, by whether it has ended when it is looked at.
+        there = set(world.compose("ps", "--all", "--services").split())
+        assert there == set(SERVERS), there
     with world.check(17, "the node is of OPENSEARCH_VERSION, with the plugin of that version"):
         status, about = world.ask("GET", "/")
         assert status == 200, about
@@ -219,8 +223,4 @@ def end(world: World, lines: list[str]) -> None:
         volumes = world.engine.run("docker", "volume", "ls", "--quiet", "--filter", "name=mmsearch_").stdout
         assert not left.strip(), left
         assert not volumes.strip(), volumes
-    if not answer:
-        raise FatalError("expected hits after the restore, got none")
-    world.say(
-        f"GET https://localhost:9200/products/_search with neural {SEARCH!r}, restored: {', '.join(answer)}"
-    )
+    world.answer = f"GET https://localhost:9200/products/_search with neural {SEARCH!r}: {', '.join(answer)}"

@@ -23,7 +23,7 @@ class FatalError(Exception):
 
 
 class World:
-    """`failed` maps a repair's number to what was found wrong with it."""
+    """`failed` maps a repair's number to what was found wrong with it; `answer` is the last search's."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self.engine = engine
@@ -32,6 +32,7 @@ class World:
         self.failed: dict[int, list[str]] = {}
         self.passed: set[int] = set()
         self.leaks: set[str] = set()
+        self.answer = ""
         self._began = time.monotonic()
         self._secrets: set[str] = set()
         self._stop = threading.Event()
