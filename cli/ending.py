@@ -70,7 +70,7 @@ class Ending:
         """Print the `--json` object of a run that failed, once."""
         if self._as_json:
             self._as_json = False
-            click.echo(json.dumps(self.tally.report(self.bottleneck, error).summary()))
+            click.echo(json.dumps(self.tally.report(self.bottleneck, fitted(error)).summary()))
 
 
 @contextmanager

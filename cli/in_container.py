@@ -10,9 +10,10 @@ REPAIRS = (
     (r"mmsearch up\b(?: --[a-z-]+ \S+)*", "docker compose --profile cpu up --wait"),
     (r"mmsearch logs triton", "docker compose --profile cpu logs triton-cpu"),
     (r"mmsearch logs opensearch", "docker compose --profile cpu logs opensearch"),
+    (r"mmsearch down\b", "docker compose --profile cpu down"),
     (r"mmsearch status", "docker compose --profile cpu ps"),
     # These work on folders of the machine that runs the containers.
-    (r"mmsearch (models|train|pairs) (?=\w)", r"outside the container: mmsearch \1 "),
+    (r"mmsearch (models|train|pairs|ui)\b", r"outside the container: mmsearch \1"),
     (r"make plugin\b", "outside the container: make plugin"),
     (r"pip install ('mmsearch\[\w+\]'|\S+)", r"a virtual environment outside the container: pip install \1"),
     (

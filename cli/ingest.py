@@ -24,6 +24,7 @@ from ..ingest.storage import StorageOptions
 from ..ingest.tally import Report
 from . import options
 from .ending import Ending, again, ended_by_signals, ending, finish, stopped, would
+from .in_container import fitted
 
 
 def _slice(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int]:
@@ -283,7 +284,7 @@ def ingest(
 def _log_failure(log: JsonLog | None, error: MmsearchError, live: Ending) -> None:
     """With `--log-json` stderr holds JSON alone, so that the sentence is said there and nowhere else."""
     if log:
-        log.log("failed", str(error), level="error")
+        log.log("failed", fitted(str(error)), level="error")
         live.failed(str(error))
         raise SystemExit(1) from None
 

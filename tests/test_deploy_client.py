@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import json
+import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -105,6 +109,51 @@ def test_repairs_are_those_of_compose(message: str, there: str, monkeypatch: pyt
     assert fitted(message) == message
     monkeypatch.setenv("MMSEARCH_CONTAINER", "compose")
     assert fitted(message) == there
+
+
+CLIENTS = ("ingest", "evaluate", "cli")
+NOT_IN_THE_IMAGE = {"up", "down", "status", "logs", "models", "train", "pairs", "ui"}
+"""commands of mmsearch that need what the client's image lacks, and the files of those commands"""
+
+
+def sentences() -> Iterator[tuple[str, str]]:
+    """(file, text) of every string of the code that a container runs, but for docstrings; values are X."""
+    for package in CLIENTS:
+        folder = Path(str(importlib.import_module(f"mmsearch.{package}.__init__").__file__)).parent
+        for path in sorted(folder.glob("*.py")):
+            if path.stem in NOT_IN_THE_IMAGE:
+                continue
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            inner = {
+                id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values
+            }
+            docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+            helps = {
+                id(part)
+                for node in ast.walk(tree)
+                if isinstance(node, ast.keyword) and node.arg == "help"
+                for part in ast.walk(node.value)
+            }
+            for node in ast.walk(tree):
+                if id(node) in inner | docstrings | helps:
+                    continue
+                if isinstance(node, ast.JoinedStr):
+                    parts = [part.value if isinstance(part, ast.Constant) else "X" for part in node.values]
+                    yield path.name, "".join(map(str, parts))
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield path.name, node.value
+
+
+def test_no_repair_is_of_what_a_container_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMSEARCH_CONTAINER", "compose")
+    commands = "|".join(sorted(NOT_IN_THE_IMAGE))
+    lacking = re.compile(rf"(?<!container: )\b(mmsearch ({commands})\b|make plugin|pip install)")
+    seen = 0
+    for name, text in sentences():
+        if lacking.search(text) and not text.startswith(("import ", "Example")):
+            seen += 1
+            assert not lacking.search(fitted(text)), f"{name}: {fitted(text)}"
+    assert seen >= 8
 
 
 def test_a_failure_in_a_container_names_composes_repair(
