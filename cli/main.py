@@ -8,7 +8,6 @@ from typing import NoReturn
 import click
 
 from ..ingest.errors import CallError, MmsearchError
-from .in_container import fitted
 
 COMMANDS = {
     "up": ("up", "Start the embedded OpenSearch and Triton, and wait until both really answer."),
@@ -50,6 +49,8 @@ class Refused(click.ClickException):
     """An error whose message explains it: one sentence on stderr, exit 1."""
 
     def show(self, file: object = None) -> None:
+        from .in_container import fitted  # needed only here, and `--help` imports nothing more
+
         click.echo(f"mmsearch: {fitted(self.message)}", err=True)
 
 
