@@ -43,6 +43,10 @@ def test_02_what_ends_is_started_by_no_profile_of_servers() -> None:
     for job in JOBS:
         assert any(" run --rm " in line and f" {job}" in line for line in lines), job
     assert all(f" up {job}" not in line for line in lines for job in JOBS)
+    # `run` takes an image that is there: a new one of the jobs comes by their profile.
+    builds = [line for line in lines if " build" in line or "--build" in line]
+    assert builds
+    assert all("--profile jobs build" in line for line in builds)
 
 
 def test_03_no_network_gives_servers_a_way_out() -> None:
