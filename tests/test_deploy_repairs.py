@@ -109,6 +109,24 @@ def test_05_no_answer_in_time_ends_nothing(tmp_path: Path) -> None:
     assert triton.killed() == []
 
 
+@pytest.mark.parametrize(
+    ("script", "codes"),
+    [("live.sh", {0: 0, 28: 0, 22: 1, 7: 1, 52: 1}), ("health.sh", {0: 0, 28: 1, 22: 1, 7: 1, 52: 1})],
+)
+def test_05_alive_is_also_who_does_not_answer_in_time_and_ready_is_who_does(
+    script: str, codes: dict[int, int], tmp_path: Path
+) -> None:
+    (tmp_path / "encodes.sh").write_text(text("deploy/triton/encodes.sh"))
+    body = text(f"deploy/triton/{script}").replace("/opt/mmsearch/", f"{tmp_path}/")
+    found = {}
+    for code in codes:
+        (tmp_path / "curl").write_text(f"#!/bin/sh\nexit {code}\n")
+        (tmp_path / "curl").chmod(0o755)
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        found[code] = subprocess.run(["sh", "-c", body], env=environment).returncode
+    assert found == codes
+
+
 def test_05_compose_starts_anew_what_the_check_has_ended() -> None:
     for name in ("triton-cpu", "triton-gpu"):
         service = SERVICES[name]
