@@ -53,6 +53,9 @@ def test_03_no_network_gives_servers_a_way_out() -> None:
     assert COMPOSE["networks"]["servers"] == {"internal": True}
     options = COMPOSE["networks"]["published"]["driver_opts"]
     assert options == {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+    # A question to a name server outside is a way out too.
+    for name, service in SERVICES.items():
+        assert service["dns"] == ["127.0.0.1"], name
 
 
 def test_04_triton_may_have_the_processes_of_three_versions() -> None:

@@ -27,9 +27,13 @@ def look(world: World) -> None:
         ]
         control = world.engine.run("docker", "run", "--rm", "mmsearch-debian", *ask, check=False)
         assert control.returncode == 0, f"expected a container of the engine's own network to reach {there}"
+        name = ["getent", "hosts", str(address.hostname)]
+        known = world.engine.run("docker", "run", "--rm", "mmsearch-debian", *name, check=False)
+        assert known.returncode == 0, f"expected a container of the engine's own network to know {name[-1]}"
         for service in SERVERS:
-            done = world.engine.run("docker", "exec", world.container(service), *ask, check=False)
-            assert done.returncode != 0, f"{service} reaches {there}"
+            for command in (ask, name):
+                done = world.engine.run("docker", "exec", world.container(service), *command, check=False)
+                assert done.returncode != 0, f"{service} reaches {command[-1]}"
     with world.check(15, "the node asks for its memory to stay, and says what came of it"):
         _, answer = world.ask("GET", "/_nodes?filter_path=**.mlockall")
         (node,) = answer["nodes"].values()
