@@ -27,7 +27,8 @@ def look(world: World) -> None:
         ]
         control = world.engine.run("docker", "run", "--rm", "mmsearch-debian", *ask, check=False)
         assert control.returncode == 0, f"expected a container of the engine's own network to reach {there}"
-        name = ["getent", "hosts", str(address.hostname)]
+        # Where a name server is reached it answers at once; without one getent tries for long.
+        name = ["timeout", "4", "getent", "hosts", str(address.hostname)]
         known = world.engine.run("docker", "run", "--rm", "mmsearch-debian", *name, check=False)
         assert known.returncode == 0, f"expected a container of the engine's own network to know {name[-1]}"
         for service in SERVERS:

@@ -57,6 +57,8 @@ def drive(started: engine.Engine, folder: Path, only: Iterable[str] = ()) -> Wor
     finally:
         secrecy.ended(world)
         world.compose("--profile", "jobs", "down", "--volumes", "--remove-orphans", code=None)
+        # Of the images that this run's have taken the place of.
+        started.run("docker", "image", "prune", "--force", check=False)
     return world
 
 
