@@ -113,6 +113,7 @@ def running() -> Iterator[Engine]:
             _namespace(folder, started)
             engine = Engine(folder)
             _daemon(engine, started)
+            _clean(engine)
             yield engine
         finally:
             _end(started)
@@ -183,7 +184,22 @@ def mirror() -> str:
     raise NoEngineError("expected a Debian archive among apt's sources, got none")
 
 
+def _clean(engine: Engine) -> None:
+    """Remove what a run left that was killed: its containers would start again with the engine."""
+    left = engine.run("docker", "ps", "--all", "--quiet").stdout.split()
+    if left:
+        engine.run("docker", "rm", "--force", "--volumes", *left)
+    engine.run("docker", "network", "prune", "--force")
+    volumes = engine.run("docker", "volume", "ls", "--quiet").stdout.split()
+    if volumes:
+        engine.run("docker", "volume", "rm", "--force", *volumes)
+
+
 def _namespace(folder: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True).stdout
+    for line in listed.splitlines():
+        if line.startswith("mmsearch-containers-"):
+            subprocess.run(["ip", "netns", "delete", line.split()[0]], check=True)
     done = subprocess.run(["ip", "netns", "add", NAMESPACE], capture_output=True, text=True)
     if done.returncode != 0:
         raise NoEngineError(f"expected a network namespace: {done.stderr.strip()}")

@@ -32,10 +32,12 @@ PAGES = [
     *("migration", "architecture", "containers"),
 ]
 MARKS = (
-    *("needs servers", "needs a container", "needs a cluster", "needs a release", "needs a training"),
-    "ends servers",
+    *("needs servers", "ends servers"),
+    "needs a container",
+    *("needs a cluster", "needs the official image"),
+    *("needs a release", "needs a training"),
 )
-"""run by test_docs_real.py (the first and the last), `make containers`, nothing here, and test_dist.py"""
+"""a line each: run by test_docs_real.py, by `make containers`, by nothing here, by test_dist.py and others"""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ def test_every_block_has_a_language_and_a_known_mark() -> None:
     for block in ALL:
         assert block.language in ("console", "csv", "json", "text"), name(block)
         assert block.mark in ("", *MARKS) or block.mark.startswith("file: "), name(block)
+
+
+def test_what_needs_a_container_stands_where_make_containers_reads_it() -> None:
+    assert {block.page for block in ALL if block.mark == "needs a container"} == {"containers"}
+    assert {block.mark for block in COMMANDS if block.page == "containers"} == {"needs a container"}
 
 
 @pytest.mark.parametrize("block", [each for each in COMMANDS if not each.mark], ids=name)
