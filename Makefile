@@ -9,7 +9,8 @@ export PYTHONDONTWRITEBYTECODE :=
 
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
-PLUGIN_ZIP := plugin/target/mmsearch-3.6.0.0.zip
+OPENSEARCH_VERSION ?= 3.6.0
+PLUGIN_ZIP := plugin/target/mmsearch-$(OPENSEARCH_VERSION).0.zip
 PLUGIN_SOURCES := $(shell find plugin -name target -prune -o -type f \( -name '*.java' -o -name '*.xml' -o -name '*.properties' -o -name '*.policy' \) -print 2>/dev/null)
 
 help: ## this list
@@ -19,12 +20,25 @@ setup: .venv/.ready ## the virtual environment with every pinned package
 .venv/.ready: scripts/setup.sh requirements/3.11/dev.txt requirements/3.12/dev.txt pyproject.toml
 	@scripts/setup.sh
 
-plugin: $(PLUGIN_ZIP) ## the OpenSearch plugin's zip
-$(PLUGIN_ZIP): $(PLUGIN_SOURCES) | .venv/.ready
+plugin: $(PLUGIN_ZIP) ## the OpenSearch plugin's zip; for another line of plugin/versions.txt: OPENSEARCH_VERSION=3.5.0
+plugin/target/mmsearch-3.6.0.0.zip: $(PLUGIN_SOURCES) | .venv/.ready
 	@scripts/maven.sh -q -DskipTests package
+# In a folder of its own, so that classes of one version never lie beside another's.
+plugin/target/mmsearch-%.0.zip: $(PLUGIN_SOURCES)
+	@rm -rf build/zip-$* && mkdir -p build/zip-$* plugin/target
+	cp -r --parents plugin/pom.xml plugin/versions.txt plugin/src scripts/maven.sh build/zip-$*
+	build/zip-$*/scripts/maven.sh -q -DskipTests -Dopensearch.version=$* package
+	cp build/zip-$*/plugin/target/mmsearch-$*.0.zip $@
 
 models: .venv/.ready ## the default towers as ONNX (cached)
 	@$(BIN)/mmsearch models build
+
+demo-catalog: .venv/.ready ## the demo's products and pictures, in build/demo
+	@mkdir -p build/demo
+	$(BIN)/python examples/demo_catalog.py build/demo
+
+containers: .venv/.ready ## docker-compose.yml started as documented: searches, restarts, kills, restores (root on Debian)
+	@$(BIN)/python qa containers $(ARGS)
 
 demo: .venv/.ready $(PLUGIN_ZIP) ## real servers, a real catalog, four real searches
 	@examples/demo.sh
@@ -69,7 +83,7 @@ test-client: .venv/.ready ## the client's unit tests against the built wheel on 
 test: .venv/.ready lint typecheck test-plugin test-wheel ## everything but the slow layer
 	@$(PYTEST) -m "not slow"
 
-test-all: .venv/.ready lint typecheck test-plugin test-wheel ## everything
+test-all: .venv/.ready lint typecheck test-plugin test-wheel ## everything, make containers included
 	@$(PYTEST)
 
 bench: .venv/.ready $(PLUGIN_ZIP) ## every table of bench/, into bench/results.md
@@ -119,4 +133,4 @@ pins: .venv/.ready ## resolve requirements/*.in again
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: bench clean demo demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin quality security setup soak soak-hybrids test test-all test-client test-plugin test-unit test-wheel train-demo typecheck
+.PHONY: bench clean containers demo demo-catalog demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin quality security setup soak soak-hybrids test test-all test-client test-plugin test-unit test-wheel train-demo typecheck

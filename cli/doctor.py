@@ -7,7 +7,9 @@ import json
 
 import click
 
+from mmsearch.cli.in_container import fitted, kind
 from mmsearch.stack.doctor import Finding, examine
+from mmsearch.stack.doctor_served import examine_served
 from mmsearch.stack.state import Home
 
 SIGN = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
@@ -19,11 +21,13 @@ SIGN = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 def command(as_json: bool, home: str | None) -> None:
     """Say what is missing or does not fit together, with the repair; exit 1 when something is wrong.
 
+    In a container it looks at the servers that MMSEARCH_OPENSEARCH and MMSEARCH_TRITON name.
+
     \b
     Example:
       mmsearch doctor
     """
-    findings = examine(Home.at(home))
+    findings = examine_served() if kind() else examine(Home.at(home))
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings]))
     else:
@@ -35,5 +39,5 @@ def command(as_json: bool, home: str | None) -> None:
 
 def sentence(finding: Finding) -> str:
     """One line about a finding."""
-    repair = f"; repair: {finding.repair}" if finding.repair else ""
+    repair = f"; repair: {fitted(finding.repair)}" if finding.repair else ""
     return f"{SIGN[finding.state]} {finding.name}: {finding.found}{repair}"

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 import click
 
+from mmsearch.cli.in_container import fitted
 from mmsearch.errors import MmsearchError, StoppedError
 from mmsearch.ingest.reporting.losses import REJECTED, examples
 from mmsearch.ingest.reporting.progress import IngestProgress
@@ -75,7 +76,7 @@ class Ending:
         """Print the `--json` object of a run that failed, once."""
         if self._as_json:
             self._as_json = False
-            click.echo(json.dumps(self.stats.report(self.bottleneck, error).summary()))
+            click.echo(json.dumps(self.stats.report(self.bottleneck, fitted(error)).summary()))
 
 
 @contextmanager
@@ -104,7 +105,7 @@ def messages(say: Callable[[str], None]) -> Iterator[None]:
 
     class Said(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            say(record.getMessage())
+            say(fitted(record.getMessage()))
 
     logger, handler = logging.getLogger("mmsearch"), Said(logging.WARNING)
     logger.addHandler(handler)
@@ -147,8 +148,10 @@ def finish(report: Report, rejects: Path, *, as_json: bool, log_json: bool = Fal
             click.echo(f"mmsearch: {line}", err=True)
         if any(loss.kind == REJECTED for loss in report.losses):
             click.echo(
-                f"mmsearch: {report.rejected} rejected, listed in {rejects}; mend them there and run: "
-                f"mmsearch retry {shlex.quote(str(rejects))}",
+                fitted(
+                    f"mmsearch: {report.rejected} rejected, listed in {rejects}; mend them there and run: "
+                    f"mmsearch retry {shlex.quote(str(rejects))}"
+                ),
                 err=True,
             )
     click.echo(json.dumps(report.summary()) if as_json else report.sentence())

@@ -24,6 +24,7 @@ from mmsearch.cli.ending import (
     stopped,
     would,
 )
+from mmsearch.cli.in_container import fitted
 from mmsearch.clients.opensearch import connect
 from mmsearch.clients.tracing import exported
 from mmsearch.clients.triton import Encoder
@@ -132,6 +133,12 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     "were changed by hand.",
 )
 @click.option(
+    "--wait-for-servers",
+    "wait",
+    is_flag=True,
+    help="Wait for servers that are still starting, as long as --give-up-after says; for containers.",
+)
+@click.option(
     "--metrics-file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write Prometheus metrics there, whole files only, for the node exporter's textfile collector.",
@@ -168,6 +175,7 @@ def command(
     engine: str,
     workers: int,
     force: bool,
+    wait: bool,
     metrics_file: Path | None,
     log_json: bool,
     dry_run: bool,
@@ -229,6 +237,7 @@ def command(
                 processes=processes,
                 batch=batch,
                 give_up_after=give_up_after,
+                wait_for_servers=wait,
                 resume=again(),
                 progress=watch,
             )
@@ -296,7 +305,7 @@ def shown(
 def _log_failure(log: JsonLog | None, error: MmsearchError, live: Ending) -> None:
     """With `--log-json` stderr holds JSON alone, so that the sentence is said there and nowhere else."""
     if log:
-        log.log("failed", error.sentence(), level="error")
+        log.log("failed", fitted(error.sentence()), level="error")
         live.failed(error.sentence())
         raise SystemExit(1) from None
 

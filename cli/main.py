@@ -42,7 +42,9 @@ class Refused(click.ClickException):
     """An error whose message explains it: one sentence on stderr, exit 1."""
 
     def show(self, file: object = None) -> None:
-        click.echo(f"mmsearch: {self.message}", err=True)
+        from mmsearch.cli.in_container import fitted  # needed only here, and `--help` imports nothing more
+
+        click.echo(f"mmsearch: {fitted(self.message)}", err=True)
 
 
 class LazyGroup(click.Group):

@@ -21,7 +21,7 @@ class Job:
     `max_without_image` are a count and a share of the lines. `sync` is the share of the index that may be
     deleted because the catalog does not hold it; None deletes nothing. With `partial` each line changes the
     fields that it carries, and no others. `force` encodes and writes every product, also those that the
-    index is said to hold already.
+    index is said to hold already. With `wait` servers that are away at the start are waited for too.
     """
 
     catalog: str
@@ -52,6 +52,7 @@ class Job:
     dry_run: bool = False
     partial: bool = False
     force: bool = False
+    wait: bool = False
 
     @property
     def origin(self) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def run_on_ray(
     # away are told before Ray takes its seconds to load.
     encoder, client = Encoder(triton), connect(opensearch)
     try:
-        prepare_servers(job, encoder, client)
+        prepare_servers(job, encoder, client, say)
     finally:
         encoder.close()
         client.close()

@@ -66,7 +66,7 @@ def run(
         opened.enter_context(span("ingest", index=job.index, catalog=Path(job.catalog).name))
         catalog = opened.enter_context(closing(source or _opened(job)))
         decoders = opened.enter_context(closing(DecoderPool(job.image_root, job.processes)))
-        served, target = prepare_servers(job, encoder, client)
+        served, target = prepare_servers(job, encoder, client, say)
         stats = Stats()
         rejects = opened.enter_context(
             closing(Rejects(job.rejects, job.origin, stats, job.max_rejects, job.max_without_image))
@@ -88,40 +88,49 @@ def _opened(job: Job) -> Catalog | Rejected:
     return Rejected(Path(job.catalog)) if job.retry else Catalog(job.catalog, job.format)
 
 
-def prepare_servers(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Served, Target | None]:
-    """The encoder that is served and the index that fits it; at the start nobody waits for a server.
+def prepare_servers(
+    job: Job, encoder: Encoder, client: OpenSearch, say: Say = lambda _: None
+) -> tuple[Served, Target | None]:
+    """The encoder that is served and the index that fits it; at the start nobody waits for a server, unless
+    the job says so.
 
     An index that is there already keeps the version that it was made for, whatever was deployed since.
     In a dry run the index is not created, and is None when it is not there.
     """
     try:
-        served = encoder.describe()
-        require_whole(client, job.index)
-        if pin := pinned(client, job.index):
-            served = encoder.pinned(served, pin.version, pin.fingerprint, pin.dimensions)
-        if job.dry_run or job.partial:
-            target = existing_target(client, job.index, served, job.fields)
-            if job.partial and target is None:
-                raise MismatchError(
-                    f"expected an index behind {job.index} for --partial, got none; ingest the whole "
-                    "catalog first, or name another by --index"
-                )
-        else:
-            target = open_index(
-                client,
-                job.index,
-                served,
-                fields=job.fields,
-                storage=job.storage.over(Storage()),
-                shards=job.shards,
-            )
-        if target and not target.created:
-            require_as_asked(client, target.index, job.storage, job.shards)
-        return served, target
+        if job.wait:
+            return Patience(job.patience, say).call(lambda: _prepared(job, encoder, client))
+        return _prepared(job, encoder, client)
     except AwayError as away:
         raise UnreachableError(away.sentence()) from None
     except CallError as error:
         raise BlockedError(error.sentence()) from None
+
+
+def _prepared(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Served, Target | None]:
+    served = encoder.describe()
+    require_whole(client, job.index)
+    if pin := pinned(client, job.index):
+        served = encoder.pinned(served, pin.version, pin.fingerprint, pin.dimensions)
+    if job.dry_run or job.partial:
+        target = existing_target(client, job.index, served, job.fields)
+        if job.partial and target is None:
+            raise MismatchError(
+                f"expected an index behind {job.index} for --partial, got none; ingest the whole "
+                "catalog first, or name another by --index"
+            )
+    else:
+        target = open_index(
+            client,
+            job.index,
+            served,
+            fields=job.fields,
+            storage=job.storage.over(Storage()),
+            shards=job.shards,
+        )
+    if target and not target.created:
+        require_as_asked(client, target.index, job.storage, job.shards)
+    return served, target
 
 
 class Run:

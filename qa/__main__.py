@@ -16,6 +16,8 @@ CHECKS = {
     "soak-hybrids": "soak.hybrids",
     "security": "security.every",
     "gpu": "gpu.check",
+    "containers": "containers.run",
+    "containers-faults": "containers.mutations",
 }
 """name → module below qa/"""
 

@@ -1,13 +1,8 @@
 #!/bin/bash
 # The security plugin's users are exactly two, with the passwords of the environment: no demo users, no demo keys.
-set -euo pipefail
-cd /usr/share/opensearch
+# They are written into the security index at the first start; afterwards change-passwords.sh changes them.
+. "$(dirname "$0")/passwords.sh"
 
-hashed() { # VARIABLE: hash.sh reads it itself, so that the password stands in no command line
-    plugins/opensearch-security/tools/hash.sh -env "$1" | tail -n 1
-}
-: "${OPENSEARCH_INITIAL_ADMIN_PASSWORD:?expected a password, got none; set it in .env}"
-: "${MMSEARCH_DASHBOARDS_SERVER_PASSWORD:?expected a password, got none; set it in .env}"
 users=config/opensearch-security/internal_users.yml
 cat >"$users" <<END
 _meta: {type: internalusers, config_version: 2}

@@ -32,6 +32,7 @@ from mmsearch.errors import (
     SearchError,
     UnreachableError,
 )
+from mmsearch.stack.ports import free
 
 from ..fakes.certificates import issue
 from ..fakes.fake_opensearch import FakeOpenSearch
@@ -289,6 +290,44 @@ def test_a_server_that_comes_back_is_waited_for_and_logged(
     assert "is away (UNAVAILABLE: restarting); waiting up to 30 s" in said[0][2]
     assert said[-1][:2] == ("mmsearch.ingest", "INFO")
     assert said[-1][2].startswith("1 indexed, 0 rejected (1 encoded, 0 unchanged;")
+
+
+def test_servers_that_are_starting_are_waited_for_where_it_is_wanted(
+    node: FakeOpenSearch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (port,) = free(1)
+    started: list[FakeTriton] = []
+
+    class StartsTriton(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if not started:
+                started.append(FakeTriton(port=port))
+
+    products = [{"id": "1", "title": "Oak chair"}]
+    logger, starts = logging.getLogger("mmsearch.ingest"), StartsTriton()
+    with mmsearch.Client(node.url, triton=f"127.0.0.1:{port}", timeout=10) as shop:
+        with pytest.raises(UnreachableError, match="start it"):
+            shop.ingest(products, processes=0)
+        logger.addHandler(starts)
+        try:
+            report = shop.ingest(products, processes=0, wait_for_servers=True, give_up_after=60)
+        finally:
+            logger.removeHandler(starts)
+            for each in started:
+                each.__exit__(None, None, None)
+    assert (report.indexed, report.encoded) == (1, 1)
+    assert f"Triton at 127.0.0.1:{port} is away" in caplog.messages[0]
+    assert f"Triton at 127.0.0.1:{port} answers again" in caplog.messages[1]
+
+
+def test_a_wait_for_starting_servers_ends(node: FakeOpenSearch) -> None:
+    (port,) = free(1)
+    with (
+        mmsearch.Client(node.url, triton=f"127.0.0.1:{port}", timeout=10) as shop,
+        pytest.raises(UnreachableError, match=f"expected Triton at 127.0.0.1:{port} to answer within 0 s"),
+    ):
+        shop.ingest([{"id": "1", "title": "Oak chair"}], processes=0, wait_for_servers=True, give_up_after=0)
+    assert node.sources() == {}
 
 
 def test_threads_share_a_client(shop: mmsearch.Client, node: FakeOpenSearch) -> None:

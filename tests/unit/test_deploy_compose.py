@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 import yaml
 
 from mmsearch.cli.main import cli
-from mmsearch.clients.opensearch import OpenSearchAccess
+from mmsearch.clients.credentials import DashboardsAccess, OpenSearchAccess
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILES = sorted((ROOT / "deploy").glob("*/Dockerfile"))
@@ -87,7 +88,7 @@ def test_what_a_service_is_built_from_is_there(service: str) -> None:
     assert sources
     for source in " ".join(sources).split():
         if source == "${PLUGIN_ZIP}":
-            assert re.search(r"plugin/target/mmsearch-[\d.]+\.zip", dockerfile)
+            assert "ARG PLUGIN_ZIP=plugin/target/mmsearch-${OPENSEARCH_VERSION}.0.zip" in dockerfile
             continue
         assert (ROOT / source).exists(), source
         assert f"!{source.split('/')[0]}" in ignored, f"{source} does not reach the build"
@@ -98,26 +99,23 @@ def test_the_plugins_zip_is_the_one_that_maven_makes() -> None:
     version = re.search(r"<opensearch.version>([\d.]+)</opensearch.version>", pom)
     assert version
     assert SERVICES["opensearch"]["build"]["args"]["OPENSEARCH_VERSION"] == version.group(1)
-    assert (
-        SERVICES["opensearch"]["build"]["args"]["PLUGIN_ZIP"]
-        == f"plugin/target/mmsearch-{version.group(1)}.0.zip"
-    )
+    assert f"OPENSEARCH_VERSION ?= {version.group(1)}\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
-def test_bound_paths_are_made_by_what_the_head_of_the_file_says() -> None:
+def test_bound_paths_are_made_by_the_documented_steps() -> None:
     bound = {
-        volume.split(":")[0]
+        volume["source"]
         for service in SERVICES.values()
         for volume in service.get("volumes", [])
-        if volume.startswith(".")
+        if isinstance(volume, dict)
     }
-    made = {"./.mmsearch/model_repository", "./deploy/certificates", "./deploy/certificates/ca.pem"}
-    assert bound == made | {"./build/demo"}
+    made = {f"./deploy/certificates/{name}" for name in ("opensearch", "dashboards", "admin", "client")}
+    assert bound == made | {"./.mmsearch/model_repository", "./build/demo"}
     named = {
         volume.split(":")[0]
         for service in SERVICES.values()
         for volume in service.get("volumes", [])
-        if not volume.startswith(".")
+        if isinstance(volume, str)
     }
     assert named == set(COMPOSE["volumes"])
 
@@ -184,7 +182,9 @@ def test_every_environment_name_of_ours_is_read_somewhere() -> None:
         if path.suffix in (".py", ".sh")
     )
     access = {
-        f"MMSEARCH_OPENSEARCH_{name.upper()}" for name in (each.name for each in fields(OpenSearchAccess))
+        f"MMSEARCH_{of.server}_{each.name.upper()}"
+        for of in (OpenSearchAccess, DashboardsAccess)
+        for each in fields(of)
     }
     for service in SERVICES.values():
         for name in service.get("environment", {}):
@@ -192,18 +192,24 @@ def test_every_environment_name_of_ours_is_read_somewhere() -> None:
                 assert name in access or name in code, name
 
 
-def test_certificates_that_the_node_names_are_the_ones_made(tmp_path: Path) -> None:
+def test_certificates_that_the_servers_name_are_the_ones_made(tmp_path: Path) -> None:
     if shutil.which("openssl") is None:
         pytest.fail("expected openssl for deploy/certificates.sh, got none; apt-get install openssl")
     script = str(ROOT / "deploy/certificates.sh")
+    if os.geteuid() not in (0, 1000):
+        refused = subprocess.run([script, str(tmp_path)], capture_output=True, text=True)
+        assert refused.returncode == 1
+        assert "repair: sudo" in refused.stderr
+        return
     subprocess.run([script, str(tmp_path)], check=True, capture_output=True)
     node = yaml.safe_load((ROOT / "deploy/opensearch/opensearch.yml").read_text(encoding="utf-8"))
     named = [value for key, value in node.items() if key.endswith("_filepath")]
     assert len(named) == 6
     for value in named:
-        assert (tmp_path / value.removeprefix("certificates/")).exists(), value
-    checked = ["openssl", "verify", "-CAfile", "ca.pem", "-verify_hostname", "opensearch", "opensearch.pem"]
-    subprocess.run(checked, check=True, capture_output=True, cwd=tmp_path)
+        assert (tmp_path / "opensearch" / value.removeprefix("certificates/")).exists(), value
+    for name in ("opensearch", "dashboards"):
+        verified = ["-CAfile", "client/ca.pem", "-verify_hostname", name, f"{name}/node.pem"]
+        subprocess.run(["openssl", "verify", *verified], check=True, capture_output=True, cwd=tmp_path)
     again = subprocess.run([script, str(tmp_path)], capture_output=True, text=True)
     assert again.returncode == 1
     assert "expected no certificates" in again.stderr

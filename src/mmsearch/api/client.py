@@ -137,6 +137,7 @@ class Client:
         processes: int | None = None,
         batch: int = 32,
         give_up_after: float = GIVE_UP_AFTER,
+        wait_for_servers: bool = False,
         resume: str = "",
         progress: Watch | None = None,
     ) -> IngestReport:
@@ -170,13 +171,14 @@ class Client:
         processes          that decode images; 0 decodes in this one; default: half of the processors
         batch              rows a request to the encoder
         give_up_after      seconds to wait for a server that goes away in the middle
+        wait_for_servers   wait as long too for servers that are away at the start, such as starting ones
         resume             what messages name as the way to go on later
         progress           called with an IngestProgress about five times a second, in this thread
 
         Products that are not taken do not raise: `report.rejected` says how many, `report.reasons` for what,
         `report.rejects` which. Raises ArgumentError for arguments that do not go together, UnreachableError
-        when a server is away, MismatchError when the index is another encoder's, MmsearchError for what else
-        ends a run; what is in stays in.
+        when a server is away at the start or for too long, MismatchError when the index is another
+        encoder's, MmsearchError for what else ends a run; what is in stays in.
         """
         from mmsearch.api import ingestion
         from mmsearch.images.process_pool import default_processes
@@ -240,6 +242,7 @@ class Client:
                 dry_run=dry_run,
                 partial=partial,
                 force=force,
+                wait=wait_for_servers,
             )
             return ingestion.ingest(
                 self._servers, job, source, engine=engine, workers=workers, progress=progress
