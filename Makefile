@@ -26,7 +26,7 @@ plugin/target/mmsearch-3.6.0.0.zip: $(PLUGIN_SOURCES) | .venv/.ready
 # In a folder of its own, so that classes of one version never lie beside another's.
 plugin/target/mmsearch-%.0.zip: $(PLUGIN_SOURCES)
 	@rm -rf build/zip-$* && mkdir -p build/zip-$* plugin/target
-	cp -r --parents plugin/pom.xml plugin/versions.txt plugin/src scripts/maven.sh build/zip-$*
+	cp -r --parents pyproject.toml plugin/pom.xml plugin/versions.txt plugin/src scripts/maven.sh build/zip-$*
 	build/zip-$*/scripts/maven.sh -q -DskipTests -Dopensearch.version=$* package
 	cp build/zip-$*/plugin/target/mmsearch-$*.0.zip $@
 

@@ -284,6 +284,15 @@ def test_17_one_variable_sets_the_version_of_zip_and_images() -> None:
     assert "PLUGIN_ZIP := plugin/target/mmsearch-$(OPENSEARCH_VERSION).0.zip" in text("Makefile")
 
 
+def test_17_another_versions_zip_is_built_of_all_that_maven_is_given() -> None:
+    folders = re.findall(r"cp -r --parents (.+) build/(zip|plugin)-\$\*", text("Makefile"))
+    assert [name for _, name in folders] == ["zip", "plugin"]
+    read = {"scripts/maven.sh", *re.findall(r"[\w/]+\.toml", text("scripts/maven.sh"))}
+    assert "pyproject.toml" in read
+    for copied, name in folders:
+        assert read <= set(copied.split()), name
+
+
 def test_18_tensorrts_engines_are_on_a_volume() -> None:
     paths = {
         found
