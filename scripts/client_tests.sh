@@ -15,6 +15,7 @@ found() {
 python=$(found "$@") || { echo "mmsearch: no Python 3.13 is installed here, the client is not tried on it" >&2; exit 0; }
 
 export VIRTUAL_ENV="$PWD/build/client-venv"
+mkdir -p build
 rm -rf build/client-wheel build/lib build/bdist.*
 .venv/bin/python -m build --wheel --no-isolation --outdir build/client-wheel . >build/client-build.log 2>&1 ||
     { tail -n 30 build/client-build.log >&2; exit 1; }

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+mkdir -p build
 export VIRTUAL_ENV="$PWD/build/wheel-venv"
 rm -rf build/wheel build/lib build/bdist.*
 .venv/bin/python -m build --wheel --no-isolation --outdir build/wheel . >build/wheel-build.log 2>&1 ||
