@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -115,15 +116,25 @@ def plugin_patch() -> int:
     return patch
 
 
+ZIP_NAME = re.compile(r"mmsearch-(?:\d+\.\d+\.\d+|[$%{][^ /]*?|%)\.(\d+)\.zip")
+"""the zip after any of OpenSearch's version, make's and Docker's variables and patterns"""
+
+
 def test_the_plugins_version_is_one_line() -> None:
     # What cannot read pyproject.toml by itself says the same.
-    name = f"mmsearch-{archives()['opensearch'].version}.{plugin_patch()}.zip"
-    for file in [
-        "Makefile", "docker-compose.yml", "deploy/opensearch/Dockerfile",
-        "deploy/kubernetes/opensearch-operator.yaml", "stack/opensearch_files.py",
-        "plugin/README.md", "docs/operations.md",
-    ]:  # fmt: skip
-        assert name in (ROOT / file).read_text(encoding="utf-8"), file
+    named = {
+        "Makefile": 4,
+        "deploy/opensearch/Dockerfile": 1,
+        "deploy/kubernetes/operator/cluster.yaml": 1,
+        "src/mmsearch/stack/opensearch_files.py": 1,
+        "plugin/README.md": 1,
+        "docs/operations.md": 1,
+        "qa/containers/checkout.py": 1,
+        "qa/containers/steps.py": 1,
+    }
+    for file, times in named.items():
+        patches = ZIP_NAME.findall((ROOT / file).read_text(encoding="utf-8"))
+        assert patches == [str(plugin_patch())] * times, file
 
 
 def maven_would_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
