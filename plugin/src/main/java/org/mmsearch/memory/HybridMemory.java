@@ -5,7 +5,7 @@ public final class HybridMemory {
 
     /** A hit of a leg: its object, its place in an array and in the heap that finds the best. */
     private static final long HIT = 40;
-    /** A fused hit: its object, its place in a list and in the map by which it was fused. */
+    /** A fused hit: its object, its place in a list and in the table by which it was fused. */
     private static final long FUSED_HIT = 160;
     /** What a fused hit knows of one leg that found it. */
     private static final long LEG_OF_A_HIT = 32;

@@ -9,7 +9,7 @@ import org.apache.lucene.search.BooleanClause;
 import org.apache.lucene.search.Query;
 import org.mmsearch.WireForm;
 import org.mmsearch.encoder.EncoderModel;
-import org.mmsearch.neural.fields.FieldEncoders;
+import org.mmsearch.neural.fields.RequestFields;
 import org.mmsearch.neural.fields.VectorStorage;
 import org.mmsearch.neural.vectors.NeuralServices;
 import org.mmsearch.neural.vectors.QueryVector;
@@ -106,15 +106,15 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             return this;
         }
         IndicesRequest request = coordinator(context).getSearchRequest();
-        FieldEncoders fields = clause.services().fields();
         try {
-            fields.keep(request, context.getWriteableRegistry());
-            EncoderModel model = fields.encoder(request, context.getWriteableRegistry(), field, body.modelId());
+            RequestFields fields = clause.services().fields().of(request, context.getWriteableRegistry());
+            clause.services().fields().keep(request, fields);
+            EncoderModel model = fields.encoder(field, body.modelId());
             // An alias that cannot be kept to has moved to another encoder's index: its vector is of no use there.
             if (rewritten != null && encodedBy.equals(model)) {
                 return rewritten.get();
             }
-            return model == null ? new MatchNoneQueryBuilder() : encoded(context, request, model);
+            return model == null ? new MatchNoneQueryBuilder() : encoded(context, request, fields, model);
         } catch (IllegalArgumentException e) {
             throw prefixed(e);
         }
@@ -125,9 +125,10 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         return String.valueOf(e.getMessage()).startsWith(prefix) ? e : new IllegalArgumentException(prefix + e.getMessage(), e);
     }
 
-    private QueryBuilder encoded(QueryRewriteContext context, IndicesRequest request, EncoderModel model) throws IOException {
+    private QueryBuilder encoded(QueryRewriteContext context, IndicesRequest request, RequestFields fields, EncoderModel model)
+        throws IOException {
         NeuralServices services = clause.services();
-        if (twoRounds() && services.fields().nested(request, context.getWriteableRegistry(), field)) {
+        if (twoRounds() && fields.nested(field)) {
             // The round that finds the best hit searches root documents, of which none has this field.
             throw new IllegalArgumentException(
                 "expected a [cutoff] by [min_score] alone on a field of nested documents, got [relative_max] or [gap] on [" + field
@@ -139,35 +140,36 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
                 // Base64 is four letters for three bytes; the picture and the request that carries it are there at once.
                 Releasable reserved = services.memory().reserve(body.queryImage().length() / 4L * 3 * 2, "the picture of a query");
                 ActionListener<QueryBuilder> found = ActionListener.runBefore(done, reserved::close);
-                ActionRunnable.wrap(found, then -> encodePicture(context, request, model, client, then)).run();
+                ActionRunnable.wrap(found, then -> encodePicture(context, request, fields, model, client, then)).run();
             })));
         }
         if (context.validate()) {
-            return knn(context, request, placeholder(model.dimension()));
+            return knn(context, request, fields, placeholder(model.dimension()));
         }
         QueryVector query = body.queryVector(null);
-        VectorSource source = source(context, request, model);
+        VectorSource source = source(request, fields, model);
         float[] cached = source.cached(query);
         return cached == null || twoRounds()
-            ? later(context, model, (client, listener) -> fetch(context, request, source, client, query, cached, listener))
-            : cut(knn(context, request, cached), body.cutoff().minScore());
+            ? later(context, model, (client, listener) -> fetch(context, request, fields, source, client, query, cached, listener))
+            : cut(knn(context, request, fields, cached), body.cutoff().minScore());
     }
 
     /** Base64 and the hash of a picture take the time of many searches: not to be called on a thread that takes requests. */
     private void encodePicture(
         QueryRewriteContext context,
         IndicesRequest request,
+        RequestFields fields,
         EncoderModel model,
         Client client,
         ActionListener<QueryBuilder> listener
     ) throws IOException {
         QueryVector query = body.queryVector(clause.services().images().decode(body.queryImage()));
         if (context.validate()) {
-            listener.onResponse(knn(context, request, placeholder(model.dimension())));
+            listener.onResponse(knn(context, request, fields, placeholder(model.dimension())));
             return;
         }
-        VectorSource source = source(context, request, model);
-        fetch(context, request, source, client, query, source.cached(query), listener);
+        VectorSource source = source(request, fields, model);
+        fetch(context, request, fields, source, client, query, source.cached(query), listener);
     }
 
     /** This, until an action has found what takes its place. */
@@ -184,6 +186,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
     private void fetch(
         QueryRewriteContext context,
         IndicesRequest request,
+        RequestFields fields,
         VectorSource source,
         Client client,
         QueryVector query,
@@ -191,7 +194,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         ActionListener<QueryBuilder> listener
     ) {
         ActionListener<float[]> encoded = ActionListener.wrap(vector -> {
-            QueryBuilder knn = knn(context, request, vector);
+            QueryBuilder knn = knn(context, request, fields, vector);
             if (twoRounds() == false) {
                 listener.onResponse(cut(knn, body.cutoff().minScore()));
                 return;
@@ -214,30 +217,23 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         }
     }
 
-    private VectorSource source(QueryRewriteContext context, IndicesRequest request, EncoderModel model) {
-        return new VectorSource(
-            clause.services(),
-            request,
-            context.getWriteableRegistry(),
-            clause.name(),
-            field,
-            model,
-            body.modelId()
-        );
+    private VectorSource source(IndicesRequest request, RequestFields fields, EncoderModel model) {
+        return new VectorSource(clause.services(), request, fields, clause.name(), field, model, body.modelId());
     }
 
     private boolean twoRounds() {
         return body.cutoff().relativeMax() != null || body.cutoff().gap() != null;
     }
 
-    private QueryBuilder knn(QueryRewriteContext context, IndicesRequest request, float[] vector) throws IOException {
+    private QueryBuilder knn(QueryRewriteContext context, IndicesRequest request, RequestFields fields, float[] vector)
+        throws IOException {
         QueryBuilder filter = clause.services().vectors().allowed(request, body.filter());
         if (body.like() != null) {
             filter = ExcludedDocument.document(body.like(), filter);
         }
         NeuralBody knn = filter == body.filter() ? body : body.withFilter(filter);
-        VectorStorage storage = clause.services().fields().storage(request, context.getWriteableRegistry(), field);
-        boolean nested = storage.faiss() && clause.services().fields().nested(request, context.getWriteableRegistry(), field);
+        VectorStorage storage = fields.storage(field);
+        boolean nested = storage.faiss() && fields.nested(field);
         QueryBuilder query = KnnClause.of(context.getXContentRegistry(), field, storage, nested, knn, vector)
             .boost(boost)
             .queryName(queryName);

@@ -5,44 +5,24 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 
-import org.mmsearch.MmsearchIT;
-import org.opensearch.client.Request;
-import org.opensearch.client.Response;
-import org.opensearch.common.settings.Settings;
-import org.opensearch.index.reindex.ReindexModulePlugin;
+import org.mmsearch.RestIT;
 import org.opensearch.plugins.Plugin;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
-import org.opensearch.transport.Netty4ModulePlugin;
-
-import org.apache.hc.core5.http.io.entity.EntityUtils;
-import org.apache.hc.core5.http.ParseException;
 
 /** Over HTTP: answers of searches leave vectors out unless asked, and whoever may write documents back gets them whole. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, supportsDedicatedMasters = false)
-public class DefaultAnswersIT extends MmsearchIT {
+public class DefaultAnswersIT extends RestIT {
 
     private static final String VECTOR = "0.25";
     private static final String FOREIGN =
         "{ \"title\":\"chair\",  \"v\":[0.25,  1],\"color\" :\"blue\", \"parts\":[{\"empty\":{},\"v\": [0.25]}] }";
 
     @Override
-    protected boolean addMockHttpTransport() {
-        return false;
-    }
-
-    @Override
     protected Collection<Class<? extends Plugin>> nodePlugins() {
         List<Class<? extends Plugin>> plugins = new ArrayList<>(super.nodePlugins());
-        plugins.add(Netty4ModulePlugin.class);
-        plugins.add(ReindexModulePlugin.class);
         plugins.add(InnerSearches.class);
         return plugins;
-    }
-
-    @Override
-    protected Settings nodeSettings(int ordinal) {
-        return Settings.builder().put(super.nodeSettings(ordinal)).put("http.type", "netty4").build();
     }
 
     private void product() throws IOException {
@@ -69,19 +49,6 @@ public class DefaultAnswersIT extends MmsearchIT {
                "v": {"type": "knn_vector", "dimension": 2, "method": {"name": "hnsw", "engine": "lucene"}}}}}
             """);
         send("PUT", "/foreign/_doc/f?refresh=true", FOREIGN);
-    }
-
-    private static String send(String method, String path, String body) throws IOException {
-        Request request = new Request(method, path);
-        if (body != null) {
-            request.setJsonEntity(body);
-        }
-        Response response = getRestClient().performRequest(request);
-        try {
-            return EntityUtils.toString(response.getEntity());
-        } catch (ParseException e) {
-            throw new IOException(e);
-        }
     }
 
     private static void assertLeftOut(String answer) {

@@ -6,15 +6,15 @@ import java.util.function.Supplier;
 
 import org.mmsearch.RequestIndices;
 import org.mmsearch.SameIndices;
-import org.mmsearch.encoder.EncoderModel;
 import org.opensearch.action.IndicesRequest;
 import org.opensearch.cluster.ClusterState;
 import org.opensearch.cluster.metadata.IndexMetadata;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
+import org.opensearch.cluster.metadata.Metadata;
 import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.index.Index;
 
-/** Finds which encoder a vector field belongs to, from the mappings of all the indices that a request goes to. */
+/** Reads the vector fields of the indices that a request goes to out of their mappings. */
 public final class FieldEncoders {
 
     private static final int MAX_CACHED_MAPPINGS = 1000;
@@ -35,71 +35,27 @@ public final class FieldEncoders {
     }
 
     /**
-     * The encoder on which all the indices agree.
+     * The vector fields that a request can search.
      *
      * @param request the search, with indices, aliases or patterns
      * @param registry reads the point in time of a search that has one
-     * @param field the vector field's full name
-     * @param modelId the query's {@code model_id}, or null; it takes the place of the model that the index names
-     * @return the encoder, or null when the request goes to no index at all
-     * @throws IllegalArgumentException when the field is no vector, its encoder is not known, or two indices disagree
      */
-    public EncoderModel encoder(IndicesRequest request, NamedWriteableRegistry registry, String field, String modelId) {
-        EncoderModel agreed = null;
-        String agreedIndex = null;
-        String without = null;
-        for (Index index : indices(request, registry)) {
-            VectorField found = fields(state.get().metadata().getIndexSafe(index)).get(field);
-            if (found == null) {
-                without = index.getName();
-                continue;
-            }
-            EncoderModel encoder = found.encoder(index.getName(), modelId);
-            if (agreed != null && agreed.equals(encoder) == false) {
-                throw new IllegalArgumentException(
-                    "field [" + field + "] must be encoded alike in all the indices of a request, got " + describe(agreed) + " in ["
-                        + agreedIndex + "] and " + describe(encoder) + " in [" + index.getName() + "]; search them one by one"
-                );
-            }
-            agreed = encoder;
-            agreedIndex = index.getName();
+    public RequestFields of(IndicesRequest request, NamedWriteableRegistry registry) {
+        Metadata metadata = state.get().metadata();
+        Index[] indices = indices(request, registry);
+        VectorFields[] fields = new VectorFields[indices.length];
+        for (int i = 0; i < indices.length; i++) {
+            fields[i] = fields(metadata.getIndexSafe(indices[i]));
         }
-        if (agreed == null && without != null) {
-            throw new IllegalArgumentException("field [" + field + "] must be a knn_vector, and [" + without + "] has no such field");
-        }
-        return agreed;
+        return new RequestFields(indices, fields);
     }
 
     /** Keeps a search on the indices that it goes to now, whatever becomes of the aliases that it names. */
-    public void keep(IndicesRequest request, NamedWriteableRegistry registry) {
-        SameIndices.keep(request, indices(request, registry), state.get(), resolver);
+    public void keep(IndicesRequest request, RequestFields fields) {
+        SameIndices.keep(request, fields.indices(), state.get(), resolver);
     }
 
-    /** Whether the field lies in nested documents in any of the request's indices. */
-    public boolean nested(IndicesRequest request, NamedWriteableRegistry registry, String field) {
-        for (Index index : indices(request, registry)) {
-            VectorField found = fields(state.get().metadata().getIndexSafe(index)).get(field);
-            if (found != null && found.nested()) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    /** How the field's vectors are kept in the request's indices; what any of them needs to be heeded. */
-    public VectorStorage storage(IndicesRequest request, NamedWriteableRegistry registry, String field) {
-        VectorStorage all = VectorStorage.LUCENE;
-        for (Index index : indices(request, registry)) {
-            VectorField found = fields(state.get().metadata().getIndexSafe(index)).get(field);
-            if (found != null) {
-                all = all.and(found.storage());
-            }
-        }
-        return all;
-    }
-
-    /** The indices that a request goes to, aliases resolved. */
-    public Index[] indices(IndicesRequest request, NamedWriteableRegistry registry) {
+    private Index[] indices(IndicesRequest request, NamedWriteableRegistry registry) {
         Index[] pointInTime = RequestIndices.pointInTime(request, registry);
         if (pointInTime != null) {
             return pointInTime;
@@ -127,8 +83,4 @@ public final class FieldEncoders {
         return cached.fields;
     }
 
-    private static String describe(EncoderModel encoder) {
-        return encoder.label() + "/" + encoder.output() + " (" + encoder.dimension() + " numbers, fingerprint "
-            + encoder.fingerprint() + ")";
-    }
 }

@@ -9,12 +9,12 @@ import org.mmsearch.encoder.EncoderFailure;
 import org.mmsearch.encoder.EncoderInput;
 import org.mmsearch.encoder.EncoderModel;
 import org.mmsearch.encoder.service.EncodingRequest;
+import org.mmsearch.neural.fields.RequestFields;
 import org.opensearch.action.IndicesRequest;
 import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.support.ContextPreservingActionListener;
 import org.opensearch.common.util.concurrent.ThreadContext;
 import org.opensearch.core.action.ActionListener;
-import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.index.Index;
 import org.opensearch.core.rest.RestStatus;
 import org.opensearch.index.query.QueryBuilder;
@@ -25,7 +25,7 @@ public final class VectorSource {
 
     private final NeuralServices services;
     private final IndicesRequest request;
-    private final NamedWriteableRegistry registry;
+    private final RequestFields fields;
     private final String clause;
     private final String field;
     private final EncoderModel model;
@@ -33,7 +33,7 @@ public final class VectorSource {
 
     /**
      * @param request the search that the clause stands in
-     * @param registry reads the point in time of a search that has one
+     * @param fields of the indices that the search goes to
      * @param clause the clause's name, with which a failure begins
      * @param model encodes the field
      * @param modelId the request's name for it, or null where the index names it
@@ -41,7 +41,7 @@ public final class VectorSource {
     public VectorSource(
         NeuralServices services,
         IndicesRequest request,
-        NamedWriteableRegistry registry,
+        RequestFields fields,
         String clause,
         String field,
         EncoderModel model,
@@ -49,7 +49,7 @@ public final class VectorSource {
     ) {
         this.services = services;
         this.request = request;
-        this.registry = registry;
+        this.fields = fields;
         this.clause = clause;
         this.field = field;
         this.model = model;
@@ -150,7 +150,7 @@ public final class VectorSource {
     /** Security lets a get pass that comes from a request with rules of its own: it has to be filtered here. */
     private QueryBuilder rulesOf(String index) {
         QueryBuilder rules = services.vectors().allowed(request, null);
-        Index[] indices = services.fields().indices(request, registry);
+        Index[] indices = fields.indices();
         if (rules == null || indices.length != 1 || indices[0].getName().equals(index) == false) {
             throw new IllegalArgumentException(
                 "expected like to name a document of the one index that the request goes to, got one of [" + index
@@ -164,7 +164,7 @@ public final class VectorSource {
         if (like.index() != null) {
             return like.index();
         }
-        Index[] indices = services.fields().indices(request, registry);
+        Index[] indices = fields.indices();
         if (indices.length != 1) {
             throw new IllegalArgumentException(
                 "like requires _index where a request goes to several indices, and this one goes to " + indices.length
