@@ -11,7 +11,7 @@ import orjson
 from opensearchpy import OpenSearch
 
 from mmsearch.clients.causes import Verdict, described, verdict
-from mmsearch.clients.opensearch import HttpError, ask
+from mmsearch.clients.opensearch import HttpError, ask, documents
 from mmsearch.clients.retry import Backoff, Patience
 from mmsearch.errors import AwayError, UnreachableError
 from mmsearch.ingest.product_index.bulk import TRIES, blocked
@@ -69,11 +69,9 @@ class BulkDelete:
         an earlier request, whose answer was lost, has deleted."""
         params = {"_source": "false"}
         found = self._patience.call(
-            lambda: ask(
-                self._client, "POST", f"/{self._target.index}/_mget", {"ids": list(conflicts)}, params
-            )
+            lambda: documents(self._client, self._target.index, list(conflicts), params)
         )
-        for document in found["docs"]:
+        for document in found:
             identifier = document["_id"]
             if document.get("found"):
                 self._stats.lose(NOT_DELETED, *conflicts[identifier])

@@ -12,7 +12,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from mmsearch.clients.opensearch import ask
+from mmsearch.clients.opensearch import documents
 from mmsearch.ingest.product_index.target import Target
 
 VECTORS = ("embedding", "text_embedding", "image_embedding", "pictures")
@@ -43,18 +43,10 @@ def stored(
     client: OpenSearch, target: Target, ids: Sequence[str], *, vectors: bool = False
 ) -> dict[str, Stored]:
     """What the index holds of these ids, vectors if wanted. Raises CallError."""
-    if not ids:
-        return {}
-    found = ask(
-        client,
-        "POST",
-        f"/{target.index}/_mget",
-        body={"ids": list(ids)},
-        params={} if vectors else {"_source_excludes": ",".join(VECTORS)},
-    )
+    params = {} if vectors else {"_source_excludes": ",".join(VECTORS)}
     return {
         each["_id"]: Stored(each.get("_source", {}), int(each["_seq_no"]), int(each["_primary_term"]))
-        for each in found["docs"]
+        for each in documents(client, target.index, ids, params)
         if each.get("found")
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from mmsearch.clients.opensearch import HttpError, ask
+from mmsearch.clients.opensearch import HttpError, ask, documents
 from mmsearch.clients.triton import FIELD_OUTPUTS, Served
 from mmsearch.errors import MismatchError
 from mmsearch.ingest.item import Known
@@ -153,19 +153,10 @@ def definition(
 
 
 def known(client: OpenSearch, target: Target, ids: Sequence[str]) -> dict[str, Known]:
-    """What the index holds of these ids, read by id, so that what was written a moment ago is seen too."""
-    if not ids:
-        return {}
-    found = ask(
-        client,
-        "POST",
-        f"/{target.index}/_mget",
-        body={"ids": list(ids)},
-        params={"_source_includes": "ingest"},
-    )
+    """What the index holds of these ids."""
     return {
         document["_id"]: known_of(document.get("_source", {}).get("ingest") or {})
-        for document in found["docs"]
+        for document in documents(client, target.index, ids, {"_source_includes": "ingest"})
         if document.get("found")
     }
 

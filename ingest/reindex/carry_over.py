@@ -8,7 +8,7 @@ import orjson
 from opensearchpy import OpenSearch
 
 from mmsearch.clients.causes import Verdict, described, repair, verdict
-from mmsearch.clients.opensearch import ask, name
+from mmsearch.clients.opensearch import ask, documents, name
 from mmsearch.clients.retry import Patience
 from mmsearch.clients.scroll import pages
 from mmsearch.errors import AwayError, MismatchError
@@ -54,10 +54,9 @@ def _without_ours(client: OpenSearch, index: str, products: list[Product]) -> li
     if not ids:
         return products
     params = {"_source_includes": "ingest.attributes"}
-    answer = ask(client, "POST", f"/{index}/_mget", body={"ids": ids}, params=params)
     ours = {
         each["_id"]: set((each.get("_source", {}).get("ingest") or {}).get(ATTRIBUTES, ()))
-        for each in answer["docs"]
+        for each in documents(client, index, ids, params)
     }
     left = []
     for identifier, fields in products:

@@ -10,7 +10,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from mmsearch.clients.opensearch import ask
+from mmsearch.clients.opensearch import ask, documents
 from mmsearch.errors import NotMovedError
 
 TOGETHER = 1_000
@@ -78,5 +78,5 @@ def _batches(rejects: Path) -> Iterator[list[str]]:
 
 
 def _there(client: OpenSearch, index: str, ids: list[str]) -> set[str]:
-    found = ask(client, "POST", f"/{index}/_mget", body={"ids": ids}, params={"_source": "false"})
-    return {document["_id"] for document in found["docs"] if document.get("found")}
+    found = documents(client, index, ids, {"_source": "false"})
+    return {document["_id"] for document in found if document.get("found")}

@@ -17,34 +17,16 @@ from pathlib import Path
 
 from containers.engine import Engine, mirror
 
-from mmsearch.stack.downloads import Archive, fetch
+from mmsearch.stack.downloads import fetch
 from mmsearch.stack.java import choose
+from mmsearch.stack.variants.secured import KNN, OPENSEARCH, SECURITY, write_security_plugin
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-VERSION = "3.5.0"
-"""of OpenSearch: the newest that the security plugin's only served 3.x release runs on"""
+VERSION = OPENSEARCH.version
 TRITON_VERSION = "25.10"
 PYTHON_VERSION = "3.11"
 """Debian 12's"""
-OPENSEARCH = Archive(
-    "org.opensearch.distribution.integ-test-zip",
-    "opensearch",
-    VERSION,
-    "b676ad392c95a94d8d2bd8785b8b922c7811536daf6a9ec0c7277a34bd8a17a9",
-)
-KNN = Archive(
-    "org.opensearch.plugin",
-    "opensearch-knn",
-    f"{VERSION}.0",
-    "99fdf3ac9ef95974e276298b83a58532bf21ba13bd5fd96a4b59465b7e613309",
-)
-SECURITY = Archive(
-    "org.opensearch.plugin",
-    "opensearch-security",
-    "3.4.0.0",
-    "fc164c084979f7f793d295b6bca56bf8bee76dafb762adef9f14fa872e0a7596",
-)
 PINS = (OPENSEARCH, KNN, SECURITY, TRITON_VERSION, PYTHON_VERSION)
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 PACKAGES = ("ca-certificates", "curl", "openssl", "python3", "python3-pip", "libpython3.11", "procps")
@@ -131,21 +113,8 @@ def _opensearch(context: Path) -> None:
     plugins = context / "plugins"
     plugins.mkdir()
     shutil.copy2(fetch(KNN), plugins)
-    _security(plugins / SECURITY.file_name)
+    write_security_plugin(plugins / SECURITY.file_name)
     (context / "neural-search.properties").write_text(NEURAL.format(version=VERSION))
-
-
-def _security(target: Path) -> None:
-    """The security plugin, its descriptor saying that it is for this OpenSearch: for tests alone."""
-    with zipfile.ZipFile(fetch(SECURITY)) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
-        for entry in old.infolist():
-            data = old.read(entry)
-            if entry.filename == "plugin-descriptor.properties":
-                before = b"\nopensearch.version=3.4.0\n"
-                if before not in data:
-                    raise RuntimeError("expected the security plugin of 3.4.0, got another")
-                data = data.replace(before, f"\nopensearch.version={VERSION}\n".encode())
-            new.writestr(entry, data)
 
 
 def _triton(context: Path) -> None:

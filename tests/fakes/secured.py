@@ -3,50 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from mmsearch.stack import opensearch_files, supervisor
+from mmsearch.stack import opensearch_files, opensearch_node, supervisor
 from mmsearch.stack.account import unprivileged
-from mmsearch.stack.downloads import Archive, fetch
+from mmsearch.stack.downloads import fetch
 from mmsearch.stack.java import choose
 from mmsearch.stack.ports import free
-from mmsearch.stack.state import Launch
+from mmsearch.stack.variants.secured import KNN, OPENSEARCH, SECURITY, write_security_plugin
 
 from .certificates import issue
 
 ROOT = Path(__file__).resolve().parents[2]
-# The only security plugin of OpenSearch 3 that is served. It runs on this OpenSearch with one line of its
-# descriptor changed: for tests alone.
-OPENSEARCH = Archive(
-    "org.opensearch.distribution.integ-test-zip",
-    "opensearch",
-    "3.5.0",
-    "b676ad392c95a94d8d2bd8785b8b922c7811536daf6a9ec0c7277a34bd8a17a9",
-)
-KNN = Archive(
-    "org.opensearch.plugin",
-    "opensearch-knn",
-    "3.5.0.0",
-    "99fdf3ac9ef95974e276298b83a58532bf21ba13bd5fd96a4b59465b7e613309",
-)
-SECURITY = Archive(
-    "org.opensearch.plugin",
-    "opensearch-security",
-    "3.4.0.0",
-    "fc164c084979f7f793d295b6bca56bf8bee76dafb762adef9f14fa872e0a7596",
-)
 ADMIN = "admin"
 
 
@@ -88,7 +66,9 @@ class Secured:
             folder.mkdir(exist_ok=True)
         java = opensearch_files.readable_java(files, choose(account), account)
         opensearch_files.write_jvm_options(files, java)
-        zips = [fetch(KNN), plugin_for(self._folder), security_for(self._folder)]
+        security = self._folder / SECURITY.file_name
+        write_security_plugin(security)
+        zips = [fetch(KNN), plugin_for(self._folder), security]
         opensearch_files.install(files, java, zips)
         opensearch_files.make_readable(files.software)
         self._write_security(files.config, roles)
@@ -97,25 +77,7 @@ class Secured:
                 opensearch_files.give(folder, account)
         opensearch_files.write_settings(files, account, self._settings(files, encoder))
         self.log = self._folder / "node.log"
-        launch = Launch(
-            name="secured",
-            command=[str(files.software / "bin" / "opensearch")],
-            environment={
-                "PATH": "/usr/local/bin:/usr/bin:/bin",
-                "LANG": os.environ.get("LANG", "C.UTF-8"),
-                "HOME": str(files.folder / "tmp"),
-                "OPENSEARCH_JAVA_HOME": str(java.home),
-                "OPENSEARCH_JAVA_OPTS": "-Xms768m -Xmx768m",
-                "OPENSEARCH_PATH_CONF": str(files.config),
-                "OPENSEARCH_TMPDIR": str(files.folder / "tmp"),
-            },
-            bare=True,
-            folder=str(files.folder),
-            log=str(self.log),
-            stamp={},
-            uid=account.uid if account else None,
-            gid=account.gid if account else None,
-        )
+        launch = opensearch_node.launch("secured", files, java, "768m", account, self.log)
         return supervisor.start(launch)
 
     def _settings(self, files: opensearch_files.NodeFiles, encoder: str) -> str:
@@ -221,20 +183,6 @@ class Secured:
                 self._process.kill()
                 self._process.wait(30)
         shutil.rmtree(self.files.folder)
-
-
-def security_for(folder: Path) -> Path:
-    """The security plugin's zip, its descriptor saying that it is for this OpenSearch."""
-    changed = folder / SECURITY.file_name
-    with zipfile.ZipFile(fetch(SECURITY)) as old, zipfile.ZipFile(changed, "w") as new:
-        for entry in old.infolist():
-            data = old.read(entry)
-            if entry.filename == "plugin-descriptor.properties":
-                before = b"\nopensearch.version=3.4.0\n"
-                assert before in data, data.decode()
-                data = data.replace(before, f"\nopensearch.version={OPENSEARCH.version}\n".encode())
-            new.writestr(entry, data)
-    return changed
 
 
 def plugin_for(folder: Path) -> Path:

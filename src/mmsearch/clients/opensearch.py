@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from opensearchpy import OpenSearch
@@ -97,6 +97,19 @@ def ask(
         raise AwayError(name(client), f"an answer that is no JSON: {str(error)[:120]}") from None
     except TransportError as error:
         _explain(client, error, f"{method} {path.partition('?')[0]}")
+
+
+def documents(
+    client: OpenSearch, index: str, ids: Sequence[str], params: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """OpenSearch's entry for each of these ids, found or not; read by id, so that what was written a moment
+    ago is seen too. Raises as `ask` does."""
+    if not ids:
+        return []
+    found: dict[str, list[dict[str, Any]]] = ask(
+        client, "POST", f"/{index}/_mget", {"ids": list(ids)}, params
+    )
+    return found["docs"]
 
 
 def _explain(client: OpenSearch, error: TransportError, asked: str) -> NoReturn:

@@ -12,9 +12,9 @@ from typing import Any
 from mmsearch.config import KNN_LIBRARIES, NO_LIBRARIES
 from mmsearch.errors import StackError
 from mmsearch.stack import opensearch_files as node
-from mmsearch.stack.account import unprivileged
+from mmsearch.stack.account import Account, unprivileged
 from mmsearch.stack.downloads import Archive, archives, sha256_of
-from mmsearch.stack.java import choose
+from mmsearch.stack.java import Java, choose
 from mmsearch.stack.loopback import ask
 from mmsearch.stack.ports import HOST, require_free
 from mmsearch.stack.processes import Process
@@ -89,22 +89,39 @@ def make(home: Home, stamp: dict[str, Any], while_alive: Process | None) -> Laun
     (files.folder / "home").write_text(f"{home.folder}\n")
     triton_url = f"http://{HOST}:{stamp['triton_http_port']}" if zip_path else None
     node.write_settings(files, account, settings(files, stamp["http_port"], triton_url, stamp["settings"]))
+    return launch(
+        NAME, files, java, stamp["heap"], account, home.log(NAME), stamp=stamp, while_alive=while_alive
+    )
+
+
+def launch(
+    name: str,
+    files: node.NodeFiles,
+    java: Java,
+    heap: str,
+    account: Account | None,
+    log: Path,
+    *,
+    stamp: dict[str, Any] | None = None,
+    while_alive: Process | None = None,
+) -> Launch:
+    """How a node of these files is run: an environment of its own, both heap bounds alike."""
     return Launch(
-        name=NAME,
+        name=name,
         command=[str(files.software / "bin" / "opensearch")],
         environment={
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": os.environ.get("LANG", "C.UTF-8"),
             "HOME": str(files.folder / "tmp"),
             "OPENSEARCH_JAVA_HOME": str(java.home),
-            "OPENSEARCH_JAVA_OPTS": f"-Xms{stamp['heap']} -Xmx{stamp['heap']}",
+            "OPENSEARCH_JAVA_OPTS": f"-Xms{heap} -Xmx{heap}",
             "OPENSEARCH_PATH_CONF": str(files.config),
             "OPENSEARCH_TMPDIR": str(files.folder / "tmp"),
         },
         bare=True,
         folder=str(files.folder),
-        log=str(home.log(NAME)),
-        stamp=stamp,
+        log=str(log),
+        stamp=stamp or {},
         uid=account.uid if account else None,
         gid=account.gid if account else None,
         while_alive=while_alive,
