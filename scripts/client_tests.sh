@@ -14,14 +14,7 @@ found() {
 }
 python=$(found "$@") || { echo "mmsearch: no Python 3.13 is installed here, the client is not tried on it" >&2; exit 0; }
 
-export VIRTUAL_ENV="$PWD/build/client-venv"
-mkdir -p build
-rm -rf build/client-wheel build/lib build/bdist.*
-.venv/bin/python -m build --wheel --no-isolation --outdir build/client-wheel . >build/client-build.log 2>&1 ||
-    { tail -n 30 build/client-build.log >&2; exit 1; }
-[ -x "$VIRTUAL_ENV/bin/python" ] || .venv/bin/uv venv --quiet --python "$python" "$VIRTUAL_ENV"
-.venv/bin/uv pip sync --quiet --require-hashes requirements/3.13/client.txt
-.venv/bin/uv pip install --quiet --no-deps build/client-wheel/mmsearch-*.whl
+scripts/wheel_venv.sh client "$python" requirements/3.13/client.txt
 
 # What needs no torch, no onnxruntime and no server of ours.
 names=(
@@ -30,5 +23,5 @@ names=(
     evaluate_report evaluate_templates fetch flow images images_fast_path ingest ingest_retry journal
     loss_options loss_run loss_sync partial plan query_log records search storage triton_described
 )
-MMSEARCH_TESTS_EXPECT=wheel "$VIRTUAL_ENV/bin/pytest" -q -p no:cacheprovider -m "not integration and not slow" \
+MMSEARCH_TESTS_EXPECT=wheel build/client-venv/bin/pytest -q -p no:cacheprovider -m "not integration and not slow" \
     $(printf "tests/unit/test_%s.py " "${names[@]}")
