@@ -8,22 +8,19 @@ public final class BodyPipeline {
 
     private BodyPipeline() {}
 
-    /** Moves the name from the body into the request, where that names none. */
-    public static void use(SearchRequest request) {
-        if (missing(request)) {
-            request.pipeline(request.source().pipeline());
-        }
-    }
-
-    /** As {@link #use}, where one of mmsearch's clauses stands in the query; other searches are left as they are. */
-    public static void useForOurs(SearchRequest request) {
-        if (missing(request) && (OurClauses.in(request.source().query()) || OurClauses.in(request.source().postFilter()))) {
-            use(request);
-        }
-    }
-
-    private static boolean missing(SearchRequest request) {
+    /**
+     * Moves the name from the body into the request, where that names none and one of mmsearch's clauses stands in the search; other
+     * searches are left as they are.
+     *
+     * @param hybrid whether the search has a hybrid, or a query that may turn out to be one
+     */
+    public static void use(SearchRequest request, boolean hybrid) {
         SearchSourceBuilder source = request.source();
-        return request.pipeline() == null && source != null && source.pipeline() != null;
+        if (request.pipeline() != null || source == null || source.pipeline() == null) {
+            return;
+        }
+        if (hybrid || OurClauses.in(source.query()) || OurClauses.in(source.postFilter())) {
+            request.pipeline(source.pipeline());
+        }
     }
 }

@@ -91,9 +91,7 @@ public final class SearchNotesFilter implements ActionFilter {
         SearchRequest search = (SearchRequest) request;
         PointInTime.inherit(search);
         Way way = ways.apply(search);
-        if (way != Way.NONE) {
-            BodyPipeline.use(search);
-        }
+        BodyPipeline.use(search, way != Way.NONE);
         SearchNotes notes = new SearchNotes(new TaskId(localNode.get(), task.getId()), search.pipeline());
         notes.way(way);
         ActionListener<SearchResponse> noted = ActionListener.runBefore(

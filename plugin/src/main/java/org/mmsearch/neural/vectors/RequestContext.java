@@ -6,11 +6,9 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Supplier;
 
-import org.mmsearch.BodyPipeline;
 import org.mmsearch.encoder.EncoderInput;
 import org.mmsearch.encoder.EncoderModel;
 import org.opensearch.action.ActionRequest;
-import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.support.ActionFilter;
 import org.opensearch.action.support.ActionFilterChain;
 import org.opensearch.action.support.ActionRequestMetadata;
@@ -107,9 +105,6 @@ public final class RequestContext implements ActionFilter, TaskManager.TaskEvent
         if (action.startsWith("indices:data/read/") == false || task instanceof CancellableTask == false) {
             chain.proceed(task, action, request, listener);
             return;
-        }
-        if (request instanceof SearchRequest search) {
-            BodyPipeline.useForOurs(search);
         }
         Map<VectorKey, float[]> vectors = vectorsOf(request.getParentTask());
         requests.put(task.getId(), vectors);
