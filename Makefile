@@ -17,7 +17,7 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: .venv/.ready ## the virtual environment with every pinned package
-.venv/.ready: scripts/setup.sh requirements/3.11/dev.txt requirements/3.12/dev.txt pyproject.toml
+.venv/.ready: scripts/setup.sh requirements/lock.txt requirements/choose.py pyproject.toml
 	@scripts/setup.sh
 
 plugin: $(PLUGIN_ZIP) ## the OpenSearch plugin's zip; for another line of plugin/versions.txt: OPENSEARCH_VERSION=3.5.0
@@ -61,7 +61,7 @@ lint: .venv/.ready ## ruff, over every file, and the layers of the imports
 	$(BIN)/lint-imports --no-logo
 
 typecheck: .venv/.ready ## mypy --strict, over every package
-	@$(BIN)/mypy -p mmsearch -p sample_data -p fusion_study -m demo_catalog -m evaluate_demo -m train_demo
+	@$(BIN)/mypy -p mmsearch -p sample_data -p fusion_study -m demo_catalog -m evaluate_demo -m train_demo -m choose -m pin
 
 test-plugin: .venv/.ready ## the plugin's own tests, in OpenSearch's framework; leaves the zip
 	@scripts/maven.sh -q verify
@@ -127,8 +127,8 @@ docs: .venv/.ready ## the documentation as a site, under build/site; a warning i
 dist: .venv/.ready ## what is released, into dist/: wheel, plugin, bills of materials, sums
 	@scripts/dist.sh
 
-pins: .venv/.ready ## resolve requirements/*.in again
-	@PATH="$(CURDIR)/$(BIN):$$PATH" requirements/compile.sh
+pins: .venv/.ready ## resolve requirements/*.in into requirements/lock.txt; ARGS=--upgrade
+	@$(BIN)/python requirements/pin.py $(ARGS)
 
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache

@@ -7,7 +7,7 @@ furniture catalog, its pictures included), `again` (the real encoder over opencl
 of 1 ms a request), `bulk`, `bulk-graph`, `memory`, `partial`. Servers are started and ended after, unless
 --opensearch names a node or --triton an encoder; the others use the stub of
 tests/fakes/fake_triton.py. The arm in one process needs LanceDB, which is installed under build/ from
-requirements/*/bench.txt.
+requirements/bench.in.
 """
 
 from __future__ import annotations
