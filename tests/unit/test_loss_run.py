@@ -326,8 +326,8 @@ def test_loss_11_a_signal_leaves_the_final_state(tmp_path: Path, number: signal.
     assert summary["error"].startswith(f"stopped by {number.name}")
     assert summary["exit_code"] == 1
     text = metrics.read_text(encoding="utf-8")
-    assert 'mmsearch_ingest_running{index="products"} 0\n' in text
-    assert 'mmsearch_ingest_exit_code{index="products"} 1\n' in text
+    assert 'mmsearch_ingest_running{index="products"} 0.0\n' in text
+    assert 'mmsearch_ingest_exit_code{index="products"} 1.0\n' in text
 
 
 @pytest.mark.parametrize("arguments", [("--opensearch", "http://127.0.0.1:1"), ("--triton", "127.0.0.1:1")])
@@ -406,8 +406,9 @@ def test_loss_d1_one_servers_answer_says_nothing_about_another() -> None:
 def test_the_metrics_name_every_kind_of_loss(tmp_path: Path) -> None:
     stats = Stats()
     stats.lose("not_deleted", "security_exception", "'7'")
-    text = MetricsFile(tmp_path / "m.prom", "p").text(stats, running=False, exit_code=3)
-    assert 'mmsearch_ingest_not_deleted{index="p",reason="security_exception"} 1\n' in text
+    MetricsFile(tmp_path / "m.prom", "p").write(stats, running=False, exit_code=3)
+    text = (tmp_path / "m.prom").read_text(encoding="utf-8")
+    assert 'mmsearch_ingest_not_deleted{index="p",reason="security_exception"} 1.0\n' in text
 
 
 def test_loss_d11_a_dark_picture_of_16_bits_is_as_dark_in_a_product_as_in_a_query() -> None:
