@@ -86,7 +86,7 @@ test: .venv/.ready lint typecheck test-plugin test-wheel ## everything but the s
 test-all: .venv/.ready lint typecheck test-plugin test-wheel ## everything, make containers included
 	@$(PYTEST)
 
-bench: .venv/.ready $(PLUGIN_ZIP) ## every table of bench/, into bench/results.md
+bench: .venv/.ready $(PLUGIN_ZIP) ## every table of bench/, into bench/results and its page
 	@$(BIN)/python bench everything
 
 faults: .venv/.ready $(PLUGIN_ZIP) ## F1 to F11 in full: servers that die, lie and are overrun; ARGS="--only F5"
