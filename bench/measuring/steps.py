@@ -71,8 +71,9 @@ BESIDE = (
     ),
     Beside(
         "make quality",
-        ("quality-fusion", "quality-hybrid", "quality-served"),
-        "What training, pictures and a tuned hybrid bring, on queries that they were not chosen on.",
+        ("quality-fusion", "quality-hybrid", "quality-served", "quality-lexical"),
+        "What training, pictures and a tuned hybrid bring, on queries that they were not chosen on, and what "
+        "words find.",
     ),
     Beside("make security", ("security",), "What quality asks of security, by the tests that try it."),
     Beside(
