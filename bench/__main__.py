@@ -24,6 +24,7 @@ TABLES = {
     "training": "training.steps",
     "evaluation": "quality.measures",
     "quality": "quality.targets",
+    "lexical": "quality.lexical",
 }
 """name → module below bench/"""
 
