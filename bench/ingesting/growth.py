@@ -27,8 +27,7 @@ import numpy as np
 import orjson
 from hybrid.quantization import FLOATS, GRAPH
 from hybrid.quantization import sizes as file_sizes
-from measuring import plot
-from measuring.interleaved import Table, arguments, measure, output
+from measuring.interleaved import Table, arguments, measure
 from measuring.real_node import MMSEARCH, Both, Client, both, say
 from neural.clause import node_cpu_ms
 from numpy.typing import NDArray
@@ -181,14 +180,6 @@ def table_of(client: Client, real: Real, sizes: list[int], rounds: int, count: i
         f"{len(real.titles)} real products, repeated as perturbed copies; vectors of {real.vectors.shape[1]}."
     )
     table.note(beyond(built))
-    lines = {
-        f"{kind}, p50": [(s, float(np.median(table.figures[f"{kind}, {s}"]))) for s in sizes]
-        for kind in KINDS
-    }
-    lines |= {f"{kind}, p99": [(s, p99[f"{kind}, {s}"]) for s in sizes] for kind in KINDS}
-    costs = [(size, cost.processor) for size, cost in built.items()]
-    lines["processor, a product"] = costs
-    plot.write(output() / "growth.svg", "What grows with the catalog", "products", "ms", lines)
     return table
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from measuring import plot
 from measuring.cells import bound, grouped, judged, of_two_arms, value_of
 from measuring.hybrid_page import windows
 from measuring.interleaved import shown
@@ -98,6 +99,8 @@ def lines_of(subject: str, tables: Mapping[str, Record]) -> list[str]:
     if subject == "profiles":
         lines += ["| profile | figures |", "| --- | --- |"]
         return lines + [f"| {table} | {counted(record)} |" for table, record in tables.items()]
+    if subject == "index":
+        lines += [f"![What grows with the catalog]({plot.PLOT.relative_to(PAGE.parent)})", ""]
     lines += ["| figure | ours | other | ratio | spread | A/A | target |", "| --- " * 7 + "|"]
     return lines + [row for table, record in tables.items() for row in rows(table, record)]
 
@@ -178,6 +181,7 @@ def renew() -> int:
     """Take what was measured since, and write the page."""
     for line in take():
         print(line)
+    plot.draw(read("index")["growth"])
     PAGE.write_text(page(), encoding="utf-8")
     print(PAGE)
     return 0
