@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from measuring.interleaved import Table, arguments
 from measuring.real_node import MMSEARCH, Both, Client, both, say
 from sample_data.furniture import write_catalog
@@ -47,19 +48,17 @@ EDITED = 0.02
 """share of the products with another title in each pass"""
 
 
-def family(pid: int) -> list[Path]:
-    """The /proc folders of a process and of all below it, as Triton's Python models are."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    children = [child for task in tasks for child in task.read_text().split()]
-    return [Path(f"/proc/{pid}"), *(below for child in children for below in family(int(child)))]
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all below it, as Triton's Python models are."""
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
 
 
-def resources(process: Path) -> tuple[float, int, int, float]:
-    """A process's resident memory in MB, its threads, its open files, and its memory without mapped files."""
-    status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
-    files = sum(1 for _ in (process / "fd").iterdir())
-    resident, own = (int(status[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon"))
-    return resident, int(status["Threads"]), files, own
+def resources(process: psutil.Process) -> tuple[float, int, int, float]:
+    """A process's resident memory in MB, its threads, its open files, and its memory without shared pages."""
+    memory = process.memory_info()
+    own = (memory.rss - memory.shared) / 2**20
+    return memory.rss / 2**20, process.num_threads(), process.num_fds(), own
 
 
 @dataclass
