@@ -51,7 +51,6 @@ class StubEncoder:
         self._thread.join()
         self._server.server_close()
 
-
     def hold(self) -> None:
         """Until a call may be answered."""
         with self._lock:
