@@ -110,6 +110,7 @@ def prepare_servers(
 def _prepared(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Served, Target | None]:
     served = encoder.describe()
     require_whole(client, job.index)
+    storage = job.storage.over(Storage())
     if pin := pinned(client, job.index):
         served = encoder.pinned(served, pin.version, pin.fingerprint, pin.dimensions)
     if job.dry_run or job.partial:
@@ -119,15 +120,10 @@ def _prepared(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Served, T
                 f"expected an index behind {job.index} for --partial, got none; ingest the whole "
                 "catalog first, or name another by --index"
             )
+        if target is None:
+            storage.require_libraries(client)
     else:
-        target = open_index(
-            client,
-            job.index,
-            served,
-            fields=job.fields,
-            storage=job.storage.over(Storage()),
-            shards=job.shards,
-        )
+        target = open_index(client, job.index, served, fields=job.fields, storage=storage, shards=job.shards)
     if target and not target.created:
         require_as_asked(client, target.index, job.storage, job.shards)
     return served, target

@@ -1,4 +1,4 @@
-"""The arms of bench ingest: the run, each of its halves, the stock shape, and all in one process."""
+"""The arms of bench ingest: the run, each of its halves, one request a product, and all in one process."""
 
 from __future__ import annotations
 

@@ -79,13 +79,13 @@ class Processor:
         return 1000 * sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in self.pids)
 
 
-def versions(url: str) -> str:
-    """A sentence with the versions of a node and its plugins, for a table."""
+def versions(url: str) -> dict[str, str]:
+    """The versions of a node and its plugins."""
     client = Client(url)
     version = json.loads(client.call("GET", "/"))["version"]["number"]
     local = json.loads(client.call("GET", "/_nodes/_local/plugins"))["nodes"]
-    plugins = [f"{each['name']} {each['version']}" for node in local.values() for each in node["plugins"]]
-    return f"OpenSearch {version} with {', '.join(sorted(plugins))}."
+    plugins = {each["name"]: each["version"] for node in local.values() for each in node["plugins"]}
+    return {"OpenSearch": version, **dict(sorted(plugins.items()))}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Searches at a steady rate while a catalog is ingested again and again, on real servers: `make soak`.
 
-    .venv/bin/python qa soak [--minutes 30] [--rate 10] [--name soak]
+    .venv/bin/python qa soak [--minutes 30] [--rate 10] [--name soak] [--short]
 
 Each pass of the ingest has other prices and a few other titles. The run is passed when no search and no
 ingest fails, and when neither resident memory, threads nor open files of OpenSearch and Triton rise by more
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from measuring.interleaved import Table
+from measuring.interleaved import Table, arguments
 from measuring.real_node import MMSEARCH, Both, Client, both, say
 from sample_data.furniture import write_catalog
 
@@ -194,7 +194,7 @@ def soak(servers: Both, catalog: Path, minutes: float, rate: float, name: str) -
         table.figure(f"rise of {server}'s {BESIDE}", one.rise(BESIDE), {})
     searches, ingests = shoppers.outcomes.total(), passes.total()
     table.note(f"{minutes:g} minutes, {searches} searches at {rate:g} a second, {ingests} ingests.")
-    table.note("Triton's towers remember what they have read, up to 128 MiB each, and fill that memory here.")
+    table.note("Triton's towers fill their cache of features, up to 128 MiB each, during the run.")
     for outcome in [*shoppers.outcomes, *passes]:
         if outcome not in {"answered", "ended well"}:
             table.note(outcome)
@@ -206,7 +206,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--rate", type=float, default=10, help="searches a second")
     parser.add_argument("--name", default="soak", help="of the table")
-    asked = parser.parse_args()
+    asked = arguments(parser, minutes=0.5)
     with both() as servers:
         catalog = write_catalog(servers.folder / "catalog", cache_folder())
         table = soak(servers, catalog, asked.minutes, asked.rate, asked.name)

@@ -189,8 +189,6 @@ def names(file: Path) -> Iterator[str]:
     elif file.suffix == ".json":
         yield from file.with_suffix("").parts
         yield from json_names(json.loads((ROOT / file).read_text(encoding="utf-8")))
-    elif file.suffix == ".pbtxt":
-        yield from re.findall(r'key: "(\w+)"', (ROOT / file).read_text(encoding="utf-8"))
     else:
         yield from file.with_suffix("").parts
 
