@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from opensearchpy import OpenSearch
 
 from mmsearch.clients.opensearch import ask, connect
@@ -204,14 +203,3 @@ class InProcess:
             ]
             images[pictured] = self._picture.run(None, {"PIXELS": np.stack(pixels)})[0]
         return self._fusion.run(["EMBEDDING"], {"TEXT": texts, "IMAGE": images})[0]
-
-
-def processor_seconds(roots: Iterable[int]) -> float:
-    """User and system time of these processes and all below them that are alive, in seconds."""
-    found = {psutil.Process(pid) for pid in roots}
-    found |= {below for root in found for below in root.children(recursive=True)}
-    used = 0.0
-    for process in found:
-        with suppress(psutil.NoSuchProcess):  # it ended while we looked
-            used += sum(process.cpu_times()[:2])
-    return used

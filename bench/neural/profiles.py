@@ -2,12 +2,13 @@
 
     .venv/bin/python bench profiles [--seconds 20] [--short]
 
+`--seconds` are those of each load, after as many to get warm.
+
 The servers are real, the encoder too; the catalog is the furniture.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import os
@@ -21,12 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from ingesting.arms import processor_seconds
-from measuring.interleaved import Table, arguments
+from measuring.interleaved import Table
+from measuring.options import Options
 from measuring.peers import program
-from measuring.real_node import MMSEARCH, Client, both
+from measuring.real_node import MMSEARCH, Client, both, family, processor_seconds
 from sample_data.furniture import write_catalog
-from soak.catalog import family
 
 from mmsearch.config import cache_folder
 from mmsearch.stack.state import Ports
@@ -199,9 +199,7 @@ def by_method(jfr: Path, recording: Path, table: Table) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=float, default=20, help="of each load, after as many to get warm")
-    asked = arguments(parser, seconds=3)
+    asked = Options(__doc__, seconds=(20.0, 3.0)).parse()
     with both() as servers:
         catalog = write_catalog(servers.folder / "catalog", cache_folder())
         records = servers.folder / "records"

@@ -11,7 +11,6 @@ minutes, in which a JVM is still getting warm, the rises are shown and not judge
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import random
@@ -20,14 +19,16 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
-from measuring.interleaved import Table, arguments
-from measuring.real_node import MMSEARCH, Both, Client, both, say
+from measuring.interleaved import Table
+from measuring.options import Options
+from measuring.real_node import MMSEARCH, Both, Client, both, family, say
 from sample_data.furniture import write_catalog
 
 from mmsearch.config import cache_folder
@@ -48,10 +49,13 @@ EDITED = 0.02
 """share of the products with another title in each pass"""
 
 
-def family(pid: int) -> list[psutil.Process]:
-    """A process and all below it, as Triton's Python models are."""
-    process = psutil.Process(pid)
-    return [process, *process.children(recursive=True)]
+def rise(values: Sequence[float]) -> float:
+    """How much they rise over the judged part, by the median of the slopes, relative to their median."""
+    judged = values[int(WARM_UP * len(values)) :]
+    if len(judged) < 2:
+        return 0.0
+    slopes = [(b - a) / (j - i) for (i, a), (j, b) in itertools.combinations(enumerate(judged), 2)]
+    return statistics.median(slopes) * (len(judged) - 1) / statistics.median(judged)
 
 
 def resources(process: psutil.Process) -> tuple[float, int, int, float]:
@@ -74,11 +78,8 @@ class Watched:
         self.samples.append(tuple(sum(column) for column in zip(*rows, strict=True)))
 
     def rise(self, measured: str) -> float:
-        """How much it rises over the judged part, relative to its median there."""
-        judged = self.samples[int(WARM_UP * len(self.samples)) :]
-        values = [row[(*MEASURED, BESIDE).index(measured)] for row in judged]
-        slopes = [(b - a) / (j - i) for (i, a), (j, b) in itertools.combinations(enumerate(values), 2)]
-        return statistics.median(slopes) * (len(values) - 1) / statistics.median(values)
+        """How much it rises."""
+        return rise([row[(*MEASURED, BESIDE).index(measured)] for row in self.samples])
 
 
 class Shoppers:
@@ -202,11 +203,9 @@ def soak(servers: Both, catalog: Path, minutes: float, rate: float, name: str) -
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--rate", type=float, default=10, help="searches a second")
+    parser = Options(__doc__, minutes=(30.0, 0.5), rate=(10.0, 10.0))
     parser.add_argument("--name", default="soak", help="of the table")
-    asked = arguments(parser, minutes=0.5)
+    asked = parser.parse()
     with both() as servers:
         catalog = write_catalog(servers.folder / "catalog", cache_folder())
         table = soak(servers, catalog, asked.minutes, asked.rate, asked.name)
