@@ -249,7 +249,7 @@ def test_the_files_that_the_page_walks_through_are_there() -> None:
 
 def test_the_functions_that_the_page_walks_through_are_there() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    ways = page[page.index("## A product's way") : page.index("## The link to a server")]
+    ways = page[page.index("## Path of a product") : page.index("## Connections")]
     for line in ways.splitlines():
         for name, file in re.findall(r"`([\w.]+)` of `([\w/]+\.py)`", line):
             tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
