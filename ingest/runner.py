@@ -115,6 +115,7 @@ def _prepared(
 ) -> tuple[Served, Target | None]:
     served = encoder.describe()
     require_whole(client, job.index)
+    storage = job.storage.over(Storage())
     if pin := pinned(client, job.index):
         served = encoder.pinned(served, pin.version, pin.fingerprint, pin.dimensions)
     if job.dry_run or job.partial:
@@ -124,13 +125,15 @@ def _prepared(
                 f"expected an index behind {job.index} for --partial, got none; ingest the whole "
                 "catalog first, or name another by --index"
             )
+        if target is None:
+            storage.require_libraries(client)
     else:
         target = open_index(
             client,
             job.index,
             served,
             fields=job.fields,
-            storage=job.storage.over(Storage()),
+            storage=storage,
             shards=job.shards,
             schema=lambda: schema_for(catalog.first(), job.renames, job.schema, say),
         )

@@ -1,6 +1,6 @@
 """The served encoders against onnxruntime called directly with the same inputs.
 
-    .venv/bin/python bench encoders [--rounds 15]
+    .venv/bin/python bench encoders [--rounds 15] [--short]
 
 The default models are served for the time of the run. Latency is one caller with batches of one, the time
 added by Triton in milliseconds, against one onnxruntime thread, by the two carriers that are in use: HTTP,
@@ -21,7 +21,7 @@ import grpc
 import numpy as np
 import onnxruntime
 from measuring.carriers import Given, by_grpc, by_http, strings, tensor
-from measuring.interleaved import Table, measure
+from measuring.interleaved import Table, arguments, measure
 from measuring.real_node import Client, both, median_ms
 from PIL import Image
 
@@ -58,7 +58,7 @@ def per_second(call: Callable[[], object], callers: int) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
-    chosen = parser.parse_args()
+    chosen = arguments(parser, rounds=1)
     with both() as servers:
         bench = Encoders(servers.ports)
         tables = [bench.latency(chosen.rounds), bench.throughput(max(3, chosen.rounds // 2))]
@@ -146,7 +146,9 @@ class Encoders:
         ):
             for name in served:
                 pairs = zip(table.figures[name], table.figures[bare], strict=True)
-                table.figure(f"{name}: added ms", float(np.median([a - b for a, b in pairs])), {"<=": most})
+                table.figure(
+                    f"added by Triton, ms: {name}", float(np.median([a - b for a, b in pairs])), {"<=": most}
+                )
         return table
 
     def throughput(self, rounds: int) -> Table:

@@ -1,6 +1,6 @@
 """The hybrid clause beside `bool` over the same legs and the official hybrid, on one index of one cluster.
 
-    .venv/bin/python bench hybrid [--nodes 2] [--shards 3] [--windows 100] [--documents 50000]
+    .venv/bin/python bench hybrid [--nodes 2] [--shards 3] [--windows 100] [--documents 50000] [--short]
 
 For each number of shards and each window two tables: a lone client's times, query by query in turns, and
 CLIENTS clients at once, with the processor time that a query costs the nodes. Every arm is asked with a terms
@@ -17,7 +17,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from hybrid.arms import CATEGORIES, CLIENTS, WINDOW, Arm, Crowd, Lone, build, fuse_officially
-from measuring.interleaved import Table, measure, measure_queries
+from measuring.interleaved import Table, arguments, measure, measure_queries
 from measuring.real_node import Client, beside_official, say, versions
 
 from mmsearch.clients.opensearch import connect
@@ -71,9 +71,10 @@ def crowd_targets(table: Table, costs: Mapping[str, float], shards: int, window:
         usual = shards == 1 and window == WINDOW
         table.target("hybrid", "official", at_least=OVER_OFFICIAL if usual else None)
     for arm, cost in costs.items():
-        table.figure(f"the nodes' processor time a query, ms: {arm}", cost, {})
+        table.figure(f"processor time a query on the nodes, ms: {arm}", cost, {})
         if arm.startswith(("hybrid", "official")):
-            table.figure(f"the same to that of bool: {arm}", cost / costs[bool_of(arm)], {})
+            base = bool_of(arm)
+            table.figure(f"processor time a query: {arm} / {base}", cost / costs[base], {})
 
 
 def bool_of(arm: str) -> str:
@@ -97,18 +98,15 @@ def counted(url: str, index: str, arms: Mapping[str, Arm]) -> dict[str, int]:
     return counts
 
 
-def notes(table: Table, url: str, documents: int, nodes: int, window: int, counts: Mapping[str, int]) -> None:
+def notes(table: Table, url: str, documents: int, nodes: int, counts: Mapping[str, int]) -> None:
     """What the figures stand for; `counts` are those of the facets for one query."""
     table.note(
-        f"{documents} documents on {nodes} node{'s' if nodes > 1 else ''}; the facet is `terms` over a "
-        f"keyword of {CATEGORIES} values."
+        f"{documents} documents on {nodes} node{'s' if nodes > 1 else ''}. The facet is `terms` over a "
+        f"keyword of {CATEGORIES} values; for one query it counts "
+        + ", ".join(f"{count} for {kind}" for kind, count in counts.items())
+        + "."
     )
-    table.note(
-        "A facet means two things: the official hybrid's and `bool`'s count all matches of the legs, ours "
-        f"the window of {window} that can be paged. So the official facet is shown and not judged. "
-        "For one query: " + ", ".join(f"{kind} counts {count}" for kind, count in counts.items()) + "."
-    )
-    table.note(versions(url))
+    table.versions = versions(url)
 
 
 def one_client(
@@ -150,18 +148,19 @@ def main() -> int:
     parser.add_argument("--queries", type=int, default=100, help="of a lone client, per arm and round")
     parser.add_argument("--crowd-queries", type=int, default=120, help="per arm and round, and client")
     parser.add_argument("--warm", type=int, default=1000, help="queries of each arm before an index's tables")
-    asked = parser.parse_args()
+    short = {"documents": 2000, "rounds": 1, "queries": 10, "crowd_queries": 10, "warm": 20}
+    asked = arguments(parser, **short)
     good = True
     with beside_official(asked.opensearch, asked.nodes) as urls:
         client = Client(urls[0])
-        for shards in asked.shards or (1, 3):
+        for shards in asked.shards or ((3,) if asked.short else (1, 3)):
             index = f"bench-hybrid-{shards}"
             say(f"building {index}")
             build(client, index, asked.documents, shards)
             names = served(connect(urls[0]), index)
             if names == BESIDE:
                 fuse_officially(client)
-            for number, window in enumerate(asked.windows or (10, 100, 500)):
+            for number, window in enumerate(asked.windows or ((100,) if asked.short else (10, 100, 500))):
                 name = name_of(len(urls), shards, window)
                 say(f"measuring {name}")
                 arms = arms_of(names, window)
@@ -173,7 +172,7 @@ def main() -> int:
                 crowd, costs = many_clients(urls, index, name, judged, asked.rounds, asked.crowd_queries)
                 crowd_targets(crowd, costs, shards, window)
                 for each in (table, crowd):
-                    notes(each, urls[0], asked.documents, len(urls), window, counts)
+                    notes(each, urls[0], asked.documents, len(urls), counts)
                     good &= each.finish()
             Client(urls[0]).call("DELETE", f"/{index}")
     return 0 if good else 1

@@ -1,6 +1,6 @@
 """The legs of a hybrid against libraries in one process: faiss at equal recall, bm25s on the same titles.
 
-    .venv/bin/python bench legs [--opensearch URL] [--documents 10000]
+    .venv/bin/python bench legs [--opensearch URL] [--documents 10000] [--short]
 
 The libraries answer from memory in this process, one thread, without a wire; the node's arms are whole
 requests. What a request costs that searches nothing is an arm of its own, so that both can be told apart.
@@ -20,7 +20,7 @@ import numpy as np
 import orjson
 from hybrid.arms import title
 from hybrid.quantization import QUERIES, K, drawn, fill, recall
-from measuring.interleaved import Table, measure
+from measuring.interleaved import Table, arguments, measure
 from measuring.peers import has
 from measuring.real_node import Client, median_ms, node
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from mmsearch.ingest.product_index.storage import Storage
 NEIGHBOURS = 16
 CONSTRUCTION = 100
 DEPTHS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+EMPTY = "empty search"
 VECTORS, TITLES = "bench-leg-knn", "bench-leg-lexical"
 NOTHING = orjson.dumps({"size": K, "_source": False, "query": {"match_none": {}}})
 
@@ -75,7 +76,7 @@ def knn(client: Client, documents: int, rounds: int) -> Table:
             break
     arms = {
         "knn": median_of([partial(posted, client, VECTORS, body) for body in bodies]),
-        "a request that searches nothing": median_of([partial(posted, client, VECTORS, NOTHING)] * QUERIES),
+        EMPTY: median_of([partial(posted, client, VECTORS, NOTHING)] * QUERIES),
         "faiss HNSW in process": median_of([partial(index.search, query[None], K) for query in queries]),
     }
     for body in bodies * 10:  # the node's compiler
@@ -83,8 +84,8 @@ def knn(client: Client, documents: int, rounds: int) -> Table:
     table = measure("leg-knn", arms, rounds=rounds, unit="ms")
     table.figure(f"recall@{K}, knn with k 100", ours, {})
     table.figure(f"recall@{K}, faiss at efSearch {depth}", theirs, {">=": ours}, exact=True)
-    over = zip(table.figures["knn"], table.figures["a request that searches nothing"], strict=True)
-    table.figure("knn less the bare request, ms", float(np.median([a - b for a, b in over])), {})
+    over = zip(table.figures["knn"], table.figures[EMPTY], strict=True)
+    table.figure(f"knn minus the {EMPTY}, ms", float(np.median([a - b for a, b in over])), {})
     table.note(
         f"{documents} drawn vectors of {vectors.shape[1]} floats, {QUERIES} queries; faiss with {NEIGHBOURS} "
         f"neighbours and efConstruction {CONSTRUCTION}, built in {built:.0f} s on one thread."
@@ -121,15 +122,15 @@ def lexical(client: Client, documents: int, rounds: int) -> Table:
 
     arms = {
         "match": median_of([partial(posted, client, TITLES, body) for body in bodies]),
-        "a request that searches nothing": median_of([partial(posted, client, TITLES, NOTHING)] * QUERIES),
+        EMPTY: median_of([partial(posted, client, TITLES, NOTHING)] * QUERIES),
         "bm25s in process": median_of([partial(retrieved, words) for words in asked]),
     }
     for body in bodies * 10:
         posted(client, TITLES, body)
     table = measure("leg-lexical", arms, rounds=rounds, unit="ms")
     table.target("match", "bm25s in process")
-    over = zip(table.figures["match"], table.figures["a request that searches nothing"], strict=True)
-    table.figure("match less the bare request, ms", float(np.median([a - b for a, b in over])), {})
+    over = zip(table.figures["match"], table.figures[EMPTY], strict=True)
+    table.figure(f"match minus the {EMPTY}, ms", float(np.median([a - b for a, b in over])), {})
     table.note(f"{documents} titles of six words by Zipf's law, {QUERIES} queries of three, ten hits.")
     client.call("DELETE", f"/{TITLES}")
     return table
@@ -140,7 +141,7 @@ def main() -> int:
     parser.add_argument("--opensearch", help="a node with k-NN; else one is started")
     parser.add_argument("--documents", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=7)
-    asked = parser.parse_args()
+    asked = arguments(parser, documents=1000, rounds=1)
     if not (has("faiss") and has("bm25s")):
         print("mmsearch: expected faiss-cpu and bm25s under build/peers, got none", file=sys.stderr)
         return 1

@@ -1,6 +1,6 @@
 """What grows with the catalog, from 1 k to 100 k products: cost of a product, index size, latencies.
 
-    .venv/bin/python bench growth [--sizes 1000 10000 100000]
+    .venv/bin/python bench growth [--sizes 1000 10000 100000] [--short]
 
 Real products, encoded by the real towers, are repeated: each copy has two words of its title
 replaced by words of other products, and its vector moved by noise of a tenth of its length ("perturbed
@@ -27,8 +27,7 @@ import numpy as np
 import orjson
 from hybrid.quantization import FLOATS, GRAPH
 from hybrid.quantization import sizes as file_sizes
-from measuring import plot
-from measuring.interleaved import OUTPUT, Table, measure
+from measuring.interleaved import Table, arguments, measure
 from measuring.real_node import MMSEARCH, Both, Client, both, say
 from neural.clause import node_cpu_ms
 from numpy.typing import NDArray
@@ -41,7 +40,7 @@ NOISE = 0.1
 WARM = 600
 BULK = 500
 FAR = 10_000_000
-"""products that the last table's figures are drawn out to"""
+"""products that the figures are extrapolated to"""
 
 
 @dataclass(frozen=True)
@@ -164,28 +163,23 @@ def table_of(client: Client, real: Real, sizes: list[int], rounds: int, count: i
             arms[f"{kind}, {min(sizes)}"]()
     table = measure("growth", calls, rounds=rounds, unit="ms", warm_up=1)
     for size, cost in built.items():
-        table.figure(f"ms a product at {size}", cost.wall, {})
-        table.figure(f"processor ms a product at {size}", cost.processor, {})
-        table.figure(f"index of {size}, MB", cost.disk, {})
-        table.figure(f"of it walked by k-NN, {size}, MB", cost.walked, {})
+        for what, value in (
+            ("indexing a product, ms", cost.wall),
+            ("processor time to index a product, ms", cost.processor),
+            ("index on disk, MB", cost.disk),
+            ("of it read by k-NN searches, MB", cost.walked),
+        ):
+            table.figure(f"{what}: {size} products", value, {})
     p99 = {name: float(np.percentile(arm.all[-count * (rounds + 1) :], 99)) for name, arm in arms.items()}
     for name, value in p99.items():
-        table.figure(f"p99 ms, {name}", value, {})
+        table.figure(f"p99, ms: {name}", value, {})
     small, large = min(sizes), max(sizes)
     for kind in KINDS:
-        table.figure(f"{kind}: {large} / {small}", table.ratio(f"{kind}, {large}", f"{kind}, {small}"), {})
+        table.target(f"{kind}, {large}", f"{kind}, {small}")
     table.note(
         f"{len(real.titles)} real products, repeated as perturbed copies; vectors of {real.vectors.shape[1]}."
     )
     table.note(beyond(built))
-    lines = {
-        f"{kind}, p50": [(s, float(np.median(table.figures[f"{kind}, {s}"]))) for s in sizes]
-        for kind in KINDS
-    }
-    lines |= {f"{kind}, p99": [(s, p99[f"{kind}, {s}"]) for s in sizes] for kind in KINDS}
-    costs = [(size, cost.processor) for size, cost in built.items()]
-    lines["processor, a product"] = costs
-    plot.write(OUTPUT / "growth.svg", "What grows with the catalog", "products", "ms", lines)
     return table
 
 
@@ -197,10 +191,10 @@ def beyond(built: dict[int, Built]) -> str:
     hours = cost * FAR / 3.6e6
     gigabytes, walked = (each * FAR / large / 1e3 for each in (more.disk, more.walked))
     return (
-        f"Drawn out to {FAR:,} products: {gigabytes:.0f} GB on disk, of which a k-NN search walks "
+        f"Extrapolated to {FAR:,} products: {gigabytes:.0f} GB on disk, of which k-NN searches read "
         f"{walked:.0f} GB that the page cache has to hold; {hours:.0f} processor hours to build, at "
-        f"{cost:.2f} ms a product. The limit is memory for vectors and graph, before processors: more "
-        "shards on more nodes, or fewer bits."
+        f"{cost:.2f} ms a product. Memory for vectors and graph is the limit: more shards on more nodes, or "
+        "fewer bits a value."
     )
 
 
@@ -209,7 +203,7 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--queries", type=int, default=60, help="per arm and round")
-    asked = parser.parse_args()
+    asked = arguments(parser, sizes=[100, 300], rounds=1, queries=5)
     with both() as servers:
         ingest(write_catalog(servers.folder / "catalog", cache_folder()), servers)
         client = Client(servers.url)

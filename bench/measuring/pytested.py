@@ -41,7 +41,7 @@ def pytested(
         )
     except subprocess.TimeoutExpired:
         table.figure("passed", 0, {">=": 1})
-        table.note(f"It did not end within {minutes:g} minutes. Again: {repeat}")
+        table.note(f"It did not end within {minutes:g} minutes. Repeat: {repeat}")
         return table
     found = re.findall(counts, done.stdout)
     # Without its count the test has not run, whatever the exit code says.
@@ -51,5 +51,5 @@ def pytested(
         table.note(f"{found[-1]}.")
     if not good:
         print(done.stdout[-6000:], file=sys.stderr)
-    table.note(f"Again: {repeat}")
+        table.note(f"Repeat: {repeat}")
     return table

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 import statistics
 import subprocess
@@ -16,6 +15,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import psutil
 
 from mmsearch.stack import embedded
 from mmsearch.stack.state import SERVERS, Home, Ports
@@ -75,21 +76,16 @@ class Processor:
 
     def ms(self) -> float:
         """User and system time that the nodes have used so far, milliseconds."""
-        ticks = 0
-        for pid in self.pids:
-            # After the name, which is in brackets and may hold spaces: state, ppid, …, utime, stime.
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks * 1000 / os.sysconf("SC_CLK_TCK")
+        return 1000 * sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in self.pids)
 
 
-def versions(url: str) -> str:
-    """A sentence with the versions of a node and its plugins, for a table."""
+def versions(url: str) -> dict[str, str]:
+    """The versions of a node and its plugins."""
     client = Client(url)
     version = json.loads(client.call("GET", "/"))["version"]["number"]
     local = json.loads(client.call("GET", "/_nodes/_local/plugins"))["nodes"]
-    plugins = [f"{each['name']} {each['version']}" for node in local.values() for each in node["plugins"]]
-    return f"OpenSearch {version} with {', '.join(sorted(plugins))}."
+    plugins = {each["name"]: each["version"] for node in local.values() for each in node["plugins"]}
+    return {"OpenSearch": version, **dict(sorted(plugins.items()))}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The neural clause against what it is made of: a bare call of the encoder, and raw knn with the same vector;
 and beside the official clause over a remote model, ML Commons calling the same encoder.
 
-    .venv/bin/python bench neural [--opensearch URL] [--documents 20000]
+    .venv/bin/python bench neural [--opensearch URL] [--documents 20000] [--short]
 
 The encoder is a stub that answers at once with vectors it has prepared, so that the figures are the plugin's
 own. Without --opensearch a node is started with the checkout's plugin and the official ones, and ended after.
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from hybrid.arms import Wire
-from measuring.interleaved import Table, measure
+from measuring.interleaved import Table, arguments, measure
 from measuring.real_node import Client, beside_official, median_ms, say, versions
 from measuring.stub_encoder import (
     DIMENSION,
@@ -42,6 +42,9 @@ PATH = f"/{INDEX}/_search"
 INFER = "/v2/models/query_encoder/versions/1/infer"
 K = 100
 CLIENTS = 8
+EQUAL = 50
+IN_TURN, AT_ONCE = "one after another", "at once, cache off"
+CACHED, CALL, STOCK = "neural, cached", "encoder call", "encoder call, then knn"
 PROBE_SECONDS = 1.2  # the node reads its own processor time once a second
 
 
@@ -158,9 +161,9 @@ def one_client(
     arms: dict[str, Callable[[], float]] = {
         "knn": knn,
         "neural": lambda: timed([clauses.ours(text) for text in fresh_texts(queries, fresh)]),
-        "cached": lambda: timed([clauses.ours(draw.choice(cached)) for _ in range(queries)]),
-        "bare encoder": bare,
-        "stock shape": lambda: median_ms(
+        CACHED: lambda: timed([clauses.ours(draw.choice(cached)) for _ in range(queries)]),
+        CALL: bare,
+        STOCK: lambda: median_ms(
             [lambda t=t: stock(encoder, client, t) for t in fresh_texts(queries, fresh)]
         ),
     }
@@ -172,25 +175,20 @@ def one_client(
     knn()
     timed([clauses.ours(text) for text in cached])
     table = measure("neural", arms, rounds=rounds, unit="ms", warm_up=3)
-    triples = zip(*(table.figures[arm] for arm in ("neural", "knn", "bare encoder")), strict=True)
+    triples = zip(*(table.figures[arm] for arm in ("neural", "knn", CALL)), strict=True)
     over = statistics.median(neural - knn - bare for neural, knn, bare in triples)
-    table.figure("neural - knn - bare encoder, ms", over, {"<=": 0.5})
-    table.target("cached", "knn", at_most=1.05)
+    table.figure("added by neural, ms: neural minus knn minus the encoder call", over, {"<=": 0.5})
+    table.target(CACHED, "knn", at_most=1.05)
     if clauses.model:
         added = {
             arm: [a - b for a, b in zip(table.figures[arm], table.figures["knn"], strict=True)]
             for arm in ("neural", "official")
         }
         for arm, times in added.items():
-            table.figure(f"{arm} - knn, ms", statistics.median(times), {})
+            table.figure(f"{arm} minus knn, ms", statistics.median(times), {})
         ratios = [ours / theirs for ours, theirs in zip(added["neural"], added["official"], strict=True)]
-        table.figure("(neural - knn) / (official - knn)", statistics.median(ratios), {"<=": 0.3})
-        table.note(
-            "Official: neural-search's clause, its remote model of ML Commons calling the same encoder."
-        )
-    table.note("The encoder is a stub at the wire; knn carries the same vectors as JSON.")
-    table.note("Stock shape: the client asks the encoder for JSON floats and sends them on in a knn query.")
-    table.note(versions(url))
+        table.figure("(neural minus knn) / (official minus knn)", statistics.median(ratios), {"<=": 0.3})
+    table.note("knn carries the same vectors as JSON.")
     return table
 
 
@@ -206,7 +204,7 @@ def crowd_member(
 ) -> None:
     """One of many clients: ready, waits for the others, asks."""
     texts = [f"{kind} {seed} {number}" for number in range(count)]
-    if kind == "stock shape":
+    if kind == STOCK:
         encoder, client = Client(triton), Client(url)
         calls: list[Callable[[], object]] = [lambda t=t: stock(encoder, client, t) for t in texts]
     else:
@@ -269,7 +267,7 @@ def crowd(url: str, triton: StubEncoder, clauses: Clauses, queries: int, rounds:
         return both
 
     warm_up = 1
-    names = ("knn", "neural", "stock shape", *(["official"] if clauses.model else []))
+    names = ("knn", "neural", STOCK, *(["official"] if clauses.model else []))
     table = measure(
         f"neural-{CLIENTS}-clients",
         {name: arm(name, name) for name in names},
@@ -277,12 +275,12 @@ def crowd(url: str, triton: StubEncoder, clauses: Clauses, queries: int, rounds:
         unit="q/s",
         warm_up=warm_up,
     )
-    table.target("neural", "stock shape", at_least=1.5)
+    table.target("neural", STOCK, at_least=1.5)
     if clauses.model:
         table.target("neural", "official", at_least=2.0)
     # The first arm ran twice a round: of its costs, the first of each pair is taken.
     costs["knn"] = costs["knn"][::2]
-    spent = Table("neural-cpu", "ms", {name: costs[name][warm_up:] for name in names})
+    spent = Table("neural-cpu", "ms of processor time", {name: costs[name][warm_up:] for name in names})
     spent.target("neural", "knn", at_most=1.25)
     if clauses.model:
         spent.target("official", "knn")
@@ -291,32 +289,33 @@ def crowd(url: str, triton: StubEncoder, clauses: Clauses, queries: int, rounds:
 
 
 def sharing(url: str, triton: StubEncoder, clauses: Clauses) -> Table:
-    """How many calls fifty equal queries make: one after the other, and all at once with the cache off."""
+    """How many calls EQUAL equal queries make: one after another, and all at once with the cache off."""
     client = Client(url)
     body = clauses.ours("fifty equal ones")
     before = triton.calls
-    for _ in range(50):
+    for _ in range(EQUAL):
         client.call("POST", PATH, body)
     in_turn = triton.calls - before
     settings(client, cache__size="0b", triton__timeout="20s")
     triton.behave(delay=3)
     before = triton.calls
-    with ThreadPoolExecutor(50) as pool:
-        connections = [Client(url) for _ in range(50)]
+    with ThreadPoolExecutor(EQUAL) as pool:
+        connections = [Client(url) for _ in range(EQUAL)]
         for done in [pool.submit(each.call, "POST", PATH, body) for each in connections]:
             done.result()
     at_once = triton.calls - before
     triton.behave()
     settings(client, cache__size=None, triton__timeout=None)
-    table = Table("neural-sharing", "calls", {"in turn": [in_turn], "at once, no cache": [at_once]})
-    table.figure("calls of 50 equal queries in turn", in_turn, {"<=": 1})
-    table.figure("calls of 50 equal concurrent queries, cache off", at_once, {"<=": 1})
+    calls = f"encoder calls of {EQUAL} equal queries"
+    table = Table("neural-sharing", "calls", {IN_TURN: [in_turn], AT_ONCE: [at_once]})
+    table.figure(f"{calls}: {IN_TURN}", in_turn, {"<=": 1})
+    table.figure(f"{calls}: {AT_ONCE}", at_once, {"<=": 1})
     if clauses.model:
         before = triton.calls
-        for _ in range(50):
+        for _ in range(EQUAL):
             client.call("POST", PATH, clauses.official("fifty equal ones"))
-        table.figures["official, in turn"] = [triton.calls - before]
-        table.figure("official: calls of 50 equal queries in turn", triton.calls - before, {})
+        table.figures[f"official, {IN_TURN}"] = [triton.calls - before]
+        table.figure(f"{calls}: official, {IN_TURN}", triton.calls - before, {})
     return table
 
 
@@ -327,7 +326,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--queries", type=int, default=150, help="per arm and round, and client")
     parser.add_argument("--warm", type=int, default=5000, help="queries before the first round")
-    asked = parser.parse_args()
+    asked = arguments(parser, documents=1000, rounds=1, queries=20, warm=200)
     with beside_official(asked.opensearch) as (url,), StubEncoder() as triton:
         client = Client(url)
         settings(client, triton__endpoints=[triton.url])
@@ -337,6 +336,8 @@ def main() -> int:
         tables = [one_client(url, triton, clauses, asked.queries, asked.rounds, asked.warm)]
         tables += crowd(url, triton, clauses, asked.queries, asked.rounds)
         tables.append(sharing(url, triton, clauses))
+        for table in tables:
+            table.versions = versions(url)
         good = [table.finish() for table in tables]
         client.call("DELETE", f"/{INDEX}")
     return 0 if all(good) else 1

@@ -21,7 +21,7 @@ from typing import Any
 
 import evaluate_demo
 import orjson
-from measuring.interleaved import Table
+from measuring.interleaved import Table, arguments
 from measuring.real_node import Both, both
 from opensearchpy import OpenSearch
 from sample_data import software
@@ -163,7 +163,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--sets", nargs="+", choices=[*ENGLISH, *TRANSLATED], default=[*ENGLISH, *TRANSLATED])
     parser.add_argument("--record", type=Path, help="also write the figures there, as the ones before")
-    asked = parser.parse_args()
+    asked = arguments(parser, sets=["furniture"])
     before = json.loads(BEFORE.read_text(encoding="utf-8")) if BEFORE.is_file() else {}
     with tempfile.TemporaryDirectory() as scratch, both() as servers:
         sets = {}

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from measuring.interleaved import Table
+from measuring.interleaved import Table, arguments
 from measuring.pytested import ROOT, pytested
 
 FILE = "tests/integration/test_hybrid_random.py"
@@ -37,17 +37,15 @@ def in_the_plugin(seed: int, hybrids: int) -> Table:
     else:
         table.figure("passed", float(done.returncode == 0), {">=": 1})
         if done.returncode:
-            print(done.stdout[-6000:], done.stderr[-2000:], file=sys.stderr)
+            print(done.stdout[-6000:], done.stderr[-2000:], f"Repeat: {' '.join(command)}", file=sys.stderr)
     table.note(f"{hybrids} random hybrids on 1 to 5 shards, seed {seed:X}.")
-    table.note(f"Again: {' '.join(command)}")
     return table
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1, 10**9))
-    parser.add_argument("--short", action="store_true", help="the small form, seconds each")
-    asked = parser.parse_args()
+    asked = arguments(parser)
     good = True
     began = time.monotonic()
     chosen = "test_random_hybrids" if asked.short else "test_ten_thousand"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 
+from measuring.interleaved import arguments
 from measuring.pytested import pytested
 
 FILE = "tests/integration/test_ingest_faults.py"
@@ -28,8 +29,7 @@ TABLES = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", action="append", choices=list(MINUTES), help="repeatable")
-    parser.add_argument("--short", action="store_true", help="the small form, seconds each")
-    asked = parser.parse_args()
+    asked = arguments(parser)
     form = "short" if asked.short else "full"
     good = True
     for name in asked.only or MINUTES:

@@ -1,6 +1,6 @@
 """What reads others' bytes, fuzzed for a minute each: `make fuzz`.
 
-    .venv/bin/python qa fuzz [--only reader] [--seconds 60]
+    .venv/bin/python qa fuzz [--only reader] [--seconds 60] [--short]
 
 Atheris, guided by coverage, feeds the catalog reader, the picture read_header and ingest's reader of Triton's
 answers; random JSON goes to the parsers of both clauses, and spoilt answers to the plugin's HTTP client and
@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from measuring.interleaved import OUTPUT, Table
+from measuring.interleaved import OUTPUT, Table, arguments
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "qa" / "fuzz" / "readers.py"
@@ -51,10 +51,10 @@ def atheris(target: str, seconds: int) -> Table:
     table.figure("branches covered", float(covered[-1]) if covered else 0, {})
     kept = re.search(r"Test unit written to (\S+)", said)
     if kept:
-        table.note(f"Again: .venv/bin/python {SCRIPT.relative_to(ROOT)} {target} {kept[1]}")
+        table.note(f"Repeat: .venv/bin/python {SCRIPT.relative_to(ROOT)} {target} {kept[1]}")
     if code:
         print(said[-4000:], file=sys.stderr)
-    table.note(f"Atheris, {seconds} s.")
+    table.note(f"Atheris for {seconds} s.")
     return table
 
 
@@ -70,13 +70,13 @@ def java(target: str, seconds: int) -> Table:
     found = re.search(r"fuzz: (\d+) inputs, (\d+) taken", log)
     table.figure("passed", float(code == 0 and found is not None), {">=": 1})
     table.figure("inputs", float(found[1]) if found else 0, {})
-    table.figure("taken as good", float(found[2]) if found else 0, {})
+    table.figure("accepted", float(found[2]) if found else 0, {})
     seed = re.search(r"SeedInfo\.seed\(\[([0-9A-F]+)", said)
     if seed:
-        table.note(f"Again: {' '.join(command)} -Dtests.fuzz.seconds={seconds} -Dtests.seed={seed[1]}")
+        table.note(f"Repeat: {' '.join(command)} -Dtests.fuzz.seconds={seconds} -Dtests.seed={seed[1]}")
     if code:
         print(said[-6000:], file=sys.stderr)
-    table.note(f"{test.rpartition('.')[2]}, {seconds} s.")
+    table.note(f"{test.rpartition('.')[2]} for {seconds} s.")
     return table
 
 
@@ -107,7 +107,7 @@ def main() -> int:
     }
     parser.add_argument("--only", action="append", choices=list(fuzzers), help="repeatable")
     parser.add_argument("--seconds", type=int, default=60)
-    asked = parser.parse_args()
+    asked = arguments(parser, seconds=5)
     good = True
     for target in asked.only or fuzzers:
         good &= fuzzers[target](target, asked.seconds).finish()

@@ -118,7 +118,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", action="append", choices=[*PYTHON, JAVA], help="repeatable")
     asked = parser.parse_args()
-    table = Table(NAME, "", {})
+    table, total = Table(NAME, "", {}), 0
     for name in asked.only or [*PYTHON, JAVA]:
         if name == JAVA:
             what = "in the plugin: a picture's size, tokens, TLS, the cache of another fingerprint"
@@ -126,5 +126,7 @@ def main() -> int:
         else:
             what = PYTHON[name].what
             ran, failed = by_pytest(PYTHON[name])
-        table.figure(f"{what}: failed of {ran} tests", failed if ran else 1, {"<=": 0}, exact=True)
+        total += ran
+        table.figure(f"{what}: failed tests of {ran}", failed if ran else 1, {"<=": 0}, exact=True)
+    table.note(f"{total} tests.")
     return 0 if table.finish() else 1

@@ -1,6 +1,6 @@
 """Searches at a steady rate while a catalog is ingested again and again, on real servers: `make soak`.
 
-    .venv/bin/python qa soak [--minutes 30] [--rate 10] [--name soak]
+    .venv/bin/python qa soak [--minutes 30] [--rate 10] [--name soak] [--short]
 
 Each pass of the ingest has other prices and a few other titles. The run is passed when no search and no
 ingest fails, and when neither resident memory, threads nor open files of OpenSearch and Triton rise by more
@@ -25,7 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from measuring.interleaved import Table
+import psutil
+from measuring.interleaved import Table, arguments
 from measuring.real_node import MMSEARCH, Both, Client, both, say
 from sample_data.furniture import write_catalog
 
@@ -47,19 +48,17 @@ EDITED = 0.02
 """share of the products with another title in each pass"""
 
 
-def family(pid: int) -> list[Path]:
-    """The /proc folders of a process and of all below it, as Triton's Python models are."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    children = [child for task in tasks for child in task.read_text().split()]
-    return [Path(f"/proc/{pid}"), *(below for child in children for below in family(int(child)))]
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all below it, as Triton's Python models are."""
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
 
 
-def resources(process: Path) -> tuple[float, int, int, float]:
-    """A process's resident memory in MB, its threads, its open files, and its memory without mapped files."""
-    status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
-    files = sum(1 for _ in (process / "fd").iterdir())
-    resident, own = (int(status[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon"))
-    return resident, int(status["Threads"]), files, own
+def resources(process: psutil.Process) -> tuple[float, int, int, float]:
+    """A process's resident memory in MB, its threads, its open files, and its memory without shared pages."""
+    memory = process.memory_info()
+    own = (memory.rss - memory.shared) / 2**20
+    return memory.rss / 2**20, process.num_threads(), process.num_fds(), own
 
 
 @dataclass
@@ -195,7 +194,7 @@ def soak(servers: Both, catalog: Path, minutes: float, rate: float, name: str) -
         table.figure(f"rise of {server}'s {BESIDE}", one.rise(BESIDE), {})
     searches, ingests = shoppers.outcomes.total(), passes.total()
     table.note(f"{minutes:g} minutes, {searches} searches at {rate:g} a second, {ingests} ingests.")
-    table.note("Triton's towers remember what they have read, up to 128 MiB each, and fill that memory here.")
+    table.note("Triton's towers fill their cache of features, up to 128 MiB each, during the run.")
     for outcome in [*shoppers.outcomes, *passes]:
         if outcome not in {"answered", "ended well"}:
             table.note(outcome)
@@ -207,7 +206,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--rate", type=float, default=10, help="searches a second")
     parser.add_argument("--name", default="soak", help="of the table")
-    asked = parser.parse_args()
+    asked = arguments(parser, minutes=0.5)
     with both() as servers:
         catalog = write_catalog(servers.folder / "catalog", cache_folder())
         table = soak(servers, catalog, asked.minutes, asked.rate, asked.name)

@@ -1,6 +1,6 @@
 """Hybrids of every kind of leg and every way, on two nodes with a replica, while products are updated.
 
-    .venv/bin/python qa soak-hybrids [--minutes 30] [--rate 20] [--updates 50]
+    .venv/bin/python qa soak-hybrids [--minutes 30] [--rate 20] [--updates 50] [--short]
 
 Updates never change what matches, so each hybrid has to find as many products as its legs do: a search that
 finds fewer has lost some. Searches that are cancelled, time out or fail are among them, and are to leave no
@@ -28,7 +28,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from measuring.interleaved import Table
+from measuring.interleaved import Table, arguments
 from measuring.real_node import Client, say
 
 from mmsearch.stack import embedded
@@ -372,9 +372,12 @@ def soak(urls: Sequence[str], minutes: float, rate: float, updates: float) -> Ta
         for way in ("one_search", "two_rounds", "point_in_time")
     }
     table.note(
-        f"{minutes:g} minutes, {asked} hybrids at {rate:g} a second, {written['updates']} updates; by {ways}."
+        f"{minutes:g} minutes, {asked} hybrids at {rate:g} a second, {written['updates']} updates; run as "
+        + ", ".join(f"{way} {count}" for way, count in ways.items())
+        + "; ended on purpose: "
+        + ", ".join(f"{how} {count}" for how, count in shoppers.disturbed.items())
+        + "."
     )
-    table.note(f"Beside them {dict(shoppers.disturbed)} on purpose.")
     for outcome in shoppers.outcomes:
         if outcome != "answered":
             table.note(outcome)
@@ -386,7 +389,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--rate", type=float, default=20, help="searches a second")
     parser.add_argument("--updates", type=float, default=50, help="a second")
-    asked = parser.parse_args()
+    asked = arguments(parser, minutes=0.5)
     with cluster() as urls:
         table = soak(urls, asked.minutes, asked.rate, asked.updates)
     return 0 if table.finish() else 1
