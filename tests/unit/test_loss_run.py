@@ -266,7 +266,7 @@ def test_loss_10_a_full_disk_under_the_journal_is_one_sentence(catalog: Catalog)
     done = subprocess.run(
         [
             *(sys.executable, "-c", program, "ingest", str(catalog.path), "--processes", "0"),
-            *("--opensearch", catalog.node.url, "--triton", catalog.triton.url),
+            *("--opensearch", catalog.node.url, "--triton", catalog.triton.url, "--language", "en"),
         ],
         env={**os.environ, "MMSEARCH_CACHE": str(catalog.folder / "cache")},
         capture_output=True,
