@@ -80,6 +80,13 @@ test-wheel: .venv/.ready ## the unit layer once more, against the built wheel
 test-client: .venv/.ready ## the client's unit tests against the built wheel on Python 3.13, where one is installed
 	@scripts/client_tests.sh
 
+coverage: .venv/.ready $(PLUGIN_ZIP) ## branch coverage of the unit and the integration layer, child processes included
+	@rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/coverage run $(PYTEST) -q -m "not slow" || code=$$?
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report --skip-covered
+	exit $${code:-0}
+
 test: .venv/.ready lint typecheck test-plugin test-wheel ## everything but the slow layer
 	@$(PYTEST) -m "not slow"
 
@@ -134,4 +141,4 @@ pins: .venv/.ready ## resolve requirements/*.in into requirements/lock.txt; ARGS
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: bench clean containers demo demo-catalog demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin quality security setup soak soak-hybrids test test-all test-client test-plugin test-unit test-wheel train-demo typecheck
+.PHONY: bench clean containers coverage demo demo-catalog demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin quality security setup soak soak-hybrids test test-all test-client test-plugin test-unit test-wheel train-demo typecheck

@@ -9,12 +9,12 @@ taken into bench/results.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 
 from measuring import child, page
-from measuring.interleaved import arguments, output
+from measuring.interleaved import output
+from measuring.options import Options
 from measuring.steps import STEPS, Step
 
 LIMIT = 65.0
@@ -42,9 +42,9 @@ def run(step: Step, left: float) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--only", action="append", choices=[step.name for step in STEPS], help="repeatable")
-    asked = arguments(parser)
+    parser = Options(__doc__)
+    parser.only(step.name for step in STEPS)
+    asked = parser.parse()
     began = time.monotonic()
     failed = False
     for step in STEPS:

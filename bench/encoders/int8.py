@@ -8,14 +8,14 @@ on the other half too, on fp32 features, and asked by both.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 
 import numpy as np
 import torch
 from fusion_study.study import Half, Scores, Study, halves, judgments, run_of
-from measuring.interleaved import Table, arguments
+from measuring.interleaved import Table
+from measuring.options import Options
 from sample_data.openclipart import collection
 
 from mmsearch.config import cache_folder
@@ -45,9 +45,9 @@ def fusion_for(name: str, study: Study, other: Half) -> Fusion:
 
 def main() -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = Options(__doc__)
     parser.add_argument("--trained", nargs="*", default=[], help="architectures to train besides")
-    chosen = arguments(parser)
+    chosen = parser.parse()
     data = collection(cache_folder())
     study = Study(data, halves(data), lambda line: print(f"  {line}", file=sys.stderr, flush=True))
     judged = judgments(study.pools)

@@ -4,15 +4,13 @@
 
 Tables, each a command of at most eight minutes on two quiet cores: `ingest` (the real encoder over the
 furniture catalog, its pictures included), `again` (the real encoder over openclipart), `stub` (an encoder
-of 1 ms a request), `bulk`, `bulk-graph`, `memory`, `partial`. Servers are started and ended after, unless
---opensearch names a node or --triton an encoder; the others use the stub of
+of 1 ms a request), `bulk`, `bulk-graph`, `memory`, `partial`; all but the first two use the encoder of
 tests/fakes/fake_triton.py. The arm in one process needs LanceDB, which is installed under build/ from
 requirements/bench.in.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import os
@@ -28,16 +26,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ingesting.arms import Bench, InProcess, bulk_all, encode_all, processor_seconds, stock_all
+from ingesting.arms import Bench, InProcess, bulk_all, encode_all, stock_all
 from ingesting.partial import table_partial
-from measuring.interleaved import Table, arguments, measure
+from measuring.interleaved import Table, measure
+from measuring.options import Options
 from measuring.peers import has
-from measuring.real_node import both, node
+from measuring.real_node import both, node, processor_seconds
 from opensearchpy import helpers
 from sample_data import clipart
 from sample_data.furniture import write_catalog
 
-from mmsearch.clients.opensearch import ask
 from mmsearch.clients.triton import Served
 from mmsearch.config import cache_folder
 from mmsearch.ingest.item import Item
@@ -230,7 +228,6 @@ def table_again(bench: Bench, rounds: int) -> bool:
         unit="documents/s",
         warm_up=0,
     )
-    ask(bench.client, "DELETE", f"/{index}*")
     table.target(UNCHANGED, FIRST, at_least=20)
     table.figure(f"encoder calls: {UNCHANGED}", max(calls[UNCHANGED]), {"<=": 0}, exact=True)
     table.figure(
@@ -340,50 +337,39 @@ def stub(seconds: float) -> Iterator[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = Options(__doc__)
     parser.add_argument("--table", choices=list(SIZES), required=True)
-    parser.add_argument("--opensearch", help="a node with k-NN; else one is started")
-    parser.add_argument(
-        "--triton", help="HOST:PORT of a real encoder, for --table ingest; else one is started"
-    )
-    parser.add_argument("--catalog", type=Path, help="for --table ingest; else the furniture")
     parser.add_argument("--documents", type=int)
     parser.add_argument("--rounds", type=int)
-    asked = arguments(parser)
+    asked = parser.parse()
     rounds, documents = SHORT if asked.short else SIZES[asked.table]
     rounds, documents = asked.rounds or rounds, asked.documents or documents
     with tempfile.TemporaryDirectory() as name, ExitStack() as opened:
-        folder = Path(name)
+        folder, image_root = Path(name), None
         servers: list[int] = []
-        if asked.table in ("ingest", "again") and not (asked.opensearch and asked.triton):
+        if asked.table in ("ingest", "again"):
             real = opened.enter_context(both())
             url, triton, servers = real.url, real.triton, list(real.pids.values())
         else:
-            url = opened.enter_context(node(asked.opensearch))
-            seconds = 0.001 if asked.table == "stub" else 0.0
-            triton = asked.triton or opened.enter_context(stub(seconds))
-        image_root = None
+            url = opened.enter_context(node())
+            triton = opened.enter_context(stub(0.001 if asked.table == "stub" else 0.0))
         if asked.table == "again":
             catalog, image_root = clipart.write_catalog(folder / "clipart", cache_folder())
         elif asked.table == "ingest":
-            catalog = asked.catalog or write_catalog(folder / "furniture", cache_folder())
+            catalog = write_catalog(folder / "furniture", cache_folder())
         else:
             catalog = written(folder / "catalog.jsonl", 1 if asked.table == "memory" else documents)
-        if asked.short:
-            lines = catalog.read_text(encoding="utf-8").splitlines()
-            catalog.write_text("\n".join(lines[:documents]) + "\n", encoding="utf-8")
+        lines = catalog.read_text(encoding="utf-8").splitlines()[:documents]
+        catalog.write_text("\n".join(lines) + "\n", encoding="utf-8")
         bench = Bench(url, triton, folder, catalog, image_root)
-        if asked.table == "ingest":
-            met = table_ingest(bench, rounds, servers)
-        elif asked.table == "stub":
-            met = table_stub(bench, rounds)
-        elif asked.table == "again":
-            met = table_again(bench, rounds)
-        elif asked.table == "partial":
-            met = table_partial(bench, rounds, documents)
-        elif asked.table == "memory":
-            met = table_memory(bench, rounds, documents)
-        else:
-            met = table_bulk(bench, rounds, documents, graph=asked.table == "bulk-graph")
-        bench.drop()
+        table: Callable[[], bool] = {
+            "ingest": lambda: table_ingest(bench, rounds, servers),
+            "stub": lambda: table_stub(bench, rounds),
+            "again": lambda: table_again(bench, rounds),
+            "partial": lambda: table_partial(bench, rounds, documents),
+            "memory": lambda: table_memory(bench, rounds, documents),
+            "bulk": lambda: table_bulk(bench, rounds, documents, graph=False),
+            "bulk-graph": lambda: table_bulk(bench, rounds, documents, graph=True),
+        }[asked.table]
+        met = table()
     return 0 if met else 1

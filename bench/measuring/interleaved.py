@@ -13,13 +13,11 @@ ratio of its two series is the A-against-A check, and a run whose check leaves 0
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import platform
 import random
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -64,6 +62,10 @@ class Table:
     def ratios(self, arm: str, other: str) -> list[float]:
         """`arm` / `other` of each round."""
         return [a / b for a, b in zip(self.figures[arm], self.figures[other], strict=True)]
+
+    def differences(self, arm: str, other: str) -> list[float]:
+        """`arm` minus `other` of each round."""
+        return [a - b for a, b in zip(self.figures[arm], self.figures[other], strict=True)]
 
     def target(
         self, arm: str, other: str, *, at_most: float | None = None, at_least: float | None = None
@@ -116,6 +118,8 @@ class Table:
             print(f"\nA against A {self.a_against_a:.3f}: {state}. {machine()}")
         else:
             print(f"\n{machine()}")
+        if os.environ.get(SHORT):
+            print("\nThe short form: its times decide nothing.")
         output().mkdir(parents=True, exist_ok=True)
         record = {
             "name": self.name,
@@ -136,15 +140,6 @@ class Table:
 def output() -> Path:
     """Where tables go: build/bench, and its folder `short` for short forms."""
     return OUTPUT / "short" if os.environ.get(SHORT) else OUTPUT
-
-
-def arguments(parser: argparse.ArgumentParser, **short: object) -> argparse.Namespace:
-    """The command line; `--short` sets the options `short` where they are not given."""
-    parser.add_argument("--short", action="store_true", help="small sizes, minutes; no result is kept")
-    if "--short" in sys.argv[1:] or os.environ.get(SHORT):
-        os.environ[SHORT] = "1"
-        parser.set_defaults(short=True, **short)
-    return parser.parse_args()
 
 
 def measure(

@@ -13,14 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from measuring.cells import bound, grouped, judged, of_two_arms, value_of
-from measuring.hybrid_page import windows
+from measuring import plot
+from measuring.cells import bound, grouped, judged, of_two_arms, value_of, windows
 from measuring.interleaved import shown
 from measuring.results import FOLDER, Record, read, take
 from measuring.steps import SUBJECTS
 
 PAGE = Path(__file__).parents[1] / "results.md"
-WITHOUT = "no reason is recorded in `bench/results/missed.json`."
+WITHOUT = "No reason is recorded in `bench/results/missed.json`."
 INTRODUCTION = """\
 # Benchmarks
 
@@ -98,6 +98,8 @@ def lines_of(subject: str, tables: Mapping[str, Record]) -> list[str]:
     if subject == "profiles":
         lines += ["| profile | figures |", "| --- | --- |"]
         return lines + [f"| {table} | {counted(record)} |" for table, record in tables.items()]
+    if subject == "index":
+        lines += [f"![What grows with the catalog]({plot.PLOT.relative_to(PAGE.parent)})", ""]
     lines += ["| figure | ours | other | ratio | spread | A/A | target |", "| --- " * 7 + "|"]
     return lines + [row for table, record in tables.items() for row in rows(table, record)]
 
@@ -127,17 +129,15 @@ def checks(subjects: Mapping[str, Mapping[str, Record]]) -> list[str]:
 
 def missed(subjects: Mapping[str, Mapping[str, Record]], reasons: Sequence[Mapping[str, Any]]) -> list[str]:
     """The missed and void targets, those of one reason together."""
-    groups: dict[str, list[str]] = {}
-    for tables in subjects.values():
-        for table, record in tables.items():
-            for figure in record["figures"]:
-                if figure[3] in ("missed", "void"):
-                    of = (r["why"] for r in reasons if r["table"] == table and figure[0] in r["figures"])
-                    what = (
-                        f"{figure[0]} {shown(figure[1])} ({bound(figure)}{', void' * (figure[3] == 'void')})"
-                    )
-                    groups.setdefault(next(of, WITHOUT), [f"{table}"]).append(what)
-    return [f"- **{table}**: {'; '.join(figures)}. {why}" for why, (table, *figures) in groups.items()]
+    groups: dict[tuple[str, str], list[str]] = {}
+    for table, record in ((name, each) for tables in subjects.values() for name, each in tables.items()):
+        for figure in record["figures"]:
+            what, value, _, verdict = figure
+            if verdict in ("missed", "void"):
+                of = (each["why"] for each in reasons if each["table"] == table and what in each["figures"])
+                wanted = bound(figure) + (", void" if verdict == "void" else "")
+                groups.setdefault((table, next(of, WITHOUT)), []).append(f"{what} {shown(value)} ({wanted})")
+    return [f"- **{table}**: {'; '.join(figures)}. {why}" for (table, why), figures in groups.items()]
 
 
 def improvements(found: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -178,6 +178,7 @@ def renew() -> int:
     """Take what was measured since, and write the page."""
     for line in take():
         print(line)
+    plot.draw(read("index")["growth"])
     PAGE.write_text(page(), encoding="utf-8")
     print(PAGE)
     return 0

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from faults import hybrids, ingest, query
 from fuzz import every as fuzz
-from hybrid import arms, clause
+from hybrid import clause
+from measuring.crowd import CLIENTS
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Step:
 def hybrid_tables(nodes: int, shards: Sequence[int], windows: Sequence[int]) -> tuple[str, ...]:
     """The tables of bench hybrid: a lone client's and many clients'."""
     names = [clause.name_of(nodes, number, window) for number in shards for window in windows]
-    return tuple(name + end for name in names for end in ("", f"-{arms.CLIENTS}-clients"))
+    return tuple(name + end for name in names for end in ("", f"-{CLIENTS}-clients"))
 
 
 STEPS = (

@@ -2,12 +2,13 @@
 
     .venv/bin/python bench profiles [--seconds 20] [--short]
 
+`--seconds` are those of each load, after as many to get warm.
+
 The servers are real, the encoder too; the catalog is the furniture.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import os
@@ -20,12 +21,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ingesting.arms import processor_seconds
-from measuring.interleaved import Table, arguments
+import psutil
+from measuring.interleaved import Table
+from measuring.options import Options
 from measuring.peers import program
-from measuring.real_node import MMSEARCH, Client, both
+from measuring.real_node import MMSEARCH, Client, both, family, processor_seconds
 from sample_data.furniture import write_catalog
-from soak.catalog import family, resources
 
 from mmsearch.config import cache_folder
 from mmsearch.stack.state import Ports
@@ -153,7 +154,7 @@ def searches(
     for name, cost in costs.items():
         table.figure(f"processor ms a query: {name}", 1000 * cost / count, {})
     if recording.is_file():
-        by_method(Path(f"/proc/{pid}/exe").resolve().with_name("jfr"), recording, table)
+        by_method(Path(psutil.Process(pid).exe()).with_name("jfr"), recording, table)
         recording.unlink()
     else:
         table.note(f"No recording: {stopped[:300]}")
@@ -162,16 +163,15 @@ def searches(
 
 def java_of(pid: int) -> int:
     """The node's own process among those below the one that was started."""
-    javas = [each for each in family(pid) if (each / "exe").resolve().name == "java"]
-    return int(max(javas, key=lambda each: resources(each)[0]).name)
+    javas = [each for each in family(pid) if each.name() == "java"]
+    return max(javas, key=lambda each: each.memory_info().rss).pid
 
 
 def jcmd(pid: int, *words: str) -> str:
     """A command to the node's Java, by the account it runs as."""
-    java = Path(f"/proc/{pid}/exe").resolve().parent
-    owner = Path(f"/proc/{pid}").owner()
-    command = [str(java / "jcmd"), str(pid), *words]
-    if owner != Path("/proc/self").owner():
+    java, owner = psutil.Process(pid), psutil.Process(pid).username()
+    command = [str(Path(java.exe()).with_name("jcmd")), str(pid), *words]
+    if owner != psutil.Process().username():
         command = ["runuser", "-u", owner, "--", *command]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
@@ -199,9 +199,7 @@ def by_method(jfr: Path, recording: Path, table: Table) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=float, default=20, help="of each load, after as many to get warm")
-    asked = arguments(parser, seconds=3)
+    asked = Options(__doc__, seconds=(20.0, 3.0)).parse()
     with both() as servers:
         catalog = write_catalog(servers.folder / "catalog", cache_folder())
         records = servers.folder / "records"

@@ -1,7 +1,7 @@
 """What words find in catalogs that Debian packages ship: lexical, dense and hybrid searches, and an index of
 the same texts by one analyser alone.
 
-    .venv/bin/python bench lexical [--sets software furniture] [--record FILE]
+    .venv/bin/python bench lexical [--sets software furniture] [--record FILE] [--short]
 
 Nothing is timed. The queries are keywords and tags, not purchases, and no catalog holds them. The encoders
 know English, so that the stores in other languages are asked by words only.
@@ -9,7 +9,6 @@ know English, so that the stores in other languages are asked by words only.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -21,7 +20,8 @@ from typing import Any
 
 import evaluate_demo
 import orjson
-from measuring.interleaved import Table, arguments
+from measuring.interleaved import Table
+from measuring.options import Options
 from measuring.real_node import Both, both
 from opensearchpy import OpenSearch
 from sample_data import software
@@ -160,10 +160,11 @@ TARGETS = {"openclipart": 0.240}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = Options(__doc__)
+    parser.short["sets"] = ["furniture"]
     parser.add_argument("--sets", nargs="+", choices=[*ENGLISH, *TRANSLATED], default=[*ENGLISH, *TRANSLATED])
     parser.add_argument("--record", type=Path, help="also write the figures there, as the ones before")
-    asked = arguments(parser, sets=["furniture"])
+    asked = parser.parse()
     before = json.loads(BEFORE.read_text(encoding="utf-8")) if BEFORE.is_file() else {}
     with tempfile.TemporaryDirectory() as scratch, both() as servers:
         sets = {}

@@ -9,13 +9,13 @@ labels.
 
 from __future__ import annotations
 
-import argparse
 import random
 import time
 from collections.abc import Callable
 
 import pytrec_eval
-from measuring.interleaved import Table, arguments, measure
+from measuring.interleaved import Table, measure
+from measuring.options import Options
 from measuring.peers import has
 
 from mmsearch.evaluation.judgments import Judgments, Query
@@ -108,9 +108,7 @@ def beside_ranx(qrels: dict[str, dict[str, int]], run: Values) -> Table:
 
 def main() -> int:
     """Print the tables; 0 when every target is met."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--queries", type=int, default=10_000)
-    asked = arguments(parser, queries=500)
+    asked = Options(__doc__, queries=(10_000, 500)).parse()
     qrels, run = random_data(asked.queries, ANSWERS, seed=1)
     table = measure(
         "evaluation",

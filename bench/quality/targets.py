@@ -9,13 +9,13 @@ chosen on the queries that it is measured by; the better of the text-only contro
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from measuring.interleaved import Table, arguments
+from measuring.interleaved import Table
+from measuring.options import Options
 from measuring.pytested import pytested
 
 BUILD = Path(__file__).parents[2] / "build"
@@ -109,8 +109,7 @@ def served() -> Table:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    good = arguments(parser).short or served().finish()
+    good = Options(__doc__).parse().short or served().finish()
     folders = sorted(
         BUILD.glob("evaluate*/openclipart/tune-untrained.json"), key=lambda file: file.stat().st_mtime
     )

@@ -11,13 +11,13 @@ spinning, and any arm may be the one that waits.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 
 import torch
 from gpu.check import features_drawn
-from measuring.interleaved import arguments, measure
+from measuring.interleaved import measure
+from measuring.options import Options
 from sentence_transformers import SentenceTransformer
 
 from mmsearch.models.architecture import load
@@ -96,9 +96,7 @@ def peer(run: Run) -> Callable[[], float]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    chosen = arguments(parser, rounds=1)
+    chosen = Options(__doc__, rounds=(7, 1)).parse()
     torch.set_num_threads(1)
     run = new()
     bare = new()

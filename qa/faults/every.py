@@ -9,7 +9,6 @@ judged: `make soak` is its full form.
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from typing import Any
 
 from faults import hybrids, ingest, query
 from measuring.child import run, script
-from measuring.interleaved import arguments, output, shown
+from measuring.interleaved import output, shown
+from measuring.options import Options
 
 SOAK = "F10-soak-of-two-minutes"
 
@@ -64,11 +64,10 @@ def result_of(fault: Fault, code: int | None) -> tuple[bool, str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    names = [f"F{number}" for number in range(1, 12)]
-    parser.add_argument("--only", action="append", choices=names, help="repeatable")
+    parser = Options(__doc__)
+    parser.only(f"F{number}" for number in range(1, 12))
     parser.add_argument("--seed", type=int, help="of F9")
-    asked = arguments(parser)
+    asked = parser.parse()
     summary = []
     for fault in chosen(asked.seed):
         if asked.only and not set(fault.names) & set(asked.only):

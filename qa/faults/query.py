@@ -1,6 +1,6 @@
 """Queries while the encoder is gone, stopped, lying or overrun: the full form of F5, F6, F7, F8 and F11.
 
-    .venv/bin/python qa faults-query [--opensearch URL] [--only F5 --only F11] [--seconds 60] [--short]
+    .venv/bin/python qa faults-query [--only F5 --only F11] [--seconds 60] [--short]
 
 The node is real; the encoder is a stub process that is killed, stopped and made to lie. The short form of
 each runs in the plugin's own tests.
@@ -8,21 +8,18 @@ each runs in the plugin's own tests.
 
 from __future__ import annotations
 
-import argparse
-import http.client
 import itertools
 import json
-import socket
 import statistics
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from measuring.interleaved import Table, arguments
-from measuring.real_node import HEADERS, Client, node, say
+from measuring.interleaved import Table
+from measuring.options import Options
+from measuring.real_node import Client, node, post_alone, say
 from measuring.stub_encoder import StubEncoder
 from neural.clause import build, neural_body, search_body, settings
 
@@ -31,12 +28,6 @@ PATH = f"/{INDEX}/_search"
 RATE = 50.0
 STATS = "/_plugins/_mmsearch/stats/_local"
 MATCH = search_body({"match": {"title": "product"}})
-CHANGED = (
-    "triton__timeout",
-    "triton__breaker__failures",
-    "triton__max_in_flight",
-    "triton__queue_size",
-)
 TABLES = {
     "F5": "F5-encoder-gone",
     "F6": "F6-encoder-lies",
@@ -61,15 +52,12 @@ def load(
     url: str, body_of: Callable[[int], bytes], rate: float, seconds: float, threads: int
 ) -> list[Answer]:
     """`rate` queries a second whether or not the earlier ones are answered, in the order of their asking."""
-    parts = urlsplit(url)
     answers: dict[int, Answer] = {}
     numbers = itertools.count()
     begin = time.perf_counter() + 0.2
 
     def work() -> None:
-        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
-        connection.connect()
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client = Client(url)
         while True:
             number = next(numbers)
             due = begin + number / rate
@@ -78,10 +66,8 @@ def load(
             time.sleep(max(0.0, due - time.perf_counter()))
             body = body_of(number)
             sent = time.perf_counter()
-            connection.request("POST", PATH, body, HEADERS)
-            response = connection.getresponse()
-            said = response.read()
-            answers[number] = Answer(response.status, 1000 * (time.perf_counter() - sent), said)
+            status, said = client.ask("POST", PATH, body)
+            answers[number] = Answer(status, 1000 * (time.perf_counter() - sent), said)
 
     workers = [threading.Thread(target=work, daemon=True) for _ in range(threads)]
     for worker in workers:
@@ -228,16 +214,10 @@ def fault_7(url: str, triton: StubEncoder, seconds: float) -> Table:
     settings(client, triton__timeout="60s", triton__queue_size=1000)
     triton.behave(delay=50)
     table = Table(TABLES["F7"], "s", {})
-    parts = urlsplit(url)
     for name, count in (("clients that vanish", 500), ("tasks cancelled", 50)):
-        sent = []
         began = time.time_ns()
-        for number in range(count):
-            connection = socket.create_connection((str(parts.hostname), parts.port or 80))
-            body = neural_body(f"F7 {name} {began} {number}")
-            head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-            sent.append(connection)
+        bodies = [neural_body(f"F7 {name} {began} {number}") for number in range(count)]
+        sent = [post_alone(url, PATH, body) for body in bodies]
         came = waits_until(client, lambda flying, queued, n=count: flying + queued == n, 30)
         table.figure(f"{name}: all {count} under way after, s", came, {"<=": 29})
         if name == "tasks cancelled":
@@ -314,11 +294,9 @@ def fault_11(url: str, seconds: float) -> Table:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--opensearch", help="a node with the plugin; else one is started")
-    parser.add_argument("--only", action="append", choices=list(TABLES), help="repeatable")
-    parser.add_argument("--seconds", type=float, default=60)
-    asked = arguments(parser, seconds=8)
+    parser = Options(__doc__, seconds=(60.0, 8.0))
+    parser.only(TABLES)
+    asked = parser.parse()
     faults: dict[str, Callable[[str, StubEncoder], Table]] = {
         "F5": lambda url, triton: fault_5(url, triton, asked.seconds),
         "F6": lambda url, triton: fault_6(url, triton, asked.seconds),
@@ -327,10 +305,8 @@ def main() -> int:
         "F11": lambda url, triton: fault_11(url, asked.seconds),
     }
     good = True
-    with node(asked.opensearch) as url, StubEncoder() as triton:
+    with node() as url, StubEncoder() as triton:
         client = Client(url)
-        # A node that is given may have been left by a run that was ended in the middle.
-        settings(client, **dict.fromkeys(CHANGED))
         build(client, 2000)
         for name in asked.only or faults:
             settings(client, triton__endpoints=[triton.url])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -10,8 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from measuring import interleaved, page, results
+from measuring.index import bulks
+from measuring.options import Options
 from measuring.steps import STEPS, SUBJECTS
 
 ROOT = Path(__file__).parents[2]
@@ -107,10 +109,7 @@ def test_a_void_table_decides_nothing(folders: Path) -> None:
 
 def test_a_short_form_stays_out_of_the_results(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["bench training", "--short", "--seed", "3"])
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seed", type=int, default=1)
-    asked = interleaved.arguments(parser, rounds=1, seed=2)
+    asked = Options("A bench.", rounds=(7, 1), seed=(1, 2)).parse()
     assert (asked.short, asked.rounds, asked.seed) == (True, 1, 3)
     # As a process that it starts sees it.
     assert os.environ.pop(interleaved.SHORT) == "1"
@@ -126,6 +125,14 @@ def test_a_row_is_a_line(folders: Path) -> None:
     lines = (results.FOLDER / "offline.json").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 8
     assert results.read("offline")["training"] == {"date": "2026-01-01", **rows}
+
+
+def test_documents_become_bulk_requests() -> None:
+    documents = [("a", {"v": np.array([0.5, 1.0], np.float32)}), (None, {"v": [2]}), ("c", {})]
+    assert list(bulks(documents, size=2)) == [
+        b'{"index":{"_id":"a"}}\n{"v":[0.5,1.0]}\n{"index":{}}\n{"v":[2]}\n',
+        b'{"index":{"_id":"c"}}\n{}\n',
+    ]
 
 
 def test_every_step_leaves_tables_that_are_kept() -> None:

@@ -18,6 +18,7 @@ from choose import choose
 
 from mmsearch.cli.main import cli
 from mmsearch.clients.credentials import DashboardsAccess, OpenSearchAccess
+from mmsearch.models.configs import FILES
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILES = sorted((ROOT / "deploy").glob("*/Dockerfile"))
@@ -159,8 +160,9 @@ def test_exactly_one_triton_a_profile_under_the_name_that_others_use() -> None:
     assert SERVICES["ingest"]["environment"]["MMSEARCH_TRITON"] == "triton:8001"
 
 
-def test_gpu_configurations_are_there_for_gpu() -> None:
-    assert list((ROOT / "model_repository").glob("*/configs/gpu.pbtxt"))
+def test_gpu_configurations_are_made_for_gpu() -> None:
+    (named,) = re.findall(r"--model-config-name=(\w+)", " ".join(SERVICES["triton-gpu"]["command"]))
+    assert f"configs/{named}.pbtxt" in FILES
 
 
 @pytest.mark.parametrize("service", ["ingest", "saved-objects"])

@@ -10,7 +10,6 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
+from urllib3.connection import HTTPConnection
 
 from mmsearch.cli.main import cli
 from mmsearch.clients.retry import Patience
@@ -200,7 +200,7 @@ def test_loss_09_a_host_may_say_anything_about_when_to_come_back(
         return Fetch(
             folder,
             lookup=lambda host, port: ["93.184.216.34"],
-            dial=lambda address, port, seconds: socket.create_connection(server.server_address, seconds),
+            dial=lambda where, seconds: HTTPConnection("127.0.0.1", server.server_port, timeout=seconds),
         )
 
     monkeypatch.setattr("mmsearch.ingest.runner.Fetch", here)
@@ -266,7 +266,7 @@ def test_loss_10_a_full_disk_under_the_journal_is_one_sentence(catalog: Catalog)
     done = subprocess.run(
         [
             *(sys.executable, "-c", program, "ingest", str(catalog.path), "--processes", "0"),
-            *("--opensearch", catalog.node.url, "--triton", catalog.triton.url),
+            *("--opensearch", catalog.node.url, "--triton", catalog.triton.url, "--language", "en"),
         ],
         env={**os.environ, "MMSEARCH_CACHE": str(catalog.folder / "cache")},
         capture_output=True,
