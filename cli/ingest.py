@@ -37,6 +37,7 @@ from mmsearch.ingest.reporting.metrics import MetricsFile
 from mmsearch.ingest.reporting.progress import IngestProgress
 from mmsearch.ingest.reporting.stats import Report
 from mmsearch.ingest.runner import run
+from mmsearch.ingest.schema.fields import SchemaOptions
 from mmsearch.products.catalog import FORMATS
 from mmsearch.products.rejects import beside
 
@@ -164,6 +165,7 @@ def command(
     vectors: str | None,
     shards: int | None,
     storage: StorageOptions,
+    schema: SchemaOptions,
     form: str | None,
     limit: int | None,
     part: tuple[int, int],
@@ -229,6 +231,7 @@ def command(
                 slice=part,
                 vectors=fields,
                 shards=shards,
+                language=schema.language,
                 knn_engine=cast(Any, storage.engine),
                 knn_encoder=cast(Any, storage.encoder),
                 knn_mode=cast(Any, storage.mode),

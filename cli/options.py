@@ -14,9 +14,12 @@ import click
 
 from mmsearch.clients.opensearch import DEFAULT_URL
 from mmsearch.clients.triton import DEFAULT_TRITON
+from mmsearch.errors import ArgumentError
 from mmsearch.images.process_pool import default_processes
 from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
 from mmsearch.ingest.product_index.target import VECTORS
+from mmsearch.ingest.schema.fields import SchemaOptions
+from mmsearch.ingest.schema.languages import language_of
 from mmsearch.products.catalog import FORMATS
 from mmsearch.products.record import KNOWN
 
@@ -176,16 +179,29 @@ def vectors(command: F) -> F:
 
 
 def new_index(command: F) -> F:
-    """--shards, and --knn-engine, --knn-encoder and --knn-mode as one argument `storage`."""
+    """--shards, --language as the argument `schema`, and --knn-engine, --knn-encoder and --knn-mode as
+    `storage`."""
 
     @functools.wraps(command)
     def stored(
-        *arguments: Any, knn_engine: str | None, knn_encoder: str | None, knn_mode: str | None, **named: Any
+        *arguments: Any,
+        knn_engine: str | None,
+        knn_encoder: str | None,
+        knn_mode: str | None,
+        language: str | None,
+        **named: Any,
     ) -> Any:
-        return command(*arguments, storage=StorageOptions(knn_engine, knn_encoder, knn_mode), **named)
+        storage = StorageOptions(knn_engine, knn_encoder, knn_mode)
+        return command(*arguments, storage=storage, schema=SchemaOptions(language), **named)
 
     return _all(
         cast(F, stored),
+        click.option(
+            "--language",
+            metavar="LANG",
+            callback=_language,
+            help="Of the texts of a new index, as de or german; none stems no words.  [default: detected]",
+        ),
         click.option("--shards", type=click.IntRange(1), help="Shards of a new index.  [default: 1]"),
         click.option(
             "--knn-engine",
@@ -205,6 +221,13 @@ def new_index(command: F) -> F:
             "  [default: in_memory]",
         ),
     )
+
+
+def _language(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    try:
+        return None if value is None else language_of(value).code
+    except ArgumentError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def from_before(said: str, decorate: Callable[[F], F]) -> Callable[[F], F]:

@@ -120,6 +120,7 @@ def _reindex(values: Values, given: set[str]) -> Reindexed:
         fields=fields_of(values["vectors"]),
         storage=storage,
         shards=values["shards"],
+        schema=values["schema"],
         queries=values["queries"],
         judgments=values["judgments"],
         max_rejects=values["max_rejects"],

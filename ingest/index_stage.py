@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from opensearchpy import OpenSearch
 
-from mmsearch.clients.retry import Backoff, Patience
+from mmsearch.clients.retry import Patience, pauses
 from mmsearch.clients.tracing import span
 from mmsearch.errors import AwayError, UnreachableError
 from mmsearch.ingest.item import Item
@@ -67,11 +67,11 @@ class IndexStage:
 
     def work(self, source: Channel[Item]) -> None:
         items: list[Item] = []
-        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        waits = pauses(FIRST_PAUSE, LONGEST_PAUSE)
         again = False
         while True:
             if again:
-                backoff.wait(self._stopped)
+                self._stopped.wait(next(waits))
             items += source.get(max(1, self._bulk_items - len(items)), LINGER, wait=not items)
             if not items:
                 return
@@ -81,11 +81,11 @@ class IndexStage:
                 # A node that takes some documents needs a breath, one that takes none a rest.
                 again = True
                 if sent:
-                    backoff.reset()
+                    waits = pauses(FIRST_PAUSE, LONGEST_PAUSE)
             else:
                 # What failed by chance is not sent again in the same moment.
                 again = bool(outcome.again)
-                backoff.reset()
+                waits = pauses(FIRST_PAUSE, LONGEST_PAUSE)
 
     def _send(self, items: list[Item]) -> tuple[list[Item], bool, Outcome]:
         """Send one bulk; what is still to be sent, whether any was taken, and what became of the bulk."""

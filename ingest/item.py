@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from mmsearch.errors import PictureError
+from mmsearch.ingest.schema.fields import Schema
 from mmsearch.products.record import Line, Product
 from mmsearch.products.text import digest, tower_text
 
@@ -48,8 +49,8 @@ class Item:
     """whether its pictures are not to be read again"""
 
     @classmethod
-    def of(cls, line: Line, product: Product, max_text_bytes: int = 0) -> Item:
-        source = stored(product)
+    def of(cls, line: Line, product: Product, max_text_bytes: int = 0, schema: Schema | None = None) -> Item:
+        source = stored(product, schema or Schema())
         text = tower_text(product, max_text_bytes)
         return cls(
             line=line,
@@ -111,8 +112,9 @@ class Item:
         return len(self.line.raw) + sum(map(len, self.pictures)) + 8_000
 
 
-def stored(product: Product) -> dict[str, Any]:
-    """The fields of a product as the index keeps them; a `data:` picture is not repeated there."""
+def stored(product: Product, schema: Schema) -> dict[str, Any]:
+    """The fields of a product as an index with the schema keeps them; a `data:` picture is not repeated
+    there."""
     source: dict[str, Any] = {}
     if product.title:
         source["title"] = product.title
@@ -126,6 +128,4 @@ def stored(product: Product) -> dict[str, Any]:
     paths = [reference for reference in product.pictures if not reference.startswith("data:")]
     if paths:
         source["image"] = paths[0] if len(paths) == 1 else paths
-    if product.attributes:
-        source["attributes"] = dict(product.attributes)
-    return source
+    return source | schema.attributes(product.attributes)

@@ -10,6 +10,7 @@ from typing import Any
 
 from mmsearch.config import cache_folder
 from mmsearch.ingest.product_index.storage import StorageOptions
+from mmsearch.ingest.schema.fields import SchemaOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Job:
     fields: tuple[str, ...] | None = None
     storage: StorageOptions = field(default_factory=StorageOptions)
     shards: int | None = None
+    schema: SchemaOptions = field(default_factory=SchemaOptions)
     text_only: bool = False
     renames: Mapping[str, str] = field(default_factory=dict)
     processes: int = 1

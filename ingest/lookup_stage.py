@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from mmsearch.errors import RecordError, Rejection
 from mmsearch.images.concurrent_fetch import ConcurrentFetch, Fetched, is_url
@@ -17,6 +18,7 @@ from mmsearch.ingest.product_index.foreign_fields import Stored
 from mmsearch.ingest.read_stage import CHUNK
 from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Stats
+from mmsearch.ingest.schema.fields import Schema
 from mmsearch.products.reader import duplicate, read_products
 from mmsearch.products.record import Line, Product, parse
 
@@ -40,6 +42,7 @@ class LookupStage:
         stored: Callable[[Sequence[str]], dict[str, Stored]] = lambda ids: {},
         max_text_bytes: int = 0,
         fetch: ConcurrentFetch | None = None,
+        schema: Schema | None = None,
     ) -> None:
         self.ids = IdSet()
         self.nameless = 0
@@ -51,7 +54,8 @@ class LookupStage:
         self._stats = stats
         self._lookup = lookup
         self._stored = stored
-        self._parse = parse_partial if job.partial else parse
+        self._schema = schema or Schema()
+        self._parse = partial(parse_partial if job.partial else parse, language=self._schema.language or None)
         self._max_text_bytes = max_text_bytes
         self._fetch = fetch
 
@@ -82,10 +86,13 @@ class LookupStage:
                 continue
             identifier = item.product.id
             try:
-                ready.append(completed(item.line, item.product, found.get(identifier), self._max_text_bytes))
+                ready.append(self._made_whole(item, found.get(identifier)))
             except Rejection as rejection:
                 self._rejects.add(item.line, identifier, rejection)
         return ready
+
+    def _made_whole(self, item: Item, there: Stored | None) -> Item:
+        return completed(item.line, item.product, there, self._max_text_bytes, self._schema)
 
     def _fetches(self, item: Item) -> list[Fetched]:
         """Fetches of those pictures of an item that are URLs, started but not waited for."""
@@ -111,8 +118,8 @@ class LookupStage:
         if product.delete:
             return deletion(line, product)
         if self._job.partial and not reads_more(product):
-            return small_change(line, product)
-        return Item.of(line, product, self._max_text_bytes)
+            return small_change(line, product, self._schema)
+        return Item.of(line, product, self._max_text_bytes, self._schema)
 
     def _mine(self, key: bytes) -> bool:
         """Whether the slice of this process has the key; every process decides alike."""

@@ -27,6 +27,8 @@ from mmsearch.ingest.reporting.losses import Loss, Losses
 from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Report, Stats
 from mmsearch.ingest.runner import prepare_servers, run
+from mmsearch.ingest.schema.sample import Sampled
+from mmsearch.products.catalog import Catalog
 
 ADDED = ("read", "encoded", "unchanged", "indexed", "rejected", "encoder_calls", "deleted", "missing")
 
@@ -53,9 +55,11 @@ def run_on_ray(
     # The index is made before the workers start, so that no two of them race for it; servers that are
     # away are told before Ray takes its seconds to load.
     encoder, client = Encoder(triton), connect(opensearch)
+    catalog = Sampled(Catalog(job.catalog, job.format))
     try:
-        prepare_servers(job, encoder, client, say)
+        prepare_servers(job, encoder, client, say, catalog)
     finally:
+        catalog.close()
         encoder.close()
         client.close()
     rejects = Rejects(job.rejects, job.origin, Stats())

@@ -17,12 +17,15 @@ from mmsearch.ingest.item import Item
 from mmsearch.ingest.product_index.bulk import not_there
 from mmsearch.ingest.product_index.foreign_fields import Stored, attributes_of_others
 from mmsearch.ingest.product_index.target import known_of
+from mmsearch.ingest.schema.fields import Schema, translated
 from mmsearch.products.record import Line, Product, load, product
 
 _LINE = orjson.OPT_APPEND_NEWLINE
 
 
-def parse_partial(line: Line, renames: Mapping[str, str] | None = None) -> Product:
+def parse_partial(
+    line: Line, renames: Mapping[str, str] | None = None, language: str | None = None
+) -> Product:
     """A Product of which only what the line carries is set.
 
     Raises RecordError as `records.parse` does, and for a field without a value, since leaving it as it is and
@@ -31,7 +34,7 @@ def parse_partial(line: Line, renames: Mapping[str, str] | None = None) -> Produ
     if line.trouble is not None:
         raise RecordError(*line.trouble, line=line.number)
     record = load(line.raw, line.number)
-    found = product(record, line.number, renames, size=len(line.raw))
+    found = product(record, line.number, renames, size=len(line.raw), language=language, partial=True)
     if found.delete:
         return found
     empty = next((name for name, value in record.items() if _empty(value)), None)
@@ -71,19 +74,18 @@ def deletion(line: Line, found: Product) -> Item:
     return _change(line, found, b'{"delete":{"_id":%b}}\n' % orjson.dumps(found.id))
 
 
-def small_change(line: Line, found: Product) -> Item:
+def small_change(line: Line, found: Product, schema: Schema) -> Item:
     """The item that changes fields that no tower reads."""
     # Without their hash a later whole line finds the fields changed, and puts them as the catalog has them.
     fields: dict[str, Any] = {"ingest": {"fields": ""}}
     if found.price is not None:
         fields["price"] = found.price
-    if found.attributes:
-        fields["attributes"] = dict(found.attributes)
+    fields |= schema.attributes(found.attributes)
     head = b'{"update":{"_id":%b,"retry_on_conflict":3}}\n' % orjson.dumps(found.id)
     return _change(line, found, head + orjson.dumps({"doc": fields}, option=_LINE))
 
 
-def completed(line: Line, found: Product, stored: Stored | None, max_text_bytes: int) -> Item:
+def completed(line: Line, found: Product, stored: Stored | None, max_text_bytes: int, schema: Schema) -> Item:
     """The whole product that a partial line makes of the stored one.
 
     Raises DocumentError when there is none, RecordError when its picture would be needed and is not kept.
@@ -102,9 +104,9 @@ def completed(line: Line, found: Product, stored: Stored | None, max_text_bytes:
         brand=found.brand or _several(old.get("brand")),
         price=old.get("price") if found.price is None else found.price,
         pictures=found.pictures or _several(old.get("image")),
-        attributes={**kept, **found.attributes},
+        attributes={**kept, **translated(old), **found.attributes},
     )
-    item = Item.of(line, whole, max_text_bytes)
+    item = Item.of(line, whole, max_text_bytes, schema)
     known = item.known = known_of(old.get("ingest") or {})
     if found.pictures:
         return item

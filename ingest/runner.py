@@ -37,6 +37,8 @@ from mmsearch.ingest.read_stage import ReadStage
 from mmsearch.ingest.recipe import remember
 from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Report, Stats
+from mmsearch.ingest.schema.fields import Schema
+from mmsearch.ingest.schema.sample import Sampled, schema_for
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.in_memory import InMemoryCatalog
 from mmsearch.products.rejects import Rejected
@@ -64,9 +66,9 @@ def run(
     """
     with ExitStack() as opened:
         opened.enter_context(span("ingest", index=job.index, catalog=Path(job.catalog).name))
-        catalog = opened.enter_context(closing(source or _opened(job)))
+        catalog = opened.enter_context(closing(Sampled(source or _opened(job))))
         decoders = opened.enter_context(closing(DecoderPool(job.image_root, job.processes)))
-        served, target = prepare_servers(job, encoder, client, say)
+        served, target = prepare_servers(job, encoder, client, say, catalog)
         stats = Stats()
         rejects = opened.enter_context(
             closing(Rejects(job.rejects, job.origin, stats, job.max_rejects, job.max_without_image))
@@ -89,27 +91,31 @@ def _opened(job: Job) -> Catalog | Rejected:
 
 
 def prepare_servers(
-    job: Job, encoder: Encoder, client: OpenSearch, say: Say = lambda _: None
+    job: Job, encoder: Encoder, client: OpenSearch, say: Say, catalog: Sampled
 ) -> tuple[Served, Target | None]:
     """The encoder that is served and the index that fits it; at the start nobody waits for a server, unless
     the job says so.
 
-    An index that is there already keeps the version that it was made for, whatever was deployed since.
+    An index that is there already keeps the version that it was made for, whatever was deployed since. A new
+    one is made for the first products of the catalog.
     In a dry run the index is not created, and is None when it is not there.
     """
     try:
         if job.wait:
-            return Patience(job.patience, say).call(lambda: _prepared(job, encoder, client))
-        return _prepared(job, encoder, client)
+            return Patience(job.patience, say).call(lambda: _prepared(job, encoder, client, say, catalog))
+        return _prepared(job, encoder, client, say, catalog)
     except AwayError as away:
         raise UnreachableError(away.sentence()) from None
     except CallError as error:
         raise BlockedError(error.sentence()) from None
 
 
-def _prepared(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Served, Target | None]:
+def _prepared(
+    job: Job, encoder: Encoder, client: OpenSearch, say: Say, catalog: Sampled
+) -> tuple[Served, Target | None]:
     served = encoder.describe()
     require_whole(client, job.index)
+    storage = job.storage.over(Storage())
     if pin := pinned(client, job.index):
         served = encoder.pinned(served, pin.version, pin.fingerprint, pin.dimensions)
     if job.dry_run or job.partial:
@@ -119,17 +125,20 @@ def _prepared(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Served, T
                 f"expected an index behind {job.index} for --partial, got none; ingest the whole "
                 "catalog first, or name another by --index"
             )
+        if target is None:
+            storage.require_libraries(client)
     else:
         target = open_index(
             client,
             job.index,
             served,
             fields=job.fields,
-            storage=job.storage.over(Storage()),
+            storage=storage,
             shards=job.shards,
+            schema=lambda: schema_for(catalog.first(), job.renames, job.schema, say),
         )
     if target and not target.created:
-        require_as_asked(client, target.index, job.storage, job.shards)
+        require_as_asked(client, target, job.storage, job.shards, job.schema)
     return served, target
 
 
@@ -139,7 +148,7 @@ class Run:
     def __init__(
         self,
         job: Job,
-        catalog: Source,
+        catalog: Sampled,
         encoder: Encoder,
         served: Served,
         client: OpenSearch,
@@ -173,6 +182,7 @@ class Run:
             self._stored,
             served.max_text_bytes,
             fetch,
+            target.schema if target else Schema(),
         )
         self._images = ImageStage(job, self._lookup.output, decoders, rejects, stats, self._send)
 

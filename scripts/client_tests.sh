@@ -14,7 +14,7 @@ found() {
 }
 python=$(found "$@") || { echo "mmsearch: no Python 3.13 is installed here, the client is not tried on it" >&2; exit 0; }
 
-scripts/wheel_venv.sh client "$python" requirements/3.13/client.txt
+scripts/wheel_venv.sh client "$python" client-tests
 
 # What needs no torch, no onnxruntime and no server of ours.
 names=(

@@ -66,7 +66,7 @@ def table_partial(bench: Bench, rounds: int, count: int) -> bool:
     table.figure("encoder calls", max(calls), {"<=": 0})
     table.note(
         f"{lines:,} partial lines over {count:,} products, the same bodies in both arms by {BULK_ITEMS} in "
-        f"{THREADS} threads; the index has no graph, to save time."
+        f"{THREADS} threads. The index has no graph, to save time."
     )
     return table.finish()
 

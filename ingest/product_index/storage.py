@@ -8,8 +8,8 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from mmsearch.clients.opensearch import ask
-from mmsearch.config import KNN_LIBRARIES, NO_LIBRARIES
+from mmsearch.clients.native_libraries import ACTION, by_node, lacking
+from mmsearch.clients.opensearch import HttpError
 from mmsearch.errors import MismatchError
 
 ENGINES = ("lucene", "faiss")
@@ -17,7 +17,6 @@ ENCODERS = ("byte", "fp16", "binary")
 MODES = ("in_memory", "on_disk")
 FULL = "float"
 """what the option calls full floats; in `Storage` they are the empty text"""
-"""the attribute of a node that says that its k-NN has no native libraries, as that of `mmsearch up`"""
 
 _METHODS: dict[tuple[str, str], dict[str, Any]] = {
     ("lucene", ""): {},
@@ -82,22 +81,21 @@ class Storage:
         return field
 
     def require_libraries(self, client: OpenSearch) -> None:
-        """Raises MismatchError when a node says that it cannot run this engine: it would die of the first
-        document."""
+        """Raises MismatchError unless every data node says that it can run this engine: one that cannot would
+        die of the first document."""
         if self.engine != "faiss":
             return
-        attributes = ask(client, "GET", "/_cat/nodeattrs", params={"format": "json", "h": "node,attr,value"})
-        lacking = sorted(
-            {
-                each["node"]
-                for each in attributes
-                if (each["attr"], each["value"]) == (KNN_LIBRARIES, NO_LIBRARIES)
-            }
-        )
-        if lacking:
+        try:
+            lacks = lacking(by_node(client))
+        except HttpError as error:
             raise MismatchError(
-                f"expected nodes with k-NN's native libraries for faiss, got {', '.join(lacking)} of "
-                "mmsearch up, which has none; leave --knn-engine at lucene, or use the official image's nodes"
+                "expected every data node to say whether it has k-NN's native libraries for faiss, got "
+                f"{error}; grant {ACTION}, or leave --knn-engine at lucene"
+            ) from None
+        if lacks:
+            raise MismatchError(
+                f"expected k-NN's native libraries for faiss on every data node, got {lacks}; use nodes of "
+                "the official image with the mmsearch plugin, or leave --knn-engine at lucene"
             )
 
 

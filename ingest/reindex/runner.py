@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +24,9 @@ from mmsearch.ingest.reindex.completeness import require_complete
 from mmsearch.ingest.reindex.parity import Parity, parity
 from mmsearch.ingest.reindex.successor import fills, successor
 from mmsearch.ingest.reporting.stats import Report
+from mmsearch.ingest.schema.fields import Schema, SchemaOptions
+from mmsearch.ingest.schema.sample import Sampled, schema_for
+from mmsearch.products.catalog import Catalog
 from mmsearch.products.rejects import beside
 
 T = TypeVar("T")
@@ -32,13 +36,15 @@ T = TypeVar("T")
 class Wanted:
     """What the new index should be like, and what it may lack of the old one before the alias stays.
 
-    `fields`, `storage` and `shards` are the old ones' where they say nothing. `queries` of 0 compares
-    nothing. `keep` leaves the aliases where they are. `resume` is the command that goes on after a stop.
+    `fields`, `storage`, `shards` and `schema` are the old ones' where they say nothing. `queries` of 0
+    compares nothing. `keep` leaves the aliases where they are. `resume` is the command that goes on after a
+    stop.
     """
 
     fields: tuple[str, ...] | None = None
     storage: StorageOptions = field(default_factory=StorageOptions)
     shards: int | None = None
+    schema: SchemaOptions = field(default_factory=SchemaOptions)
     queries: int = 200
     judgments: Path | None = None
     max_rejects: int = 0
@@ -130,7 +136,7 @@ def reindex(
     written to.
     """
     state = f"{alias} stays on {old.name}"
-    new, filled_before = _said(lambda: _index(client, alias, old, served, wanted), state)
+    new, filled_before = _said(lambda: _index(client, alias, old, recipe, served, wanted, say), state)
     job = replace(_job(recipe, new, filled_before), resume=wanted.resume)
 
     def filled() -> tuple[Report, Parity | None]:
@@ -150,7 +156,24 @@ def reindex(
     return Reindexed(old.name, new, names, compared, report)
 
 
-def _index(client: OpenSearch, alias: str, old: Old, served: Served, wanted: Wanted) -> tuple[str, bool]:
+def _schema(old: Old, recipe: Recipe, wanted: Wanted, say: Callable[[str], None]) -> Schema:
+    """What the new index is to understand: as the old one, and what the catalog's first products are like."""
+    before = Schema.read(old.about["mappings"].get("_meta", {}).get("mmsearch", {}))
+    if recipe.catalog == PIPE:
+        return schema_for((), recipe.renames, wanted.schema, say, before)
+    with closing(Sampled(Catalog(recipe.catalog, recipe.format))) as catalog:
+        return schema_for(catalog.first(), recipe.renames, wanted.schema, say, before)
+
+
+def _index(
+    client: OpenSearch,
+    alias: str,
+    old: Old,
+    recipe: Recipe,
+    served: Served,
+    wanted: Wanted,
+    say: Callable[[str], None],
+) -> tuple[str, bool]:
     """The new index, and whether an earlier try has begun to fill it."""
     body = successor(
         old.name,
@@ -159,6 +182,7 @@ def _index(client: OpenSearch, alias: str, old: Old, served: Served, wanted: Wan
         fields=wanted.fields,
         options=wanted.storage,
         shards=wanted.shards,
+        schema=_schema(old, recipe, wanted, say),
     )
     there: dict[str, Any] = ask(client, "GET", "/_alias")
     for name in sorted(there, reverse=True):

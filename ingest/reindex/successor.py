@@ -9,6 +9,8 @@ from typing import Any
 from mmsearch.clients.triton import FIELD_OUTPUTS, Served
 from mmsearch.ingest.product_index.storage import Storage, StorageOptions, for_every_release
 from mmsearch.ingest.product_index.target import DEFAULT_FIELDS, NESTED, definition
+from mmsearch.ingest.schema.analysis import analysed_by_us, unanalysed, without_ours
+from mmsearch.ingest.schema.fields import META, Schema
 
 _NOT_CARRIED = (
     # What OpenSearch writes itself, and refuses from others.
@@ -35,15 +37,16 @@ def successor(
     fields: Sequence[str] | None = None,
     options: StorageOptions,
     shards: int | None = None,
+    schema: Schema | None = None,
 ) -> dict[str, Any]:
     """Settings and mappings of the index that follows `name`, which is `about` as `GET /INDEX` tells it.
 
-    Everything is kept but what `fields`, `options` and `shards` say. Raises MismatchError for a storage that
-    k-NN does not have, or an encoder without a field's output.
+    Everything is kept but what `fields`, `options`, `shards` and `schema` say. Raises MismatchError for a
+    storage that k-NN does not have, or an encoder without a field's output.
     """
     fields = fields or vector_fields(about)
     storage = options.over(Storage.of(_vector(about, DEFAULT_FIELDS[0])))
-    body = definition(served, fields, storage=storage, shards=shards)
+    body = definition(served, fields, storage=storage, shards=shards, schema=schema)
     body["settings"]["index"] = _settings(body["settings"]["index"], about["settings"]["index"], shards)
     mappings, old = body["mappings"], about["mappings"]
     vectors = {field.partition(".")[0] for field in (*fields, *_meta(about).get("fields", {}))}
@@ -63,7 +66,8 @@ def _settings(new: Mapping[str, Any], old: Mapping[str, Any], shards: int | None
     """The old settings, with those of this release that fields need: another that is not there any more was
     taken away."""
     needed = {key: value for key, value in new.items() if key == "knn" or isinstance(value, dict)}
-    settings = _over(needed, {key: value for key, value in old.items() if key not in _NOT_CARRIED})
+    kept = {key: value for key, value in old.items() if key not in _NOT_CARRIED}
+    settings = _over(needed, without_ours(kept))
     # Of an index that was shrunk or split: the node that its first copy had to be on.
     settings.get("routing", {}).get("allocation", {}).pop("initial_recovery", None)
     return settings | ({"number_of_shards": shards} if shards else {})
@@ -78,6 +82,7 @@ def fills(about: Mapping[str, Any], old: str, wanted: Mapping[str, Any]) -> bool
         not about["aliases"]
         and ours.get(REPLACES) == old
         and ours.get("fields") == asked["fields"]
+        and ours.get(META) == asked.get(META)
         and shards[0] == shards[1]
         and all(
             Storage.of(_vector(about, field)) == Storage.of(_vector(wanted, field))
@@ -87,8 +92,15 @@ def fills(about: Mapping[str, Any], old: str, wanted: Mapping[str, Any]) -> bool
 
 
 def _kept(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
-    """A field as it was, with what is new in this release; as it is now where its type has changed."""
-    return _over(new, old) if not new or new.get("type") == old.get("type") else new
+    """A field as it was, with what is new in this release; as it is now where its type has changed. A text
+    is analysed as it is now, unless the shop has an analyser of its own for it."""
+    if not new:
+        return old
+    if new.get("type") != old.get("type"):
+        return new
+    if new.get("type") != "text":
+        return _over(new, old)
+    return _over(new, unanalysed(old)) if analysed_by_us(old) else unanalysed(old)
 
 
 def _over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:

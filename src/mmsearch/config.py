@@ -12,9 +12,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-KNN_LIBRARIES, NO_LIBRARIES = "knn_libraries", "none"
-"""the node attribute by which a node says that it lacks k-NN's native libraries, as the embedded one does"""
-
 
 def cache_folder(*parts: str) -> Path:
     """The folder `parts` below `$MMSEARCH_CACHE`, by default below `~/.cache/mmsearch`.

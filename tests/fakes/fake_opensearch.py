@@ -34,7 +34,9 @@ class FakeOpenSearch:
     `drop(id)` says that an ingest pipeline drops the document, `search_fault(index)` may give another answer
     to each search of a multi-search, `cut()` says whether to break the connection in the middle of a bulk
     answer after the bulk was done. `searches` are the bodies of single searches in a named index, and
-    `search_answer(body)` may give another answer to one, its status and its body.
+    `search_answer(body)` may give another answer to one, its status and its body. `libraries` are the data
+    nodes by name, and what the plugin on each says of k-NN's native libraries (None where it does not
+    answer); without any, no node has the plugin.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -53,6 +55,7 @@ class FakeOpenSearch:
         self.settings: dict[str, str] = {}
         self.numbers: dict[tuple[str, str], int] = {}
         self.search_fault: Callable[[str], dict[str, Any] | None] = lambda index: None
+        self.libraries: dict[str, bool | None] = {}
         self.cut: Callable[[], bool] = lambda: False
         self.searches: list[dict[str, Any]] = []
         self.search_answer: Callable[[dict[str, Any]], tuple[int, dict[str, Any]] | None] = lambda body: None
@@ -248,6 +251,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return 400, {"error": {"type": "resource_already_exists_exception", "reason": index}}
             node.create(index, json.loads(body))
             return 200, {"acknowledged": True}
+        if path.startswith("/_plugins/"):
+            return self._libraries(path)
         if name == "_alias":
             return 200, {each: {"aliases": self._aliases(each, "")} for each in node.indices}
         if name == "_aliases":
@@ -306,6 +311,22 @@ class _Handler(BaseHTTPRequestHandler):
         if verb == "_refresh":
             return 200, {"_shards": {"failed": 0}}
         return 400, {"error": {"type": "unknown", "reason": path}}
+
+    def _libraries(self, path: str) -> tuple[int, dict[str, Any]]:
+        if path != "/_plugins/_mmsearch/stats/data:true" or not self.node.libraries:
+            return 400, {"error": f"no handler found for uri [{path}] and method [GET]"}
+        nodes = {
+            f"id-{name}": {"name": name, "knn": {"native_libraries": has}}
+            for name, has in self.node.libraries.items()
+            if has is not None
+        }
+        failures = [
+            {"type": "failed_node_exception", "node_id": f"id-{name}"}
+            for name, has in self.node.libraries.items()
+            if has is None
+        ]
+        header = {"total": len(self.node.libraries), "successful": len(nodes), "failed": len(failures)}
+        return 200, {"_nodes": header | ({"failures": failures} if failures else {}), "nodes": nodes}
 
     def _aliases(self, index: str, only: str) -> dict[str, dict[str, Any]]:
         named = [name for name, of in self.node.aliases.items() if of == index and only in ("", name)]

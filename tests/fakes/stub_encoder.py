@@ -6,6 +6,7 @@ import json
 import math
 import struct
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
@@ -19,10 +20,19 @@ def vector_of(letters: int) -> list[float]:
 
 
 class StubEncoder:
-    """Answers every infer call; a picture counts as a text of as many letters as it has bytes."""
+    """Answers every infer call; a picture counts as a text of as many letters as it has bytes.
+
+    A call is answered after `delay` seconds, and not before `answering` is set; `waiting` are those that came
+    and are not answered yet.
+    """
 
     def __init__(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self.delay = 0.0
+        self.answering = threading.Event()
+        self.answering.set()
+        self.waiting = 0
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"encoder": self}))
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
@@ -36,13 +46,31 @@ class StubEncoder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.answering.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
 
+    def hold(self) -> None:
+        """Until a call may be answered."""
+        with self._lock:
+            self.waiting += 1
+        self.answering.wait()
+        time.sleep(self.delay)
+        with self._lock:
+            self.waiting -= 1
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+
 
 class _Handler(BaseHTTPRequestHandler):
+    encoder: StubEncoder
     protocol_version = "HTTP/1.1"
+    # Head and body are two writes: the second would wait until the first one is acknowledged.
+    disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -59,6 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         said = {"model_name": MODEL, "model_version": "1", "outputs": outputs}
         head = json.dumps(said, separators=(",", ":")).encode()
         answer = head + vector + fingerprint
+        self.encoder.hold()
         self.send_response(200)
         self.send_header("Inference-Header-Content-Length", str(len(head)))
         self.send_header("Content-Type", "application/octet-stream")

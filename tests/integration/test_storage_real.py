@@ -49,9 +49,12 @@ def test_faiss_is_refused_by_the_embedded_node_and_bytes_are_searched(stack: Any
     def run(*arguments: str) -> Any:
         return CliRunner(env=environment).invoke(cli, list(arguments))
 
-    refused = run("ingest", str(catalog), "--knn-engine", "faiss", "--knn-encoder", "fp16")
-    assert refused.exit_code == 1
-    assert "k-NN's native libraries for faiss, got mmsearch of mmsearch up" in refused.stderr
+    for arguments in (("ingest", str(catalog)), ("ingest", str(catalog), "--dry-run")):
+        refused = run(*arguments, "--knn-engine", "faiss", "--knn-encoder", "fp16")
+        assert refused.exit_code == 1
+        assert refused.stderr.splitlines()[-1].startswith(
+            "mmsearch: expected k-NN's native libraries for faiss on every data node, got none on mmsearch;"
+        )
     client = connect(stack.opensearch.url)
     try:
         for mode in ("in_memory", "on_disk"):
@@ -59,6 +62,11 @@ def test_faiss_is_refused_by_the_embedded_node_and_bytes_are_searched(stack: Any
             assert done.exit_code == 0, done.output
             found = run("search", "a seat", "--mode", "neural", "-k", "1")
             assert "Oak chair" in found.stdout, found.output
+            refused = run("reindex", str(catalog), "--knn-engine", "faiss", "--knn-encoder", "fp16")
+            assert refused.exit_code == 1
+            assert "got none on mmsearch; " in refused.stderr
+            assert "quantised stays on quantised-000001" in refused.stderr
+            assert list(ask(client, "GET", "/_alias/quantised")) == ["quantised-000001"]
             ask(client, "DELETE", "/quantised-000001")
     finally:
         client.close()

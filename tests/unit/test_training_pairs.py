@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,27 @@ def test_bm25_by_hand() -> None:
     idf, mean = np.log(1 + (3 - 1 + 0.5) / 1.5), 5 / 3
     norm = 1.2 * (0.25 + 0.75 * 2 / mean)
     assert scores[0] - scores[1] == pytest.approx(idf * 2.2 / (1 + norm))
+    assert index.scores("red red chairs sofa").tolist() == scores.tolist()
+    for query in ("sofa", "?!", ""):
+        assert index.scores(query).tolist() == [0, 0, 0]
+
+
+def test_bm25_of_pictures_alone_finds_nothing() -> None:
+    assert Bm25(["", "?"]).scores("chair").tolist() == [0, 0]
+
+
+def test_mining_without_its_extra_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("mmsearch.training.mining", "mmsearch.training.bm25"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "bm25s", None)
+    file = lines(tmp_path / "pairs.jsonl", {"query": "chair", "product_id": "a"})
+    arguments = ["pairs", str(file), "--catalog", str(file), "--out", str(tmp_path / "hard.jsonl")]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "mmsearch: expected the package bm25s for `mmsearch pairs`, got none; "
+        "repair: pip install 'mmsearch[train]'\n"
+    )
 
 
 def test_hard_negatives_are_found_by_words_and_are_never_right(tmp_path: Path) -> None:

@@ -129,6 +129,7 @@ class Client:
         slice: tuple[int, int] | None = None,  # noqa: A002
         vectors: Sequence[str] | None = None,
         shards: int | None = None,
+        language: str | None = None,
         knn_engine: Literal["lucene", "faiss"] | None = None,
         knn_encoder: Literal["float", "byte", "fp16", "binary"] | None = None,
         knn_mode: Literal["in_memory", "on_disk"] | None = None,
@@ -167,6 +168,8 @@ class Client:
         vectors            vector fields of a new index, of embedding, text_embedding, image_embedding,
                            pictures.embedding; default: embedding
         shards, knn_*      of a new index
+        language           of the texts of a new index, as "de" or "german"; "none" stems no words; default:
+                           detected, and logged
         engine, workers    "ray" spreads a catalog in a file over so many workers of Ray
         processes          that decode images; 0 decodes in this one; default: half of the processors
         batch              rows a request to the encoder
@@ -184,6 +187,8 @@ class Client:
         from mmsearch.images.process_pool import default_processes
         from mmsearch.ingest.job import Job
         from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
+        from mmsearch.ingest.schema.fields import SchemaOptions
+        from mmsearch.ingest.schema.languages import language_of
         from mmsearch.products.catalog import FORMATS
         from mmsearch.products.record import KNOWN
 
@@ -226,6 +231,7 @@ class Client:
                 fields=ingestion.vector_fields(vectors),
                 storage=StorageOptions(knn_engine, knn_encoder, knn_mode),
                 shards=shards,
+                schema=SchemaOptions(None if language is None else language_of(language).code),
                 text_only=text_only,
                 fetch=fetch_images,
                 renames=dict(map or {}),

@@ -1,4 +1,9 @@
-"""Pictures are read and hashed in threads, and decoded in processes, since decoding holds Python's lock."""
+"""Pictures are read and hashed in threads, and decoded in processes, since decoding holds Python's lock.
+
+The processes are our own. loky's outlive a parent that is killed, and its helpers import modules of the
+working directory. Those of pebble and multiprocessing share locks, which one that dies may keep, and run the
+parent's main module again.
+"""
 
 from __future__ import annotations
 

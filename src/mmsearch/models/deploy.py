@@ -17,6 +17,7 @@ from mmsearch.errors import ServedTreeError
 from mmsearch.models import architecture as architectures
 from mmsearch.models import build as building
 from mmsearch.models import repository
+from mmsearch.models.configs import ENTRIES, MODELS
 from mmsearch.models.trained_files import ARCHITECTURE, WEIGHTS
 
 READY_WITHIN = 120.0
@@ -51,9 +52,9 @@ def load(deployed: Deployed, tree: Path, triton: str) -> None:
 
     The old versions keep answering all the while, and stay loaded.
     """
-    models = [model for model in repository.MODELS[2:] if (tree / model / str(deployed.version)).exists()]
+    models = [model for model in MODELS[2:] if (tree / model / str(deployed.version)).exists()]
     with _client(triton) as client:
-        for model in (*models, *repository.ENTRIES.values()):
+        for model in (*models, *ENTRIES.values()):
             _load(client, model, deployed.version)
 
 

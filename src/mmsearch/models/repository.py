@@ -11,18 +11,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
-from tritonclient.grpc import model_config_pb2
-
 from mmsearch.errors import ServedTreeError
+from mmsearch.models import configs
 from mmsearch.models.architecture import SLOTS, TEXT_SLOTS, fusion_inputs
 from mmsearch.models.build import ModelSet
+from mmsearch.models.configs import (
+    ENTRIES,
+    FILES,
+    MAX_IMAGE_BYTES,
+    MAX_TEXT_BYTES,
+    MODELS,
+    config_of,
+    parsed,
+    slices,
+    written,
+)
 from mmsearch.models.weights import file_hash
 
 SOURCE = Path(__file__).parents[1] / "model_repository"
 SERVING = Path(__file__).parents[1] / "serving"
-ENTRIES = {"query": "query_encoder", "item": "item_encoder"}
-MODELS = (*ENTRIES.values(), *SLOTS, "fusion_query", "fusion_item")
 SHARED = {
     "entry": (
         "entry_model.py",
@@ -36,16 +43,12 @@ SHARED = {
     ),
     "tower": ("tower_model.py", "embedding_cache.py", "sessions.py", "microbatch.py"),
 }
-MAX_TEXT_BYTES = 65_536
-MAX_IMAGE_BYTES = 20_000_000
 # Each of an entry's processes holds its towers that are no larger than this; what is larger is shared.
 MOST_IN_PROCESS = 64 << 20
 STAMP = "served.json"
 FUSION = "fusion.onnx"
 # The fusion's input that each text slot of a side feeds.
 FEEDS = {"query": {"bibert_query": "TEXT", "clip_text": "CLIP_TEXT"}, "item": {"bibert_item": "TEXT"}}
-
-Config = Any  # tritonclient's generated message has no types of its own
 
 
 def assemble(built: ModelSet, tree: Path) -> bool:
@@ -198,21 +201,18 @@ def _write_code(model: str, tree: Path, version: int) -> Path:
 
 def _write_configs(built: ModelSet, model: str, tree: Path) -> None:
     """Writes a model's configs: the set's dims, and -1 where an older version's differ from them."""
-    for name in ("config.pbtxt", "configs/gpu.pbtxt"):
-        if not (SOURCE / model / name).exists():
-            continue
-        config = parse_config(SOURCE / model / name)
-        fill(config, built, model)
+    for name, gpu in FILES.items():
+        config = config_of(built, model, gpu=gpu)
         target = tree / model / name
         if target.exists():
-            older = parse_config(target)
+            older = parsed(target)
             before = {tensor.name: list(tensor.dims) for tensor in (*older.input, *older.output)}
             for tensor in (*config.input, *config.output):
                 if tensor.name in before and before[tensor.name] != list(tensor.dims):
                     tensor.dims[:] = [-1] * len(tensor.dims)
         target.parent.mkdir(exist_ok=True)
         draft = target.with_name(f".{target.name}")
-        draft.write_text(text_format.MessageToString(config), encoding="utf-8")
+        draft.write_text(written(config), encoding="utf-8")
         draft.replace(target)
 
 
@@ -236,44 +236,6 @@ def _read_stamp(tree: Path) -> dict[str, Any]:
             f"expected {tree} to be empty or a served model repository, got other files; name another folder"
         )
     return {}
-
-
-def parse_config(file: Path) -> Config:
-    """A config.pbtxt as Triton's own message; raises text_format.ParseError."""
-    return text_format.Parse(file.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
-
-
-def fill(config: Config, built: ModelSet, model: str) -> None:
-    """Sets what depends on the architecture: dims of inputs and outputs, and an entry's parameters."""
-    architecture = built.architecture
-    fusion = architecture.fusion
-    dims: dict[str, list[int]] = {
-        "EMBEDDING": [fusion.dimension],
-        "TEXT_EMBEDDING": [fusion.text_dimension],
-        "IMAGE_EMBEDDING": [fusion.image_dimension],
-    }
-    if model in SLOTS:
-        tower = architecture.towers[architecture.slots[model]]
-        dims["FEATURES"] = [tower.dimension]
-        if tower.reads_pictures:
-            dims["PIXELS"] = [int(tower.numbers["size"]), int(tower.numbers["size"]), 3]
-    elif model in ENTRIES.values():
-        parameters = {
-            "fingerprint": built.fingerprint,
-            "architecture": architecture.name,
-            "max_text_bytes": str(MAX_TEXT_BYTES),
-            "max_image_bytes": str(MAX_IMAGE_BYTES),
-        }
-        # The newest version's; `dims` cannot say it once versions differ and they are -1.
-        parameters |= {f"dimension.{name}": str(sizes[0]) for name, sizes in dims.items()}
-        for name, value in parameters.items():
-            config.parameters[name].string_value = value
-    else:
-        inputs = fusion_inputs(architecture, model.removeprefix("fusion_"))
-        dims |= {name: [width] for name, width in inputs.items()}
-    for tensor in (*config.input, *config.output):
-        if tensor.name in dims:
-            tensor.dims[:] = dims[tensor.name]
 
 
 def serving(built: ModelSet, side: str, pins: Mapping[str, int]) -> dict[str, Any]:
@@ -333,9 +295,8 @@ def _in_process(built: ModelSet, slot: str) -> dict[str, Any] | None:
     """How an entry model runs a tower in its own process: its file and its slices; None for a large one."""
     if _tower_file(built, slot).stat().st_size > MOST_IN_PROCESS:
         return None
-    config = parse_config(SOURCE / slot / "config.pbtxt")
-    slices = ("microbatch_rows_least", "microbatch_rows_most")
-    return {"file": f"{slot}.onnx"} | {name: int(config.parameters[name].string_value) for name in slices}
+    least, most = slices(slot)
+    return {"file": f"{slot}.onnx", "microbatch_rows_least": least, "microbatch_rows_most": most}
 
 
 def _tower_file(built: ModelSet, slot: str) -> Path:
@@ -352,9 +313,8 @@ def _link(source: Path, target: Path) -> None:
 
 def _sources_hash() -> str:
     """The checked-in models and their code, so that a changed file is served after the next build."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
+    digest = hashlib.sha256(Path(__file__).read_bytes() + Path(configs.__file__).read_bytes())
     for folder in (SOURCE, SERVING):
-        for file in sorted(folder.rglob("*")):
-            if file.suffix in (".py", ".pbtxt"):
-                digest.update(str(file.relative_to(folder)).encode() + file.read_bytes())
+        for file in sorted(folder.rglob("*.py")):
+            digest.update(str(file.relative_to(folder)).encode() + file.read_bytes())
     return digest.hexdigest()

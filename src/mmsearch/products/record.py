@@ -1,8 +1,8 @@
 """One line of a catalog becomes a Product, or a RecordError with line, field and value.
 
 A record has an `id` and any of `title`, `description`, `category`, `brand`, `price`, `image`, `images`;
-whatever else it holds is an attribute and stays searchable. One whose `_delete` is true says that its product
-is to go.
+whatever else it holds is an attribute and stays searchable, titles in other languages among it. One whose
+`_delete` is true says that its product is to go.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from mmsearch.errors import RecordError
+from mmsearch.products import translations
 
 MAX_ID_BYTES = 512  # OpenSearch's own limit for _id
 MAX_LINE_BYTES = 40 << 20  # a picture of 20 MB in base64, and the record around it
@@ -59,15 +60,16 @@ class Product:
     """whether the line only says that the product is to go"""
 
 
-def parse(line: Line, renames: Mapping[str, str] | None = None) -> Product:
+def parse(line: Line, renames: Mapping[str, str] | None = None, language: str | None = None) -> Product:
     """Read one JSON line.
 
-    `renames` maps a field of ours to the record's name for it, dots reaching into objects.
+    `renames` maps a field of ours to the record's name for it, dots reaching into objects; `language` is the
+    one that the title is taken in where the record has several.
     Raises RecordError; nothing else, whatever the bytes are.
     """
     if line.trouble is not None:
         raise RecordError(*line.trouble, line=line.number)
-    return product(load(line.raw, line.number), line.number, renames, size=len(line.raw))
+    return product(load(line.raw, line.number), line.number, renames, size=len(line.raw), language=language)
 
 
 def load(raw: bytes, line: int) -> dict[str, Any]:
@@ -100,15 +102,26 @@ def load(raw: bytes, line: int) -> dict[str, Any]:
 
 
 def product(
-    record: Mapping[str, Any], line: int, renames: Mapping[str, str] | None = None, size: int = 0
+    record: Mapping[str, Any],
+    line: int,
+    renames: Mapping[str, str] | None = None,
+    size: int = 0,
+    *,
+    language: str | None = None,
+    partial: bool = False,
 ) -> Product:
-    """The Product in a record that has been parsed. `size` is its length in bytes, pictures included."""
+    """The Product in a record that has been parsed. `size` is its length in bytes, pictures included.
+
+    In a `partial` record a title in another language than `language` is a translation and nothing else.
+    """
     rest = dict(record)
     values = {name: rest.pop(name, None) for name in KNOWN}
     for name, path in (renames or {}).items():
         found = _taken(rest, values, path)
         if found is not None:
             values[name] = found
+    translations.spread(values, rest)
+    translations.choose(values, rest, language, other=not partial)
     identifier = _identifier(values["id"], line)
     try:
         if "_delete" in rest and _delete(rest.pop("_delete"), line):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from opensearchpy import OpenSearch
 
-from mmsearch.clients.opensearch import DEFAULT_URL, ask, connect
+from mmsearch.clients.native_libraries import ACTION, by_node, lacking
+from mmsearch.clients.opensearch import DEFAULT_URL, HttpError, ask, connect
 from mmsearch.clients.triton import DEFAULT_TRITON, Encoder, Served
 from mmsearch.errors import FaultError, MmsearchError
 from mmsearch.stack.doctor import Finding, numpy, python, vector_fields
@@ -61,6 +62,7 @@ def node(client: OpenSearch, served: Served | None) -> Iterator[Finding]:
     ours = {each["version"] for each in plugins if each["component"] == "mmsearch"}
     if ours:
         yield Finding("plugin", "ok", f"mmsearch {', '.join(sorted(ours))}")
+        yield faiss(client)
     else:
         yield Finding(
             "plugin", "wrong", "the node lacks mmsearch", "make plugin, and install its zip in each node"
@@ -78,6 +80,17 @@ def node(client: OpenSearch, served: Served | None) -> Iterator[Finding]:
                 f"made by {about['model']} {about['fingerprint'][:12]}, served is {served.fingerprint[:12]}",
                 "serve that model again, or mmsearch reindex",
             )
+
+
+def faiss(client: OpenSearch) -> Finding:
+    """Whether an index of faiss can be made, for which every data node needs k-NN's native libraries."""
+    try:
+        lacks = lacking(by_node(client))
+    except HttpError as error:
+        return Finding("faiss", "note", f"not known: {error}", f"grant {ACTION}")
+    if lacks:
+        return Finding("faiss", "note", f"of k-NN's native libraries {lacks}", "leave --knn-engine at lucene")
+    return Finding("faiss", "ok", "every data node has k-NN's native libraries")
 
 
 def refused(name: str, error: MmsearchError) -> Finding:

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mmsearch.config import KNN_LIBRARIES, NO_LIBRARIES
 from mmsearch.errors import StackError
 from mmsearch.stack import opensearch_files as node
 from mmsearch.stack.account import Account, unprivileged
@@ -42,8 +41,6 @@ def settings(
         # A half-full laptop disk is no reason to refuse writes on a single node: there is nowhere to
         # move a shard to.
         "cluster.routing.allocation.disk.threshold_enabled": False,
-        # The k-NN of this distribution would end the node at the first document of a faiss field.
-        f"node.attr.{KNN_LIBRARIES}": NO_LIBRARIES,
     }
     if triton_url is not None:
         values["mmsearch.triton.endpoints"] = [triton_url]

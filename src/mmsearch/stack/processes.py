@@ -93,34 +93,26 @@ def marked(variable: str, value: str) -> list[Process]:
     It finds what a killed server left behind, whoever its parent is by now. Processes of other users, whose
     environment is closed to us, cannot be ours.
     """
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        # The identity first: if the number changes hands in between, the identity is the dead one's, not
-        # its heir's.
-        process = identify(int(entry.name))
-        try:
-            environment = (entry / "environ").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
-        if process is not None and f"{variable}={value}".encode() in environment:
-            found.append(process)
-    return found
+    import psutil  # of the extra `local`, without which nothing of ours was started
+
+    return [
+        process
+        for each in psutil.process_iter(["environ"])
+        if (each.info["environ"] or {}).get(variable) == value
+        and (process := identify(each.pid))
+        and each.is_running()  # still, so that the number has not changed hands
+    ]
 
 
 def dead_helpers(parent: int) -> set[int]:
     """The pids of children that ended and that their parent has not noticed: its zombies."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if fields[0] == "Z" and int(fields[1]) == parent:
-                found.add(int(entry.name))
-    return found
+    import psutil
+
+    return {
+        each.pid
+        for each in psutil.process_iter(["ppid", "status"])
+        if (each.info["ppid"], each.info["status"]) == (parent, psutil.STATUS_ZOMBIE)
+    }
 
 
 @functools.cache

@@ -41,7 +41,7 @@ public record LegWindows(long reader, List<ScoreDoc[]> legs) implements Writeabl
      *     legs), then for each leg a header with its length and its hits
      */
     public TopDocs topDocs() {
-        List<ScoreDoc> all = new ArrayList<>();
+        List<ScoreDoc> all = new ArrayList<>(HEADERS + legs.size() + legs.stream().mapToInt(leg -> leg.length).sum());
         all.add(header(VERSION));
         all.add(header((int) (reader >>> Integer.SIZE)));
         all.add(header((int) reader));
@@ -49,8 +49,8 @@ public record LegWindows(long reader, List<ScoreDoc[]> legs) implements Writeabl
         for (ScoreDoc[] leg : legs) {
             all.add(header(leg.length));
             for (ScoreDoc hit : leg) {
-                // A hit of its own class: the wire takes no other.
-                all.add(new ScoreDoc(hit.doc, hit.score));
+                // The wire takes no other class; a copy of each hit would be heap that nobody has reserved.
+                all.add(hit.getClass() == ScoreDoc.class ? hit : new ScoreDoc(hit.doc, hit.score));
             }
         }
         return new TopDocs(new TotalHits(0, TotalHits.Relation.EQUAL_TO), all.toArray(ScoreDoc[]::new));
