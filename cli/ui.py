@@ -24,22 +24,26 @@ HOST = "127.0.0.1"
 
 @click.command("ui")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0 takes a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8090,
+    show_default=True,
+    help="Port of the page; 0 takes a free one.",
 )
 @click.option(
     "--image-root",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=Path(),
-    help="Where product pictures lie.  [default: this folder]",
+    help="Folder with the product pictures.  [default: this folder]",
 )
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
 @tls
 @click.option("--log", is_flag=True, help=f"Write what is asked to the index {query_log.INDEX}.")
 def command(port: int, image_root: Path, index: str, opensearch: str, log: bool) -> None:
-    """Serve a page on this machine: words, pictures, modes and weights, two systems side by side.
+    """Serve a local search page: text, pictures, modes and weights, two systems side by side.
 
-    It listens on 127.0.0.1 only, and ends with Ctrl-C.
+    It listens on 127.0.0.1 only. Stop it with Ctrl-C.
 
     \b
     Example:

@@ -40,7 +40,7 @@ class Tried:
 PYTHON = {
     "addresses": Tried(
         "requests that reach a forbidden address, of 60 forms, redirects and names that change",
-        ("tests/unit/test_fetch.py", "-k", "forbidden or changes_after or disagree"),
+        ("tests/unit/test_fetch.py", "-k", "forbidden or changes_after or disagree or certificate or proxy"),
     ),
     "bodies": Tried(
         "pictures by URL that are too large, that drip, or that lead round in circles",
