@@ -33,7 +33,6 @@ from mmsearch.ingest.reporting.metrics import MetricsFile
 from mmsearch.ingest.reporting.stats import Stats
 from mmsearch.products.rejects import beside
 from mmsearch.serving.images import Frame, decode
-from mmsearch.training.bm25 import Bm25
 
 from ..fakes.fake_opensearch import FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton
@@ -422,14 +421,3 @@ def test_loss_d11_a_dark_picture_of_16_bits_is_as_dark_in_a_product_as_in_a_quer
         # 51,400 of 65,535 is 200 of 255; what is below 257 is below 1.
         assert abs(float(product.mean()) - grey) <= 1
         assert abs(float(query.mean()) - grey) <= 1
-
-
-def test_loss_d11_bm25_reads_the_numbers_in_names() -> None:
-    for texts, query, best in (
-        (["iphone 14 case", "iphone 15 case"], "iphone 15", 1),
-        (["rtx 3060", "rtx 4090", "rtx 4070"], "RTX 4090", 1),
-        (["20 l", "5 l", "bin"], "20", 0),
-    ):
-        scores = Bm25(texts).scores(query)
-        assert int(np.argmax(scores)) == best
-        assert sorted(scores)[-1] > sorted(scores)[-2]

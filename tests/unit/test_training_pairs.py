@@ -191,3 +191,14 @@ def test_a_catalog_without_attributes_gives_a_sentence(tmp_path: Path) -> None:
     )
     assert done.exit_code == 1
     assert done.output.startswith("mmsearch: expected products with a category")
+
+
+def test_loss_d11_bm25_reads_the_numbers_in_names() -> None:
+    for texts, query, best in (
+        (["iphone 14 case", "iphone 15 case"], "iphone 15", 1),
+        (["rtx 3060", "rtx 4090", "rtx 4070"], "RTX 4090", 1),
+        (["20 l", "5 l", "bin"], "20", 0),
+    ):
+        scores = Bm25(texts).scores(query)
+        assert int(np.argmax(scores)) == best
+        assert sorted(scores)[-1] > sorted(scores)[-2]
