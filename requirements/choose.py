@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+LOCK = Path(__file__).with_name("lock.txt")
 PYTHONS = ("3.11", "3.12", "3.13")
 EXTRAS = ("local", "train", "ui", "formats", "ray", "aws", "otel", "keyring")
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -25,12 +26,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "dev": ("core", *EXTRAS),
     "client-tests": ("core", "formats", "ui"),
     "bench": (),
-    "clients": (),
 }
 """group → the groups that come with it"""
-LOCK, FOREIGN = (Path(__file__).with_name(name) for name in ("lock.txt", "foreign.txt"))
-ALONE = "clients"
-"""the group that is resolved by itself, into FOREIGN, so that others' needs hold back nothing of ours"""
 
 
 @dataclass(frozen=True)
@@ -58,13 +55,8 @@ class Pin:
         return " \\\n    ".join([f"{self.name}=={self.version}{marker}", *self.hashes]) + "\n"
 
 
-def lock(group: str) -> Path:
-    """The file with a group's pins."""
-    return FOREIGN if group == ALONE else LOCK
-
-
-def read(path: Path) -> Iterator[Pin]:
-    """The pins of a lock, in its order."""
+def read(path: Path = LOCK) -> Iterator[Pin]:
+    """The pins of the lock, in its order."""
     _, _, pins = path.read_text(encoding="utf-8").partition("\n\n# ")
     for block in pins.split("\n# "):
         groups, pin, *hashes = block.replace(" \\\n", "\n").split("\n")
@@ -76,11 +68,12 @@ def read(path: Path) -> Iterator[Pin]:
 
 def choose(group: str, python: str, without: str | None = None, only: tuple[str, ...] = ()) -> list[Pin]:
     """What a group needs on a Python; without what another group has there; only the packages named."""
-    left_out = {pin.name for pin in choose(without, python)} if without else set()
     return [
         pin
-        for pin in read(lock(group))
-        if pin.needed(group, python) and pin.name not in left_out and (not only or pin.name in only)
+        for pin in read()
+        if pin.needed(group, python)
+        and not (without and pin.needed(without, python))
+        and (not only or pin.name in only)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Writes lock.txt, all groups resolved together for all Pythons, and foreign.txt, the group `clients` alone.
+"""Writes lock.txt: every group of requirements/*.in resolved together, for all Pythons. Run by `make pins`.
 
     .venv/bin/python requirements/pin.py [--upgrade | --upgrade-package NAME]
 
@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from choose import GROUPS, PYTHONS, Pin, lock
+from choose import GROUPS, LOCK, PYTHONS, Pin
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
 
@@ -40,12 +40,12 @@ def compile_(*arguments: str) -> None:
     subprocess.run([*command, *arguments], cwd=HERE, check=True, stdout=subprocess.DEVNULL)
 
 
-def resolve(pinned: Path, groups: list[str], options: list[str]) -> tuple[Path, list[dict[str, Any]]]:
-    """Groups together: the versions, as constraints; and each version with its files."""
-    versions, files = WORK / pinned.name, WORK / "pylock.toml"
-    if pinned.is_file():
-        shutil.copy(pinned, versions)
-    sources = [f"{group}.in" for group in groups]
+def resolve(options: list[str]) -> tuple[Path, list[dict[str, Any]]]:
+    """All groups together: the versions, as constraints; and each version with its files."""
+    versions, files = WORK / "versions.txt", WORK / "pylock.toml"
+    if LOCK.is_file():
+        shutil.copy(LOCK, versions)
+    sources = [f"{group}.in" for group in GROUPS]
     every = ["--universal", "--python-version", PYTHONS[0]]
     compile_(*every, *options, *sources, "--output-file", str(versions))
     files.unlink(missing_ok=True)
@@ -102,10 +102,10 @@ def hashes(package: dict[str, Any], pythons: tuple[str, ...]) -> tuple[str, ...]
     return tuple(f"--hash=sha256:{each}" for each in sorted(kept))
 
 
-def users(groups: list[str], versions: Path) -> dict[tuple[str, str], set[tuple[str, str]]]:
+def users(versions: Path) -> dict[tuple[str, str], set[tuple[str, str]]]:
     """Name and version of each package → the groups that need it, each with the Python where."""
     found = defaultdict(set)
-    asked = list(product(groups, PYTHONS))
+    asked = list(product(GROUPS, PYTHONS))
     # Mostly waiting for the index.
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(lambda user: needed(user[0], user[1], versions), asked)
@@ -115,30 +115,24 @@ def users(groups: list[str], versions: Path) -> dict[tuple[str, str], set[tuple[
     return found
 
 
-def write(pinned: Path, groups: list[str], options: list[str]) -> None:
-    """Resolve groups together, and write their lock."""
-    versions, packages = resolve(pinned, groups, options)
-    left = users(groups, versions)
+def main() -> None:
+    """Resolve, and write the lock."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    versions, packages = resolve(sys.argv[1:])
+    left = users(versions)
     lines = [HEADER]
     for package in packages:
         mine = left.pop((package["name"], package["version"]), set())
         pythons = tuple(python for python in PYTHONS if any(each == python for _, each in mine))
         if not pythons:
             continue
-        needing = named(mine, pythons)
-        pin = Pin(package["name"], package["version"], pythons, needing, hashes(package, pythons))
+        groups = named(mine, pythons)
+        pin = Pin(package["name"], package["version"], pythons, groups, hashes(package, pythons))
         marker = "" if pythons == PYTHONS else f' ; python_version in "{" ".join(pythons)}"'
-        lines += [f"# {' '.join(needing)}\n", pin.line(marker)]
+        lines += [f"# {' '.join(groups)}\n", pin.line(marker)]
     if left:
         raise SystemExit(f"mmsearch: expected {sorted(left)} among what all groups need together, got none")
-    pinned.write_text("".join(lines), encoding="utf-8")
-
-
-def main() -> None:
-    """Write each lock, with the options given for uv."""
-    WORK.mkdir(parents=True, exist_ok=True)
-    for pinned in dict.fromkeys(map(lock, GROUPS)):
-        write(pinned, [group for group in GROUPS if lock(group) == pinned], sys.argv[1:])
+    LOCK.write_text("".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":
