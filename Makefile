@@ -71,7 +71,7 @@ test-plugin-%: .venv/.ready # the same for another line of plugin/versions.txt, 
 	cp -r --parents pyproject.toml plugin/pom.xml plugin/versions.txt plugin/src scripts/maven.sh build/plugin-$*
 	build/plugin-$*/scripts/maven.sh -q -Dopensearch.version=$* verify
 
-test-unit: .venv/.ready ## seconds, no servers
+test-unit: .venv/.ready ## two minutes, no servers
 	@$(PYTEST) -q -m "not integration and not slow"
 
 test-wheel: .venv/.ready ## the unit layer once more, against the built wheel

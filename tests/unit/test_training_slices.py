@@ -95,8 +95,7 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
         from dataclasses import replace
         from pathlib import Path
         from small_training import CPU, NUMBERS, drawn, fresh, small
-        from mmsearch.evaluation.report.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
-from mmsearch.training import distributed
+        from mmsearch.training import distributed
         from mmsearch.training.loop import Run
         with distributed.group():
             run = Run(fresh("4tmm_gated"), drawn(small("4tmm_gated")), replace(NUMBERS, chunk=8), CPU)
