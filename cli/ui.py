@@ -18,6 +18,7 @@ from mmsearch.evaluation.ui.app import Asked, Question, create
 from mmsearch.search import query_log
 from mmsearch.search.bodies import mode_of, search_body
 from mmsearch.search.client import in_a_sentence, names_for
+from mmsearch.search.lexical import DEFAULT, LexicalClauses
 
 HOST = "127.0.0.1"
 
@@ -75,7 +76,9 @@ def command(port: int, image_root: Path, index: str, opensearch: str, log: bool)
 
 
 def asking(client: OpenSearch, index: str) -> Question:
-    """Makes bodies with the names that the node serves at that moment, since the page may outlive it."""
+    """Makes bodies with the names that the node serves at that moment, since the page may outlive it, and
+    with the lexical query of the index."""
+    queries = LexicalClauses()
 
     def put(
         text: str,
@@ -89,7 +92,17 @@ def asking(client: OpenSearch, index: str) -> Question:
         mode = mode_of(text, picture, like, mode)
         with in_a_sentence(index):
             names = names_for(mode, client, index)
-        return search_body(text, picture=picture, like=like, mode=mode, k=k, filters=filters, names=names)
+            lexical = DEFAULT if mode == "neural" else queries.of(client, index)
+        return search_body(
+            text,
+            picture=picture,
+            like=like,
+            mode=mode,
+            k=k,
+            filters=filters,
+            names=names,
+            lexical=lexical,
+        )
 
     return put
 

@@ -31,9 +31,8 @@ for name in 3tmm 4tmm; do
     done
 done
 # The text vectors of the trained 4tMM are the control for what pictures bring: the same training, without them.
-rrf='{"query": {"hybrid": {"queries": [
-    {"multi_match": {"query": "{{query}}", "fields": ["title^2", "description", "category", "brand"],
-                     "type": "cross_fields", "_name": "bm25"}},
+lexical=$(python -c 'import json; from mmsearch.search.lexical import DEFAULT, named; print(json.dumps(named(DEFAULT, "bm25")))')
+rrf='{"query": {"hybrid": {"queries": ['$lexical',
     {"neural": {"embedding": {"query_text": "{{query}}", "k": 100, "_name": "fused"}}}],
   "fusion": {"combination": {"technique": "rrf"}}, "pagination_depth": 100}}}'
 for set in "${sets[@]}"; do

@@ -42,6 +42,7 @@ from mmsearch.ingest.schema.sample import Sampled, schema_for
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.in_memory import InMemoryCatalog
 from mmsearch.products.rejects import Rejected
+from mmsearch.search.lexical import stored_or_said
 
 FIRST_ENCODING, MOST_ENCODING = 4, 8
 MOST_WRITING = 2
@@ -137,7 +138,9 @@ def _prepared(
             shards=job.shards,
             schema=lambda: schema_for(catalog.first(), job.renames, job.schema, say),
         )
-    if target and not target.created:
+    if target and target.created:
+        stored_or_said(client, job.index, say)
+    elif target:
         require_as_asked(client, target, job.storage, job.shards, job.schema)
     return served, target
 

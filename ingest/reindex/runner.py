@@ -28,6 +28,7 @@ from mmsearch.ingest.schema.fields import Schema, SchemaOptions
 from mmsearch.ingest.schema.sample import Sampled, schema_for
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.rejects import beside
+from mmsearch.search.lexical import stored_or_said
 
 T = TypeVar("T")
 
@@ -153,6 +154,8 @@ def reindex(
 
     report, compared = _said(filled, f"{state}, and {new} stays beside it for another try")
     names = () if wanted.keep else _move(client, old.name, new, state)
+    if names:
+        stored_or_said(client, alias, say)
     return Reindexed(old.name, new, names, compared, report)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import shlex
 from pathlib import Path
 
 import pytest
+
+from mmsearch.search.lexical import DEFAULT
 
 from .test_docs import parsed
 
@@ -86,3 +89,11 @@ def test_loss_03_what_is_named_in_the_text_is_there() -> None:
 
 def test_loss_03_the_readme_is_read_in_one_sitting() -> None:
     assert len(TEXT.splitlines()) <= 150
+
+
+def test_the_readmes_lexical_leg_is_the_one_that_is_asked() -> None:
+    (hybrid,) = (json.loads(command.split("-d '")[1][:-1]) for command in ALL if '"hybrid"' in command)
+    asked = hybrid["query"]["hybrid"]["queries"][0]["multi_match"]
+    default = DEFAULT["multi_match"]
+    fields = [name for name in default["fields"] if not name.startswith("translations.")]
+    assert asked == {**default, "query": asked["query"], "fields": fields, "_name": "words"}

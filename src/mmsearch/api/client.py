@@ -19,11 +19,13 @@ from mmsearch.errors import ArgumentError, SearchError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from opensearchpy import OpenSearch
 
     from mmsearch.api.deletion import DeleteReport
     from mmsearch.api.images import Image
     from mmsearch.api.ingest_report import IngestReport
     from mmsearch.api.ingestion import Products, Watch
+    from mmsearch.search.lexical import LexicalClauses
 
     Vectors = NDArray[np.float32]
 
@@ -82,6 +84,7 @@ class Client:
         self._servers = Servers(
             url, triton, auth=auth, ca_file=ca_file, client_cert=client_cert, timeout=timeout
         )
+        self._lexical: LexicalClauses | None = None
 
     @property
     def url(self) -> str:
@@ -287,6 +290,7 @@ class Client:
         from mmsearch.search import query_log
         from mmsearch.search.bodies import LEGS, WINDOW, mode_of, search_body
         from mmsearch.search.client import in_a_sentence, names_for
+        from mmsearch.search.lexical import DEFAULT
 
         if not isinstance(text, str):
             raise ArgumentError(f"expected words as a str, got {shown(text)}")
@@ -313,6 +317,7 @@ class Client:
                 weights=weights,
                 field=field,
                 names=names_for(chosen, client, self.index),
+                lexical=DEFAULT if chosen == "neural" else self._lexical_query(client),
             )
             answer = ask(client, "POST", f"/{self.index}/_search", body=body)
             if log:
@@ -323,6 +328,13 @@ class Client:
                 )
                 query_log.write(client, documents)
         return Hits(answer)
+
+    def _lexical_query(self, client: OpenSearch) -> Mapping[str, Any]:
+        """That of the index's search template, which is looked up now and then."""
+        from mmsearch.search.lexical import LexicalClauses
+
+        self._lexical = self._lexical or LexicalClauses()
+        return self._lexical.of(client, self.index)
 
     def encode_queries(
         self,

@@ -15,12 +15,15 @@ from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.templates import Template
 from mmsearch.search.bodies import search_body
 from mmsearch.search.clauses import ALONE, ClauseNames
+from mmsearch.search.lexical import DEFAULT, Clause
 
 
-def known_bodies(depth: int, names: ClauseNames = ALONE) -> Mapping[str, Mapping[str, Any]]:
+def known_bodies(
+    depth: int, names: ClauseNames = ALONE, lexical: Clause = DEFAULT
+) -> Mapping[str, Mapping[str, Any]]:
     """What `mmsearch search` asks in each of its modes, and the single modalities, with placeholders."""
     words, picture = "{{query}}", "{{query_image}}"
-    put = partial(search_body, k=depth, names=names)
+    put = partial(search_body, k=depth, names=names, lexical=lexical)
     return {
         "lexical": put(words, mode="lexical"),
         "neural": put(words, picture=picture, mode="neural"),
@@ -30,14 +33,13 @@ def known_bodies(depth: int, names: ClauseNames = ALONE) -> Mapping[str, Mapping
     }
 
 
-def named_bodies(systems: Sequence[Template | Run], depth: int) -> list[Template]:
-    """Those of the systems that are known by name and hold a clause of ours, whose name the node decides.
+def known_names(systems: Sequence[Template | Run], depth: int) -> set[str]:
+    """The names of those of the systems that are known by name.
 
     They were read out of `known_bodies(depth)`; bodies of the user's own stay as they are.
     """
-    known = known_bodies(depth)
-    ours = [body for name, body in known.items() if name != "lexical"]
-    return [system for system in systems if isinstance(system, Template) and system.body in ours]
+    bodies = [system.body for system in systems if isinstance(system, Template)]
+    return {name for name, body in known_bodies(depth).items() if body in bodies}
 
 
 def gather(

@@ -25,6 +25,7 @@ from mmsearch.images import references
 from mmsearch.images.decode import checked
 from mmsearch.search.clauses import ClauseNames, served
 from mmsearch.search.hits import Hit
+from mmsearch.search.lexical import Clause, lexical_clause
 
 BATCH = 20  # searches in one request: enough to keep a node busy, few enough to stay below its queue
 WAYS = ("msearch", "rank_eval")
@@ -138,6 +139,12 @@ def clause_names(client: OpenSearch, index: str) -> ClauseNames:
     """What the node calls our clauses. Raises MmsearchError, as `answers` does."""
     with _in_a_sentence(index):
         return served(client, index)
+
+
+def lexical_of(client: OpenSearch, index: str) -> Clause:
+    """The lexical query of an index. Raises MmsearchError, as `answers` does."""
+    with _in_a_sentence(index):
+        return lexical_clause(client, index)
 
 
 def _ask(client: OpenSearch, index: str, api: str, body: str, kind: str) -> dict[str, Any]:

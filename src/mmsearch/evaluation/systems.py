@@ -18,6 +18,11 @@ from mmsearch.evaluation.templates import Template, load
 RUN_ENDINGS = (".run", ".trec", ".txt")
 
 
+def index_of(written: str) -> str | None:
+    """The index that `NAME@INDEX=SOURCE` names, or None."""
+    return written.partition("=")[0].partition("@")[2] or None
+
+
 def read_system(written: str, built_in: Mapping[str, Mapping[str, Any]]) -> Template | Run:
     """The search body or the finished run that `written` names; `built_in` are the bodies known by name
     alone."""

@@ -9,6 +9,7 @@ from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.templates import Template
 from mmsearch.evaluation.tuning.fusion import Fusion
 from mmsearch.search.clauses import ALONE, BESIDE, ClauseNames
+from mmsearch.search.lexical import named
 
 
 def hybrid(
@@ -34,8 +35,4 @@ def _unwrapped(query: dict[str, Any], name: str) -> dict[str, Any]:
     if isinstance(body, dict) and kind in (ALONE.neural, BESIDE.neural):
         ((field, asked),) = body.items()
         return {kind: {field: {**asked, "_name": name}}}
-    return (
-        {kind: {**body, "_name": name}}
-        if isinstance(body, dict) and kind in ("bool", "multi_match")
-        else query
-    )
+    return named(query, name)
