@@ -1,4 +1,6 @@
-"""read → look up → prepare pictures → encode → write, all at once, each held back by the next."""
+"""The ingest pipeline: read → look up → prepare images → encode → write. Stages run concurrently with
+backpressure.
+"""
 
 from __future__ import annotations
 
@@ -60,10 +62,10 @@ def run(
     say: Say = lambda _: None,
     watch: Callable[[Run], None] = lambda _: None,
 ) -> Report:
-    """Ingest one catalog, or with `job.retry` a rejects file; `source` is read in place of `job.catalog`.
+    """Ingest one catalog, or a rejects file with `job.retry`; `source` replaces `job.catalog`.
 
-    `say` gets messages for people, `watch` is called about five times a second.
-    Raises IngestError when the run cannot go on; what has been indexed stays, and the same command goes on.
+    `say` receives messages for users; `watch` is called about five times per second. Raise IngestError when
+    the run cannot continue. Indexed products stay in the index, and the same command continues.
     """
     with ExitStack() as opened:
         opened.enter_context(span("ingest", index=job.index, catalog=Path(job.catalog).name))
@@ -81,7 +83,7 @@ def run(
         except CallError as error:
             raise BlockedError(error.sentence()) from None
         finally:
-            # Whatever the end is, what was done until then is seen.
+            # Report the counts however the run ends.
             watch(this)
         set_attributes(read=report.read, indexed=report.indexed, rejected=report.rejected)
         return report
@@ -94,12 +96,11 @@ def _opened(job: Job) -> Catalog | Rejected:
 def prepare_servers(
     job: Job, encoder: Encoder, client: OpenSearch, say: Say, catalog: Sampled
 ) -> tuple[Served, Target | None]:
-    """The encoder that is served and the index that fits it; at the start nobody waits for a server, unless
-    the job says so.
+    """Return the served encoder and the matching index. An unreachable server is an error here unless the job
+    sets `wait_for_servers`.
 
-    An index that is there already keeps the version that it was made for, whatever was deployed since. A new
-    one is made for the first products of the catalog.
-    In a dry run the index is not created, and is None when it is not there.
+    An existing index keeps the model version that it was created for. A new index is defined from the first
+    products of the catalog. In a dry run the index is not created, and is None if it does not exist.
     """
     try:
         if job.wait:
@@ -208,14 +209,14 @@ class Run:
         return self.stats.report(self.bottleneck())
 
     def share(self) -> float:
-        """How much of the catalog has been read, 0 to 1; 0 where nobody knows its length."""
+        """Return the share of the catalog read, 0 to 1; 0 when its length is unknown."""
         return self._catalog.share()
 
     def bottleneck(self) -> str:
-        """The last stage that had work waiting for a third of the time.
+        """Return the last stage whose input queue was non-empty for a third of the time.
 
-        Where no queue was that full, as with a short catalog: the server that was asked for most
-        of the time, and reading when neither was.
+        If there is none, as with a short catalog, return the server that was called for most of the time, or
+        else reading.
         """
         elapsed = self.stats.elapsed()
         for name, channel in (
@@ -294,7 +295,7 @@ class Run:
         return {} if target is None else self._patience.call(lambda: stored(self._client, target, ids))
 
     def _send(self, items: Sequence[Item]) -> None:
-        # What needs no new vectors goes past the encoder.
+        # Products that need no new vectors bypass the encoder.
         as_they_are = [item for item in items if item.change or item.same_input]
         fresh = [item for item in items if not (item.change or item.same_input)]
         if self._job.dry_run:

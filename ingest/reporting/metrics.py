@@ -1,4 +1,4 @@
-"""What a run has done as Prometheus metrics, in a file for the node exporter's textfile collector."""
+"""Prometheus metrics of a run, as a file for the textfile collector of the node exporter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmsearch.ingest.reporting.losses import DROPPED, NOT_DELETED, REJECTED, WIT
 from mmsearch.ingest.reporting.stats import Stats
 
 EVERY = 5.0
-"""seconds between two writings of a run that goes on"""
+"""seconds between two writes during a run"""
 COUNTS = {
     "read": "Lines read. Of the last run.",
     "indexed": "Products of the catalog that are in the index. Of the last run.",
@@ -39,13 +39,14 @@ STATE = {
 
 
 class MetricsFile:
-    """Writes `path` whole or not at all, so that no scrape reads half of it. Raises IngestError at once when
-    it cannot be written, rather than at the end of a long run."""
+    """Writes `path` atomically, so that a scrape never reads a partial file. Raise IngestError at the start
+    of the run when the file cannot be written.
+    """
 
     def __init__(self, path: Path, index: str) -> None:
         self._path = path
         self._index = index
-        # Of its own: the default one adds the numbers of this process and this Python.
+        # A separate registry: the default one adds metrics of this process and of Python.
         self._registry = CollectorRegistry()
         self._gauges = {
             name: Gauge(
@@ -60,7 +61,7 @@ class MetricsFile:
         self.write(Stats(), running=True)
 
     def watch(self, stats: Stats) -> None:
-        """Called often; writes every EVERY seconds."""
+        """Write the file if EVERY seconds have passed since the last write."""
         if time.monotonic() - self._last >= EVERY:
             self.write(stats, running=True)
 
