@@ -90,6 +90,9 @@ coverage: .venv/.ready $(PLUGIN_ZIP) ## branch coverage of the unit and the inte
 test: .venv/.ready lint typecheck test-plugin test-wheel ## everything but the slow layer
 	@$(PYTEST) -m "not slow"
 
+test-foreign: .venv/.ready $(PLUGIN_ZIP) ## others' clients, unmodified, on the real node and the real Triton; installs them under build/foreign
+	@$(PYTEST) -m foreign
+
 test-all: .venv/.ready lint typecheck test-plugin test-wheel ## everything, make containers included
 	@$(PYTEST)
 
@@ -141,4 +144,4 @@ pins: .venv/.ready ## resolve requirements/*.in into requirements/lock.txt; ARGS
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: bench clean containers coverage demo demo-catalog demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin quality security setup soak soak-hybrids test test-all test-client test-plugin test-unit test-wheel train-demo typecheck
+.PHONY: bench clean containers coverage demo demo-catalog demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin quality security setup soak soak-hybrids test test-all test-client test-foreign test-plugin test-unit test-wheel train-demo typecheck

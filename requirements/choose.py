@@ -26,6 +26,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "dev": ("core", *EXTRAS),
     "client-tests": ("core", "formats", "ui"),
     "bench": (),
+    "clients": (),
 }
 """group → the groups that come with it"""
 

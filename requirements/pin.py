@@ -23,6 +23,8 @@ from packaging.utils import parse_wheel_filename
 
 HERE = Path(__file__).parent
 WORK = HERE.parent / "build" / "pins"
+APART = HERE.parent / "tests" / "foreign" / "benchmark" / "requirements.in"
+"""what the groups' versions rule out: it is pinned beside its .in, for the Pythons of `make test`"""
 GLIBC = 35
 """minor of the newest glibc 2 that a wheel may want"""
 HEADER = """\
@@ -115,6 +117,24 @@ def users(versions: Path) -> dict[tuple[str, str], set[tuple[str, str]]]:
     return found
 
 
+def pin_apart(options: list[str]) -> None:
+    """Resolve APART by itself, and write its pins."""
+    pins, versions, files = APART.with_suffix(".txt"), WORK / "apart.txt", WORK / "pylock.apart.toml"
+    if pins.is_file():
+        shutil.copy(pins, versions)
+    platform = ["--python-version", "3.11", "--python-platform", f"x86_64-manylinux_2_{GLIBC}"]
+    compile_(*platform, *options, str(APART), "--output-file", str(versions))
+    files.unlink(missing_ok=True)
+    compile_(*platform, "--no-deps", "--format", "pylock.toml", str(versions), "--output-file", str(files))
+    packages = tomllib.loads(files.read_text(encoding="utf-8"))["packages"]
+    pythons = ("3.11", "3.12")
+    lines = [
+        Pin(package["name"], package["version"], pythons, (), hashes(package, pythons)).line()
+        for package in packages
+    ]
+    pins.write_text("".join(lines), encoding="utf-8")
+
+
 def main() -> None:
     """Resolve, and write the lock."""
     WORK.mkdir(parents=True, exist_ok=True)
@@ -133,6 +153,7 @@ def main() -> None:
     if left:
         raise SystemExit(f"mmsearch: expected {sorted(left)} among what all groups need together, got none")
     LOCK.write_text("".join(lines), encoding="utf-8")
+    pin_apart(sys.argv[1:])
 
 
 if __name__ == "__main__":

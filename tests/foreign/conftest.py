@@ -28,9 +28,9 @@ def shop(stack: StackUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Sho
     products = [json.loads(line) for line in catalog.read_text(encoding="utf-8").splitlines()]
     titles = list(dict.fromkeys(product["title"] for product in products))[:300]
     ours = Shop(stack.opensearch.url, stack.triton.http, titles)
-    (index,) = ours.ask("GET", f"/{INDEX}/_mapping").values()
-    index["mappings"]["_meta"]["mmsearch"]["fields"]["embedding"]["model"] = "served_nowhere"
-    ours.ask("PUT", f"/{AWAY}", {"settings": {"index.knn": True}, "mappings": index["mappings"]})
+    away = ours.like_this()
+    away["mappings"]["_meta"]["mmsearch"]["fields"]["embedding"]["model"] = "served_nowhere"
+    ours.ask("PUT", f"/{AWAY}", away)
     ours.ask("PUT", f"/{AWAY}/_doc/1?refresh=true", {"title": "wooden chair"})
     return ours
 
@@ -49,13 +49,7 @@ def mmr(shop: Shop) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def python() -> Path:
     """The interpreter of an environment with the Python clients."""
-    return installed.python("clients")
-
-
-@pytest.fixture(scope="session")
-def benchmark() -> Path:
-    """The folder of the programs of an environment with opensearch-benchmark."""
-    return installed.python("benchmark").parent
+    return installed.python()
 
 
 @pytest.fixture(scope="session")

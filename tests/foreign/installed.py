@@ -22,18 +22,27 @@ NOWHERE = "http://127.0.0.1:9"
 """The proxy for everything but this machine: a client that would call home is refused at once."""
 
 
-def python(name: str) -> Path:
-    """The interpreter of an environment that holds `NAME.txt` and nothing else."""
+def python() -> Path:
+    """The interpreter of an environment with the Python clients, the group `clients` of requirements/."""
+    return environment("clients", run([sys.executable, ROOT / "requirements" / "choose.py", "clients"]))
+
+
+def benchmark() -> Path:
+    """The interpreter of an environment with opensearch-benchmark."""
+    pins = HERE / "benchmark" / "requirements.txt"
+    return environment("benchmark", pins.read_text(encoding="utf-8"), "--no-build-isolation")
+
+
+def environment(name: str, pins: str, *options: str) -> Path:
+    """The interpreter of an environment that holds these packages and no others."""
     folder = FOLDER / name
-    pins = HERE / "pins" / f"{name}.txt"
     uv = Path(sys.executable).with_name("uv")
     FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / f"{name}.txt").write_text(pins, encoding="utf-8")
     if not (folder / "bin" / "python").exists():
         run([uv, "venv", "--quiet", "--python", sys.executable, folder])
-    run(
-        [uv, "pip", "sync", "--quiet", "--require-hashes", "--no-build-isolation", pins],
-        VIRTUAL_ENV=str(folder),
-    )
+    sync = [uv, "pip", "sync", "--quiet", "--require-hashes", *options, FOLDER / f"{name}.txt"]
+    run(sync, VIRTUAL_ENV=str(folder))
     return folder / "bin" / "python"
 
 
@@ -73,14 +82,20 @@ def run(command: list[str | Path], cwd: Path = ROOT, **environment: str) -> str:
     return done.stdout
 
 
-def program(command: list[str | Path], given: dict[str, Any], cwd: Path = ROOT) -> dict[str, Any]:
-    """The JSON that a client's program printed. It reaches this machine alone."""
+def local(**more: str) -> dict[str, str]:
+    """The environment of a client that reaches this machine alone."""
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), NOWHERE)
-    local = dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1,localhost")
+    direct = dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1,localhost")
+    quiet = {"HAYSTACK_TELEMETRY_ENABLED": "False", "NODE_NO_WARNINGS": "1"}
+    return os.environ | proxies | direct | quiet | more
+
+
+def program(command: list[str | Path], given: dict[str, Any], cwd: Path = ROOT) -> dict[str, Any]:
+    """The JSON that a client's program printed, which was given this JSON."""
     done = subprocess.run(
         [str(word) for word in command],
         cwd=cwd,
-        env={**os.environ, **proxies, **local, "HAYSTACK_TELEMETRY_ENABLED": "False"},
+        env=local(),
         input=json.dumps(given),
         capture_output=True,
         text=True,

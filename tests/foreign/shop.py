@@ -27,6 +27,21 @@ PIPELINE = {
     ]
 }
 
+RENAMED = [{"rename_field": {"field": "attributes", "target_field": "metadata"}}]
+"""response processors: the `metadata` that LlamaIndex wants of each hit"""
+CUSTOM = {
+    "query": {
+        "hybrid": {
+            "queries": [
+                {"match": {"content": "$query"}},
+                {"neural": {"embedding": {"query_text": "$query", "k": 150, "model_id": "query_encoder"}}},
+            ],
+            "filter": "$filters",
+        }
+    }
+}
+"""a custom query of Haystack's"""
+
 
 def neural(**keys: Any) -> dict[str, Any]:
     return {"neural": {"embedding": {"query_text": TEXT, "k": 150, **keys}}}
@@ -57,6 +72,8 @@ class Shop:
             "text": TEXT,
             "titles": self.titles,
             "pipeline": PIPELINE,
+            "renamed": RENAMED,
+            "custom": CUSTOM,
             "mmr": MMR,
         }
 
@@ -75,6 +92,13 @@ class Shop:
         self.ask("POST", f"/{index}/_refresh")
         found = self.hits({"size": 10_000, "_source": [field]}, index)
         return {hit["_id"]: hit["_source"][field] for hit in found}
+
+    def like_this(self, shards: int = 1) -> dict[str, Any]:
+        """The body of an index with the shop's mapping and what it names of the settings."""
+        (index,) = self.ask("GET", f"/{INDEX}").values()
+        named = {key: index["settings"]["index"].get(key, {}) for key in ("analysis", "similarity")}
+        settings = {"knn": True, "number_of_shards": shards, "number_of_replicas": 0} | named
+        return {"settings": {"index": settings}, "mappings": index["mappings"]}
 
     def encoded(self, texts: list[str], model: str = "item_encoder") -> Any:
         """Unit vectors, float32 [len(texts), d]."""

@@ -15,7 +15,7 @@ import pytest
 
 from .shop import INDEX, Shop
 
-pytestmark = pytest.mark.foreign
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.foreign]
 BATCH = 100
 BY_DOC = [{"_doc": {"order": "asc"}}, {"_id": {"order": "asc"}}]
 BY_SHARD_DOC = [{"_shard_doc": {"order": "asc"}}]
@@ -102,8 +102,7 @@ def test_plain_searches_give_vectors_where_the_index_says_so(
 def test_what_was_read_is_written_into_another_index_whole(
     shop: Shop, vectors: dict[str, list[float]]
 ) -> None:
-    (index,) = shop.ask("GET", f"/{INDEX}/_mapping").values()
-    shop.ask("PUT", "/foreign-prepared", {"settings": {"index.knn": True}, "mappings": index["mappings"]})
+    shop.ask("PUT", "/foreign-prepared", shop.like_this())
     for hit in by_point_in_time(shop, BY_DOC)[:20]:
         version = f"version={hit['_version']}&version_type=external"
         shop.ask("PUT", f"/foreign-prepared/_doc/{hit['_id']}?{version}", hit["_source"])

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from . import installed
 from .shop import INDEX, Shop, hybrid, neural
 
-pytestmark = pytest.mark.foreign
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.foreign]
 RESTORED = "foreign-restored"
 KINDS = ("settings", "mapping", "data")
 
 
-def dump(node: Path, source: str, target: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """elasticdump ends with 0 after an error too, and says what it was."""
+def dump(node: Path, source: str, target: str, *options: str, code: int = 0) -> str:
+    """What elasticdump said, which ended with this code."""
     program = node / "node_modules" / ".bin" / "elasticdump"
-    return subprocess.run(
+    done = subprocess.run(
         [program, f"--input={source}", f"--output={target}", *options],
-        env=os.environ | {"NODE_NO_WARNINGS": "1"},
+        env=installed.local(),
         capture_output=True,
         text=True,
         timeout=300,
     )
+    assert done.returncode == code, done
+    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +36,15 @@ def files(shop: Shop, node: Path, tmp_path_factory: pytest.TempPathFactory) -> d
     shop.settle()
     folder = tmp_path_factory.mktemp("dump")
     for kind in KINDS:
-        done = dump(node, f"{shop.url}/{INDEX}", str(folder / f"{kind}.json"), f"--type={kind}")
-        assert "dump complete" in done.stdout + done.stderr, done
+        said = dump(node, f"{shop.url}/{INDEX}", str(folder / f"{kind}.json"), f"--type={kind}")
+        assert "dump complete" in said
     return {kind: folder / f"{kind}.json" for kind in KINDS}
 
 
 @pytest.fixture(scope="module")
 def restored(shop: Shop, node: Path, files: dict[str, Path]) -> str:
     for kind, file in files.items():
-        done = dump(node, str(file), f"{shop.url}/{RESTORED}", f"--type={kind}")
-        assert "dump complete" in done.stdout + done.stderr, done
+        assert "dump complete" in dump(node, str(file), f"{shop.url}/{RESTORED}", f"--type={kind}")
     shop.settle(RESTORED)
     return RESTORED
 
@@ -74,8 +75,8 @@ def test_the_restored_index_answers_as_the_first(shop: Shop, restored: str, quer
 
 def test_what_a_clause_finds_is_copied_whole(shop: Shop, node: Path) -> None:
     body = json.dumps({"query": neural(k=20)})
-    done = dump(node, f"{shop.url}/{INDEX}", f"{shop.url}/foreign-some", f"--searchBody={body}")
-    assert "dump complete" in done.stdout + done.stderr, done
+    said = dump(node, f"{shop.url}/{INDEX}", f"{shop.url}/foreign-some", f"--searchBody={body}")
+    assert "dump complete" in said
     copied, whole = shop.vectors("foreign-some"), shop.vectors()
     # The clause's 20 are those of each shard.
     assert 20 <= len(copied) <= 40
@@ -85,5 +86,6 @@ def test_what_a_clause_finds_is_copied_whole(shop: Shop, node: Path) -> None:
 
 def test_a_hybrid_cannot_be_scrolled_and_the_tool_says_so(shop: Shop, node: Path, tmp_path: Path) -> None:
     body = json.dumps({"query": hybrid()})
-    done = dump(node, f"{shop.url}/{INDEX}", str(tmp_path / "none.json"), f"--searchBody={body}")
-    assert "[hybrid] does not go with scroll" in done.stdout + done.stderr
+    file = str(tmp_path / "none.json")
+    said = dump(node, f"{shop.url}/{INDEX}", file, f"--searchBody={body}", code=1)
+    assert "[hybrid] does not go with scroll" in said

@@ -11,7 +11,7 @@ import pytest
 from . import installed
 from .shop import Shop, best, cosine_scores, diverse, fused_scores, hybrid
 
-pytestmark = pytest.mark.foreign
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.foreign]
 OWN = "foreign-haystack"
 
 

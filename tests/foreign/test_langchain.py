@@ -11,7 +11,7 @@ import pytest
 from . import installed
 from .shop import INDEX, TEXT, Shop, best, cosine_scores, fused_scores, neural
 
-pytestmark = pytest.mark.foreign
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.foreign]
 OWN = "foreign-langchain"
 FIELD = "vector_field"
 
@@ -89,7 +89,7 @@ def test_mmr_over_the_shop_wants_the_setting_that_leaves_vectors_in_answers(
 ) -> None:
     found = saw["ours"]
     assert (found["cut"]["class"], found["cut"]["text"]) == ("KeyError", "'embedding'")
-    assert (len(set(found["diverse"])), found["entire"]) == (10, 10)
+    assert (len(set(found["diverse"])), found["with_vectors"]) == (10, 10)
     assert found["diverse"][0] == found["similar"][0]
     assert shop.vectors() == before
     assert "embedding" not in shop.hits({"size": 1}, INDEX)[0]["_source"]

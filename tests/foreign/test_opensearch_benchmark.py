@@ -1,11 +1,10 @@
-"""What has to come of `workload/workload.json`: opensearch-benchmark over an index that it fills itself."""
+"""What has to come of `benchmark/workload.json`: opensearch-benchmark over an index that it fills itself."""
 
 from __future__ import annotations
 
 import csv
 import fcntl
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -16,9 +15,9 @@ from typing import Any
 import pytest
 
 from . import installed
-from .shop import INDEX, Shop
+from .shop import Shop
 
-pytestmark = pytest.mark.foreign
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.foreign]
 OWN = "foreign-benchmark"
 DOCUMENTS = 1000
 
@@ -35,11 +34,8 @@ def alone() -> Iterator[None]:
 def workload(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The workload with its index, which is the shop's, and its documents, the shop's over and over."""
     folder = tmp_path_factory.mktemp("workload")
-    shutil.copy(installed.HERE / "workload" / "workload.json", folder)
-    (index,) = shop.ask("GET", f"/{INDEX}/_mapping").values()
-    settings = {"index.knn": True, "number_of_shards": 2, "number_of_replicas": 0}
-    made = {"settings": settings, "mappings": index["mappings"]}
-    (folder / "index.json").write_text(json.dumps(made), encoding="utf-8")
+    shutil.copy(installed.HERE / "benchmark" / "workload.json", folder)
+    (folder / "index.json").write_text(json.dumps(shop.like_this(shards=2)), encoding="utf-8")
     sources = [hit["_source"] for hit in shop.hits({"size": 820, "_source": True})]
     lines = [json.dumps(sources[number % len(sources)]) for number in range(DOCUMENTS)]
     # Of test mode: the first thousand of a corpus.
@@ -61,24 +57,23 @@ def hybrids(shop: Shop) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def results(
     shop: Shop,
-    benchmark: Path,
     workload: Path,
     stats: dict[str, int],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
+    program = installed.benchmark().with_name("opensearch-benchmark")
     home = tmp_path_factory.mktemp("benchmark")
     table = home / "results.csv"
     command = [
-        *(benchmark / "opensearch-benchmark", "run", "--pipeline=benchmark-only", "--offline", "--test-mode"),
+        *(program, "run", "--pipeline=benchmark-only", "--offline", "--test-mode"),
         *(f"--workload-path={workload}", f"--target-hosts={shop.url.removeprefix('http://')}"),
         *("--enable-assertions", "--on-error=abort", "--results-format=csv", f"--results-file={table}"),
     ]
-    proxies = {"http_proxy": installed.NOWHERE, "https_proxy": installed.NOWHERE, "no_proxy": "127.0.0.1"}
     with alone():
         done = subprocess.run(
             command,
             cwd=home,
-            env=os.environ | proxies | {"HOME": str(home), "BENCHMARK_HOME": str(home)},
+            env=installed.local(HOME=str(home), BENCHMARK_HOME=str(home)),
             capture_output=True,
             text=True,
             timeout=600,

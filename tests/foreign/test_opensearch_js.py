@@ -11,7 +11,7 @@ import pytest
 from . import installed
 from .shop import INDEX, Shop, answers, best, fused_scores
 
-pytestmark = pytest.mark.foreign
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.foreign]
 OWN = "foreign-js"
 
 

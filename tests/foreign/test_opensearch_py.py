@@ -11,7 +11,7 @@ import pytest
 from . import installed
 from .shop import Shop, answers, neural
 
-pytestmark = pytest.mark.foreign
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.foreign]
 
 
 @pytest.fixture(scope="module")

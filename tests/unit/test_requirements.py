@@ -64,12 +64,23 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_every_pin_has_hashes_and_no_line_an_address() -> None:
     pins = list(read())
     text = LOCK.read_text(encoding="utf-8")
-    assert len(pins) == len(re.findall(r"^[\w.-]+==", text, re.M)) > 200
+    assert len(pins) == len(re.findall(r"^[\w.-]+==", text, re.M)) > 250
     for pin in pins:
         assert pin.hashes, pin
         assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", each) for each in pin.hashes), pin
         assert {each.partition("@")[0] for each in pin.groups} <= set(GROUPS), pin
     assert "://" not in text
+
+
+def test_what_is_pinned_apart_has_hashes_and_no_address() -> None:
+    pins = HERE.parent / "tests" / "foreign" / "benchmark" / "requirements.txt"
+    text = pins.read_text(encoding="utf-8")
+    blocks = re.split(r"^(?=\S)", text, flags=re.M)[1:]
+    assert len(blocks) > 50
+    for block in blocks:
+        assert re.fullmatch(r"[\w.-]+==[\w.]+( \\\n    --hash=sha256:[0-9a-f]{64})+\n", block), block
+    asked = pins.with_suffix(".in").read_text(encoding="utf-8")
+    assert set(re.findall(r"^[\w-]+==[\d.]+$", asked, re.M)) <= {block.split(" ")[0] for block in blocks}
 
 
 def test_the_requirements_stay_small() -> None:

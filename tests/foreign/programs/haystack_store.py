@@ -60,8 +60,6 @@ def own():
     )
     fused = bm25(store, custom_query=legs("content", "query_encoder"))
     candidates = bm25(store, GIVEN["mmr"]["candidates"], custom_query=legs("content", "query_encoder"))
-    filtered = legs("content", "query_encoder")
-    filtered["query"]["hybrid"]["filter"] = "$filters"
     diverse = legs("content", "query_encoder") | {"ext": {"mmr": GIVEN["mmr"]}}
     saw = {
         "written": written,
@@ -74,9 +72,11 @@ def own():
         "joined": [found.id for found in joined.run(query=TEXT)["documents"]],
         "hybrid": [found.id for found in fused],
         "scores": [found.score for found in fused],
-        "hybrid_even": [found.meta["parity"] for found in bm25(store, custom_query=filtered, filters=EVEN)],
+        "hybrid_even": [
+            found.meta["parity"] for found in bm25(store, custom_query=GIVEN["custom"], filters=EVEN)
+        ],
         # The same query of a caller without filters: the store puts null in their place.
-        "unfiltered": [found.id for found in bm25(store, custom_query=filtered)],
+        "unfiltered": [found.id for found in bm25(store, custom_query=GIVEN["custom"])],
         "candidates": [(found.id, found.score) for found in candidates],
         "diverse": [found.id for found in bm25(store, 20, custom_query=diverse)],
     }

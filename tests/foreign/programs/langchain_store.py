@@ -87,7 +87,7 @@ def ours():
         "titles": [document.page_content for document in similar],
         "cut": cut,
         "diverse": ids(diverse),
-        "entire": sum("embedding" in document.metadata for document in diverse),
+        "with_vectors": sum("embedding" in document.metadata for document in diverse),
     }
 
 

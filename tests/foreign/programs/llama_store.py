@@ -82,10 +82,7 @@ def ours():
     """It takes each document's `metadata`, which a response processor makes of a product's attributes."""
     bare = store(INDEX, text_field="title")
     client = OpenSearch(URL)
-    renamed = {
-        **GIVEN["pipeline"],
-        "response_processors": [{"rename_field": {"field": "attributes", "target_field": "metadata"}}],
-    }
+    renamed = {**GIVEN["pipeline"], "response_processors": GIVEN["renamed"]}
     client.transport.perform_request("PUT", "/_search/pipeline/foreign-llama-ours", body=renamed)
     saw = {"bare": raised(lambda: ask(bare, VectorStoreQueryMode.DEFAULT))}
     setting = "index.search.default_pipeline"
