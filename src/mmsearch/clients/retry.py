@@ -1,5 +1,4 @@
-"""The one retry: waiting for a server that is away, visibly, for a limited time, with the way to go on at the
-end."""
+"""Retries for an unreachable server: visible, limited in time, and ending with the command to continue."""
 
 from __future__ import annotations
 
@@ -19,17 +18,19 @@ LONGEST_PAUSE = 1.5
 
 
 def pauses(first: float, longest: float) -> Iterator[float]:
-    """Seconds that double from `first` to `longest`, each shortened by chance by up to a half."""
+    """Yield pauses in seconds: exponential backoff from `first` to `longest`, with random jitter of up to
+    half.
+    """
     while True:
         yield first * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
         first = min(first * 2, longest)
 
 
 class Patience:
-    """Repeats a call while its server is away, up to `limit` seconds without any success.
+    """Repeats a call while its server is unreachable, for at most `limit` seconds without a success.
 
-    `say` gets one line when a server goes away and one when it is back; `resume` is the command that
-    goes on later.
+    `say` receives one message when a server becomes unreachable and one when it returns. `resume` is the
+    command that continues later.
     """
 
     def __init__(
@@ -47,9 +48,9 @@ class Patience:
         self._lock = threading.Lock()
 
     def call(self, attempt: Callable[[], T]) -> T:
-        """The result of `attempt`; its errors pass through, but for AwayError.
+        """Return the result of `attempt`. All its errors except AwayError are passed on.
 
-        Raises UnreachableError when the limit has passed.
+        Raise UnreachableError when the limit has passed.
         """
         waits = pauses(FIRST_PAUSE, LONGEST_PAUSE)
         away_here: set[str] = set()
@@ -65,7 +66,7 @@ class Patience:
             wait=lambda _: next(waits),
             sleep=sleep_using_event(self._stopped),
         )(attempt)
-        # That one server answers says nothing about another.
+        # Each server has its own timer: the response of one says nothing about another.
         self._back(away_here)
         return result
 

@@ -1,4 +1,6 @@
-"""Every system's run: a finished one as it is, a search body by asking the live index."""
+"""Collect the run of every system: finished runs are used as they are, search bodies are run on the live
+index.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from mmsearch.search.lexical import DEFAULT, Clause
 def known_bodies(
     depth: int, names: ClauseNames = ALONE, lexical: Clause = DEFAULT
 ) -> Mapping[str, Mapping[str, Any]]:
-    """What `mmsearch search` asks in each of its modes, and the single modalities, with placeholders."""
+    """Return the search bodies of the modes of `mmsearch search` and of the single modalities, with
+    placeholders.
+    """
     words, picture = "{{query}}", "{{query_image}}"
     put = partial(search_body, k=depth, names=names, lexical=lexical)
     return {
@@ -34,9 +38,9 @@ def known_bodies(
 
 
 def known_names(systems: Sequence[Template | Run], depth: int) -> set[str]:
-    """The names of those of the systems that are known by name.
+    """Return the names of the systems that are built-in bodies.
 
-    They were read out of `known_bodies(depth)`; bodies of the user's own stay as they are.
+    They come from `known_bodies(depth)`. Bodies of the user are not changed.
     """
     bodies = [system.body for system in systems if isinstance(system, Template)]
     return {name for name, body in known_bodies(depth).items() if body in bodies}
@@ -51,10 +55,10 @@ def gather(
     depth: int,
     through: str = WAYS[0],
 ) -> tuple[list[Run], dict[str, Answers]]:
-    """Every system's run, in order, and the answers of those that were asked on the live index; the queries'
-    images lie below `folder`. Without search bodies among the systems there need be no client.
+    """Return every system's run, in order, and the answers of systems run on the live index.
 
-    Raises MmsearchError when the node cannot be asked.
+    Query images are below `folder`. A client is needed only for search bodies. Raise MmsearchError when the
+    node cannot be searched.
     """
     answered: dict[str, Answers] = {}
     if any(isinstance(system, Template) for system in systems) and client is not None:

@@ -1,7 +1,7 @@
-"""Systems as the command line names them: `NAME=body.json`, `NAME={...}`, `NAME=file.run`, or a built-in by
-name.
+"""Parse systems of the command line: `NAME=body.json`, `NAME={...}`, `NAME=file.run`, or the name of a
+built-in.
 
-`NAME@INDEX=…` asks another index than the others do.
+`NAME@INDEX=…` searches another index.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ def index_of(written: str) -> str | None:
 
 
 def read_system(written: str, built_in: Mapping[str, Mapping[str, Any]]) -> Template | Run:
-    """The search body or the finished run that `written` names; `built_in` are the bodies known by name
-    alone."""
+    """Return the search body or the finished run that `written` specifies; `built_in` has the bodies known by
+    name.
+    """
     name, equals, source = written.partition("=")
     name, _, index = name.partition("@")
     if not equals:

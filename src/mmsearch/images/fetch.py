@@ -1,5 +1,6 @@
-"""One picture from one URL: checked address, bounded redirects, bytes and seconds, and a cache that asks
-first."""
+"""Download one image from a URL: checked address, limits on redirects, bytes and time, and a revalidating
+cache.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ Connect = Callable[[Place, float], HTTPConnection]
 
 
 class _LaterError(PictureError):
-    """This attempt failed in a way that another may not, after a pause of some seconds."""
+    """The attempt failed temporarily and may be repeated after a pause in seconds."""
 
     def __init__(self, reason: str, message: str, pause: float = 0.5) -> None:
         super().__init__(reason, message)
@@ -46,7 +47,7 @@ class _LaterError(PictureError):
 
 
 def connect(where: Place, seconds: float) -> HTTPConnection:
-    """Goes to the address that was checked; the host's name is for its certificate alone."""
+    """Connect to the checked address. The host name is used only to verify the certificate."""
     if where.scheme == "http":
         return HTTPConnection(where.address, where.port, timeout=seconds)
     trusted = ssl.create_default_context()
@@ -57,7 +58,7 @@ def connect(where: Place, seconds: float) -> HTTPConnection:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Fetches into `folder`: contents by their sha256, and for each URL what the server said about it."""
+    """Downloads into `folder`: contents by their sha256, and for each URL the cache headers of the server."""
 
     folder: Path
     lookup: Resolve = resolve
@@ -65,7 +66,7 @@ class Fetch:
     seconds: float = TOTAL_SECONDS
 
     def __call__(self, url: str) -> Path:
-        """The file with the picture's bytes. Raises PictureError."""
+        """Return the path of the file with the image. Raise PictureError."""
         return Retrying(
             retry=retry_if_exception_type(_LaterError),
             wait=_pause,
@@ -97,7 +98,9 @@ class Fetch:
 
     @contextmanager
     def _asked(self, where: Place, known: dict[str, Any], deadline: float) -> Iterator[BaseHTTPResponse]:
-        """One answer, from a connection that is shut at the deadline, however slowly the host drips."""
+        """Send one request. The connection is closed at the deadline, even if the host keeps sending
+        slowly.
+        """
         try:
             connection = self.dial(where, min(CONNECT_SECONDS, _left(deadline)))
             connection.connect()
@@ -117,7 +120,7 @@ class Fetch:
                 end.cancel()
 
     def _known(self, url: str) -> dict[str, Any]:
-        """What the server said of this URL before, as long as the content is still there."""
+        """Return the stored cache headers of a URL if its content still exists."""
         try:
             found: dict[str, Any] = json.loads(self._about(url).read_bytes())
             return found if self._content(str(found["digest"])).exists() else {}
@@ -148,7 +151,7 @@ class Fetch:
 
 def _shut(connected: socket.socket) -> None:
     with suppress(OSError):  # it has ended in the same moment
-        # TLS's own shutdown would take its state from under who reads.
+        # A TLS shutdown from this thread would free state that the reading thread uses.
         socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
@@ -159,7 +162,7 @@ def _headers(where: Place, known: dict[str, Any]) -> dict[str, str]:
         "Host": name if usual else f"{name}:{where.port}",
         "User-Agent": "mmsearch",
         "Accept": "image/*",
-        # Compressed answers could be small bombs, and pictures are compressed already.
+        # Compressed responses could be decompression bombs, and image formats are compressed already.
         "Accept-Encoding": "identity",
         "Connection": "close",
         "If-None-Match": known.get("etag"),
@@ -173,7 +176,7 @@ def _check(response: BaseHTTPResponse, url: str) -> None:
         raise _LaterError(
             f"http_{response.status}",
             f"expected {_shown(url)} to give a picture, got HTTP {response.status}",
-            # A host may name a time that has passed.
+            # The time that a host gives may be in the past.
             min(5.0, max(0.0, _number(response.headers.get("retry-after"), 0.5))),
         )
     if response.status != 200:
@@ -191,7 +194,7 @@ def _check(response: BaseHTTPResponse, url: str) -> None:
 
 
 def _body(response: BaseHTTPResponse, deadline: float) -> bytes:
-    """The whole body, within the limits on bytes and seconds."""
+    """Return the whole body, within the limits on bytes and time."""
     parts: list[bytes] = []
     size = 0
     while part := response.read1(1 << 16, decode_content=False):
@@ -228,14 +231,14 @@ def _number(text: str | None, otherwise: float) -> float:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all, also with several writers."""
+    """Write atomically, also with concurrent writers."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_bytes(data)
         fresh.replace(path)
     except OSError as error:
-        # No fault of the picture's: every other would fail too.
+        # The error is not specific to this image: every other write would fail too.
         raise FolderError(
             f"expected to keep fetched pictures in {path.parent}, got: {error.strerror}; make room there, or "
             "name another folder by MMSEARCH_CACHE"

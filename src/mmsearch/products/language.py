@@ -1,21 +1,21 @@
-"""Which language texts are in, by py3langid, whose model comes in its wheel."""
+"""Language detection by py3langid, whose wheel includes its model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 ENOUGH = 300
-"""bytes of different words below which nothing is said: a few product names are like several languages"""
+"""minimum size of the distinct words in bytes; a few product names are ambiguous between languages"""
 READ = 1 << 16
-"""bytes of different words that are read at most"""
+"""maximum size of the distinct words in bytes"""
 MARGIN = 10.0
-"""how much more likely the first language has to be than the second, as a natural logarithm"""
+"""minimum margin between the two most likely languages, as a difference of natural logarithms"""
 
 
 def language_of(texts: Iterable[str]) -> str | None:
-    """The ISO 639-1 code of the language that the texts are in, or None where that cannot be told.
+    """Return the ISO 639-1 code of the texts' language, or None if it cannot be determined.
 
-    A word counts once: what every product says is no more evidence than what one says.
+    Each distinct word counts once, so that a phrase repeated in every product has no extra weight.
     """
     from py3langid import rank
 

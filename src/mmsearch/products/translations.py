@@ -11,28 +11,28 @@ TRANSLATED = ("title", "description")
 _KEY = re.compile(rf"({'|'.join(TRANSLATED)})[._]([a-z]{{2,3}}(?:[-_][a-z]{{2}})?)", re.IGNORECASE)
 _CODE = re.compile(r"[a-z]{2,3}(?:[-_][a-z]{2})?", re.IGNORECASE)
 _FIRST = "en"
-"""the language of a title where none is asked for: that of the default encoder"""
+"""default language of a title: that of the default encoder"""
 
 
 @lru_cache(4096)
 def translation(name: str) -> tuple[str, str] | None:
-    """The field and the language of a record's key, or None where it is no translation."""
+    """Return field and language of a record's key, or None if it is not a translation."""
     found = _KEY.fullmatch(name)
     return (found[1].lower(), code(found[2])) if found else None
 
 
 def code(written: str) -> str:
-    """A language's code as we write it: `de`, `pt-br`."""
+    """Normalize a language code: `de`, `pt-br`."""
     return written.lower().replace("_", "-")
 
 
 def key(field: str, language: str) -> str:
-    """The key of a translation as an attribute."""
+    """Return the attribute key of a translation."""
     return f"{field}_{language}"
 
 
 def spread(values: dict[str, Any], rest: dict[str, Any]) -> None:
-    """A text that is an object of languages becomes one key a language in `rest`."""
+    """Add one key per language to `rest` for a text given as an object of languages."""
     for field in TRANSLATED:
         by_language = values.get(field)
         if isinstance(by_language, dict) and by_language and all(map(_CODE.fullmatch, by_language)):
@@ -42,10 +42,10 @@ def spread(values: dict[str, Any], rest: dict[str, Any]) -> None:
 
 
 def choose(values: dict[str, Any], rest: dict[str, Any], language: str | None, *, other: bool = True) -> None:
-    """Where a record has no title or description of its own, the one in `language` becomes it.
+    """Use the translation in `language` as title or description if the record has none without a language.
 
-    With `other` a title in another language does where there is none in that, and a description is taken in
-    the language of the title.
+    With `other`, a title in another language is used if there is none in `language`, and the description is
+    taken in the language of the title.
     """
     wanted = language or (_FIRST if other else None)
     for field in TRANSLATED:
@@ -59,6 +59,6 @@ def choose(values: dict[str, Any], rest: dict[str, Any], language: str | None, *
 
 
 def _texts(field: str, rest: Mapping[str, Any]) -> dict[str, str]:
-    """language → key, of the translations of a field that are texts."""
+    """Return language → key for the translations of a field that are strings."""
     found = ((translation(name), name) for name, value in rest.items() if isinstance(value, str))
     return {about[1]: name for about, name in found if about and about[0] == field}

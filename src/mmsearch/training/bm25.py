@@ -1,4 +1,4 @@
-"""BM25 over a few thousand short texts in memory: the lexical control, and a source of hard negatives."""
+"""BM25 over a few thousand short texts in memory: the lexical baseline, and a source of hard negatives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ K1, B = 1.2, 0.75  # Lucene's
 
 
 class Bm25:
-    """Scores of queries against texts by the stems of words (Robertson and Zaragoza 2009, eq. 3.15)."""
+    """BM25 scores of stemmed queries against stemmed texts (Robertson and Zaragoza 2009, eq. 3.15)."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         found = [_stems(text) for text in texts]
@@ -24,11 +24,11 @@ class Bm25:
             self._index.index(found, show_progress=False)
 
     def scores(self, query: str) -> NDArray[np.float64]:
-        """float64 [texts]; 0 where no word is shared."""
+        """Return scores, float64 [texts]; 0 for texts without a shared word."""
         found = list(dict.fromkeys(_stems(query)))
         if not found or not self._index:
             return np.zeros(self._count)
-        # Lucene leaves out the factor of equation 3.15, which changes no rank.
+        # Lucene omits the constant factor (k1 + 1) of equation 3.15, which does not affect the ranking.
         scores: NDArray[np.float64] = (K1 + 1) * self._index.get_scores(found)
         return scores
 

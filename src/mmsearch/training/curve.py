@@ -1,4 +1,4 @@
-"""A training's course as a picture: its loss and what it finds of what was held out, by step."""
+"""Plot of a training run: loss and held-out recall by step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LINES = {"loss": "loss", "recall": "held-out recall"}
 
 
 def curve(lines: Sequence[Mapping[str, float]], best_step: int) -> str:
-    """An SVG of the log's lines (step, loss, recall), each scaled to its own range."""
+    """Return an SVG of the log's lines (step, loss, recall), each scaled to its own range."""
     series = {}
     for name, label in LINES.items():
         values = [line[name] for line in lines]

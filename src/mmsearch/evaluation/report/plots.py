@@ -1,9 +1,9 @@
-"""Plots as inline SVG: they take the page's colours, light or dark, print as lines, and bring no library
-along.
+"""Plots as inline SVG. They follow the page's light or dark colors, are readable in print, and need no
+library.
 
-Colours are classes (`s0`, `s1`, … for systems, `label-E` … for labels) that the page's style sheet fills in.
-Series also differ by dash and marker, so that a plot is readable without colour. Every mark carries its value
-as a title. `alone` makes a file of one, with a style of its own.
+Colors are CSS classes (`s0`, `s1`, … for systems, `label-E` … for labels) of the page's style sheet. Series
+also differ by dash and marker, so that a plot is readable without color. Every mark has its value as a title.
+`alone` returns a plot as a separate file with its own style.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _line(x1: float, y1: float, x2: float, y2: float, css: str = "grid") -> str:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers from at most `low` to at least `high`, four to eight of them."""
+    """Return four to eight round tick values that cover `low` to `high`."""
     span = high - low or 1.0
     step = 10.0 ** math.floor(math.log10(span))
     for finer in (1, 0.5, 0.25, 0.2, 0.1):
@@ -51,7 +51,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _y_axis(ticks: Sequence[float], label: str) -> tuple[list[str], float]:
-    """Grid lines with their numbers, and the pixels of one unit."""
+    """Return labelled grid lines, and the pixels per unit."""
     unit = (HEIGHT - TOP - BOTTOM) / (ticks[-1] - ticks[0])
     body = []
     for tick in ticks:
@@ -66,7 +66,7 @@ def _y_axis(ticks: Sequence[float], label: str) -> tuple[list[str], float]:
 
 
 def alone(plot: str, legend: Sequence[str]) -> str:
-    """A plot of up to two series as a file of its own, on white, with their names below it."""
+    """Return a plot of up to two series as a separate file, on white, with a legend below."""
     names = "".join(
         f'<g transform="translate({LEFT + 240 * number} {HEIGHT + 4})">{_key(number)}'
         f"{_text(34, 10, text, 'start')}</g>"
@@ -92,7 +92,7 @@ def curves(
     *,
     logarithmic: bool = True,
 ) -> str:
-    """One line a system over an x axis that is logarithmic, or else begins at 0."""
+    """Return one line per system over an x axis that is logarithmic or starts at 0."""
     points = [point for line in series.values() for point in line]
     ticks = _ticks(0.0, max((value for _, value in points), default=1.0) or 1.0)
     body, unit = _y_axis(ticks, y)
@@ -139,7 +139,7 @@ def _key(number: int) -> str:
 
 
 def stacked(name: str, title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
-    """One horizontal bar a system, split into shares of 1; a share's class is `label-PART`."""
+    """Return one horizontal bar per system, split into shares of 1. The class of a share is `label-PART`."""
     step, gutter = 34, 150
     height = TOP + step * len(rows) + 26
     scale = WIDTH - gutter - RIGHT
@@ -165,8 +165,7 @@ def stacked(name: str, title: str, rows: Mapping[str, Mapping[str, float]]) -> s
 def both_ways(
     name: str, title: str, rows: Sequence[tuple[str, float, float, float, float]], base: str
 ) -> str:
-    """Exclusive matches a query: to the right what a system alone found, to the left what the base alone
-    found.
+    """Return exclusive matches per query: to the right those of a system, to the left those of the base.
 
     A row is (system, own, own relevant, the base's own, the base's own relevant).
     """
@@ -199,7 +198,7 @@ def both_ways(
 
 
 def win_loss(name: str, title: str, differences: Sequence[float], label: str) -> str:
-    """One bar a query, sorted: above the line the system wins, below it loses."""
+    """Return one bar per query, sorted: above the line the system wins, below it loses."""
     ordered = sorted(differences, reverse=True)
     reach = max((abs(value) for value in ordered), default=0.0) or 1.0
     ticks = [round(-reach, 3), 0.0, round(reach, 3)]
