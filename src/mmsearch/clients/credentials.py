@@ -165,7 +165,7 @@ class DashboardsAccess(Access):
 
 
 def _encrypted(url: str, credentials: list[str], scheme: str) -> None:
-    """Raise IngestError when credentials would be sent without TLS. Plain http is allowed on loopback only, and
+    """Raise IngestError when credentials would be sent without TLS. Plain http is allowed on loopback only,
     plain gRPC never.
     """
     parts = urlsplit(url if "://" in url else f"grpc://{url}")
