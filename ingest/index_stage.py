@@ -84,7 +84,7 @@ class IndexStage:
                 if sent:
                     waits = pauses(FIRST_PAUSE, LONGEST_PAUSE)
             else:
-                # Random jitter keeps the threads from retrying at the same moment.
+                # Documents that failed temporarily are retried after a pause, not at once.
                 again = bool(outcome.again)
                 waits = pauses(FIRST_PAUSE, LONGEST_PAUSE)
 

@@ -165,8 +165,8 @@ class DashboardsAccess(Access):
 
 
 def _encrypted(url: str, credentials: list[str], scheme: str) -> None:
-    """Return whether the connection is safe for credentials: TLS, or plain http on loopback. Plain gRPC never
-    is.
+    """Raise IngestError when credentials would be sent without TLS. Plain http is allowed on loopback only,
+    plain gRPC never.
     """
     parts = urlsplit(url if "://" in url else f"grpc://{url}")
     if not credentials or parts.scheme in ("https", "grpcs"):

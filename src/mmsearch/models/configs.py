@@ -1,4 +1,6 @@
-"""The config.pbtxt of each served model, for CPUs and GPUs: a template a tower, a fusion and an entry."""
+"""The config.pbtxt of each served model, for CPUs and GPUs: one template each for towers, fusions and entry
+models.
+"""
 
 from __future__ import annotations
 
@@ -17,22 +19,23 @@ MODELS = (*ENTRIES.values(), *SLOTS, "fusion_query", "fusion_item")
 MAX_TEXT_BYTES = 65_536
 MAX_IMAGE_BYTES = 20_000_000
 FILES = {"config.pbtxt": False, "configs/gpu.pbtxt": True}
-"""a model's configs below its folder, and whether each is for a GPU (`--model-config-name=gpu`)"""
+"""config files below a model's folder, and whether each is for a GPU (`--model-config-name=gpu`)"""
 ALL = "max_batch_size: 64 version_policy { all {} }"
-# No queue delay: a lone request would wait it out, and under load batches form without it.
+# No queue delay: it would slow down a single request, and under load batches form without it.
 ON_CPU = """
 backend: "python"
 dynamic_batching { max_queue_delay_microseconds: 0 }
 instance_group { count: 1 kind: KIND_CPU }
 parameters { key: "intra_op_threads" value { string_value: "1" } }
 """
-# The same model.onnx by Triton's onnxruntime backend.
+# The same model.onnx, run by Triton's onnxruntime backend.
 ON_GPU = """
 backend: "onnxruntime"
 dynamic_batching { preferred_batch_size: [ 16, 32, 64 ] max_queue_delay_microseconds: 500 }
 instance_group { count: 1 kind: KIND_GPU }
 """
-# TensorRT chooses fp16 by itself and cannot use the int8 of CPUs: build with --precision fp32 for it.
+# TensorRT chooses fp16 by itself and does not support the int8 form for CPUs: build with --precision fp32 for
+# it.
 TENSORRT = """
 optimization { execution_accelerators { gpu_execution_accelerator {
   name: "tensorrt"
@@ -42,7 +45,7 @@ optimization { execution_accelerators { gpu_execution_accelerator {
   parameters { key: "trt_engine_cache_path" value: "/tmp/mmsearch-tensorrt" }
 } } }
 """
-# Two, so that one reads and decodes while the towers work for the other.
+# Two instances: one reads and decodes while the towers work for the other.
 ENTRY = """
 backend: "python"
 dynamic_batching { max_queue_delay_microseconds: 0 }
@@ -56,7 +59,7 @@ Tensors = Mapping[str, tuple[str, list[int]]]
 
 
 def config_of(built: ModelSet, model: str, *, gpu: bool = False) -> Config:
-    """A model's config for a set, as Triton's own message."""
+    """Return a model's config for a set, as Triton's protobuf message."""
     if model in SLOTS:
         return tower(built, model, gpu=gpu)
     if model in ENTRIES.values():
@@ -65,7 +68,7 @@ def config_of(built: ModelSet, model: str, *, gpu: bool = False) -> Config:
 
 
 def tower(built: ModelSet, slot: str, *, gpu: bool) -> Config:
-    """Token numbers, or RGB pixels, to features."""
+    """Return the config of a tower: token ids or RGB pixels to features."""
     architecture = built.architecture
     found = architecture.towers[architecture.slots[slot]]
     inputs: Tensors = TOKENS
@@ -78,19 +81,22 @@ def tower(built: ModelSet, slot: str, *, gpu: bool) -> Config:
         least, most = slices(slot)
         said = {"microbatch_rows_least": least, "microbatch_rows_most": most}
         if slot in ("bibert_item", "clip_image"):
-            # Where a caller asks to remember (ingest does): what a product's unedited half was.
+            # The response cache is used if the request asks for it, as ingest does: the unchanged modality of
+            # an edited product is then not computed again.
             said["remember_mib"] = 128
         _say(config, said)
     return config
 
 
 def slices(slot: str) -> tuple[int, int]:
-    """The fewest and the most rows of a slice; a tower's batch is shared out among the cores by slices."""
+    """Return the minimum and maximum rows of a slice. A tower's batch is distributed over the cores by
+    slices.
+    """
     return PICTURE_ROWS if slot == "clip_image" else TEXT_ROWS
 
 
 def fusion(built: ModelSet, model: str, *, gpu: bool) -> Config:
-    """Features to vectors; a row of zeros is an absent modality."""
+    """Return the config of a fusion: features to vectors. A row of zeros is a missing modality."""
     side = model.removeprefix("fusion_")
     widths = fusion_inputs(built.architecture, side)
     inputs = {name: ("FP32", [width]) for name, width in widths.items()}
@@ -101,7 +107,9 @@ def fusion(built: ModelSet, model: str, *, gpu: bool) -> Config:
 
 
 def entry(built: ModelSet, model: str, *, gpu: bool) -> Config:
-    """Text and picture to vectors; its parameters say what it serves."""
+    """Return the config of an entry model: text and image to vectors. Its parameters describe what it
+    serves.
+    """
     strings = {name: ("STRING", [1]) for name in ("TEXT", "IMAGE")}
     vectors = _vectors(built)
     config = _config(model, ENTRY, strings, vectors | {"FINGERPRINT": ("STRING", [1])})
@@ -110,23 +118,24 @@ def entry(built: ModelSet, model: str, *, gpu: bool) -> Config:
         "architecture": built.architecture.name,
         "max_text_bytes": MAX_TEXT_BYTES,
         "max_image_bytes": MAX_IMAGE_BYTES,
-        # The newest version's; `dims` cannot say it once versions differ and they are -1.
+        # Dimensions of the newest version. `dims` is -1 once versions differ in dimension.
         **{f"dimension.{name}": dims[0] for name, (_, dims) in vectors.items()},
     }
     if not gpu:
-        # On CPUs small towers run in this model's own processes; on GPUs all of them are called.
+        # On CPUs small towers run in the processes of this model; on GPUs all towers are called as separate
+        # models.
         said["towers_in_process"] = "yes"
     _say(config, said)
     return config
 
 
 def parsed(file: Path) -> Config:
-    """A config.pbtxt as Triton's own message; raises text_format.ParseError."""
+    """Parse a config.pbtxt into Triton's protobuf message. Raise text_format.ParseError."""
     return text_format.Parse(file.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
 
 
 def written(config: Config) -> str:
-    """A message as the text of a config.pbtxt."""
+    """Return a message as the text of a config.pbtxt."""
     return text_format.MessageToString(config)
 
 
