@@ -17,7 +17,7 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: .venv/.ready ## the virtual environment with every pinned package
-.venv/.ready: scripts/setup.sh requirements/3.11/dev.txt requirements/3.12/dev.txt pyproject.toml
+.venv/.ready: scripts/setup.sh requirements/lock.txt requirements/choose.py pyproject.toml
 	@scripts/setup.sh
 
 plugin: $(PLUGIN_ZIP) ## the OpenSearch plugin's zip; for another line of plugin/versions.txt: OPENSEARCH_VERSION=3.5.0
@@ -61,7 +61,7 @@ lint: .venv/.ready ## ruff, over every file, and the layers of the imports
 	$(BIN)/lint-imports --no-logo
 
 typecheck: .venv/.ready ## mypy --strict, over every package
-	@$(BIN)/mypy -p mmsearch -p sample_data -p fusion_study -m demo_catalog -m evaluate_demo -m train_demo
+	@$(BIN)/mypy -p mmsearch -p sample_data -p fusion_study -m demo_catalog -m evaluate_demo -m train_demo -m choose -m pin
 
 test-plugin: .venv/.ready ## the plugin's own tests, in OpenSearch's framework; leaves the zip
 	@scripts/maven.sh -q verify
@@ -71,7 +71,7 @@ test-plugin-%: .venv/.ready # the same for another line of plugin/versions.txt, 
 	cp -r --parents pyproject.toml plugin/pom.xml plugin/versions.txt plugin/src scripts/maven.sh build/plugin-$*
 	build/plugin-$*/scripts/maven.sh -q -Dopensearch.version=$* verify
 
-test-unit: .venv/.ready ## seconds, no servers
+test-unit: .venv/.ready ## two minutes, no servers
 	@$(PYTEST) -q -m "not integration and not slow"
 
 test-wheel: .venv/.ready ## the unit layer once more, against the built wheel
@@ -80,13 +80,23 @@ test-wheel: .venv/.ready ## the unit layer once more, against the built wheel
 test-client: .venv/.ready ## the client's unit tests against the built wheel on Python 3.13, where one is installed
 	@scripts/client_tests.sh
 
+coverage: .venv/.ready $(PLUGIN_ZIP) ## branch coverage of the unit and the integration layer, child processes included
+	@rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/coverage run $(PYTEST) -q -m "not slow" || code=$$?
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report --skip-covered
+	exit $${code:-0}
+
 test: .venv/.ready lint typecheck test-plugin test-wheel ## everything but the slow layer
 	@$(PYTEST) -m "not slow"
+
+test-foreign: .venv/.ready $(PLUGIN_ZIP) ## others' clients, unmodified, on the real node and the real Triton; installs them under build/foreign
+	@$(PYTEST) -m foreign
 
 test-all: .venv/.ready lint typecheck test-plugin test-wheel ## everything, make containers included
 	@$(PYTEST)
 
-bench: .venv/.ready $(PLUGIN_ZIP) ## every table of bench/, into bench/results.md
+bench: .venv/.ready $(PLUGIN_ZIP) ## every table of bench/, into bench/results and its page
 	@$(BIN)/python bench everything
 
 faults: .venv/.ready $(PLUGIN_ZIP) ## F1 to F11 in full: servers that die, lie and are overrun; ARGS="--only F5"
@@ -94,10 +104,11 @@ faults: .venv/.ready $(PLUGIN_ZIP) ## F1 to F11 in full: servers that die, lie a
 	$(BIN)/python bench page
 	exit $${code:-0}
 
-quality: .venv/.ready $(PLUGIN_ZIP) ## train-demo and evaluate-demo, and what they found against the targets
+quality: .venv/.ready $(PLUGIN_ZIP) ## train-demo, evaluate-demo and lexical searches, and what they found against the targets
 	@$(BIN)/python examples/train_demo.py
 	QUERIES=$${QUERIES:-250} examples/evaluate_demo.sh
 	$(BIN)/python bench quality || code=$$?
+	$(BIN)/python bench lexical || code=$$?
 	$(BIN)/python bench page
 	exit $${code:-0}
 
@@ -127,10 +138,10 @@ docs: .venv/.ready ## the documentation as a site, under build/site; a warning i
 dist: .venv/.ready ## what is released, into dist/: wheel, plugin, bills of materials, sums
 	@scripts/dist.sh
 
-pins: .venv/.ready ## resolve requirements/*.in again
-	@PATH="$(CURDIR)/$(BIN):$$PATH" requirements/compile.sh
+pins: .venv/.ready ## resolve requirements/*.in into requirements/lock.txt; ARGS=--upgrade
+	@$(BIN)/python requirements/pin.py $(ARGS)
 
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: bench clean containers demo demo-catalog demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin quality security setup soak soak-hybrids test test-all test-client test-plugin test-unit test-wheel train-demo typecheck
+.PHONY: bench clean containers coverage demo demo-catalog demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin quality security setup soak soak-hybrids test test-all test-client test-foreign test-plugin test-unit test-wheel train-demo typecheck

@@ -17,7 +17,7 @@ from mmsearch.search import dashboards, query_log
 
 PATH = click.Path(path_type=Path)
 PICTURES = click.option(
-    "--pictures", metavar="URL", help=f"Address of a product's picture.  [default: {dashboards.PICTURES}]"
+    "--pictures", metavar="URL", help=f"URL of a product's picture.  [default: {dashboards.PICTURES}]"
 )
 PRODUCTS = click.option("--products", metavar="PATTERN", help="Indexes with products.  [default: products*]")
 
@@ -35,7 +35,7 @@ def command() -> None:
 @PICTURES
 @PRODUCTS
 def export(target: Path | None, pictures: str | None, products: str | None) -> None:
-    """Write the objects for the import under Dashboards Management, Saved objects.
+    """Write the saved objects, for import under Dashboards Management, Saved objects.
 
     \b
     Example:
@@ -57,14 +57,15 @@ def export(target: Path | None, pictures: str | None, products: str | None) -> N
     "--user",
     default="",
     envvar="MMSEARCH_DASHBOARDS_USER",
-    help="The password: MMSEARCH_DASHBOARDS_PASSWORD, or a file that ..._PASSWORD_FILE names.",
+    help="User name; the password comes from MMSEARCH_DASHBOARDS_PASSWORD or the file in "
+    "MMSEARCH_DASHBOARDS_PASSWORD_FILE.",
 )
-@click.option("--tenant", default="", help="A tenant of the security plugin.")
+@click.option("--tenant", default="", help="Tenant of the security plugin.")
 @PICTURES
 @PRODUCTS
 @tls
 def import_(url: str, user: str, tenant: str, pictures: str | None, products: str | None) -> None:
-    """Send the objects to a Dashboards server, over those of an earlier import.
+    """Import the saved objects into a Dashboards server, replacing those of an earlier import.
 
     \b
     Example:
@@ -82,16 +83,16 @@ def import_(url: str, user: str, tenant: str, pictures: str | None, products: st
     "--summary", type=click.File("r"), help="The summary of `mmsearch ingest --json`; - reads a pipe."
 )
 @click.option("--rejects", type=PATH, help="The rejects file of an ingest.")
-@click.option("--encoder", is_flag=True, help="The plugin's encoder statistics as they stand.")
+@click.option("--encoder", is_flag=True, help="Also record the current encoder statistics of the plugin.")
 @click.option(
-    "--index", default="products", envvar="MMSEARCH_INDEX", show_default=True, help="What was ingested."
+    "--index", default="products", envvar="MMSEARCH_INDEX", show_default=True, help="Index that was ingested."
 )
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
 @tls
 def log(summary: Any, rejects: Path | None, encoder: bool, index: str, opensearch: str) -> None:
-    """Append to the index mmsearch-log what the dashboard shows of ingest and encoder.
+    """Record ingest and encoder statistics in the index mmsearch-log for the dashboard.
 
-    Searches are logged by `mmsearch search --log` and `mmsearch ui --log`.
+    `mmsearch search --log` and `mmsearch ui --log` record searches.
 
     \b
     Example:

@@ -23,7 +23,7 @@ from mmsearch.ingest.reporting.losses import examples
     "--ids",
     required=True,
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    help="File with one id a line, or - for what is piped in.",
+    help="File with one id per line, or - for standard input.",
 )
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
@@ -33,14 +33,14 @@ from mmsearch.ingest.reporting.losses import examples
     type=click.FloatRange(0),
     default=600.0,
     show_default=True,
-    help="Seconds to wait for a server that has gone away.",
+    help="Seconds to wait for an unreachable server.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on one line.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as one line of JSON.")
 def command(ids: Path, index: str, opensearch: str, give_up_after: float, as_json: bool) -> None:
     """Delete products from the index by their ids.
 
-    An id that is not there is counted. Exits with 0 when none of them is there any more, 3 when OpenSearch
-    refused some, and 1 when it failed; the same command then goes on.
+    Ids that are not in the index are counted. The exit code is 0 if all products are gone, 3 if OpenSearch
+    refused to delete some, and 1 if the command failed; run it again to continue.
 
     \b
     Example:

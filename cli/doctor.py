@@ -16,12 +16,12 @@ SIGN = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
 
 @click.command(name="doctor")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on one line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 @click.option("--home", help="State folder.  [default: $MMSEARCH_HOME or ./.mmsearch]")
 def command(as_json: bool, home: str | None) -> None:
-    """Say what is missing or does not fit together, with the repair; exit 1 when something is wrong.
+    """Check installation and servers, and print a repair for each problem; exit 1 if there is one.
 
-    In a container it looks at the servers that MMSEARCH_OPENSEARCH and MMSEARCH_TRITON name.
+    In a container, it checks the servers in MMSEARCH_OPENSEARCH and MMSEARCH_TRITON.
 
     \b
     Example:

@@ -12,9 +12,9 @@ from mmsearch.stack.state import Home
 @click.option("--delete-data", is_flag=True, help="Also delete the node with all its indexes.")
 @click.option("--home", help="State folder.  [default: $MMSEARCH_HOME or ./.mmsearch]")
 def command(delete_data: bool, home: str | None) -> None:
-    """End the embedded servers, leaving no process behind.
+    """Stop the embedded servers.
 
-    Only processes that this state folder recorded are ended. Indexes stay for the next `up`.
+    Only processes that are recorded in the state folder are stopped. Indexes are kept for the next `up`.
 
     \b
     Example:

@@ -38,18 +38,24 @@ PATH = click.Path(path_type=Path)
     help="For example ndcg@10.  [default: all that fit; the first is the main one]",
 )
 @click.option(
-    "--depth", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Products a query."
+    "--depth", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Hits per query."
 )
 @click.option(
     "--gate", "gates", multiple=True, help='Exit 3 unless it holds, for example "ndcg@10 >= baseline - 0.5%".'
 )
-@click.option("--report", type=PATH, help="Write the report, one HTML file with pictures and plots.")
-@click.option("--title", default="Search relevance report", help="The report's heading.")
+@click.option("--report", type=PATH, help="Write an HTML report with pictures and plots.")
+@click.option("--title", default="Search relevance report", help="Title of the report.")
 @click.option(
-    "--show", type=click.IntRange(0, 200), default=12, show_default=True, help="Queries side by side."
+    "--show",
+    type=click.IntRange(0, 200),
+    default=12,
+    show_default=True,
+    help="Number of queries shown side by side.",
 )
-@click.option("--show-query", multiple=True, help="A query to show side by side in any case.")
-@click.option("--image-root", type=PATH, help="Where product pictures lie.  [default: the judgments' folder]")
+@click.option("--show-query", multiple=True, help="Always show this query side by side.")
+@click.option(
+    "--image-root", type=PATH, help="Folder with the product pictures.  [default: the judgments' folder]"
+)
 @click.option(
     "--through",
     type=click.Choice(WAYS),
@@ -57,8 +63,8 @@ PATH = click.Path(path_type=Path)
     show_default=True,
     help="How the live index is asked: many searches in one _msearch, or by its _rank_eval.",
 )
-@click.option("--runs-out", type=PATH, help="Folder to write each system's answers to, as TREC runs.")
-@click.option("--per-query", type=PATH, help="CSV with every measure of every query.")
+@click.option("--runs-out", type=PATH, help="Folder for the results of each system, as TREC runs.")
+@click.option("--per-query", type=PATH, help="CSV file with each measure of each query.")
 @click.option("--esci", is_flag=True, help="Read grades 3 to 0 of qrels as E, S, C, I.")
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
@@ -86,8 +92,8 @@ def command(
 ) -> None:
     """Measure systems against judgments: recall, relevance, nDCG, exclusive matches, with intervals.
 
-    A system is a search body with {{query}}, {{query_image}} and {{k}} in it, asked on the live index, or a
-    finished TREC run. Queries that a system fails on count as zero and are listed. Exits 3 when a gate fails.
+    A system is a search body with the placeholders {{query}}, {{query_image}} and {{k}}, run on the live
+    index, or a TREC run. Failed queries count as zero and are listed. Exits 3 if a gate fails.
 
     \b
     Example:

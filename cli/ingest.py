@@ -37,6 +37,7 @@ from mmsearch.ingest.reporting.metrics import MetricsFile
 from mmsearch.ingest.reporting.progress import IngestProgress
 from mmsearch.ingest.reporting.stats import Report
 from mmsearch.ingest.runner import run
+from mmsearch.ingest.schema.fields import SchemaOptions
 from mmsearch.products.catalog import FORMATS
 from mmsearch.products.rejects import beside
 
@@ -76,7 +77,7 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path),
-    help="File for what is not taken.  [default: beside the catalog, one for each catalog and slice, as "
+    help="File for rejected products.  [default: beside the catalog, one per catalog and slice: "
     "shop.rejects.jsonl, shop.csv.rejects.jsonl, shop.2-of-4.rejects.jsonl]",
 )
 @options.vectors
@@ -85,29 +86,29 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="What the catalog is.  [default: Parquet by its content, CSV and TSV by its name, else jsonl]",
+    help="Format of the catalog.  [default: Parquet by content, CSV and TSV by file name, otherwise jsonl]",
 )
-@click.option("--limit", type=click.IntRange(1), help="Take so many lines only.")
+@click.option("--limit", type=click.IntRange(1), help="Read only the first lines, this many.")
 @click.option(
     "--slice",
     "part",
     metavar="I/N",
     callback=_slice,
-    help="Take the I-th of N parts, by a hash of the id; N processes then share the work.",
+    help="Read one of N parts of the catalog, by a hash of the id, so that N processes share the work.",
 )
 @click.option(
-    "--max-rejects", metavar="N|P%", callback=_limit, help="Give up when more lines than these are rejected."
+    "--max-rejects", metavar="N|P%", callback=_limit, help="Stop if more products than this are rejected."
 )
 @click.option(
     "--max-without-image",
     metavar="N|P%",
     callback=_limit,
-    help="With --on-bad-image text-only: give up when more products than these come in without a picture.",
+    help="With --on-bad-image text-only: stop if more products than this are indexed without a picture.",
 )
 @click.option(
     "--partial",
     is_flag=True,
-    help="Each line changes the fields that it carries, of a product that is there, and leaves the others.",
+    help="Update only the fields that each line contains, in products that exist.",
 )
 @click.option("--sync", is_flag=True, help="Delete products that are no longer in the catalog.")
 @click.option(
@@ -116,36 +117,38 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     default="10%",
     show_default=True,
     callback=_share,
-    help="Delete nothing when it would be more than this share of the index.",
+    help="Delete nothing if --sync would delete more than this share of the index.",
 )
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="ray spreads the work over a Ray cluster, or over processes where there is none.",
+    help="ray distributes the work over a Ray cluster, or over local processes without one.",
 )
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Workers on Ray.")
 @click.option(
     "--force",
     is_flag=True,
-    help="Encode and write every product again, also those that are unchanged: for an index whose documents "
-    "were changed by hand.",
+    help="Encode and write all products again, also unchanged ones; use it after documents were edited by "
+    "hand.",
 )
 @click.option(
     "--wait-for-servers",
     "wait",
     is_flag=True,
-    help="Wait for servers that are still starting, as long as --give-up-after says; for containers.",
+    help="Wait for servers that are still starting, for at most --give-up-after seconds; for containers.",
 )
 @click.option(
     "--metrics-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write Prometheus metrics there, whole files only, for the node exporter's textfile collector.",
+    help="Write Prometheus metrics to this file, for the node exporter's textfile collector.",
 )
-@click.option("--log-json", is_flag=True, help="What is said on stderr as JSON, one object a line; no bar.")
 @click.option(
-    "--dry-run", is_flag=True, help="Check every line and picture; encode, store and delete nothing."
+    "--log-json", is_flag=True, help="Write stderr as JSON, one object per line, without a progress bar."
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Check every line and picture, but encode, index and delete nothing."
 )
 def command(
     catalog: str,
@@ -164,6 +167,7 @@ def command(
     vectors: str | None,
     shards: int | None,
     storage: StorageOptions,
+    schema: SchemaOptions,
     form: str | None,
     limit: int | None,
     part: tuple[int, int],
@@ -180,12 +184,12 @@ def command(
     log_json: bool,
     dry_run: bool,
 ) -> None:
-    """Encode a catalog by Triton and index it in OpenSearch.
+    """Encode a catalog with Triton and index it in OpenSearch.
 
-    CATALOG is JSON Lines, CSV, TSV or Parquet, compressed or not, or - for what is piped in.
+    CATALOG is a JSON Lines, CSV, TSV or Parquet file, compressed or not, or - for standard input.
 
-    Run again, it encodes only what has changed. Exits with 0 when all is in, 3 when some lines were rejected,
-    and 1 when it failed; the same command then goes on where it stopped.
+    A second run encodes only what has changed. The exit code is 0 if all products are indexed, 3 if some
+    were rejected, and 1 if the run failed; run the command again to continue.
 
     \b
     Example:
@@ -229,6 +233,7 @@ def command(
                 slice=part,
                 vectors=fields,
                 shards=shards,
+                language=schema.language,
                 knn_engine=cast(Any, storage.engine),
                 knn_encoder=cast(Any, storage.encoder),
                 knn_mode=cast(Any, storage.mode),

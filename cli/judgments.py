@@ -37,12 +37,12 @@ def command() -> None:
 @click.argument("source", type=PATH)
 @click.argument("target", type=PATH)
 @click.option("--esci", is_flag=True, help="Read grades or ratings 3 to 0 as E, S, C, I.")
-@click.option("--name", help="The list's name in the workbench.  [default: the file's]")
+@click.option("--name", help="Name of the list in the workbench.  [default: the file's]")
 def convert(source: Path, target: Path, esci: bool, name: str | None) -> None:
-    """Read judgments and write them in another form; the endings say which.
+    """Convert a judgment file; the file endings select the formats.
 
-    .jsonl is JSON Lines, .qrels is TREC, .json is a judgment list of the Search Relevance Workbench: what its
-    API gives, and the body that `PUT _plugins/_search_relevance/judgments` takes.
+    .jsonl is JSON Lines, .qrels is TREC, and .json is a judgment list of the Search Relevance Workbench, as
+    its API returns it or as `PUT _plugins/_search_relevance/judgments` takes it.
 
     \b
     Example:
@@ -81,7 +81,7 @@ def convert(source: Path, target: Path, esci: bool, name: str | None) -> None:
     multiple=True,
     default=ubi.ACTIONS,
     show_default=True,
-    help="What counts as bought.",
+    help="Action that counts as a purchase.",
 )
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
 @tls

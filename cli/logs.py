@@ -13,13 +13,18 @@ from mmsearch.stack.state import SERVERS, Home
 
 @click.command(name="logs")
 @click.argument("name", type=click.Choice([*SERVERS, "supervisor"]))
-@click.option("-f", "--follow", is_flag=True, help="Go on printing what comes, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the log until Ctrl-C.")
 @click.option(
-    "-n", "--lines", type=click.IntRange(1), default=100, show_default=True, help="How many lines of the end."
+    "-n",
+    "--lines",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Number of lines from the end.",
 )
 @click.option("--home", help="State folder.  [default: $MMSEARCH_HOME or ./.mmsearch]")
 def command(name: str, follow: bool, lines: int, home: str | None) -> None:
-    """Print the end of a server's log.
+    """Print the last lines of a server's log.
 
     \b
     Example:

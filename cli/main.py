@@ -11,8 +11,8 @@ from mmsearch.errors import MissingPackageError, MmsearchError
 from mmsearch.extras import missing_package
 
 COMMANDS = {
-    "up": ("up", "Start the embedded OpenSearch and Triton, and wait until both really answer."),
-    "down": ("down", "End the embedded servers, leaving no process behind."),
+    "up": ("up", "Start the embedded OpenSearch and Triton, and wait until both respond to real requests."),
+    "down": ("down", "Stop the embedded servers."),
     "status": ("status", "Say how the embedded servers are."),
     "logs": ("logs", "Print or follow a server's log."),
     "doctor": ("doctor", "Say what is missing or does not fit together, with the repair."),

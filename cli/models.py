@@ -31,14 +31,14 @@ def command() -> None:
     "--architecture",
     default="4tmm_cat",
     show_default=True,
-    help="Which architecture: a name that comes with mmsearch, or a .json file.",
+    help="Architecture: a built-in name or a .json file.",
 )
 @click.option(
     "--precision",
     type=click.Choice(["int8", "fp32"]),
     default="int8",
     show_default=True,
-    help="Of the text towers: int8 for CPUs, fp32 for GPUs.",
+    help="Precision of the text towers: int8 for CPUs, fp32 for GPUs.",
 )
 @click.option(
     "--repository",
@@ -46,10 +46,10 @@ def command() -> None:
     help="The served folder; $MMSEARCH_HOME/model_repository by default.",
 )
 def build(architecture: str, precision: str, repository: Path | None) -> None:
-    """Export an architecture's towers and fusion, and put the served repository together.
+    """Export the towers and the fusion of an architecture to the model repository of Triton.
 
-    Exports are cached under ~/.cache/mmsearch/models (or $MMSEARCH_CACHE/models): a second build takes a
-    second and needs no torch. A repository that serves this set already is left alone.
+    Exports are cached in ~/.cache/mmsearch/models (or $MMSEARCH_CACHE/models), so a second build takes a
+    second and does not need torch. If the repository serves these models already, nothing changes.
 
     Example: mmsearch models build --architecture 4tmm_cat --precision int8
     """
@@ -78,7 +78,7 @@ def build(architecture: str, precision: str, repository: Path | None) -> None:
     type=click.Choice(["int8", "fp32"]),
     default="int8",
     show_default=True,
-    help="Of the text towers: int8 for CPUs, fp32 for GPUs.",
+    help="Precision of the text towers: int8 for CPUs, fp32 for GPUs.",
 )
 @click.option(
     "--repository",
@@ -94,12 +94,12 @@ def build(architecture: str, precision: str, repository: Path | None) -> None:
 )
 @tls
 @click.option(
-    "--no-load", is_flag=True, help="Write the files only; the server takes them at its next start."
+    "--no-load", is_flag=True, help="Only write the files; the server loads them at its next start."
 )
 @click.option(
     "--pairs",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Pairs that were not trained on, to measure what int8 costs their nDCG@10; with --catalog.",
+    help="Pairs not used in training, to measure how int8 changes nDCG@10; needs --catalog.",
 )
 @click.option(
     "--catalog",
@@ -118,11 +118,11 @@ def deploy(
     renamed: dict[str, str],
     form: str | None,
 ) -> None:
-    """Serve what `mmsearch train` left in the folder TRAINING, as a new version beside the old ones.
+    """Serve the training in the folder TRAINING as a new version beside the old ones.
 
-    The old versions go on answering, so an index that was made by one keeps its encoder; a new index takes
-    the new version. Deploying the same training again changes nothing. What int8 costs is said: on general
-    texts, as it was measured when the tower was made, and on your own --pairs.
+    Old versions stay loaded, so existing indexes keep their encoder; new indexes use the new version.
+    Deploying the same training again changes nothing. The command prints the loss of int8, measured on
+    general texts when the tower was built, and on your --pairs.
 
     Example: mmsearch models deploy runs/4tmm_gated
     """
@@ -179,10 +179,10 @@ def deploy(
 )
 @tls
 def retire(version: int, repository: Path | None, opensearch: str, triton: str) -> None:
-    """Stop serving VERSION, which a newer one has taken the place of, and delete its files.
+    """Stop serving VERSION, which a newer version has replaced, and delete its files.
 
-    Refused while an index names it: delete the old index, or move it by `mmsearch reindex`. Requests that
-    are under way are answered; what the version shares with one that stays, stays.
+    Refused while an index uses it: delete that index, or run `mmsearch reindex`. Running requests are
+    completed. Files that other versions share are kept.
 
     Example: mmsearch models retire 1
     """

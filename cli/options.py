@@ -14,9 +14,12 @@ import click
 
 from mmsearch.clients.opensearch import DEFAULT_URL
 from mmsearch.clients.triton import DEFAULT_TRITON
+from mmsearch.errors import ArgumentError
 from mmsearch.images.process_pool import default_processes
 from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
 from mmsearch.ingest.product_index.target import VECTORS
+from mmsearch.ingest.schema.fields import SchemaOptions
+from mmsearch.ingest.schema.languages import language_of
 from mmsearch.products.catalog import FORMATS
 from mmsearch.products.record import KNOWN
 
@@ -54,9 +57,9 @@ def tls(command: F) -> F:
                 help=f"{about}  [env var: MMSEARCH_{name.replace('-', '_').upper()}]",
             )
             for name, about in (
-                ("ca-file", "PEM file of the authorities to believe."),
-                ("client-cert", "PEM file of our certificate, where a server asks for one."),
-                ("client-key", "PEM file of its key."),
+                ("ca-file", "PEM file with the certificate authorities to trust."),
+                ("client-cert", "PEM file with the client certificate."),
+                ("client-key", "PEM file with the key of --client-cert."),
             )
         ),
     )
@@ -101,19 +104,20 @@ def working(command: F) -> F:
         click.option(
             "--image-root",
             type=click.Path(path_type=Path),
-            help="Folder that pictures lie in and may not leave.  [default: the catalog's]",
+            help="Folder with the pictures; references outside it are refused.  [default: the catalog's]",
         ),
         click.option(
             "--on-bad-image",
             type=click.Choice(["reject", "text-only"]),
             default="reject",
             show_default=True,
-            help="text-only takes the product without the picture; a later run tries it again.",
+            help="If a picture is missing or invalid, reject the product, or index it without the picture "
+            "and retry in later runs.",
         ),
         click.option(
             "--fetch-images",
             is_flag=True,
-            help="Fetch pictures that are http and https URLs, from public addresses only.",
+            help="Download pictures from http and https URLs at public addresses.",
         ),
         _map(),
         click.option(
@@ -121,19 +125,23 @@ def working(command: F) -> F:
             type=click.IntRange(0, 64),
             default=default_processes(),
             show_default=True,
-            help="Processes that decode pictures; 0 decodes in this one.",
+            help="Number of processes that decode pictures; 0 decodes in the main process.",
         ),
         click.option(
-            "--batch", type=click.IntRange(1, 1024), default=32, show_default=True, help="Rows a request."
+            "--batch",
+            type=click.IntRange(1, 1024),
+            default=32,
+            show_default=True,
+            help="Products per encoder request.",
         ),
         click.option(
             "--give-up-after",
             type=click.FloatRange(0),
             default=600.0,
             show_default=True,
-            help="Seconds to wait for a server that has gone away.",
+            help="Seconds to wait for an unreachable server.",
         ),
-        click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on one line."),
+        click.option("--json", "as_json", is_flag=True, help="Print the summary as one line of JSON."),
     )
 
 
@@ -146,8 +154,8 @@ def catalog_form(command: F) -> F:
             "--format",
             "form",
             type=click.Choice(FORMATS),
-            help="What the catalog is.  [default: Parquet by its content, CSV and TSV by its name, "
-            "else jsonl]",
+            help="Format of the catalog.  [default: Parquet by content, CSV and TSV by file name, "
+            "otherwise jsonl]",
         ),
     )
 
@@ -159,7 +167,7 @@ def _map() -> Callable[[F], F]:
         metavar="OURS=THEIRS",
         multiple=True,
         callback=renames,
-        help="The catalog's name for a field of ours, such as title=product_name or title=info.name.",
+        help="Read a field from another column, for example title=product_name or title=info.name.",
     )
 
 
@@ -169,42 +177,66 @@ def vectors(command: F) -> F:
         command,
         click.option(
             "--vectors",
-            help=f"Vector fields of a new index, of {', '.join(VECTORS)}; the last has one for each "
+            help=f"Vector fields of a new index: {', '.join(VECTORS)}; the last has one vector per "
             "picture.  [default: embedding]",
         ),
     )
 
 
 def new_index(command: F) -> F:
-    """--shards, and --knn-engine, --knn-encoder and --knn-mode as one argument `storage`."""
+    """--shards, --language as the argument `schema`, and --knn-engine, --knn-encoder and --knn-mode as
+    `storage`."""
 
     @functools.wraps(command)
     def stored(
-        *arguments: Any, knn_engine: str | None, knn_encoder: str | None, knn_mode: str | None, **named: Any
+        *arguments: Any,
+        knn_engine: str | None,
+        knn_encoder: str | None,
+        knn_mode: str | None,
+        language: str | None,
+        **named: Any,
     ) -> Any:
-        return command(*arguments, storage=StorageOptions(knn_engine, knn_encoder, knn_mode), **named)
+        storage = StorageOptions(knn_engine, knn_encoder, knn_mode)
+        return command(*arguments, storage=storage, schema=SchemaOptions(language), **named)
 
     return _all(
         cast(F, stored),
-        click.option("--shards", type=click.IntRange(1), help="Shards of a new index.  [default: 1]"),
+        click.option(
+            "--language",
+            metavar="LANG",
+            callback=_language,
+            help="Language of a new index, for example de or german; none turns stemming off.  "
+            "[default: detected]",
+        ),
+        click.option(
+            "--shards", type=click.IntRange(1), help="Number of primary shards of a new index.  [default: 1]"
+        ),
         click.option(
             "--knn-engine",
             type=click.Choice(ENGINES),
-            help="Of a new index; faiss is for nodes with k-NN's native libraries, as in the official image."
-            "  [default: lucene]",
+            help="k-NN engine of a new index; faiss needs nodes with native libraries, as in the official "
+            "image.  [default: lucene]",
         ),
         click.option(
             "--knn-encoder",
             type=click.Choice((FULL, *ENCODERS)),
-            help="Of a new index: byte with lucene, fp16 or binary with faiss.  [default: float]",
+            help="Quantization of a new index: byte with lucene, fp16 or binary with faiss.  "
+            "[default: float]",
         ),
         click.option(
             "--knn-mode",
             type=click.Choice(MODES),
-            help="Of a new index; on_disk lets k-NN score what the small vectors find again by the full ones."
+            help="k-NN mode of a new index; on_disk rescores the hits of quantized vectors with full vectors."
             "  [default: in_memory]",
         ),
     )
+
+
+def _language(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    try:
+        return None if value is None else language_of(value).code
+    except ArgumentError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def from_before(said: str, decorate: Callable[[F], F]) -> Callable[[F], F]:

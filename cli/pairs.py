@@ -17,20 +17,25 @@ from mmsearch.cli.options import catalog_form, tls
     "--catalog",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The products, as for `mmsearch train`.",
+    help="The catalog, as for `mmsearch train`.",
 )
 @click.option(
-    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The pairs with negatives."
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File for the pairs with negatives.",
 )
-@click.option("--per-query", type=click.IntRange(1), default=3, show_default=True, help="Negatives a query.")
-@click.option("--no-bm25", is_flag=True, help="Leave out those that share words with the query.")
-@click.option("--index", envvar="MMSEARCH_INDEX", help="Also those that this index's own model finds.")
+@click.option(
+    "--per-query", type=click.IntRange(1), default=3, show_default=True, help="Negatives per query."
+)
+@click.option("--no-bm25", is_flag=True, help="Do not use BM25 negatives.")
+@click.option("--index", envvar="MMSEARCH_INDEX", help="Also use products that this index's model finds.")
 @click.option(
     "--opensearch",
     envvar="MMSEARCH_OPENSEARCH",
     default="http://127.0.0.1:9200",
     show_default=True,
-    help="Where the index is.",
+    help="URL of OpenSearch.",
 )
 @catalog_form
 @tls
@@ -45,7 +50,7 @@ def command(
     renamed: dict[str, str],
     form: str | None,
 ) -> None:
-    """Add hard negatives to PAIRS: products that BM25 or the current index finds and that nobody chose.
+    """Add hard negatives to PAIRS: products that BM25 or the current index returns and that nobody chose.
 
     Example: mmsearch pairs pairs.jsonl --catalog catalog.jsonl --index products --out hard.jsonl
     """

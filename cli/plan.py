@@ -35,31 +35,41 @@ def _counts(context: click.Context, parameter: click.Parameter, value: str) -> l
 @click.command("plan")
 @click.option("--products", default="1M,100M,1B", show_default=True, callback=_counts)
 @click.option(
-    "--encode-rate", type=click.FloatRange(0, min_open=True), help="Products a second by one encoder."
+    "--encode-rate", type=click.FloatRange(0, min_open=True), help="Products per second of one encoder."
 )
 @click.option(
     "--index-rate",
     type=click.FloatRange(0, min_open=True),
     default=INDEX_RATE,
     show_default=True,
-    help="Documents a second by one data node with the graph; bench ingest --table bulk measures it.",
+    help="Documents per second of one data node, HNSW graph included; bench ingest --table bulk measures it.",
+)
+@click.option("--source-bytes", type=click.FloatRange(0), help="Bytes per product on disk, without vectors.")
+@click.option(
+    "--dimension", type=click.IntRange(1), help="Dimension of the vectors.  [default: the served model's]"
 )
 @click.option(
-    "--source-bytes", type=click.FloatRange(0), help="Bytes of a product on disk besides its vectors."
+    "--fields", type=click.IntRange(1), default=1, show_default=True, help="Number of vector fields."
 )
-@click.option("--dimension", type=click.IntRange(1), help="Of the vectors.  [default: the served model's]")
-@click.option("--fields", type=click.IntRange(1), default=1, show_default=True, help="Vector fields.")
 @click.option("--replicas", type=click.IntRange(0), default=1, show_default=True)
 @click.option(
-    "--within", type=click.FloatRange(0, min_open=True), default=24.0, show_default=True, help="Hours."
+    "--within",
+    type=click.FloatRange(0, min_open=True),
+    default=24.0,
+    show_default=True,
+    help="Hours that the ingest may take.",
 )
 @click.option(
-    "--node-memory", type=click.FloatRange(1), default=64.0, show_default=True, help="GB of a data node."
+    "--node-memory",
+    type=click.FloatRange(1),
+    default=64.0,
+    show_default=True,
+    help="Memory of a data node in GB.",
 )
 @click.option(
-    "--picture", "pictures", is_flag=True, help="Measure the encoder with pictures, not with text alone."
+    "--picture", "pictures", is_flag=True, help="Measure the encoder with pictures, instead of text only."
 )
-@click.option("--json", "as_json", is_flag=True, help="The plans as JSON, one object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plans as JSON, one object per line.")
 @options.servers
 def command(
     products: list[int],
@@ -79,8 +89,8 @@ def command(
 ) -> None:
     """Size vectors, memory, disk, shards, nodes and encoders for a catalog.
 
-    What is not given is measured: the encoder's rate by calling it for five seconds, a product's size from
-    the index there is.
+    Missing values are measured: the encoder's rate by calling it for five seconds, the size of a product
+    from the existing index.
 
     \b
     Example:

@@ -29,7 +29,7 @@ Values = dict[str, Any]
 @click.option(
     "--model",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder of `mmsearch train`, deployed first; without it, the newest version that is served.",
+    help="Folder of a training, deployed before; default: the newest served version.",
 )
 @click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
 @click.option("--repository", type=click.Path(file_okay=False, path_type=Path), help="The served folder.")
@@ -48,7 +48,7 @@ Values = dict[str, Any]
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Move nothing when more products of the old index than these are rejected.",
+    help="Do not move the aliases if more products of the old index than this are rejected.",
 )
 @click.option(
     "--allow-fewer",
@@ -65,20 +65,20 @@ Values = dict[str, Any]
     type=click.IntRange(0, 10_000),
     default=200,
     show_default=True,
-    help="Titles that both indices are asked for; 0 moves without a comparison.",
+    help="Number of titles to compare both indexes by; 0 moves the aliases without a comparison.",
 )
-@click.option("--keep", is_flag=True, help="Leave the aliases where they are; the new index stays beside.")
+@click.option("--keep", is_flag=True, help="Create the new index, but do not move the aliases.")
 @click.pass_context
 def command(context: click.Context, /, **values: Any) -> None:
     """Encode an index's catalog by a new model into a new index, compare the two, and move the aliases.
 
-    CATALOG and every option of reading are those of the last `mmsearch ingest` into the index, unless they
-    are given. Settings, shards and storage of the old index are kept, and all its aliases move with their
-    filters and routing. Nothing moves, and the exit code is 1, when products or pictures would be lost or
-    the comparison cannot be made; the same command then goes on with what is encoded already.
+    CATALOG and the options for reading it default to those of the last `mmsearch ingest` into the index.
+    The new index keeps settings, shards and storage of the old one, and all aliases move with their filters
+    and routing. If products or pictures would be lost, or the indexes cannot be compared, no alias moves
+    and the exit code is 1; run the command again to continue with the products encoded so far.
 
-    The old index stays until you delete it, and its model stays loaded. The parity report says how many of
-    the old top ten the new one has too, and both recalls where --judgments are given.
+    The old index stays until you delete it, and its model stays loaded. The parity report shows the overlap
+    of the two top tens, and the recall of both indexes if --judgments is given.
 
     \b
     Example:
@@ -120,6 +120,7 @@ def _reindex(values: Values, given: set[str]) -> Reindexed:
         fields=fields_of(values["vectors"]),
         storage=storage,
         shards=values["shards"],
+        schema=values["schema"],
         queries=values["queries"],
         judgments=values["judgments"],
         max_rejects=values["max_rejects"],

@@ -31,10 +31,10 @@ def command(
     give_up_after: float,
     as_json: bool,
 ) -> None:
-    """Ingest the lines of a rejects file again, mended there or in what they point to.
+    """Ingest the lines of a rejects file again, after you have repaired them or their pictures.
 
-    Afterwards the file holds only what is still rejected; with nothing left it is gone. Image root and
-    renames are those of the run that wrote it.
+    Afterwards, the file contains only lines that are still rejected; it is deleted if there are none. Image
+    root and --map are those of the run that wrote the file.
 
     \b
     Example:

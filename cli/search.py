@@ -29,33 +29,38 @@ def _filters(context: click.Context, parameter: click.Parameter, values: tuple[s
 @click.command("search")
 @click.argument("text", required=False, default="")
 @click.option(
-    "--image", type=click.Path(path_type=Path), help="A picture to search by, alone or with the text."
+    "--image", type=click.Path(path_type=Path), help="Search by this picture, alone or with the text."
 )
-@click.option("--like", help="The id of a product to find similar ones to.")
+@click.option("--like", help="Search for products similar to the one with this id.")
 @click.option(
     "--mode",
     type=click.Choice(["lexical", "neural", "hybrid"]),
     help="[default: hybrid for words, neural otherwise]",
 )
-@click.option("-k", type=click.IntRange(1, WINDOW), default=10, show_default=True, help="How many hits.")
+@click.option("-k", type=click.IntRange(1, WINDOW), default=10, show_default=True, help="Number of hits.")
 @click.option(
     "--filter",
     "filters",
     metavar="FIELD=VALUE",
     multiple=True,
     callback=_filters,
-    help="Only products with it.",
+    help="Return only products with this value.",
 )
 @click.option("--field", default="embedding", show_default=True, help="The vector field to search.")
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
 @tls
-@click.option("--json", "as_json", is_flag=True, help="The hits as JSON, one object a line.")
-@click.option("--html", "page", type=click.Path(path_type=Path), help="Also write a page with the pictures.")
+@click.option("--json", "as_json", is_flag=True, help="Print the hits as JSON, one object per line.")
 @click.option(
-    "--image-root", type=click.Path(path_type=Path), default=Path(), help="Where the page finds the pictures."
+    "--html", "page", type=click.Path(path_type=Path), help="Also write an HTML page with the pictures."
 )
-@click.option("--log", is_flag=True, help=f"Also write what was asked and found to {query_log.INDEX}.")
+@click.option(
+    "--image-root",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="Folder with the pictures for --html.",
+)
+@click.option("--log", is_flag=True, help=f"Also record query and hits in the index {query_log.INDEX}.")
 def command(
     text: str,
     image: Path | None,
@@ -71,7 +76,7 @@ def command(
     image_root: Path,
     log: bool,
 ) -> None:
-    """Search by words, by a picture, by both, or by a product that is in the index.
+    """Search by text, by a picture, by both, or by an indexed product.
 
     Prints rank, score, the legs that found the hit, and the title.
 

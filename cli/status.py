@@ -12,10 +12,10 @@ from mmsearch.stack.state import Home
 
 
 @click.command(name="status")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on one line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 @click.option("--home", help="State folder.  [default: $MMSEARCH_HOME or ./.mmsearch]")
 def command(as_json: bool, home: str | None) -> None:
-    """Say how the embedded servers are; exit 1 when one of them does not answer.
+    """Show the state of the embedded servers; exit 1 if one does not respond.
 
     \b
     Example:

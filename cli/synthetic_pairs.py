@@ -12,16 +12,16 @@ from mmsearch.cli.options import catalog_form
 @click.command("synthetic-pairs")
 @click.argument("catalog", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Where the pairs go."
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File for the pairs."
 )
 @click.option(
-    "--count", type=click.IntRange(1), default=10_000, show_default=True, help="How many pairs at most."
+    "--count", type=click.IntRange(1), default=10_000, show_default=True, help="Maximum number of pairs."
 )
 @catalog_form
 def command(catalog: Path, out: Path, count: int, renamed: dict[str, str], form: str | None) -> None:
     """Make pairs for `mmsearch train` from the categories, brands and attributes of CATALOG.
 
-    They show that a training runs, and measure nothing: real purchases are nothing like them.
+    They show that a training runs. They do not resemble real purchases, so they measure nothing.
 
     Example: mmsearch synthetic-pairs catalog.jsonl --out pairs.jsonl
     """

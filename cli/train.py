@@ -23,19 +23,21 @@ from mmsearch.cli.ending import messages
     "--catalog",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The catalog as it is ingested, read as there; products with one `group` are held out together.",
+    help="The catalog, read as `mmsearch ingest` reads it; products of one `group` are held out together.",
 )
 @click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The training's folder."
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the training."
 )
 @click.option(
     "--image-root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Where pictures lie; the catalog's folder by default.",
+    help="Folder with the pictures.  [default: the catalog's folder]",
 )
 @options.catalog_form
-@click.option("--steps", type=click.IntRange(1), help="At most so many steps, instead of the architecture's.")
-@click.option("--seed", type=int, help="Another seed than the architecture's.")
+@click.option(
+    "--steps", type=click.IntRange(1), help="Maximum number of steps, instead of the architecture's."
+)
+@click.option("--seed", type=int, help="Random seed, instead of the architecture's.")
 def command(
     config: str,
     pairs: Path,
@@ -49,8 +51,8 @@ def command(
 ) -> None:
     """Train the fusion of the architecture CONFIG (a name or a .json file) with NT-Xent.
 
-    The towers stay as they are and what they say is computed once and kept. A training that was cut off
-    goes on where it was when the same command runs again over the same pairs, products and pictures.
+    The towers are frozen; their outputs are computed once and cached. An interrupted training resumes when
+    the same command is run again with the same pairs, products and pictures.
 
     \b
     Example:

@@ -27,25 +27,25 @@ from mmsearch.evaluation.tuning.tune import FEWEST, TOLERATED, Tuned
     multiple=True,
     help="SOURCE: body.json, {JSON}, file.run, lexical, neural, text, picture.  [default: lexical, neural]",
 )
-@click.option("--measure", default="ndcg@10", show_default=True, help="An nDCG with a depth.")
+@click.option("--measure", default="ndcg@10", show_default=True, help="An nDCG measure with a depth.")
 @click.option(
-    "--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts of the cross-validation."
+    "--folds", type=click.IntRange(2), default=5, show_default=True, help="Number of cross-validation folds."
 )
 @click.option(
-    "--window", type=click.IntRange(1, 10_000), default=WINDOW, show_default=True, help="Hits a leg."
+    "--window", type=click.IntRange(1, 10_000), default=WINDOW, show_default=True, help="Hits per leg."
 )
 @click.option(
     "--classes/--mean-alone",
     default=True,
     show_default=True,
-    help="Choose so that no class of queries falls below its best leg, or by the mean alone.",
+    help="Avoid that a class of queries falls below its best leg, or use the mean alone.",
 )
 @click.option("--esci", is_flag=True, help="Read grades 3 to 0 of qrels as E, S, C, I.")
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
 @tls
-@click.option("--out", type=PATH, help="Also write the clause, as a body that `mmsearch evaluate` takes.")
-@click.option("--json", "as_json", is_flag=True, help="Figures and clause as one JSON object on one line.")
+@click.option("--out", type=PATH, help="Also write the clause as a search body for `mmsearch evaluate`.")
+@click.option("--json", "as_json", is_flag=True, help="Print measures and clause as one line of JSON.")
 def command(
     judgments: Path,
     legs: tuple[str, ...],
@@ -59,10 +59,10 @@ def command(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Find technique and weights that fuse two to ten legs best, and print the clause to paste.
+    """Find the best technique and weights to fuse two to ten legs, and print the clause.
 
-    Each leg is asked once. The figure is of held-out queries: for every fold, the fusion is chosen on the
-    other folds. Fusing is done here, by the plugin's own formulas.
+    Each leg is searched once. The result is measured on held-out queries: for every fold, the fusion is
+    chosen on the other folds. Hits are fused locally with the plugin's formulas.
 
     \b
     Example:

@@ -18,28 +18,33 @@ from mmsearch.evaluation.ui.app import Asked, Question, create
 from mmsearch.search import query_log
 from mmsearch.search.bodies import mode_of, search_body
 from mmsearch.search.client import in_a_sentence, names_for
+from mmsearch.search.lexical import DEFAULT, LexicalClauses
 
 HOST = "127.0.0.1"
 
 
 @click.command("ui")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0 takes a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8090,
+    show_default=True,
+    help="Port of the page; 0 takes a free one.",
 )
 @click.option(
     "--image-root",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=Path(),
-    help="Where product pictures lie.  [default: this folder]",
+    help="Folder with the product pictures.  [default: this folder]",
 )
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
 @tls
 @click.option("--log", is_flag=True, help=f"Write what is asked to the index {query_log.INDEX}.")
 def command(port: int, image_root: Path, index: str, opensearch: str, log: bool) -> None:
-    """Serve a page on this machine: words, pictures, modes and weights, two systems side by side.
+    """Serve a local search page: text, pictures, modes and weights, two systems side by side.
 
-    It listens on 127.0.0.1 only, and ends with Ctrl-C.
+    It listens on 127.0.0.1 only. Stop it with Ctrl-C.
 
     \b
     Example:
@@ -71,7 +76,9 @@ def command(port: int, image_root: Path, index: str, opensearch: str, log: bool)
 
 
 def asking(client: OpenSearch, index: str) -> Question:
-    """Makes bodies with the names that the node serves at that moment, since the page may outlive it."""
+    """Makes bodies with the names that the node serves at that moment, since the page may outlive it, and
+    with the lexical query of the index."""
+    queries = LexicalClauses()
 
     def put(
         text: str,
@@ -85,7 +92,17 @@ def asking(client: OpenSearch, index: str) -> Question:
         mode = mode_of(text, picture, like, mode)
         with in_a_sentence(index):
             names = names_for(mode, client, index)
-        return search_body(text, picture=picture, like=like, mode=mode, k=k, filters=filters, names=names)
+            lexical = DEFAULT if mode == "neural" else queries.of(client, index)
+        return search_body(
+            text,
+            picture=picture,
+            like=like,
+            mode=mode,
+            k=k,
+            filters=filters,
+            names=names,
+            lexical=lexical,
+        )
 
     return put
 

@@ -18,10 +18,12 @@ PORT = click.IntRange(0, 65535)
 @click.option("--triton-http-port", type=PORT, help="Triton's HTTP port.  [default: 8000]")
 @click.option("--triton-grpc-port", type=PORT, help="Triton's gRPC port.  [default: 8001]")
 @click.option("--triton-metrics-port", type=PORT, help="Triton's metrics port.  [default: 8002]")
-@click.option("--only", type=click.Choice(SERVERS), help="Start this server alone.")
-@click.option("--heap", help="OpenSearch's heap, as Java writes it.  [default: 1g]")
+@click.option("--only", type=click.Choice(SERVERS), help="Start only this server.")
+@click.option("--heap", help="Heap of OpenSearch in Java's notation, for example 2g.  [default: 1g]")
 @click.option(
-    "--plugin-zip", type=click.Path(path_type=Path), help="Our plugin's zip, instead of the checkout's build."
+    "--plugin-zip",
+    type=click.Path(path_type=Path),
+    help="Zip of the plugin, instead of the one built in this checkout.",
 )
 @click.option("--ready-within", type=float, default=READY_WITHIN, show_default=True, help="Seconds to wait.")
 @click.option("--home", help="State folder.  [default: $MMSEARCH_HOME or ./.mmsearch]")
@@ -38,10 +40,10 @@ def command(
     ready_within: float,
     home: str | None,
 ) -> None:
-    """Start the embedded OpenSearch and Triton, and wait until both really answer.
+    """Start the embedded OpenSearch and Triton, and wait until both respond to real requests.
 
-    Builds the default models first when there are none. A second `up` does nothing. Ports stay as they were
-    last given for the same state folder.
+    If no models are built, the default models are built first. If the servers run already, nothing happens.
+    The state folder remembers the ports.
 
     \b
     Example:

@@ -8,6 +8,11 @@ The other half is written too, as a catalog with pairs to train on: nothing of i
 
 furniture: the items of `sweethome3d-furniture`, their tags as queries.
 
+software: the applications of Debian's lists, keywords that a few of them share as queries; and software-de,
+software-fr, software-ru and software-ja, the applications whose texts are translated, by keywords that are.
+
+No catalog holds its tags or keywords.
+
 The labels are what people filed, not purchases, and nobody judged the rest: products outside a query's
 keyword are unjudged, though most are irrelevant.
 """
@@ -22,7 +27,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sample_data import furniture, openclipart
+from sample_data import furniture, openclipart, software
 
 from mmsearch.config import cache_folder
 
@@ -84,15 +89,32 @@ def write_furniture(folder: Path, cache: Path, queries: int | None = None) -> Pa
     catalog = furniture.write_catalog(folder, cache)
     judged: dict[str, list[str]] = defaultdict(list)
     in_title: dict[str, int] = defaultdict(int)
-    for line in catalog.read_text(encoding="utf-8").splitlines():
-        product = json.loads(line)
-        for tag in {tag.lower() for tag in product.get("tags", ())}:
+    products = [json.loads(line) for line in catalog.read_text(encoding="utf-8").splitlines()]
+    for product in products:
+        for tag in {tag.lower() for tag in product.pop("tags", ())}:
             judged[tag].append(product["id"])
             in_title[tag] += tag in product["title"].lower()
+    _write(catalog, products)
     kinds = {
         tag: "meant" if not in_title[tag] else "named" if in_title[tag] == len(found) else "mixed"
         for tag, found in judged.items()
     }
+    _write(folder / "judgments.jsonl", _pairs(_sampled(judged, queries), kinds))
+    return folder
+
+
+def write_software(
+    folder: Path, cache: Path, queries: int | None = None, language: str = software.ENGLISH
+) -> Path:
+    """The same files for the store in one language; `kind` tells whether a keyword stands in the texts."""
+    catalog = software.write_catalog(folder, cache, language, keywords=False)
+    products = [json.loads(line) for line in catalog.read_text(encoding="utf-8").splitlines()]
+    texts = {each["id"]: f"{each['title']}\n{each.get('description', '')}".lower() for each in products}
+    judged = software.queries(software.applications(cache), language)
+    kinds = {}
+    for keyword, found in judged.items():
+        said = sum(keyword in texts[identifier] for identifier in found)
+        kinds[keyword] = "meant" if not said else "named" if said == len(found) else "mixed"
     _write(folder / "judgments.jsonl", _pairs(_sampled(judged, queries), kinds))
     return folder
 
@@ -116,10 +138,13 @@ def _write(path: Path, records: Any) -> None:
 
 
 def main(folder: Path, queries: int | None = None) -> None:
-    """Write both sets below `folder`."""
+    """Write all sets below `folder`."""
     cache = cache_folder()
     write_openclipart(folder / "openclipart", cache, queries)
     write_furniture(folder / "furniture", cache, queries)
+    for language in software.LANGUAGES:
+        name = "software" if language == software.ENGLISH else f"software-{language}"
+        write_software(folder / name, cache, queries, language)
 
 
 if __name__ == "__main__":

@@ -13,29 +13,29 @@ declare -A trained=([3tmm]=3tmm_gated [4tmm]=4tmm_gated)
 # Trainings and indices of another size are others: they keep their own names.
 name_of=evaluate${QUERIES:+-$QUERIES}
 work=build/$name_of
+sets=(openclipart furniture software)
 mkdir -p "$work"
 run mmsearch models build
 run mmsearch up
 run python examples/evaluate_demo.py "$work" ${QUERIES:-}
-for set in openclipart furniture; do
+for set in "${sets[@]}"; do
     run mmsearch ingest "$work/$set/catalog.jsonl" --index "$name_of-$set-untrained" --on-bad-image text-only
 done
 for name in 3tmm 4tmm; do
     run mmsearch train "${trained[$name]}" --out "$work/trained/$name" \
         --catalog "$work/openclipart/training/catalog.jsonl" --pairs "$work/openclipart/training/pairs.jsonl"
     run mmsearch models deploy "$work/trained/$name"
-    for set in openclipart furniture; do
+    for set in "${sets[@]}"; do
         run mmsearch ingest "$work/$set/catalog.jsonl" --index "$name_of-$set-$name" \
             --vectors embedding,text_embedding --on-bad-image text-only
     done
 done
 # The text vectors of the trained 4tMM are the control for what pictures bring: the same training, without them.
-rrf='{"query": {"hybrid": {"queries": [
-    {"multi_match": {"query": "{{query}}", "fields": ["title^2", "description", "category", "brand"],
-                     "type": "cross_fields", "_name": "bm25"}},
+lexical=$(python -c 'import json; from mmsearch.search.lexical import DEFAULT, named; print(json.dumps(named(DEFAULT, "bm25")))')
+rrf='{"query": {"hybrid": {"queries": ['$lexical',
     {"neural": {"embedding": {"query_text": "{{query}}", "k": 100, "_name": "fused"}}}],
   "fusion": {"combination": {"technique": "rrf"}}, "pagination_depth": 100}}}'
-for set in openclipart furniture; do
+for set in "${sets[@]}"; do
     folder=$work/$set
     export MMSEARCH_INDEX=$name_of-$set-4tmm
     run mmsearch tune --judgments "$folder/judgments.jsonl" --leg bm25=lexical --leg text --leg fused=neural \
@@ -52,4 +52,4 @@ for set in openclipart furniture; do
         --runs-out "$folder/runs" --json > "$folder/numbers.json"
 done
 cp "$work/openclipart/report.html" build/report.html
-printf '\nbuild/report.html and %s are written.\n' "$work/furniture/report.html"
+printf '\n%s is written, and one beside the catalogs of %s.\n' build/report.html "${sets[*]}"

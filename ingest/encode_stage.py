@@ -1,4 +1,6 @@
-"""The encoding stage: batches of items go to Triton, several at a time, and come back with their vectors."""
+"""The encoding stage: sends batches of items to Triton, several at a time, and adds the vectors to the
+items.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,13 @@ from mmsearch.ingest.reporting.stats import Stats
 
 LINGER = 2.0  # seconds a batch waits to be filled; while much is new it never has to
 DEATHS = 3  # times that the same batch may end the encoder before it is split
-# Decoding silences warnings, which is for the whole process: one thread at a time.
+# Image decoding changes the warning filters of the whole process, so only one thread decodes at a time.
 _decoding = threading.Lock()
 TRIAL: Row = (b"mmsearch", b"")
 
 
 class EncodeStage:
-    """One call of `work` is one thread's share; each takes a place in flight before it takes a batch."""
+    """Each thread calls `work` once. A thread acquires a concurrency slot before it takes a batch."""
 
     def __init__(
         self,
@@ -68,7 +70,9 @@ class EncodeStage:
             output.put_all(item for item in items if item.vectors)
 
     def _give_vectors(self, items: list[Item]) -> None:
-        """Each item its vectors: known ones first, then each content once, whichever thread encodes it."""
+        """Assign vectors to items: from the cache first, then by encoding each distinct content once across
+        all threads.
+        """
         self._journal.recall(items)
         mine = self._journal.claim([item for item in items if not item.vectors])
         try:
@@ -78,7 +82,8 @@ class EncodeStage:
         others = [item for item in items if not (item.vectors or item.failed)]
         self._journal.await_claimed(others)
         self._journal.recall(others)
-        # What was refused elsewhere is refused here by itself.
+        # A content that another thread could not encode is tried again here, so that each item gets its own
+        # error.
         self._encode_all([item for item in others if not item.vectors])
         bare = []
         for item in items:
@@ -96,7 +101,7 @@ class EncodeStage:
             self._encode(group)
 
     def _groups(self, items: list[Item]) -> Iterator[list[Item]]:
-        """The items by as many rows as one request takes; an item has a row for each of its pictures."""
+        """Group items by the rows of one request. An item has one row per image."""
         group: list[Item] = []
         rows = 0
         for item in items:
@@ -110,7 +115,7 @@ class EncodeStage:
             yield group
 
     def _encode(self, items: list[Item]) -> None:
-        """Give each item its vectors, or reject it alone."""
+        """Encode the items. An item that the encoder rejects is rejected without affecting the others."""
         rows = [row for item in items for row in rows_of(item)]
         deaths = itertools.count(1)
         try:
@@ -138,7 +143,7 @@ class EncodeStage:
         self._stats.add(encoded=len(items))
 
     def _give_up(self, item: Item, error: RefusedError | FaultError) -> None:
-        """Reject an item, or say in its `trouble` that it is to be encoded by its text alone."""
+        """Reject an item, or mark it in `trouble` to be encoded by its text only."""
         item.failed = True
         if isinstance(error, FaultError):
             self._rejects.add(item.line, item.product.id, _fatal(error))
@@ -167,10 +172,10 @@ class EncodeStage:
         return found
 
     def _blame(self, fault: FaultError, death: int) -> None:
-        """Return when the batch is to blame: the server still encodes a plain word, or died of it
-        again and again.
+        """Return when the batch causes the failure: the server still encodes a plain word, or crashes on this
+        batch repeatedly.
 
-        Else the server is away.
+        Otherwise the server is treated as unreachable.
         """
         if death >= DEATHS:
             return
@@ -181,13 +186,15 @@ class EncodeStage:
 
 
 def rows_of(item: Item) -> list[Row]:
-    """The rows that the encoder is asked for: one for each picture, or one of the text alone."""
+    """Return the rows of an encoder request: one per image, or one for the text only."""
     text = item.text.encode()
     return [(text, picture) for picture in item.pictures] or [(text, b"")]
 
 
 def _broken(pictures: Sequence[bytes]) -> PictureError | None:
-    """What is wrong with the first of them that does not decode: not all are decoded before they are sent."""
+    """Return the error of the first image that does not decode. Some images are sent without being decoded
+    here.
+    """
     try:
         with _decoding:
             for picture in pictures:
@@ -198,7 +205,9 @@ def _broken(pictures: Sequence[bytes]) -> PictureError | None:
 
 
 def mean_direction(vectors: Vectors) -> Vectors:
-    """The mean direction of a product's rows, shape (dimension,), of length one unless all are zero."""
+    """Return the normalized mean of a product's row vectors, shape (dimension,); unit length unless all rows
+    are zero.
+    """
     if len(vectors) == 1:
         return np.asarray(vectors[0])
     mean = np.asarray(vectors.mean(axis=0))

@@ -1,4 +1,4 @@
-"""Which ids a catalog has brought already, in eight bytes each."""
+"""The set of ids that a catalog has already provided, at eight bytes per id."""
 
 from __future__ import annotations
 
@@ -13,19 +13,24 @@ Hashes = NDArray[np.uint64]
 
 
 def hashes(ids: Sequence[str]) -> Hashes:
-    """64 bits of each id, shape (len(ids),); among 100 million ids two meet with a chance of 0.03 %."""
+    """Return 64-bit hashes of the ids, shape (len(ids),). Among 100 million ids the chance of a collision is
+    0.03 %.
+    """
     raw = b"".join(hashlib.blake2b(identifier.encode(), digest_size=8).digest() for identifier in ids)
     return np.frombuffer(raw, "<u8")
 
 
 def slice_of(key: bytes, count: int) -> int:
-    """The slice, 1 to count, that an id (or a line without one) belongs to, whoever asks."""
+    """Return the slice, 1 to count, of an id or of a line without an id. The result is the same in every
+    process.
+    """
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") % count + 1
 
 
 class IdSet:
-    """A growing set: a plain set of the recent ones, the others in sorted arrays that are merged as
-    they grow."""
+    """A growing set of ids: recent ids in a Python set, older ones in sorted arrays that are merged as they
+    grow.
+    """
 
     def __init__(self) -> None:
         self._recent: set[int] = set()
@@ -35,7 +40,7 @@ class IdSet:
         return len(self._recent) + sum(map(len, self._sorted))
 
     def add(self, ids: Sequence[str]) -> list[bool]:
-        """Add ids in their order; for each, whether it is new."""
+        """Add ids in order. Return for each whether it is new."""
         found = hashes(ids)
         old = self._among_sorted(found)
         new = []
@@ -49,7 +54,7 @@ class IdSet:
         return new
 
     def has(self, ids: Sequence[str]) -> list[bool]:
-        """For each id, whether it was added."""
+        """Return for each id whether it was added."""
         found = hashes(ids)
         old = self._among_sorted(found)
         return [bool(old[number]) or value in self._recent for number, value in enumerate(found.tolist())]
@@ -65,7 +70,7 @@ class IdSet:
         new = np.fromiter(self._recent, np.uint64, len(self._recent))
         new.sort()
         self._recent.clear()
-        # Merged with its equals, as in a binary counter, so that there are never more than a few arrays.
+        # Arrays of equal size are merged, as in a binary counter, so that their number is logarithmic.
         while self._sorted and len(self._sorted[-1]) <= len(new):
             new = np.concatenate((self._sorted.pop(), new))
             new.sort(kind="stable")

@@ -1,4 +1,6 @@
-"""The third stage: images are awaited and decoded, and each product goes on, sorted by what it needs."""
+"""The third stage: waits for downloads, decodes images, and passes on each product by what remains to be
+done.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,10 @@ CHECK_EVERY = 0.5  # seconds between two looks whether the run has ended
 
 
 class ImageStage:
-    """Waits for what is fetched, has every image checked and decoded, and hands the products on.
+    """Waits for downloads, has every image checked and decoded, and passes the products on.
 
-    `send` gets those that are to be encoded, stored or deleted; what is unchanged is counted, and what has
-    nothing to encode is rejected.
+    `send` receives items to be encoded, indexed or deleted. Unchanged items are counted; items without text
+    and image are rejected.
     """
 
     def __init__(
@@ -46,13 +48,13 @@ class ImageStage:
         self._stopped = threading.Event()
 
     def start(self, flow: Flow, *outputs: Channel[Item]) -> None:
-        """Add the stage's two threads to a flow; `outputs` are what `send` writes to."""
+        """Add the stage's two threads to a flow. `outputs` are the channels that `send` writes to."""
         self._stopped = flow.stopped
         flow.stage("fetch", self._arrive, self.decoding)
         flow.stage("images", self._collect, *outputs)
 
     def _arrive(self) -> None:
-        """Wait for what is fetched, and give all pictures to the decoders."""
+        """Wait for downloads and submit all images to the decoders."""
         while taken := self._input.get(1):
             for chunk in taken:
                 tasks = []
@@ -71,7 +73,7 @@ class ImageStage:
             try:
                 return future.result(CHECK_EVERY)
             except TimeoutError:
-                # A run that has ended does not wait for a slow host.
+                # Stop waiting for a slow host when the run has ended.
                 if self._stopped.is_set():
                     raise AbortedError from None
 
@@ -98,7 +100,7 @@ class ImageStage:
         return True
 
     def _wanted(self, item: Item) -> bool:
-        """Whether the item is to be encoded, stored or deleted; it is counted or rejected where it is not."""
+        """Return whether the item is to be encoded, indexed or deleted. Otherwise count or reject it."""
         if item.change:
             return True
         if item.unchanged:
@@ -112,7 +114,9 @@ class ImageStage:
 
 
 def task_of(item: Item, fetched: Iterator[Path]) -> Task:
-    """The item's pictures; one that is known need not be decoded unless the text beside it has changed."""
+    """Return the decoding task of an item's images. A known image is decoded only if the product's text has
+    changed.
+    """
     known = item.known
     unless = known.image if known and known.text == item.text_hash and not item.force else ""
     return Task(

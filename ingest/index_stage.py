@@ -1,5 +1,6 @@
-"""The writing stage: items become bulk requests; what OpenSearch puts off is sent again with the next
-ones."""
+"""The indexing stage: sends items as bulk requests. Documents that OpenSearch defers are sent with the next
+request.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from opensearchpy import OpenSearch
 
-from mmsearch.clients.retry import Backoff, Patience
+from mmsearch.clients.retry import Patience, pauses
 from mmsearch.clients.tracing import span
 from mmsearch.errors import AwayError, UnreachableError
 from mmsearch.ingest.item import Item
@@ -31,11 +32,11 @@ LONGEST_PAUSE = 5.0
 
 
 SILENT = 5.0
-"""seconds without a document taken, after which people are told why"""
+"""seconds without an indexed document after which the user is told the reason"""
 
 
 class IndexStage:
-    """One call of `work` is one thread's share."""
+    """Each thread calls `work` once."""
 
     def __init__(
         self,
@@ -67,28 +68,30 @@ class IndexStage:
 
     def work(self, source: Channel[Item]) -> None:
         items: list[Item] = []
-        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        waits = pauses(FIRST_PAUSE, LONGEST_PAUSE)
         again = False
         while True:
             if again:
-                backoff.wait(self._stopped)
+                self._stopped.wait(next(waits))
             items += source.get(max(1, self._bulk_items - len(items)), LINGER, wait=not items)
             if not items:
                 return
             items, sent, outcome = self._send(items)
             if outcome.overloaded:
                 self._in_flight.trouble()
-                # A node that takes some documents needs a breath, one that takes none a rest.
+                # Back off briefly when some documents were accepted, and longer when none was.
                 again = True
                 if sent:
-                    backoff.reset()
+                    waits = pauses(FIRST_PAUSE, LONGEST_PAUSE)
             else:
-                # What failed by chance is not sent again in the same moment.
+                # Documents that failed temporarily are retried after a pause, not at once.
                 again = bool(outcome.again)
-                backoff.reset()
+                waits = pauses(FIRST_PAUSE, LONGEST_PAUSE)
 
     def _send(self, items: list[Item]) -> tuple[list[Item], bool, Outcome]:
-        """Send one bulk; what is still to be sent, whether any was taken, and what became of the bulk."""
+        """Send one bulk request. Return the items to retry, whether any was accepted, and the outcome of the
+        request.
+        """
         with self._in_flight.slot():
             self._patience.call(self._presence.check)
             there = self._patience.call(lambda: self._there(items))
@@ -103,9 +106,9 @@ class IndexStage:
         return [*outcome.again, *rest], len(outcome.again) < len(bulk.items), outcome
 
     def _there(self, items: Sequence[Item]) -> dict[str, Stored]:
-        """What the index holds of the products that are to be written whole over an older document.
+        """Return the stored documents of products that replace an older document.
 
-        Those are products with new vectors, and where a pipeline is to run also those without.
+        These are products with new vectors and, if a pipeline runs, also those without.
         """
         pipelines = self._presence.pipelines
         over = [item for item in items if item.known and not item.change and (item.vectors or pipelines)]

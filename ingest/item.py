@@ -1,4 +1,4 @@
-"""One product on its way from a catalog line to the index."""
+"""A product between a catalog line and the index."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 import orjson
 
 from mmsearch.errors import PictureError
+from mmsearch.ingest.schema.fields import Schema
 from mmsearch.products.record import Line, Product
 from mmsearch.products.text import digest, tower_text
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the index says about a product: hashes of what each tower read, and of the stored fields."""
+    """State of a product in the index: hashes of each tower's input and of the stored fields."""
 
     text: str
     image: str
@@ -25,7 +26,7 @@ class Known:
 
 @dataclass(slots=True)
 class Item:
-    """A product with what the stages find out about it."""
+    """A product with the results of the stages."""
 
     line: Line
     product: Product
@@ -42,14 +43,14 @@ class Item:
     failed: bool = False
     trouble: PictureError | None = None
     change: bytes = b""
-    """the lines of its bulk action where it is no whole product: a deletion, or a change of some fields"""
+    """the lines of its bulk action if it is not a whole product: a deletion or a partial update"""
     tries: int = 0
     settled: bool = False
-    """whether its pictures are not to be read again"""
+    """whether its images need not be read again"""
 
     @classmethod
-    def of(cls, line: Line, product: Product, max_text_bytes: int = 0) -> Item:
-        source = stored(product)
+    def of(cls, line: Line, product: Product, max_text_bytes: int = 0, schema: Schema | None = None) -> Item:
+        source = stored(product, schema or Schema())
         text = tower_text(product, max_text_bytes)
         return cls(
             line=line,
@@ -62,12 +63,14 @@ class Item:
 
     @property
     def references(self) -> tuple[str, ...]:
-        """The pictures that are to be read."""
+        """Return the images to be read."""
         return () if self.settled else self.product.pictures
 
     @property
     def same_input(self) -> bool:
-        """Whether the index holds the vectors of exactly this text and these pictures, and they may stay."""
+        """Return whether the index has the vectors of exactly this text and these images, so that they can be
+        kept.
+        """
         known = self.known
         return (
             not self.force
@@ -87,13 +90,15 @@ class Item:
         )
 
     def leave_pictures(self, why: PictureError) -> None:
-        """Go on by the text alone, and keep what is wrong, so that a later run tries the picture again."""
+        """Index the product by its text only. The error is stored, so that a later run tries the image
+        again.
+        """
         self.image_error = why.reason
         self.pictures, self.image_hash = (), ""
         self.failed, self.trouble = False, None
 
     def document(self) -> dict[str, Any]:
-        """What the index stores, without the vectors."""
+        """Return the document to be indexed, without the vectors."""
         modalities = [name for name, there in (("text", self.text), ("image", self.image_hash)) if there]
         about: dict[str, Any] = {"modalities": modalities, "fields": self.fields_hash}
         if self.text_hash:
@@ -102,17 +107,17 @@ class Item:
             about["image"] = self.image_hash
         if self.image_error:
             about["image_error"] = self.image_error
-        # So that attributes which others add are told from ours.
+        # Distinguishes our attributes from those that other systems add.
         about["attributes"] = list(self.source.get("attributes", ()))
         return {**self.source, "ingest": about}
 
     def weight(self) -> int:
-        """About how many bytes the item holds on to."""
+        """Return the approximate memory of the item in bytes."""
         return len(self.line.raw) + sum(map(len, self.pictures)) + 8_000
 
 
-def stored(product: Product) -> dict[str, Any]:
-    """The fields of a product as the index keeps them; a `data:` picture is not repeated there."""
+def stored(product: Product, schema: Schema) -> dict[str, Any]:
+    """Return the fields of a product as stored in an index with the schema. A `data:` image is not stored."""
     source: dict[str, Any] = {}
     if product.title:
         source["title"] = product.title
@@ -126,6 +131,4 @@ def stored(product: Product) -> dict[str, Any]:
     paths = [reference for reference in product.pictures if not reference.startswith("data:")]
     if paths:
         source["image"] = paths[0] if len(paths) == 1 else paths
-    if product.attributes:
-        source["attributes"] = dict(product.attributes)
-    return source
+    return source | schema.attributes(product.attributes)

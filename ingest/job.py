@@ -1,4 +1,4 @@
-"""What one run of ingest is asked to do."""
+"""Parameters of one run of ingest."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from typing import Any
 
 from mmsearch.config import cache_folder
 from mmsearch.ingest.product_index.storage import StorageOptions
+from mmsearch.ingest.schema.fields import SchemaOptions
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`catalog` is a path or `-`; `image_root` is the folder that pictures may not leave.
+    """Parameters of one run.
 
-    With `retry` the catalog is a rejects file, whose lines keep the numbers that they had, and `came_from`
-    is what they say about the run that wrote them. `slice` is (i, n), i from 1. `max_rejects` and
-    `max_without_image` are a count and a share of the lines. `sync` is the share of the index that may be
-    deleted because the catalog does not hold it; None deletes nothing. With `partial` each line changes the
-    fields that it carries, and no others. `force` encodes and writes every product, also those that the
-    index is said to hold already. With `wait` servers that are away at the start are waited for too.
+    `catalog` is a path or `-`; `image_root` is the folder that image paths must not leave. With `retry` the
+    catalog is a rejects file: its lines keep their original numbers, and `came_from` describes the run that
+    wrote them. `slice` is (i, n), i from 1. `max_rejects` and `max_without_image` are a count and a share of
+    the lines. `sync` is the maximum share of the index to delete because the catalog does not contain it;
+    None deletes nothing. With `partial` each line updates only the fields that it contains. `force` encodes
+    and writes every product, including unchanged ones. `wait` also waits for servers that are unreachable at
+    the start.
     """
 
     catalog: str
@@ -31,6 +33,7 @@ class Job:
     fields: tuple[str, ...] | None = None
     storage: StorageOptions = field(default_factory=StorageOptions)
     shards: int | None = None
+    schema: SchemaOptions = field(default_factory=SchemaOptions)
     text_only: bool = False
     renames: Mapping[str, str] = field(default_factory=dict)
     processes: int = 1
@@ -56,7 +59,7 @@ class Job:
 
     @property
     def origin(self) -> dict[str, Any]:
-        """How the records were read, as each reject remembers it."""
+        """Return how the records were read, as stored with each reject."""
         name = self.catalog if self.catalog == "-" else os.path.abspath(self.catalog)  # noqa: PTH100
         origin: dict[str, Any] = {"catalog": name, **self.came_from, "image_root": str(self.image_root)}
         if self.renames:

@@ -1,9 +1,8 @@
-"""What has been encoded and is not yet in the index, on disk, so that a killed run loses no work.
+"""On-disk journal of vectors that are encoded but not yet indexed, so that a killed run loses no work.
 
-The index itself is the record of what is done: it keeps a hash of each text, picture and field. Between the
-encoder and OpenSearch's answer lies what this journal holds: vectors by id and by the hashes of what they
-were made from, so that an edited catalog finds nothing wrong in it. A half-written entry at the end, as
-`kill -9` leaves it, is skipped.
+The index is the record of finished work: it has a hash of each text, image and field. The journal covers the
+gap between the encoder and OpenSearch's response. It stores vectors by id and by the hashes of their inputs,
+so that entries never match an edited product. An incomplete entry at the end, as after `kill -9`, is skipped.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ Kept = dict[str, Any]
 
 
 class Journal:
-    """The journal of one run, for one index and one encoder; runs side by side have files of their own."""
+    """The journal of one run, for one index and one encoder. Concurrent runs have separate files."""
 
     def __init__(self, folder: Path, index: str, served: Served, fields: Sequence[str]) -> None:
         self._fields = tuple(field for field in fields if field in FIELD_OUTPUTS)
@@ -56,11 +55,11 @@ class Journal:
 
     @property
     def recovered(self) -> int:
-        """How many vectors an earlier run left behind that nobody has asked for yet."""
+        """Return the number of vectors of an earlier run that have not been used yet."""
         return len(self._left)
 
     def recall(self, items: Sequence[Item]) -> None:
-        """Give each item its vectors where they are known: left by a killed run, or of the same content."""
+        """Assign known vectors to items: those left by a killed run, or of the same content."""
         with self._lock:
             for item in items:
                 left = self._left.pop(_key(item), None) if self._left else None
@@ -72,8 +71,9 @@ class Journal:
                     self._contents.move_to_end(_content(item))
 
     def claim(self, items: Sequence[Item]) -> list[Item]:
-        """The first item of each content that no other thread is encoding; they are this thread's
-        to encode."""
+        """Return the first item of each content that no other thread is encoding. The calling thread has to
+        encode them.
+        """
         mine = []
         with self._lock:
             for item in items:
@@ -83,24 +83,24 @@ class Journal:
         return mine
 
     def release(self, items: Sequence[Item]) -> None:
-        """What was claimed has been encoded, or could not be."""
+        """Release claimed contents after they were encoded or failed."""
         with self._lock:
             self._claimed.difference_update(map(_content, items))
             self._released.notify_all()
 
     def await_claimed(self, items: Sequence[Item]) -> None:
-        """Wait until none of the items' contents is being encoded by another thread."""
+        """Wait until no other thread is encoding the contents of the items."""
         contents = set(map(_content, items))
         with self._lock:
             while not self._claimed.isdisjoint(contents):
                 self._released.wait()
 
     def keep(self, items: Sequence[Item]) -> None:
-        """Write down the vectors of items that have just been encoded."""
+        """Write the vectors of newly encoded items to the journal."""
         entries = [
             (_key(item), b"".join(item.vectors[field].tobytes() for field in self._fields))
             for item in items
-            # Vectors by picture are of any number; what is killed between encoder and index is encoded again.
+            # Vectors per image vary in number and are not stored; after a crash they are encoded again.
             if "pictures" not in item.vectors
         ]
         with self._lock:
@@ -112,7 +112,7 @@ class Journal:
                 self._contents.popitem(last=False)
 
     def confirm(self, items: Iterable[Item]) -> None:
-        """These items are in the index, or will never be: their vectors are not needed any more."""
+        """Drop the vectors of items that are indexed or were rejected."""
         with self._lock:
             for item in items:
                 self._pending.pop(_key(item), None)
@@ -120,7 +120,7 @@ class Journal:
                 self._compact()
 
     def close(self) -> None:
-        """Remove the file when nothing is open; else leave it to the next run."""
+        """Remove the file if no entry is pending; otherwise keep it for the next run."""
         with self._lock:
             if not self._pending and not self._left:
                 self._path.unlink(missing_ok=True)
@@ -137,19 +137,19 @@ class Journal:
     def _append(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         data = b"".join(_packed(key, vectors) for key, vectors in entries)
         with _writable(self._path):
-            # An unbuffered file takes less than all when the disk is full, without an error.
+            # On a full disk an unbuffered write may be short without raising an error.
             while data:
                 data = data[self._file.write(data) or 0 :]
 
     def _compact(self) -> None:
-        """Write what is still open into a new file and put it in the place of the old one."""
+        """Write the pending entries to a new file and replace the old one."""
         old, self._file = self._file, self._create()
         self._append([*self._left.items(), *self._pending.items()])
         self._show()
         old.close()
 
     def _take_over(self, path: Path) -> None:
-        """Read the journal of a run that has ended, and remove it; that of a running one is left alone."""
+        """Read and remove the journal of a finished run. The journal of a running one is not touched."""
         try:
             with path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -160,16 +160,17 @@ class Journal:
             return
 
     def _create(self) -> BinaryIO:
-        """A file under a name that no run looks for, locked: by its own name a run that begins at the same
-        time would take it for one that was left behind."""
-        # Unbuffered, so that what was written is the kernel's when the process is killed.
+        """Create and lock a file under a temporary name. Under its final name a run that starts now could
+        take it for a leftover.
+        """
+        # Unbuffered, so that written data survives when the process is killed.
         with _writable(self._path):
             file = self._path.with_suffix(".new").open("wb", buffering=0)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return file
 
     def _show(self) -> None:
-        """Give the file that was created its name, in the place of an older one."""
+        """Rename the created file to its final name, replacing an older one."""
         with _writable(self._path):
             self._path.with_suffix(".new").replace(self._path)
 

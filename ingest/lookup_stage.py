@@ -1,9 +1,10 @@
-"""The second stage: lines become products, and the index is asked what it knows of them."""
+"""The second stage: parses lines into products and looks up their state in the index."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from mmsearch.errors import RecordError, Rejection
 from mmsearch.images.concurrent_fetch import ConcurrentFetch, Fetched, is_url
@@ -17,6 +18,7 @@ from mmsearch.ingest.product_index.foreign_fields import Stored
 from mmsearch.ingest.read_stage import CHUNK
 from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Stats
+from mmsearch.ingest.schema.fields import Schema
 from mmsearch.products.reader import duplicate, read_products
 from mmsearch.products.record import Line, Product, parse
 
@@ -24,10 +26,10 @@ LINGER = 0.1
 
 
 class LookupStage:
-    """Parses lines, refuses an id's second line, and asks the index for the hashes of what it holds.
+    """Parses lines, rejects repeated ids, and reads the stored hashes from the index.
 
-    `lookup` says what the index knows of some ids, `stored` what it holds. `output` carries chunks of items,
-    each with the fetches of its pictures that are URLs, started and not waited for.
+    `lookup` returns the hashes of ids, `stored` their documents. `output` receives chunks of items with their
+    image downloads, which are started but not awaited.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class LookupStage:
         stored: Callable[[Sequence[str]], dict[str, Stored]] = lambda ids: {},
         max_text_bytes: int = 0,
         fetch: ConcurrentFetch | None = None,
+        schema: Schema | None = None,
     ) -> None:
         self.ids = IdSet()
         self.nameless = 0
@@ -51,7 +54,8 @@ class LookupStage:
         self._stats = stats
         self._lookup = lookup
         self._stored = stored
-        self._parse = parse_partial if job.partial else parse
+        self._schema = schema or Schema()
+        self._parse = partial(parse_partial if job.partial else parse, language=self._schema.language or None)
         self._max_text_bytes = max_text_bytes
         self._fetch = fetch
 
@@ -72,8 +76,9 @@ class LookupStage:
             self.output.put([(item, self._fetches(item)) for item in items])
 
     def _completed(self, items: Sequence[Item]) -> list[Item]:
-        """Partial lines that have what a tower reads, made whole by what the index holds; the others as they
-        are."""
+        """Return partial lines that change a tower's input, completed from the index, and the other lines
+        unchanged.
+        """
         found = self._stored([item.product.id for item in items if not item.change])
         ready = []
         for item in items:
@@ -82,13 +87,16 @@ class LookupStage:
                 continue
             identifier = item.product.id
             try:
-                ready.append(completed(item.line, item.product, found.get(identifier), self._max_text_bytes))
+                ready.append(self._made_whole(item, found.get(identifier)))
             except Rejection as rejection:
                 self._rejects.add(item.line, identifier, rejection)
         return ready
 
+    def _made_whole(self, item: Item, there: Stored | None) -> Item:
+        return completed(item.line, item.product, there, self._max_text_bytes, self._schema)
+
     def _fetches(self, item: Item) -> list[Fetched]:
-        """Fetches of those pictures of an item that are URLs, started but not waited for."""
+        """Start the downloads of an item's image URLs without waiting for them."""
         if self._fetch is None:
             return []
         return self._fetch.start([reference for reference in item.references if is_url(reference)])
@@ -111,16 +119,18 @@ class LookupStage:
         if product.delete:
             return deletion(line, product)
         if self._job.partial and not reads_more(product):
-            return small_change(line, product)
-        return Item.of(line, product, self._max_text_bytes)
+            return small_change(line, product, self._schema)
+        return Item.of(line, product, self._max_text_bytes, self._schema)
 
     def _mine(self, key: bytes) -> bool:
-        """Whether the slice of this process has the key; every process decides alike."""
+        """Return whether the key belongs to this process's slice. All processes decide alike."""
         number, count = self._job.slice
         return count == 1 or slice_of(key, count) == number
 
     def _once(self, items: list[Item]) -> list[Item]:
-        """The items whose ids are new; running twice could not end in the same index if both were taken."""
+        """Return the items whose ids are new. Accepting repeated ids would make the result depend on the
+        order of writes.
+        """
         new = self.ids.add([item.product.id for item in items])
         for item, first in zip(items, new, strict=True):
             if not first:

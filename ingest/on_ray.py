@@ -1,9 +1,8 @@
-"""The same run on many machines: Ray Data gives each worker a slice of the catalog, and adds the reports
-up.
+"""Distributed ingest: Ray Data gives each worker a slice of the catalog and merges the reports.
 
-Each worker is a whole local run, with its own journal, over the lines whose ids hash into its slice; so the
-index, the hashes and the idempotence are those of a single run, and a worker that dies is started again by
-Ray and goes on. Catalog and pictures must lie where every worker can read them.
+Each worker is a complete local run with its own journal over the lines whose id hashes into its slice. Index,
+hashes and idempotence are therefore those of a single run, and Ray restarts a worker that dies. Catalog and
+images must be readable by every worker.
 """
 
 from __future__ import annotations
@@ -27,6 +26,8 @@ from mmsearch.ingest.reporting.losses import Loss, Losses
 from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Report, Stats
 from mmsearch.ingest.runner import prepare_servers, run
+from mmsearch.ingest.schema.sample import Sampled
+from mmsearch.products.catalog import Catalog
 
 ADDED = ("read", "encoded", "unchanged", "indexed", "rejected", "encoder_calls", "deleted", "missing")
 
@@ -39,9 +40,9 @@ def run_on_ray(
     workers: int,
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Ingest one catalog with so many workers, on the Ray cluster there is or on a local one.
+    """Ingest one catalog with the given number of workers, on the existing Ray cluster or a local one.
 
-    Raises IngestError as `run` does, and CatalogError when the catalog is a pipe or Ray is not installed.
+    Raise IngestError as `run` does, and CatalogError when the catalog is a pipe or Ray is not installed.
     """
     if find_spec("ray") is None:
         raise CatalogError(
@@ -50,12 +51,14 @@ def run_on_ray(
     if job.catalog == "-" or job.limit is not None or job.retry:
         raise CatalogError("expected a whole catalog in a file for --engine ray, got a part of one or a pipe")
     started = time.monotonic()
-    # The index is made before the workers start, so that no two of them race for it; servers that are
-    # away are told before Ray takes its seconds to load.
+    # Create the index before the workers start, so that they do not race for it. Unreachable servers are
+    # reported before Ray takes seconds to load.
     encoder, client = Encoder(triton), connect(opensearch)
+    catalog = Sampled(Catalog(job.catalog, job.format))
     try:
-        prepare_servers(job, encoder, client, say)
+        prepare_servers(job, encoder, client, say, catalog)
     finally:
+        catalog.close()
         encoder.close()
         client.close()
     rejects = Rejects(job.rejects, job.origin, Stats())
@@ -66,7 +69,7 @@ def run_on_ray(
     if not ray.is_initialized():
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
     say(f"{workers} workers on Ray")
-    # Each worker's rejects are this run's, whatever the worker's own slice is.
+    # Rejects of the workers are attributed to this run, not to the slice of a worker.
     job = replace(job, catalog=str(Path(job.catalog).resolve()), came_from=job.origin)
     rows = (
         ray.data.from_items([{"worker": worker} for worker in range(workers)], override_num_blocks=workers)
@@ -85,8 +88,8 @@ def run_on_ray(
 
 
 def _worker(row: dict[str, Any], job: Job, workers: int, opensearch: str, triton: str) -> dict[str, Any]:
-    """One slice, in a Ray worker; an error travels back as its sentence."""
-    # Slices of a slice: part i of n is made of the parts i, i + n, i + 2n, ... of n times as many.
+    """Run one slice in a Ray worker. An error is returned as its sentence."""
+    # Slices are nested: part i of n consists of the parts i, i + n, i + 2n, ... of any multiple of n.
     number, count = job.slice
     part = (number + count * int(row["worker"]), count * workers)
     with tempfile.TemporaryDirectory() as folder:
@@ -108,7 +111,7 @@ def _worker(row: dict[str, Any], job: Job, workers: int, opensearch: str, triton
 
 
 def _gather(path: Path, parts: list[bytes]) -> None:
-    """The workers' rejects in one file, in the order of the catalog's lines."""
+    """Merge the workers' rejects into one file, in the order of the catalog's lines."""
     lines: list[bytes] = [line for part in parts for line in part.splitlines(keepends=True)]
     if lines:
         lines.sort(key=_number)

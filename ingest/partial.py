@@ -1,8 +1,8 @@
-"""A line that changes some fields of a product that is there, or deletes it.
+"""Partial updates: a line that changes some fields of an indexed product, or deletes it.
 
-What no tower reads (a price, attributes) is a partial document, which OpenSearch merges by itself: nothing is
-read before and nothing is encoded. A text or a picture makes the line whole again, out of what the index
-holds, so that the product goes the way of any other.
+Fields that are no tower's input (price, attributes) are sent as a partial document that OpenSearch merges;
+nothing is read or encoded. If the line changes a text or an image, it is completed from the stored document
+and then handled as a whole product.
 """
 
 from __future__ import annotations
@@ -17,21 +17,24 @@ from mmsearch.ingest.item import Item
 from mmsearch.ingest.product_index.bulk import not_there
 from mmsearch.ingest.product_index.foreign_fields import Stored, attributes_of_others
 from mmsearch.ingest.product_index.target import known_of
+from mmsearch.ingest.schema.fields import Schema, translated
 from mmsearch.products.record import Line, Product, load, product
 
 _LINE = orjson.OPT_APPEND_NEWLINE
 
 
-def parse_partial(line: Line, renames: Mapping[str, str] | None = None) -> Product:
-    """A Product of which only what the line carries is set.
+def parse_partial(
+    line: Line, renames: Mapping[str, str] | None = None, language: str | None = None
+) -> Product:
+    """Parse a line into a Product that has only the fields of the line.
 
-    Raises RecordError as `records.parse` does, and for a field without a value, since leaving it as it is and
-    removing it are both what that could mean.
+    Raise RecordError as `records.parse` does, and for a field without a value: it could mean either "keep" or
+    "remove".
     """
     if line.trouble is not None:
         raise RecordError(*line.trouble, line=line.number)
     record = load(line.raw, line.number)
-    found = product(record, line.number, renames, size=len(line.raw))
+    found = product(record, line.number, renames, size=len(line.raw), language=language, partial=True)
     if found.delete:
         return found
     empty = next((name for name, value in record.items() if _empty(value)), None)
@@ -62,31 +65,32 @@ def _empty(value: Any) -> bool:
 
 
 def reads_more(found: Product) -> bool:
-    """Whether a partial line has what a tower reads, so that the rest of the product is needed beside it."""
+    """Return whether a partial line changes a tower's input, so that the rest of the product is needed."""
     return bool(found.title or found.description or found.category or found.brand or found.pictures)
 
 
 def deletion(line: Line, found: Product) -> Item:
-    """The item that deletes a product."""
+    """Return the item that deletes a product."""
     return _change(line, found, b'{"delete":{"_id":%b}}\n' % orjson.dumps(found.id))
 
 
-def small_change(line: Line, found: Product) -> Item:
-    """The item that changes fields that no tower reads."""
-    # Without their hash a later whole line finds the fields changed, and puts them as the catalog has them.
+def small_change(line: Line, found: Product, schema: Schema) -> Item:
+    """Return the item that updates fields that are no tower's input."""
+    # The hash is removed, so that a later whole line detects the difference and restores the catalog's
+    # values.
     fields: dict[str, Any] = {"ingest": {"fields": ""}}
     if found.price is not None:
         fields["price"] = found.price
-    if found.attributes:
-        fields["attributes"] = dict(found.attributes)
+    fields |= schema.attributes(found.attributes)
     head = b'{"update":{"_id":%b,"retry_on_conflict":3}}\n' % orjson.dumps(found.id)
     return _change(line, found, head + orjson.dumps({"doc": fields}, option=_LINE))
 
 
-def completed(line: Line, found: Product, stored: Stored | None, max_text_bytes: int) -> Item:
-    """The whole product that a partial line makes of the stored one.
+def completed(line: Line, found: Product, stored: Stored | None, max_text_bytes: int, schema: Schema) -> Item:
+    """Return the whole product: the stored one updated by a partial line.
 
-    Raises DocumentError when there is none, RecordError when its picture would be needed and is not kept.
+    Raise DocumentError when the product is not in the index, RecordError when its image is needed but was not
+    stored.
     """
     if stored is None:
         raise not_there(found.id)
@@ -102,14 +106,14 @@ def completed(line: Line, found: Product, stored: Stored | None, max_text_bytes:
         brand=found.brand or _several(old.get("brand")),
         price=old.get("price") if found.price is None else found.price,
         pictures=found.pictures or _several(old.get("image")),
-        attributes={**kept, **found.attributes},
+        attributes={**kept, **translated(old), **found.attributes},
     )
-    item = Item.of(line, whole, max_text_bytes)
+    item = Item.of(line, whole, max_text_bytes, schema)
     known = item.known = known_of(old.get("ingest") or {})
     if found.pictures:
         return item
     if not known.image or item.text_hash == known.text:
-        # The vectors that are there say all there is to say about the picture.
+        # The stored vectors already represent the image.
         item.settled = True
         item.image_hash, item.image_error = known.image, known.image_error
     elif not whole.pictures:

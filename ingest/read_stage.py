@@ -1,4 +1,4 @@
-"""The first stage: the lines of a catalog, in bounded memory."""
+"""The first stage: reads the lines of a catalog in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mmsearch.ingest.pipeline.flow import Flow
 from mmsearch.products.record import Line
 
 CHUNK = 128
-"""lines that the next stage takes at once"""
+"""number of lines passed to the next stage at once"""
 
 
 class ReadStage:
-    """Reads the catalog, or the rejects file of `mmsearch retry`, up to the job's limit."""
+    """Reads the catalog, or the rejects file of `mmsearch retry`, up to the limit of the job."""
 
     def __init__(self, job: Job, catalog: Iterable[Line]) -> None:
         self.output: Channel[Line] = Channel(4 * CHUNK, 64 << 20, lambda line: len(line.raw))

@@ -1,4 +1,4 @@
-"""How an index's catalog was read, remembered in its `_meta.mmsearch.ingest` for `mmsearch reindex`."""
+"""How an index's catalog was read, stored in its `_meta.mmsearch.ingest` for `mmsearch reindex`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ PIPE = "-"
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The options of `mmsearch ingest` that decide what a line becomes, and how hard the servers are worked.
+    """The options of `mmsearch ingest` that decide how a line becomes a product, and the load on the servers.
 
-    `catalog` is an absolute path, `-` for what was piped in, or empty where nothing is remembered. What is
-    one run's own (slice, rejects file, limits of rejects and deletes) is not part of it.
+    `catalog` is an absolute path, `-` for standard input, or empty when nothing is stored. Options of a
+    single run (slice, rejects file, limits of rejects and deletions) are not included.
     """
 
     catalog: str = ""
@@ -37,7 +37,7 @@ class Recipe:
 
     @classmethod
     def of(cls, job: Job) -> Recipe:
-        """What a run was asked to do."""
+        """Return the recipe of a job."""
         catalog = job.catalog if job.catalog == PIPE else str(Path(job.catalog).resolve())
         names = ("format", "limit", "text_only", "fetch", "processes", "batch", "patience")
         given = {name: getattr(job, name) for name in names}
@@ -45,7 +45,9 @@ class Recipe:
 
     @classmethod
     def read(cls, meta: Mapping[str, Any]) -> Recipe:
-        """Out of `_meta.mmsearch`; what another release wrote and this one does not know is left out."""
+        """Read the recipe from `_meta.mmsearch`. Keys of other releases that this one does not know are
+        ignored.
+        """
         found: Mapping[str, Any] = meta.get("ingest", {})
         return cls(**{name: found[name] for name in cls.__slots__ if name in found})
 
@@ -53,10 +55,10 @@ class Recipe:
 def remember(
     client: OpenSearch, index: str, job: Job, indexed: int, patience: Patience, say: Callable[[str], None]
 ) -> None:
-    """Write the run's recipe into its index, where it differs from the one that is there.
+    """Write the recipe of the run into its index, if it differs from the stored one.
 
-    A retry is part of another run, a partial feed is no catalog, a run that indexed nothing was wrong, and
-    the first lines of a catalog are not taken for all of it.
+    Nothing is written for a retry, a partial update, a run with `limit`, or a run that indexed nothing: none
+    of them describes the whole catalog.
     """
     if job.retry or job.partial or not indexed:
         return

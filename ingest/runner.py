@@ -1,4 +1,6 @@
-"""read → look up → prepare pictures → encode → write, all at once, each held back by the next."""
+"""The ingest pipeline: read → look up → prepare images → encode → write. Stages run concurrently with
+backpressure.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +39,12 @@ from mmsearch.ingest.read_stage import ReadStage
 from mmsearch.ingest.recipe import remember
 from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Report, Stats
+from mmsearch.ingest.schema.fields import Schema
+from mmsearch.ingest.schema.sample import Sampled, schema_for
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.in_memory import InMemoryCatalog
 from mmsearch.products.rejects import Rejected
+from mmsearch.search.lexical import stored_or_said
 
 FIRST_ENCODING, MOST_ENCODING = 4, 8
 MOST_WRITING = 2
@@ -57,16 +62,16 @@ def run(
     say: Say = lambda _: None,
     watch: Callable[[Run], None] = lambda _: None,
 ) -> Report:
-    """Ingest one catalog, or with `job.retry` a rejects file; `source` is read in place of `job.catalog`.
+    """Ingest one catalog, or a rejects file with `job.retry`; `source` replaces `job.catalog`.
 
-    `say` gets messages for people, `watch` is called about five times a second.
-    Raises IngestError when the run cannot go on; what has been indexed stays, and the same command goes on.
+    `say` receives messages for users; `watch` is called about five times per second. Raise IngestError when
+    the run cannot continue. Indexed products stay in the index, and the same command continues.
     """
     with ExitStack() as opened:
         opened.enter_context(span("ingest", index=job.index, catalog=Path(job.catalog).name))
-        catalog = opened.enter_context(closing(source or _opened(job)))
+        catalog = opened.enter_context(closing(Sampled(source or _opened(job))))
         decoders = opened.enter_context(closing(DecoderPool(job.image_root, job.processes)))
-        served, target = prepare_servers(job, encoder, client, say)
+        served, target = prepare_servers(job, encoder, client, say, catalog)
         stats = Stats()
         rejects = opened.enter_context(
             closing(Rejects(job.rejects, job.origin, stats, job.max_rejects, job.max_without_image))
@@ -78,7 +83,7 @@ def run(
         except CallError as error:
             raise BlockedError(error.sentence()) from None
         finally:
-            # Whatever the end is, what was done until then is seen.
+            # Report the counts however the run ends.
             watch(this)
         set_attributes(read=report.read, indexed=report.indexed, rejected=report.rejected)
         return report
@@ -89,25 +94,27 @@ def _opened(job: Job) -> Catalog | Rejected:
 
 
 def prepare_servers(
-    job: Job, encoder: Encoder, client: OpenSearch, say: Say = lambda _: None
+    job: Job, encoder: Encoder, client: OpenSearch, say: Say, catalog: Sampled
 ) -> tuple[Served, Target | None]:
-    """The encoder that is served and the index that fits it; at the start nobody waits for a server, unless
-    the job says so.
+    """Return the served encoder and the matching index. An unreachable server is an error here unless the job
+    sets `wait_for_servers`.
 
-    An index that is there already keeps the version that it was made for, whatever was deployed since.
-    In a dry run the index is not created, and is None when it is not there.
+    An existing index keeps the model version that it was created for. A new index is defined from the first
+    products of the catalog. In a dry run the index is not created, and is None if it does not exist.
     """
     try:
         if job.wait:
-            return Patience(job.patience, say).call(lambda: _prepared(job, encoder, client))
-        return _prepared(job, encoder, client)
+            return Patience(job.patience, say).call(lambda: _prepared(job, encoder, client, say, catalog))
+        return _prepared(job, encoder, client, say, catalog)
     except AwayError as away:
         raise UnreachableError(away.sentence()) from None
     except CallError as error:
         raise BlockedError(error.sentence()) from None
 
 
-def _prepared(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Served, Target | None]:
+def _prepared(
+    job: Job, encoder: Encoder, client: OpenSearch, say: Say, catalog: Sampled
+) -> tuple[Served, Target | None]:
     served = encoder.describe()
     require_whole(client, job.index)
     storage = job.storage.over(Storage())
@@ -123,9 +130,19 @@ def _prepared(job: Job, encoder: Encoder, client: OpenSearch) -> tuple[Served, T
         if target is None:
             storage.require_libraries(client)
     else:
-        target = open_index(client, job.index, served, fields=job.fields, storage=storage, shards=job.shards)
-    if target and not target.created:
-        require_as_asked(client, target.index, job.storage, job.shards)
+        target = open_index(
+            client,
+            job.index,
+            served,
+            fields=job.fields,
+            storage=storage,
+            shards=job.shards,
+            schema=lambda: schema_for(catalog.first(), job.renames, job.schema, say),
+        )
+    if target and target.created:
+        stored_or_said(client, job.index, say)
+    elif target:
+        require_as_asked(client, target, job.storage, job.shards, job.schema)
     return served, target
 
 
@@ -135,7 +152,7 @@ class Run:
     def __init__(
         self,
         job: Job,
-        catalog: Source,
+        catalog: Sampled,
         encoder: Encoder,
         served: Served,
         client: OpenSearch,
@@ -169,6 +186,7 @@ class Run:
             self._stored,
             served.max_text_bytes,
             fetch,
+            target.schema if target else Schema(),
         )
         self._images = ImageStage(job, self._lookup.output, decoders, rejects, stats, self._send)
 
@@ -191,14 +209,14 @@ class Run:
         return self.stats.report(self.bottleneck())
 
     def share(self) -> float:
-        """How much of the catalog has been read, 0 to 1; 0 where nobody knows its length."""
+        """Return the share of the catalog read, 0 to 1; 0 when its length is unknown."""
         return self._catalog.share()
 
     def bottleneck(self) -> str:
-        """The last stage that had work waiting for a third of the time.
+        """Return the last stage whose input queue was non-empty for a third of the time.
 
-        Where no queue was that full, as with a short catalog: the server that was asked for most
-        of the time, and reading when neither was.
+        If there is none, as with a short catalog, return the server that was called for most of the time, or
+        else reading.
         """
         elapsed = self.stats.elapsed()
         for name, channel in (
@@ -277,7 +295,7 @@ class Run:
         return {} if target is None else self._patience.call(lambda: stored(self._client, target, ids))
 
     def _send(self, items: Sequence[Item]) -> None:
-        # What needs no new vectors goes past the encoder.
+        # Products that need no new vectors bypass the encoder.
         as_they_are = [item for item in items if item.change or item.same_input]
         fresh = [item for item in items if not (item.change or item.same_input)]
         if self._job.dry_run:

@@ -1,5 +1,4 @@
-"""How much of everything a catalog needs, from rates that were measured and formulas that are written
-down."""
+"""Capacity planning: resources that a catalog needs, from measured rates and documented formulas."""
 
 from __future__ import annotations
 
@@ -17,10 +16,10 @@ GB = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What one of each does: measured, or as given.
+    """Measured or given rates.
 
-    `encode` is products a second by one encoder, `index` documents a second by one data node,
-    `source_bytes` what a product takes on disk besides its vectors.
+    `encode` is products per second of one encoder, `index` documents per second of one data node,
+    `source_bytes` the disk space of a product without its vectors.
     """
 
     encode: float
@@ -30,8 +29,9 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The choices: dimension and connections of the graph, copies, and how large a shard and a node
-    may be."""
+    """Parameters of the cluster: dimension and connections of the graph, replicas, and maximum size of a
+    shard and a node.
+    """
 
     dimension: int
     fields: int = 1
@@ -44,7 +44,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """For one number of products; sizes in GB, of all copies where it says so."""
+    """The plan for one number of products. Sizes are in GB and include replicas where stated."""
 
     products: int
     vectors_gb: float
@@ -68,7 +68,7 @@ hours   = products / encode rate / 3600, for one encoder; encoders = hours / hou
 
 
 def plan(products: int, shape: Shape, rates: Rates) -> Plan:
-    """The plan by FORMULAS."""
+    """Return the plan by FORMULAS."""
     copies = 1 + shape.replicas
     vectors = products * shape.fields * 4 * shape.dimension / GB
     graph = products * shape.fields * 8 * shape.m / GB
@@ -96,10 +96,10 @@ def plan(products: int, shape: Shape, rates: Rates) -> Plan:
 def encode_rate(
     encoder: Encoder, served: Served, rows: Sequence[Row], *, seconds: float = 5.0, batch: int = 32
 ) -> float:
-    """Rows a second that the encoder takes, by full batches with four in flight: the median over
-    single seconds.
+    """Measure the encoder's throughput in rows per second, with full batches and four requests in flight: the
+    median over one-second intervals.
 
-    Raises AwayError, RefusedError or EncoderError as `Encoder.encode` does.
+    Raise AwayError, RefusedError or EncoderError as `Encoder.encode` does.
     """
     size = min(batch, served.max_batch)
     turns = [rows[at % len(rows)] for at in range(size)]

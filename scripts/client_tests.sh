@@ -14,13 +14,13 @@ found() {
 }
 python=$(found "$@") || { echo "mmsearch: no Python 3.13 is installed here, the client is not tried on it" >&2; exit 0; }
 
-scripts/wheel_venv.sh client "$python" requirements/3.13/client.txt
+scripts/wheel_venv.sh client "$python" client-tests
 
 # What needs no torch, no onnxruntime and no server of ours.
 names=(
     access access_tls api_client api_evaluation api_import bulk catalog cli_main cli_tune evaluate_app
     evaluate_compare evaluate_exchange evaluate_fusion evaluate_gate evaluate_judgments evaluate_live
-    evaluate_report evaluate_templates fetch flow images images_fast_path ingest ingest_retry journal
+    evaluate_report evaluate_templates fetch flow images images_fast_path ingest ingest_retry journal language
     loss_options loss_run loss_sync partial plan query_log records search storage triton_described
 )
 MMSEARCH_TESTS_EXPECT=wheel build/client-venv/bin/pytest -q -p no:cacheprovider -m "not integration and not slow" \

@@ -29,9 +29,9 @@ maven "$cyclonedx:makeBom" -DoutputFormat=json -DoutputName=bom -DincludeTestSco
     -Dcyclonedx.skipAttach=true
 cp "$staged/plugin/target/bom.json" "dist/mmsearch-$version-plugin.cdx.json"
 for python in 3.11 3.12; do
-    cp "requirements/$python/local.txt" "dist/requirements-local-$python.txt"
+    python requirements/choose.py local --python "$python" >"dist/requirements-local-$python.txt"
     # The tool warns that lines of a requirements file say nothing of who needs whom.
-    python -W ignore -m cyclonedx_py requirements "requirements/$python/local.txt" --pyproject pyproject.toml \
+    python -W ignore -m cyclonedx_py requirements "dist/requirements-local-$python.txt" --pyproject pyproject.toml \
         --output-reproducible --of JSON --output-file "dist/mmsearch-$version-python$python.cdx.json"
 done
 (cd dist && sha256sum -- * >SHA256SUMS && ls -lh --time-style=+ | awk 'NR > 1 {print $5 "\t" $6}')

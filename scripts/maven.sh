@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs Maven over the plugin with a JDK >= 21: `scripts/maven.sh -q -DskipTests package`.
+# Runs Maven over the plugin, or over the pom that MMSEARCH_POM names, with a JDK >= 21: `scripts/maven.sh -q -DskipTests package`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -56,4 +56,4 @@ for argument in "$@"; do
 done
 patch=$(sed -nE 's/^plugin-patch = ([0-9]+)$/\1/p' pyproject.toml)
 [ -n "$patch" ] || fail "expected a line 'plugin-patch = N' in pyproject.toml, got none; repair: that line under [tool.mmsearch]"
-exec mvn -f plugin/pom.xml -Dplugin.patch="$patch" "$@"
+exec mvn -f "${MMSEARCH_POM:-plugin/pom.xml}" -Dplugin.patch="$patch" "$@"

@@ -38,12 +38,12 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 if [ "$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" != "$version" ]; then
     "$python" -m venv --clear .venv
 fi
-uv_pin=$(awk '/^uv==/ {found = 1} found && !/^uv==|--hash/ {exit} found' "requirements/$version/dev.txt")
-if ! .venv/bin/uv --version 2>/dev/null | grep -q "$(grep -oE '^uv==[0-9.]+' "requirements/$version/dev.txt" | cut -d= -f3)"; then
-    echo "$uv_pin" > .venv/uv.txt
+.venv/bin/python requirements/choose.py dev >.venv/pins.txt
+.venv/bin/python requirements/choose.py dev --only uv >.venv/uv.txt
+if [ "$(.venv/bin/uv --version 2>/dev/null | cut -d' ' -f2)" != "$(grep -oE '^uv==[0-9.]+' .venv/uv.txt | cut -d= -f3)" ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
 fi
 export UV_LINK_MODE=${UV_LINK_MODE:-hardlink}
-.venv/bin/uv pip sync --quiet --require-hashes "requirements/$version/dev.txt"
+.venv/bin/uv pip sync --quiet --require-hashes .venv/pins.txt
 .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
 touch .venv/.ready

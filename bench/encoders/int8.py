@@ -1,6 +1,6 @@
 """What int8 text towers cost against fp32 ones: nDCG@10 and overlap@10 on openclipart's held-out keywords.
 
-    .venv/bin/python bench int8 [--trained 4tmm_gated]
+    .venv/bin/python bench int8 [--trained 4tmm_gated] [--short]
 
 Both folds are pools, as in `make train-demo`; nothing is timed. With `--trained` an architecture is trained
 on the other half too, on fp32 features, and asked by both.
@@ -8,7 +8,6 @@ on the other half too, on fp32 features, and asked by both.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from fusion_study.study import Half, Scores, Study, halves, judgments, run_of
 from measuring.interleaved import Table
+from measuring.options import Options
 from sample_data.openclipart import collection
 
 from mmsearch.config import cache_folder
@@ -45,15 +45,15 @@ def fusion_for(name: str, study: Study, other: Half) -> Fusion:
 
 def main() -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = Options(__doc__)
     parser.add_argument("--trained", nargs="*", default=[], help="architectures to train besides")
-    chosen = parser.parse_args()
+    chosen = parser.parse()
     data = collection(cache_folder())
     study = Study(data, halves(data), lambda line: print(f"  {line}", file=sys.stderr, flush=True))
     judged = judgments(study.pools)
     measure = parse(MEASURE, judged)
     table = Table("int8", f"nDCG@{DEPTH}", {})
-    for name in ("bibert", "4tmm_cat", *chosen.trained):
+    for name in ("bibert", *(() if chosen.short else ("4tmm_cat",)), *chosen.trained):
         scores: dict[str, list[Scores]] = {"fp32": [], "int8": []}
         for pool, other in zip(study.pools, reversed(study.pools), strict=True):
             fusion = fusion_for(name, study, other)

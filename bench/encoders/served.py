@@ -1,6 +1,6 @@
 """The served encoders against onnxruntime called directly with the same inputs.
 
-    .venv/bin/python bench encoders [--rounds 15]
+    .venv/bin/python bench encoders [--rounds 15] [--short]
 
 The default models are served for the time of the run. Latency is one caller with batches of one, the time
 added by Triton in milliseconds, against one onnxruntime thread, by the two carriers that are in use: HTTP,
@@ -11,8 +11,8 @@ cores: a tower has all cores too, but shares them with Triton and the callers.
 
 from __future__ import annotations
 
-import argparse
 import io
+import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +22,7 @@ import numpy as np
 import onnxruntime
 from measuring.carriers import Given, by_grpc, by_http, strings, tensor
 from measuring.interleaved import Table, measure
+from measuring.options import Options
 from measuring.real_node import Client, both, median_ms
 from PIL import Image
 
@@ -56,9 +57,7 @@ def per_second(call: Callable[[], object], callers: int) -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    chosen = parser.parse_args()
+    chosen = Options(__doc__, rounds=(15, 1)).parse()
     with both() as servers:
         bench = Encoders(servers.ports)
         tables = [bench.latency(chosen.rounds), bench.throughput(max(3, chosen.rounds // 2))]
@@ -145,8 +144,8 @@ class Encoders:
             ("picture, decoded + onnxruntime", 3.0, "query_encoder, a picture, HTTP", "item_encoder, gRPC"),
         ):
             for name in served:
-                pairs = zip(table.figures[name], table.figures[bare], strict=True)
-                table.figure(f"{name}: added ms", float(np.median([a - b for a, b in pairs])), {"<=": most})
+                added = statistics.median(table.differences(name, bare))
+                table.figure(f"added by Triton, ms: {name}", added, {"<=": most})
         return table
 
     def throughput(self, rounds: int) -> Table:
@@ -172,9 +171,12 @@ class Encoders:
             for name, (call, callers) in calls.items()
         }
         table = measure("encoders-throughput", rates, rounds=rounds, unit="rows a second")
-        table.target("text tower", "text, onnxruntime", at_least=0.90)
-        table.target("text tower", "text, onnxruntime, one thread", at_least=0.90)
-        table.target("query_encoder", "text, tokenised + onnxruntime", at_least=0.90)
-        table.target("picture tower", "picture, onnxruntime", at_least=0.90)
-        table.target("picture tower", "picture, onnxruntime, one thread", at_least=0.90)
+        for served, bare in (
+            ("text tower", "text, onnxruntime"),
+            ("text tower", "text, onnxruntime, one thread"),
+            ("query_encoder", "text, tokenised + onnxruntime"),
+            ("picture tower", "picture, onnxruntime"),
+            ("picture tower", "picture, onnxruntime, one thread"),
+        ):
+            table.target(served, bare, at_least=0.90)
         return table

@@ -1,24 +1,23 @@
-"""The arms of bench hybrid: the index, what each arm asks, a lone client and many."""
+"""The arms of bench hybrid: the index, and what each arm asks."""
 
 from __future__ import annotations
 
+import itertools
 import json
-import multiprocessing
 import socket
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
 import numpy as np
-from measuring.real_node import Client, Processor, median_ms
+from measuring.index import Document, create, fill, vector
+from measuring.real_node import Client
 
 from mmsearch.search.clauses import ALONE, ClauseNames
 
 DIMENSION = 384
 WINDOW = 100
-CLIENTS = 8
 CATEGORIES = 37
 FACET = {"categories": {"terms": {"field": "category", "size": 10}}}
 PIPELINE = "bench-official"
@@ -26,55 +25,24 @@ PIPELINE = "bench-official"
 WORDS = [f"word{number}" for number in range(2000)]
 
 
-def create(client: Client, index: str, shards: int, dimension: int, **graph: int) -> None:
-    """An empty index of titles and vectors in place of what has its name; `graph` are HNSW's parameters."""
-    client.connection.request("DELETE", f"/{index}")
-    client.connection.getresponse().read()
-    mapping = {
-        "settings": {
-            "index": {
-                "knn": True,
-                "knn.derived_source.enabled": False,
-                "number_of_shards": shards,
-                "number_of_replicas": 0,
-                "refresh_interval": -1,
-            }
-        },
-        "mappings": {
-            "properties": {
-                "title": {"type": "text"},
-                "category": {"type": "keyword"},
-                "embedding": {
-                    "type": "knn_vector",
-                    "dimension": dimension,
-                    "space_type": "cosinesimil",
-                    "method": {"name": "hnsw", "engine": "lucene", "parameters": graph},
-                },
-            }
-        },
-    }
-    client.call("PUT", f"/{index}", json.dumps(mapping).encode())
-
-
 def build(client: Client, index: str, documents: int, shards: int) -> None:
     """The index: titles of six words, one of CATEGORIES, random unit vectors, one segment a shard."""
-    create(client, index, shards, DIMENSION)
+    fields = {
+        "title": {"type": "text"},
+        "category": {"type": "keyword"},
+        "embedding": vector(DIMENSION),
+    }
+    settings: dict[str, object] = {"knn.derived_source.enabled": False, "number_of_shards": shards}
+    create(client, index, {"properties": fields}, **settings)
     draw = np.random.default_rng(1)
-    for start in range(0, documents, 500):
-        rows = draw.standard_normal((min(500, documents - start), DIMENSION)).astype(np.float32)
-        lines = []
-        for number, row in enumerate(rows, start):
-            vector = ",".join(f"{value:.4f}" for value in row)
-            lines.append(
-                f'{{"index":{{"_id":"{number}"}}}}\n'
-                f'{{"title":"{title(draw)}","category":"{number % CATEGORIES}","embedding":[{vector}]}}'
-            )
-        client.call("POST", f"/{index}/_bulk", ("\n".join(lines) + "\n").encode())
-    client.connection.close()
-    client.connection.timeout = 900
-    client.connection.connect()
-    client.call("POST", f"/{index}/_forcemerge?max_num_segments=1")
-    client.call("POST", f"/{index}/_refresh")
+
+    def products() -> Iterator[Document]:
+        for number in range(documents):
+            drawn = draw.standard_normal(DIMENSION).astype(np.float32)
+            category = str(number % CATEGORIES)
+            yield str(number), {"title": title(draw), "category": category, "embedding": drawn}
+
+    fill(client, index, products())
 
 
 def title(draw: np.random.Generator, words: int = 6) -> str:
@@ -84,12 +52,17 @@ def title(draw: np.random.Generator, words: int = 6) -> str:
 
 @dataclass(frozen=True)
 class Arm:
-    """What is asked: `kind` is match, knn, bool, hybrid (ours) or official; a `facet` is counted too."""
+    """What is asked over the legs `match` and `knn`: `kind` is one of them, bool, hybrid (ours) or official;
+    a `facet` is counted too. `names` are those of our clauses on the node."""
 
     kind: str
     window: int = WINDOW
     facet: bool = False
     names: ClauseNames = ALONE
+    words: int = 3
+    dimension: int = DIMENSION
+    k: int | None = None
+    """of `knn`; else the window"""
 
     def parameters(self) -> str:
         """Those of the request's address."""
@@ -97,39 +70,23 @@ class Arm:
 
     def bodies(self, count: int, seed: int) -> list[bytes]:
         """Searches; the same seed gives every arm the same words and vectors."""
-        return queries(
-            self.kind, count, seed, k=self.window, window=self.window, facet=self.facet, names=self.names
-        )
-
-
-def queries(
-    kind: str,
-    count: int,
-    seed: int,
-    words: int = 3,
-    dimension: int = DIMENSION,
-    k: int = WINDOW,
-    window: int = WINDOW,
-    facet: bool = False,
-    names: ClauseNames = ALONE,
-) -> list[bytes]:
-    """Bodies of one arm over the legs `match` and `knn`; `names` are those of our clauses on the node."""
-    draw = np.random.default_rng(seed)
-    bodies = []
-    for _ in range(count):
-        match = {"match": {"title": title(draw, words)}}
-        knn = {"knn": {"embedding": {"vector": draw.standard_normal(dimension).round(4).tolist(), "k": k}}}
-        fused = {"queries": [match, knn], "pagination_depth": window}
-        query: dict[str, object] = {
-            "match": match,
-            "knn": knn,
-            "bool": {"bool": {"should": [match, knn]}},
-            "hybrid": {names.hybrid: fused},
-            "official": {"hybrid": fused},
-        }[kind]
-        body: dict[str, object] = {"size": 10, "_source": ["title"], "query": query}
-        bodies.append(json.dumps(body | {"aggs": FACET} if facet else body).encode())
-    return bodies
+        draw = np.random.default_rng(seed)
+        bodies = []
+        for _ in range(count):
+            match = {"match": {"title": title(draw, self.words)}}
+            drawn = draw.standard_normal(self.dimension).round(4).tolist()
+            knn = {"knn": {"embedding": {"vector": drawn, "k": self.k or self.window}}}
+            fused = {"queries": [match, knn], "pagination_depth": self.window}
+            query: dict[str, object] = {
+                "match": match,
+                "knn": knn,
+                "bool": {"bool": {"should": [match, knn]}},
+                "hybrid": {self.names.hybrid: fused},
+                "official": {"hybrid": fused},
+            }[self.kind]
+            body: dict[str, object] = {"size": 10, "_source": ["title"], "query": query}
+            bodies.append(json.dumps(body | {"aggs": FACET} if self.facet else body).encode())
+        return bodies
 
 
 def fuse_officially(client: Client) -> None:
@@ -166,74 +123,8 @@ class Wire:
             have += len(self.socket.recv(65536))
 
 
-def latency(url: str, index: str, bodies: Callable[[int], list[bytes]]) -> Callable[[], float]:
-    """An arm: the median time of one query of a lone client, milliseconds; `bodies` are those of a seed."""
-    wire = Wire(url, index)
-    seeds = iter(range(1, 10**9))
-
-    def run() -> float:
-        requests = [wire.request(body) for body in bodies(next(seeds))]
-        return median_ms([partial(wire.call, request) for request in requests])
-
-    return run
-
-
-class Lone:
-    """A lone client of one arm, which asks the nodes in turn."""
-
-    def __init__(self, urls: Sequence[str], index: str, arm: Arm) -> None:
-        self.arm = arm
-        self.wires = [Wire(url, index, arm.parameters()) for url in urls]
-
-    def calls(self, count: int, seed: int) -> list[Callable[[], object]]:
-        """Searches to be timed, whole but for the sending."""
-        found: list[Callable[[], object]] = []
-        for number, body in enumerate(self.arm.bodies(count, seed)):
-            wire = self.wires[number % len(self.wires)]
-            found.append(partial(wire.call, wire.request(body)))
-        return found
-
-
-def member(url: str, index: str, arm: Arm, count: int, seed: int, start: object, ends: object) -> None:
-    """One of many clients: ready, waits for the others, asks."""
-    wire = Wire(url, index, arm.parameters())
-    requests = [wire.request(body) for body in arm.bodies(count, seed)]
-    start.wait()  # type: ignore[attr-defined]
-    begin = time.perf_counter()
-    for request in requests:
-        wire.call(request)
-    ends.put((begin, time.perf_counter()))  # type: ignore[attr-defined]
-
-
-class Crowd:
-    """CLIENTS clients of one arm at once, spread over the nodes; `costs` is what each run cost the nodes."""
-
-    def __init__(self, urls: Sequence[str], index: str, arm: Arm, count: int) -> None:
-        self.urls, self.index, self.arm, self.count = urls, index, arm, count
-        self.processor = Processor(urls)
-        self.costs: list[float] = []
-        """processor time a query, ms, all nodes together"""
-
-    def __call__(self) -> float:
-        """Queries a second of all clients together."""
-        start = multiprocessing.Barrier(CLIENTS + 1)
-        ends: multiprocessing.Queue[tuple[float, float]] = multiprocessing.Queue()
-        clients = [
-            multiprocessing.Process(
-                target=member,
-                args=(
-                    self.urls[seed % len(self.urls)], self.index, self.arm, self.count, seed, start, ends
-                ),
-            )
-            for seed in range(CLIENTS)
-        ]  # fmt: skip
-        for each in clients:
-            each.start()
-        before = self.processor.ms()
-        start.wait(timeout=300)
-        spans = [ends.get(timeout=300) for _ in clients]
-        asked = CLIENTS * self.count
-        self.costs.append((self.processor.ms() - before) / asked)
-        for each in clients:
-            each.join()
-        return asked / (max(end for _, end in spans) - min(begin for begin, _ in spans))
+def calls(urls: Sequence[str], index: str, arm: Arm, count: int, seed: int) -> list[Callable[[], object]]:
+    """Searches of one client, which asks the nodes in turn; whole but for the sending."""
+    wires = [Wire(url, index, arm.parameters()) for url in urls]
+    bodies = arm.bodies(count, seed)
+    return [partial(wire.call, wire.request(body)) for wire, body in zip(itertools.cycle(wires), bodies)]

@@ -1,6 +1,6 @@
 """The hybrid clause beside `bool` over the same legs and the official hybrid, on one index of one cluster.
 
-    .venv/bin/python bench hybrid [--nodes 2] [--shards 3] [--windows 100] [--documents 50000]
+    .venv/bin/python bench hybrid [--nodes 2] [--shards 3] [--windows 100] [--documents 50000] [--short]
 
 For each number of shards and each window two tables: a lone client's times, query by query in turns, and
 CLIENTS clients at once, with the processor time that a query costs the nodes. Every arm is asked with a terms
@@ -11,17 +11,19 @@ facet and without. The legs are `match` over titles drawn by Zipf's law and `knn
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-from hybrid.arms import CATEGORIES, CLIENTS, WINDOW, Arm, Crowd, Lone, build, fuse_officially
+from hybrid.arms import CATEGORIES, WINDOW, Arm, build, calls, fuse_officially
+from measuring.crowd import CLIENTS, Crowd, costs
 from measuring.interleaved import Table, measure, measure_queries
+from measuring.options import Options
 from measuring.real_node import Client, beside_official, say, versions
 
 from mmsearch.clients.opensearch import connect
-from mmsearch.search.clauses import BESIDE, ClauseNames, served
+from mmsearch.search.clauses import ClauseNames, served
 
 WITH_FACET = ", facet"
 TIMES = {1: 1.07, 3: 1.05}
@@ -41,12 +43,11 @@ def name_of(nodes: int, shards: int, window: int) -> str:
 
 
 def arms_of(names: ClauseNames, window: int) -> dict[str, Arm]:
-    """The arms by name, `bool` first; the official one where its plugin is, the legs at the usual window."""
-    kinds = ["bool", "hybrid", *(["official"] if names == BESIDE else [])]
+    """The arms by name, `bool` first; the legs at the usual window."""
     arms = {
         kind + (WITH_FACET if facet else ""): Arm(kind, window, facet, names)
         for facet in (False, True)
-        for kind in kinds
+        for kind in ("bool", "hybrid", "official")
     }
     legs = ("match", "knn") if window == WINDOW else ()
     return arms | {kind: Arm(kind, window) for kind in legs}
@@ -55,9 +56,8 @@ def arms_of(names: ClauseNames, window: int) -> dict[str, Arm]:
 def lone_targets(table: Table, nodes: int, shards: int, window: int) -> None:
     """What a lone client's times are judged by."""
     table.target("hybrid", "bool", at_most=TIMES[shards] if shards > 1 or window == WINDOW else None)
-    if "official" in table.figures:
-        table.target("official", "bool")
-        table.target("hybrid", "official", at_most=1.0 if shards > 1 else None)
+    table.target("official", "bool")
+    table.target("hybrid", "official", at_most=1.0 if shards > 1 else None)
     facet = TIMES_FACET.get(nodes) if shards > 1 else None
     table.target("hybrid" + WITH_FACET, "bool" + WITH_FACET, at_most=facet)
 
@@ -66,14 +66,14 @@ def crowd_targets(table: Table, costs: Mapping[str, float], shards: int, window:
     """What many clients' throughput is judged by, and what a query costs the nodes."""
     table.target("hybrid", "bool", at_least=RATE if shards > 1 else None)
     table.target("hybrid" + WITH_FACET, "bool" + WITH_FACET)
-    if "official" in table.figures:
-        table.target("official", "bool")
-        usual = shards == 1 and window == WINDOW
-        table.target("hybrid", "official", at_least=OVER_OFFICIAL if usual else None)
+    table.target("official", "bool")
+    usual = shards == 1 and window == WINDOW
+    table.target("hybrid", "official", at_least=OVER_OFFICIAL if usual else None)
     for arm, cost in costs.items():
-        table.figure(f"the nodes' processor time a query, ms: {arm}", cost, {})
+        table.figure(f"processor time a query on the nodes, ms: {arm}", cost, {})
         if arm.startswith(("hybrid", "official")):
-            table.figure(f"the same to that of bool: {arm}", cost / costs[bool_of(arm)], {})
+            base = bool_of(arm)
+            table.figure(f"processor time a query: {arm} / {base}", cost / costs[base], {})
 
 
 def bool_of(arm: str) -> str:
@@ -97,83 +97,64 @@ def counted(url: str, index: str, arms: Mapping[str, Arm]) -> dict[str, int]:
     return counts
 
 
-def notes(table: Table, url: str, documents: int, nodes: int, window: int, counts: Mapping[str, int]) -> None:
+def notes(table: Table, url: str, documents: int, nodes: int, counts: Mapping[str, int]) -> None:
     """What the figures stand for; `counts` are those of the facets for one query."""
     table.note(
-        f"{documents} documents on {nodes} node{'s' if nodes > 1 else ''}; the facet is `terms` over a "
-        f"keyword of {CATEGORIES} values."
+        f"{documents} documents on {nodes} node{'s' if nodes > 1 else ''}. The facet is `terms` over a "
+        f"keyword of {CATEGORIES} values; for one query it counts "
+        + ", ".join(f"{count} for {kind}" for kind, count in counts.items())
+        + "."
     )
-    table.note(
-        "A facet means two things: the official hybrid's and `bool`'s count all matches of the legs, ours "
-        f"the window of {window} that can be paged. So the official facet is shown and not judged. "
-        "For one query: " + ", ".join(f"{kind} counts {count}" for kind, count in counts.items()) + "."
-    )
-    table.note(versions(url))
+    table.versions = versions(url)
 
 
-def one_client(
-    urls: Sequence[str], index: str, name: str, arms: Mapping[str, Arm], rounds: int, queries: int
-) -> Table:
-    """A lone client's times."""
-    lone = {arm: Lone(urls, index, asked).calls for arm, asked in arms.items()}
-    return measure_queries(name, lone, rounds=rounds, queries=queries)
-
-
-def many_clients(
-    urls: Sequence[str], index: str, name: str, arms: Mapping[str, Arm], rounds: int, queries: int
-) -> tuple[Table, dict[str, float]]:
-    """Queries a second, and the nodes' processor time a query by arm, the median over runs, ms."""
-    crowds = {arm: Crowd(urls, index, asked, queries) for arm, asked in arms.items()}
-    table = measure(f"{name}-{CLIENTS}-clients", crowds, rounds=rounds, unit="q/s")
-    # The first runs are the warm-up's; the first arm had two of them.
-    first = next(iter(crowds))
-    return table, {
-        arm: statistics.median(crowd.costs[2 if arm == first else 1 :]) for arm, crowd in crowds.items()
-    }
+def crowd_of(urls: Sequence[str], index: str, arm: Arm, count: int) -> Crowd:
+    """Many clients of an arm; every run of every arm asks for the same words and vectors."""
+    return Crowd(urls, lambda number: calls(urls, index, arm, count, number % CLIENTS))
 
 
 def warm(urls: Sequence[str], index: str, arms: Mapping[str, Arm], count: int) -> None:
     """The nodes' compilers need thousands of calls before they are as fast as they get."""
     for arm in arms.values():
-        for call in Lone(urls, index, arm).calls(count, 0):
+        for call in calls(urls, index, arm, count, 0):
             call()
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--opensearch", help="a node with the plugin on this machine; else one is started")
+    sizes = {"documents": (50_000, 2_000), "rounds": (9, 1), "warm": (1000, 20)}
+    parser = Options(__doc__, queries=(100, 10), crowd_queries=(120, 10), **sizes)
     parser.add_argument("--nodes", type=int, choices=(1, 2), default=1, help="how many are started")
     parser.add_argument("--shards", type=int, action="append", choices=(1, 3), help="repeatable; else 1, 3")
     parser.add_argument("--windows", type=int, action="append", help="repeatable; else 10, 100 and 500")
-    parser.add_argument("--documents", type=int, default=50_000)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--queries", type=int, default=100, help="of a lone client, per arm and round")
-    parser.add_argument("--crowd-queries", type=int, default=120, help="per arm and round, and client")
-    parser.add_argument("--warm", type=int, default=1000, help="queries of each arm before an index's tables")
-    asked = parser.parse_args()
+    asked = parser.parse()
     good = True
-    with beside_official(asked.opensearch, asked.nodes) as urls:
+    with beside_official(asked.nodes) as urls:
         client = Client(urls[0])
-        for shards in asked.shards or (1, 3):
+        for shards in asked.shards or ((3,) if asked.short else (1, 3)):
             index = f"bench-hybrid-{shards}"
             say(f"building {index}")
             build(client, index, asked.documents, shards)
             names = served(connect(urls[0]), index)
-            if names == BESIDE:
-                fuse_officially(client)
-            for number, window in enumerate(asked.windows or (10, 100, 500)):
+            fuse_officially(client)
+            for number, window in enumerate(asked.windows or ((100,) if asked.short else (10, 100, 500))):
                 name = name_of(len(urls), shards, window)
                 say(f"measuring {name}")
                 arms = arms_of(names, window)
                 counts = counted(urls[0], index, arms)
                 warm(urls, index, arms, asked.warm if number == 0 else asked.warm // 10)
-                table = one_client(urls, index, name, arms, asked.rounds, asked.queries)
+                ask = {arm: partial(calls, urls, index, each) for arm, each in arms.items()}
+                table = measure_queries(name, ask, rounds=asked.rounds, queries=asked.queries)
                 lone_targets(table, len(urls), shards, window)
-                judged = {arm: each for arm, each in arms.items() if each.kind not in ("match", "knn")}
-                crowd, costs = many_clients(urls, index, name, judged, asked.rounds, asked.crowd_queries)
-                crowd_targets(crowd, costs, shards, window)
+                crowds = {
+                    arm: crowd_of(urls, index, each, asked.crowd_queries)
+                    for arm, each in arms.items()
+                    if each.kind not in ("match", "knn")
+                }
+                crowd = measure(f"{name}-{CLIENTS}-clients", crowds, rounds=asked.rounds, unit="q/s")
+                spent = {arm: statistics.median(each) for arm, each in costs(crowds).items()}
+                crowd_targets(crowd, spent, shards, window)
                 for each in (table, crowd):
-                    notes(each, urls[0], asked.documents, len(urls), window, counts)
+                    notes(each, urls[0], asked.documents, len(urls), counts)
                     good &= each.finish()
-            Client(urls[0]).call("DELETE", f"/{index}")
+            client.call("DELETE", f"/{index}")
     return 0 if good else 1

@@ -1,6 +1,6 @@
 """The legs of a hybrid against libraries in one process: faiss at equal recall, bm25s on the same titles.
 
-    .venv/bin/python bench legs [--opensearch URL] [--documents 10000]
+    .venv/bin/python bench legs [--documents 10000] [--short]
 
 The libraries answer from memory in this process, one thread, without a wire; the node's arms are whole
 requests. What a request costs that searches nothing is an arm of its own, so that both can be told apart.
@@ -8,19 +8,22 @@ requests. What a request costs that searches nothing is an arm of its own, so th
 
 from __future__ import annotations
 
-import argparse
 import json
+import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import orjson
+from hybrid import quantization
 from hybrid.arms import title
-from hybrid.quantization import QUERIES, K, drawn, fill, recall
+from hybrid.quantization import QUERIES, K, drawn, recall
+from measuring.index import create, fill
 from measuring.interleaved import Table, measure
+from measuring.options import Options
 from measuring.peers import has
 from measuring.real_node import Client, median_ms, node
 from numpy.typing import NDArray
@@ -30,6 +33,7 @@ from mmsearch.ingest.product_index.storage import Storage
 NEIGHBOURS = 16
 CONSTRUCTION = 100
 DEPTHS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+EMPTY = "empty search"
 VECTORS, TITLES = "bench-leg-knn", "bench-leg-lexical"
 NOTHING = orjson.dumps({"size": K, "_source": False, "query": {"match_none": {}}})
 
@@ -47,9 +51,28 @@ def nearest(vector: NDArray[np.float32]) -> bytes:
     return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def median_of(calls: list[Callable[[], object]]) -> Callable[[], float]:
-    """An arm: the median time of a call."""
-    return lambda: median_ms(calls)
+def compared(
+    client: Client,
+    index: str,
+    ours: str,
+    bodies: Sequence[bytes],
+    peer: tuple[str, Sequence[Callable[[], object]]],
+    rounds: int,
+) -> Table:
+    """The leg `ours` of the node, a request that searches nothing, and a library by its name and calls."""
+    name, calls = peer
+    arms: dict[str, Sequence[Callable[[], object]]] = {
+        ours: [partial(posted, client, index, body) for body in bodies],
+        EMPTY: [partial(posted, client, index, NOTHING)] * QUERIES,
+        name: calls,
+    }
+    for _ in range(10):  # the node's compiler
+        median_ms(arms[ours])
+    kind = "knn" if ours == "knn" else "lexical"
+    timed = {arm: partial(median_ms, each) for arm, each in arms.items()}
+    table = measure(f"leg-{kind}", timed, rounds=rounds, unit="ms")
+    table.figure(f"{ours} minus the {EMPTY}, ms", statistics.median(table.differences(ours, EMPTY)), {})
+    return table
 
 
 def knn(client: Client, documents: int, rounds: int) -> Table:
@@ -59,7 +82,7 @@ def knn(client: Client, documents: int, rounds: int) -> Table:
     faiss.omp_set_num_threads(1)
     vectors, queries = drawn(documents, 2), drawn(QUERIES, 3)
     exact = np.argsort(-(queries @ vectors.T), axis=1)[:, :K]
-    fill(client, VECTORS, Storage(), vectors)
+    quantization.build(client, VECTORS, Storage(), vectors)
     bodies = [nearest(query) for query in queries]
     ours = recall([posted(client, VECTORS, body) for body in bodies], exact)
     began = time.perf_counter()
@@ -73,23 +96,14 @@ def knn(client: Client, documents: int, rounds: int) -> Table:
         theirs = recall([index.search(query[None], K)[1][0].tolist() for query in queries], exact)
         if theirs >= ours:
             break
-    arms = {
-        "knn": median_of([partial(posted, client, VECTORS, body) for body in bodies]),
-        "a request that searches nothing": median_of([partial(posted, client, VECTORS, NOTHING)] * QUERIES),
-        "faiss HNSW in process": median_of([partial(index.search, query[None], K) for query in queries]),
-    }
-    for body in bodies * 10:  # the node's compiler
-        posted(client, VECTORS, body)
-    table = measure("leg-knn", arms, rounds=rounds, unit="ms")
+    calls = [partial(index.search, query[None], K) for query in queries]
+    table = compared(client, VECTORS, "knn", bodies, ("faiss HNSW in process", calls), rounds)
     table.figure(f"recall@{K}, knn with k 100", ours, {})
     table.figure(f"recall@{K}, faiss at efSearch {depth}", theirs, {">=": ours}, exact=True)
-    over = zip(table.figures["knn"], table.figures["a request that searches nothing"], strict=True)
-    table.figure("knn less the bare request, ms", float(np.median([a - b for a, b in over])), {})
     table.note(
         f"{documents} drawn vectors of {vectors.shape[1]} floats, {QUERIES} queries; faiss with {NEIGHBOURS} "
         f"neighbours and efConstruction {CONSTRUCTION}, built in {built:.0f} s on one thread."
     )
-    client.call("DELETE", f"/{VECTORS}")
     return table
 
 
@@ -100,55 +114,25 @@ def lexical(client: Client, documents: int, rounds: int) -> Table:
     draw = np.random.default_rng(1)
     titles = [title(draw) for _ in range(documents)]
     asked = [title(draw, 3) for _ in range(QUERIES)]
-    settings = {"number_of_shards": 1, "number_of_replicas": 0}
-    mapping = {"settings": settings, "mappings": {"properties": {"title": {"type": "text"}}}}
-    client.call("PUT", f"/{TITLES}", json.dumps(mapping).encode())
-    for start in range(0, documents, 1000):
-        lines = b"".join(
-            b'{"index":{"_id":"%d"}}\n' % number + orjson.dumps({"title": words}) + b"\n"
-            for number, words in enumerate(titles[start : start + 1000], start)
-        )
-        client.call("POST", f"/{TITLES}/_bulk", lines)
-    client.call("POST", f"/{TITLES}/_forcemerge?max_num_segments=1")
-    client.call("POST", f"/{TITLES}/_refresh")
+    create(client, TITLES, {"properties": {"title": {"type": "text"}}})
+    fill(client, TITLES, ((str(number), {"title": words}) for number, words in enumerate(titles)))
     quiet = {"size": K, "_source": False}
     bodies = [orjson.dumps({**quiet, "query": {"match": {"title": words}}}) for words in asked]
     peer = bm25s.BM25(method="lucene", k1=1.2, b=0.75)
     peer.index([words.split() for words in titles], show_progress=False)
-
-    def retrieved(words: str) -> object:
-        return peer.retrieve([words.split()], k=K, show_progress=False, n_threads=0)
-
-    arms = {
-        "match": median_of([partial(posted, client, TITLES, body) for body in bodies]),
-        "a request that searches nothing": median_of([partial(posted, client, TITLES, NOTHING)] * QUERIES),
-        "bm25s in process": median_of([partial(retrieved, words) for words in asked]),
-    }
-    for body in bodies * 10:
-        posted(client, TITLES, body)
-    table = measure("leg-lexical", arms, rounds=rounds, unit="ms")
+    found = partial(peer.retrieve, k=K, show_progress=False, n_threads=0)
+    calls = [partial(found, [words.split()]) for words in asked]
+    table = compared(client, TITLES, "match", bodies, ("bm25s in process", calls), rounds)
     table.target("match", "bm25s in process")
-    over = zip(table.figures["match"], table.figures["a request that searches nothing"], strict=True)
-    table.figure("match less the bare request, ms", float(np.median([a - b for a, b in over])), {})
     table.note(f"{documents} titles of six words by Zipf's law, {QUERIES} queries of three, ten hits.")
-    client.call("DELETE", f"/{TITLES}")
     return table
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--opensearch", help="a node with k-NN; else one is started")
-    parser.add_argument("--documents", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=7)
-    asked = parser.parse_args()
+    asked = Options(__doc__, documents=(10_000, 1_000), rounds=(7, 1)).parse()
     if not (has("faiss") and has("bm25s")):
         print("mmsearch: expected faiss-cpu and bm25s under build/peers, got none", file=sys.stderr)
         return 1
-    with node(asked.opensearch) as url:
-        client = Client(url)
-        client.connection.timeout = 600
-        client.connection.sock.settimeout(600)
-        client.connection.request("DELETE", f"/{VECTORS},{TITLES}?ignore_unavailable=true")
-        client.connection.getresponse().read()
-        good = [table(client, asked.documents, asked.rounds).finish() for table in (knn, lexical)]
+    with node() as url:
+        good = [table(Client(url), asked.documents, asked.rounds).finish() for table in (knn, lexical)]
     return 0 if all(good) else 1

@@ -1,13 +1,12 @@
 """Full floats against Lucene's scalar quantisation: recall@10 against exact search, bytes searched, latency.
 
-Run: `.venv/bin/python bench quantization [--opensearch URL] [--products 10000] [--rounds 9]`.
+Run: `.venv/bin/python bench quantization [--products 10000] [--rounds 9] [--short]`.
 The vectors are drawn, and named so: unit vectors of 768 floats around 200 centres in a space of 48 dimensions
 with a little noise in all the others, which is nearer to what encoders give than vectors without structure.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +14,9 @@ from typing import Any
 
 import numpy as np
 import orjson
+from measuring.index import create, fill
 from measuring.interleaved import measure
+from measuring.options import Options
 from measuring.real_node import Client, median_ms, node
 from numpy.typing import NDArray
 
@@ -43,24 +44,11 @@ def drawn(count: int, seed: int) -> NDArray[np.float32]:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def fill(client: Client, index: str, storage: Storage, vectors: NDArray[np.float32]) -> None:
+def build(client: Client, index: str, storage: Storage, vectors: NDArray[np.float32]) -> None:
     """An index of one shard and one segment."""
-    body = {
-        "settings": {"index": {"knn": True, "number_of_shards": 1, "number_of_replicas": 0}},
-        "mappings": {"properties": {"embedding": storage.field(DIMENSION)}},
-    }
-    client.call("PUT", f"/{index}", json.dumps(body).encode())
-    for start in range(0, len(vectors), 500):
-        lines = bytearray()
-        for number, vector in enumerate(vectors[start : start + 500], start):
-            lines += b'{"index":{"_id":"%d"}}\n' % number
-            lines += orjson.dumps({"embedding": vector}, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
-        answer = json.loads(client.call("POST", f"/{index}/_bulk", bytes(lines)))
-        if answer["errors"]:
-            raise RuntimeError(f"expected every document taken, got {answer['items'][0]}")
-    client.call("POST", f"/{index}/_forcemerge?max_num_segments=1")
+    create(client, index, {"properties": {"embedding": storage.field(DIMENSION)}})
+    fill(client, index, ((str(number), {"embedding": each}) for number, each in enumerate(vectors)))
     # Only then are the merged segments' files gone, and the sizes those of one segment.
-    client.call("POST", f"/{index}/_refresh")
     client.call("POST", f"/{index}/_flush?force=true")
 
 
@@ -87,19 +75,15 @@ def recall(found: list[list[int]], exact: NDArray[np.int64]) -> float:
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    options.add_argument("--opensearch", help="a node's URL; one of its own by default")
-    options.add_argument("--products", type=int, default=10_000)
-    options.add_argument("--rounds", type=int, default=9)
-    given = options.parse_args()
+    given = Options(__doc__, products=(10_000, 1_000), rounds=(9, 1)).parse()
     vectors, queries = drawn(given.products, 2), drawn(QUERIES, 3)
     exact = np.argsort(-(queries @ vectors.T), axis=1)[:, :K]
-    with node(given.opensearch) as url:
+    with node() as url:
         client = Client(url)
         names = {arm: f"bench-{arm.replace(' ', '-').replace('_', '-')}" for arm in ARMS}
         bytes_of, recall_of = {}, {}
         for arm, storage in ARMS.items():
-            fill(client, names[arm], storage, vectors)
+            build(client, names[arm], storage, vectors)
             bytes_of[arm] = sizes(client, names[arm])
             recall_of[arm] = recall([search(client, names[arm], query) for query in queries], exact)
 
@@ -114,20 +98,19 @@ def main() -> int:
             unit="ms",
             warm_up=4,  # the node's compiler
         )
-        for name in names.values():
-            client.call("DELETE", f"/{name}")
     searched = {
         arm: about.get(QUANTISED, 0) + about[GRAPH] if about.get(QUANTISED) else about[FLOATS] + about[GRAPH]
         for arm, about in bytes_of.items()
     }
     floor, disk = recall_of["floats"], bytes_of["floats"]["store"]
-    for arm in ARMS:
-        table.figure(f"recall@{K} of {arm}", recall_of[arm], {">=": 0.95 * floor}, exact=True)
+    table.figure(f"floats: recall@{K}", floor, {}, exact=True)
+    for arm in list(ARMS)[1:]:
+        table.figure(f"{arm}: recall@{K}", recall_of[arm], {">=": 0.95 * floor}, exact=True)
         table.figure(
-            f"bytes searched, {arm} / floats", searched[arm] / searched["floats"], {"<=": 1.0}, exact=True
+            f"{arm}: bytes searched / floats", searched[arm] / searched["floats"], {"<=": 1.0}, exact=True
         )
         table.figure(
-            f"bytes on disk, {arm} / floats",
+            f"{arm}: bytes on disk / floats",
             bytes_of[arm]["store"] / disk,
             {"<=": 1.4},
             exact=True,
@@ -136,6 +119,6 @@ def main() -> int:
     table.note(
         f"{given.products} drawn vectors of {DIMENSION} floats, one segment, {QUERIES} queries, k = {K}. "
         f"Bytes searched are the graph and the vectors that it is walked by (.{FLOATS} or .{QUANTISED}), "
-        "which the page cache has to hold; the heap holds neither. Floats stay on disk in every arm."
+        "which the page cache has to hold. Floats stay on disk in every arm."
     )
     return 0 if table.finish() else 1

@@ -1,6 +1,6 @@
 """A hybrid of legs that are slow, against each of them alone: a million documents on one shard.
 
-    .venv/bin/python bench slow-legs [--opensearch URL] [--documents 1000000]
+    .venv/bin/python bench slow-legs [--documents 1000000] [--short]
 
 Titles of a smaller catalog are repeated, with random unit vectors of few dimensions, in the segments that
 indexing left. The legs are `match` over words by Zipf's law and `knn`; one client. A further arm runs them
@@ -9,17 +9,17 @@ one after the other, as small shards do (`mmsearch.hybrid.legs_at_once_from` out
 
 from __future__ import annotations
 
-import argparse
+import itertools
 import json
 import statistics
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
 
 import numpy as np
-import orjson
-from hybrid.arms import create, latency, queries, title
+from hybrid.arms import Arm, calls, title
+from measuring.index import Document, create, fill, vector
 from measuring.interleaved import Table, measure
-from measuring.real_node import Client, node, say
+from measuring.options import Options
+from measuring.real_node import Client, median_ms, node, say
 
 NAME = "hybrid-slow-legs"
 INDEX = "bench-slow-legs"
@@ -30,37 +30,35 @@ NEIGHBOURS = 1000
 BULK = 2_000
 SETTING = "mmsearch.hybrid.legs_at_once_from"
 NEVER = 2**31 - 1
-IN_TURN = "hybrid, one after the other"
+IN_TURN = "hybrid, legs one after another"
 
 
 def build(client: Client, documents: int) -> None:
     """The index: one shard, as many segments as indexing leaves."""
     # A coarse graph, which is built sooner.
-    create(client, INDEX, 1, DIMENSION, m=8, ef_construction=32)
+    fields = {"title": {"type": "text"}, "embedding": vector(DIMENSION, m=8, ef_construction=32)}
+    create(client, INDEX, {"properties": fields}, **{"knn.derived_source.enabled": False})
     draw = np.random.default_rng(1)
     titles = [title(draw) for _ in range(TITLES)]
-    for start in range(0, documents, BULK):
-        rows = draw.standard_normal((min(BULK, documents - start), DIMENSION)).astype(np.float32)
-        lines = []
-        for number, row in enumerate(rows, start):
-            document = {"title": titles[number % TITLES], "embedding": row}
-            lines += [b'{"index":{}}', orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)]
-        client.call("POST", f"/{INDEX}/_bulk", b"\n".join(lines) + b"\n")
-    client.call("POST", f"/{INDEX}/_refresh")
+
+    def products() -> Iterator[Document]:
+        for number in range(documents):
+            drawn = draw.standard_normal(DIMENSION).astype(np.float32)
+            yield None, {"title": titles[number % TITLES], "embedding": drawn}
+
+    fill(client, INDEX, products(), size=BULK, merge=False)
 
 
 def arm(url: str, kind: str, count: int) -> Callable[[], float]:
     """The median time of one query of a lone client, milliseconds."""
     client, in_turn = Client(url), kind == IN_TURN
-    clause = "hybrid" if in_turn else kind
-    ask = latency(
-        url, INDEX, partial(queries, clause, count, words=WORDS_ASKED, dimension=DIMENSION, k=NEIGHBOURS)
-    )
+    asked = Arm("hybrid" if in_turn else kind, words=WORDS_ASKED, dimension=DIMENSION, k=NEIGHBOURS)
+    seeds = itertools.count(1)
 
     def run() -> float:
         setting = {"transient": {SETTING: NEVER if in_turn else None}}
         client.call("PUT", "/_cluster/settings", json.dumps(setting).encode())
-        return ask()
+        return median_ms(calls([url], INDEX, asked, count, next(seeds)))
 
     return run
 
@@ -74,20 +72,14 @@ def compare(url: str, documents: int, rounds: int, count: int) -> Table:
     legs = zip(table.figures["match"], table.figures["knn"], strict=True)
     ratios = [mine / max(pair) for mine, pair in zip(table.figures["hybrid"], legs, strict=True)]
     table.figure("hybrid / the slower leg", statistics.median(ratios), {"<=": 1.3})
-    before = table.ratio("hybrid", IN_TURN)
-    table.figure(f"hybrid / {IN_TURN}", before, {})
+    table.target("hybrid", IN_TURN)
     table.note(f"{documents:,} documents on one shard, vectors of {DIMENSION}, {TITLES:,} titles repeated.")
     return table
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--opensearch", help="a node with the plugin; else one is started")
-    parser.add_argument("--documents", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--queries", type=int, default=60, help="per arm and round")
-    asked = parser.parse_args()
-    with node(asked.opensearch) as url:
+    asked = Options(__doc__, documents=(1_000_000, 5_000), rounds=(9, 1), queries=(60, 10)).parse()
+    with node() as url:
         say(f"building {INDEX}")
         build(Client(url), asked.documents)
         good = compare(url, asked.documents, asked.rounds, asked.queries).finish()

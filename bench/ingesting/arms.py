@@ -1,12 +1,11 @@
-"""The arms of bench ingest: the run, each of its halves, the stock shape, and all in one process."""
+"""The arms of bench ingest: the run, each of its halves, one request a product, and all in one process."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -204,25 +203,3 @@ class InProcess:
             ]
             images[pictured] = self._picture.run(None, {"PIXELS": np.stack(pixels)})[0]
         return self._fusion.run(["EMBEDDING"], {"TEXT": texts, "IMAGE": images})[0]
-
-
-def processor_seconds(roots: Iterable[int]) -> float:
-    """User and system time of these processes and all below them that are alive, in seconds."""
-    parents: dict[int, int] = {}
-    used: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:  # it ended while we looked
-            continue
-        parents[int(entry.name)] = int(fields[1])
-        used[int(entry.name)] = int(fields[11]) + int(fields[12])
-    wanted = set(roots)
-    grown = True
-    while grown:
-        more = {pid for pid, parent in parents.items() if parent in wanted} - wanted
-        wanted |= more
-        grown = bool(more)
-    return sum(used.get(pid, 0) for pid in wanted) / os.sysconf("SC_CLK_TCK")

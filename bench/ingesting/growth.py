@@ -1,6 +1,6 @@
 """What grows with the catalog, from 1 k to 100 k products: cost of a product, index size, latencies.
 
-    .venv/bin/python bench growth [--sizes 1000 10000 100000]
+    .venv/bin/python bench growth [--sizes 1000 10000 100000] [--short]
 
 Real products, encoded by the real towers, are repeated: each copy has two words of its title
 replaced by words of other products, and its vector moved by noise of a tenth of its length ("perturbed
@@ -11,7 +11,6 @@ products and a word that was never asked before, so that each neural search is e
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import random
@@ -20,17 +19,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 from hybrid.quantization import FLOATS, GRAPH
 from hybrid.quantization import sizes as file_sizes
-from measuring import plot
-from measuring.interleaved import OUTPUT, Table, measure
-from measuring.real_node import MMSEARCH, Both, Client, both, say
-from neural.clause import node_cpu_ms
+from measuring.index import bulks, create, post, settle
+from measuring.interleaved import Table, measure
+from measuring.options import Options
+from measuring.real_node import MMSEARCH, Client, Processor, both, say
 from numpy.typing import NDArray
 from sample_data.furniture import write_catalog
 
@@ -41,7 +38,7 @@ NOISE = 0.1
 WARM = 600
 BULK = 500
 FAR = 10_000_000
-"""products that the last table's figures are drawn out to"""
+"""products that the figures are extrapolated to"""
 
 
 @dataclass(frozen=True)
@@ -85,30 +82,25 @@ class Real:
 
 def build(client: Client, real: Real, index: str, size: int) -> Built:
     """Fill an index until it is searchable in one segment."""
-    settings = {
-        "index": {"knn": True, "number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": -1}
-    }
-    client.call("PUT", f"/{index}", orjson.dumps({"settings": settings, "mappings": real.mapping}))
-    seconds, before = 0.0, node_cpu_ms(client)
+    create(client, index, real.mapping)
+    processor = Processor([client.url])
+    seconds, before = 0.0, processor.ms()
+
+    def timed(work: Callable[..., None], *arguments: object) -> float:
+        began = time.perf_counter()
+        work(client, index, *arguments)
+        return time.perf_counter() - began
+
     for start in range(0, size, BULK):
         titles, vectors = real.copies(start, min(BULK, size - start), seed=start)
-        lines = b"".join(
-            orjson.dumps({"index": {"_id": str(start + n)}})
-            + b"\n"
-            + orjson.dumps({"title": title, "embedding": vector}, option=orjson.OPT_SERIALIZE_NUMPY)
-            + b"\n"
+        products = [
+            (str(start + n), {"title": title, "embedding": vector})
             for n, (title, vector) in enumerate(zip(titles, vectors, strict=True))
-        )
-        began = time.perf_counter()
-        answer = json.loads(client.call("POST", f"/{index}/_bulk?filter_path=errors", lines))
-        seconds += time.perf_counter() - began
-        if answer["errors"]:
-            raise RuntimeError(f"expected all products to be taken into {index}")
-    began = time.perf_counter()
-    client.call("POST", f"/{index}/_forcemerge?max_num_segments=1")
-    client.call("POST", f"/{index}/_refresh")
-    seconds += time.perf_counter() - began
-    spent = node_cpu_ms(client) - before
+        ]
+        for body in bulks(products):
+            seconds += timed(post, body)
+    seconds += timed(settle)
+    spent = processor.ms() - before
     client.call("POST", f"/{index}/_flush?force=true")
     files = file_sizes(client, index)
     walked = files.get(FLOATS, 0) + files.get(GRAPH, 0)
@@ -164,28 +156,23 @@ def table_of(client: Client, real: Real, sizes: list[int], rounds: int, count: i
             arms[f"{kind}, {min(sizes)}"]()
     table = measure("growth", calls, rounds=rounds, unit="ms", warm_up=1)
     for size, cost in built.items():
-        table.figure(f"ms a product at {size}", cost.wall, {})
-        table.figure(f"processor ms a product at {size}", cost.processor, {})
-        table.figure(f"index of {size}, MB", cost.disk, {})
-        table.figure(f"of it walked by k-NN, {size}, MB", cost.walked, {})
+        for what, value in (
+            ("indexing a product, ms", cost.wall),
+            ("processor time to index a product, ms", cost.processor),
+            ("index on disk, MB", cost.disk),
+            ("of it read by k-NN searches, MB", cost.walked),
+        ):
+            table.figure(f"{what}: {size} products", value, {})
     p99 = {name: float(np.percentile(arm.all[-count * (rounds + 1) :], 99)) for name, arm in arms.items()}
     for name, value in p99.items():
-        table.figure(f"p99 ms, {name}", value, {})
+        table.figure(f"p99, ms: {name}", value, {})
     small, large = min(sizes), max(sizes)
     for kind in KINDS:
-        table.figure(f"{kind}: {large} / {small}", table.ratio(f"{kind}, {large}", f"{kind}, {small}"), {})
+        table.target(f"{kind}, {large}", f"{kind}, {small}")
     table.note(
         f"{len(real.titles)} real products, repeated as perturbed copies; vectors of {real.vectors.shape[1]}."
     )
     table.note(beyond(built))
-    lines = {
-        f"{kind}, p50": [(s, float(np.median(table.figures[f"{kind}, {s}"]))) for s in sizes]
-        for kind in KINDS
-    }
-    lines |= {f"{kind}, p99": [(s, p99[f"{kind}, {s}"]) for s in sizes] for kind in KINDS}
-    costs = [(size, cost.processor) for size, cost in built.items()]
-    lines["processor, a product"] = costs
-    plot.write(OUTPUT / "growth.svg", "What grows with the catalog", "products", "ms", lines)
     return table
 
 
@@ -197,29 +184,22 @@ def beyond(built: dict[int, Built]) -> str:
     hours = cost * FAR / 3.6e6
     gigabytes, walked = (each * FAR / large / 1e3 for each in (more.disk, more.walked))
     return (
-        f"Drawn out to {FAR:,} products: {gigabytes:.0f} GB on disk, of which a k-NN search walks "
+        f"Extrapolated to {FAR:,} products: {gigabytes:.0f} GB on disk, of which k-NN searches read "
         f"{walked:.0f} GB that the page cache has to hold; {hours:.0f} processor hours to build, at "
-        f"{cost:.2f} ms a product. The limit is memory for vectors and graph, before processors: more "
-        "shards on more nodes, or fewer bits."
+        f"{cost:.2f} ms a product. Memory for vectors and graph is the limit: more shards on more nodes, or "
+        "fewer bits a value."
     )
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--queries", type=int, default=60, help="per arm and round")
-    asked = parser.parse_args()
+    parser = Options(__doc__, rounds=(5, 1), queries=(60, 5))
+    parser.add_argument("--sizes", type=int, nargs="+")
+    asked = parser.parse()
+    sizes = asked.sizes or ([100, 300] if asked.short else [1_000, 10_000, 100_000])
     with both() as servers:
-        ingest(write_catalog(servers.folder / "catalog", cache_folder()), servers)
+        catalog = write_catalog(servers.folder / "catalog", cache_folder())
+        where = (f"--opensearch={servers.url}", f"--triton={servers.triton}")
+        subprocess.run([MMSEARCH, "ingest", str(catalog), *where], cwd=catalog.parent, check=True)
         client = Client(servers.url)
-        client.connection.timeout = 900
-        client.connection.sock.settimeout(900)
-        table = table_of(client, Real(client), asked.sizes, asked.rounds, asked.queries)
+        table = table_of(client, Real(client), sizes, asked.rounds, asked.queries)
     return 0 if table.finish() else 1
-
-
-def ingest(catalog: Path, servers: Both) -> None:
-    """The real products, by the ordinary command."""
-    where = (f"--opensearch={servers.url}", f"--triton={servers.triton}")
-    subprocess.run([MMSEARCH, "ingest", str(catalog), *where], cwd=catalog.parent, check=True)

@@ -13,6 +13,7 @@ from measuring.interleaved import Table, measure
 
 from mmsearch.clients.opensearch import ask
 from mmsearch.ingest.partial import parse_partial, small_change
+from mmsearch.ingest.schema.fields import Schema
 from mmsearch.products.record import Line
 
 FEED_SHARE = 5
@@ -50,7 +51,7 @@ def table_partial(bench: Bench, rounds: int, count: int) -> bool:
         bodies = []
         for number, raw in enumerate(feed()):
             line = Line(number, raw)
-            bodies.append(small_change(line, parse_partial(line)).change)
+            bodies.append(small_change(line, parse_partial(line), Schema()).change)
         parts = [b"".join(bodies[at : at + BULK_ITEMS]) for at in range(0, lines, BULK_ITEMS)]
         started = time.perf_counter()
         with ThreadPoolExecutor(THREADS) as pool:
@@ -66,7 +67,7 @@ def table_partial(bench: Bench, rounds: int, count: int) -> bool:
     table.figure("encoder calls", max(calls), {"<=": 0})
     table.note(
         f"{lines:,} partial lines over {count:,} products, the same bodies in both arms by {BULK_ITEMS} in "
-        f"{THREADS} threads; the index has no graph, to save time."
+        f"{THREADS} threads. The index has no graph, to save time."
     )
     return table.finish()
 

@@ -1,18 +1,16 @@
 """Ingest against what it is made of and against other shapes of the same work.
 
-    .venv/bin/python bench ingest --table ingest
+    .venv/bin/python bench ingest --table ingest [--short]
 
 Tables, each a command of at most eight minutes on two quiet cores: `ingest` (the real encoder over the
 furniture catalog, its pictures included), `again` (the real encoder over openclipart), `stub` (an encoder
-of 1 ms a request), `bulk`, `bulk-graph`, `memory`, `partial`. Servers are started and ended after, unless
---opensearch names a node or --triton an encoder; the others use the stub of
+of 1 ms a request), `bulk`, `bulk-graph`, `memory`, `partial`; all but the first two use the encoder of
 tests/fakes/fake_triton.py. The arm in one process needs LanceDB, which is installed under build/ from
-requirements/*/bench.txt.
+requirements/bench.in.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import os
@@ -28,16 +26,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ingesting.arms import Bench, InProcess, bulk_all, encode_all, processor_seconds, stock_all
+from ingesting.arms import Bench, InProcess, bulk_all, encode_all, stock_all
 from ingesting.partial import table_partial
 from measuring.interleaved import Table, measure
+from measuring.options import Options
 from measuring.peers import has
-from measuring.real_node import both, node
+from measuring.real_node import both, node, processor_seconds
 from opensearchpy import helpers
 from sample_data import clipart
 from sample_data.furniture import write_catalog
 
-from mmsearch.clients.opensearch import ask
 from mmsearch.clients.triton import Served
 from mmsearch.config import cache_folder
 from mmsearch.ingest.item import Item
@@ -45,7 +43,10 @@ from mmsearch.products.record import Line, parse
 
 STUB = Path(__file__).parents[2] / "tests" / "fakes" / "fake_triton.py"
 WORDS = [f"word{number}" for number in range(5_000)]
+ONE = "one request a product"
+FIRST, UNCHANGED, EDITED = "first ingest", "unchanged catalog", "1 % changed"
 # Rounds and documents by which a table ends within eight minutes.
+SHORT = (1, 300)
 SIZES = {
     "ingest": (3, 820),
     "stub": (4, 6_000),
@@ -64,7 +65,7 @@ def table_ingest(bench: Bench, rounds: int, servers: list[int]) -> bool:
     cost: dict[str, list[float]] = {}
 
     def rate(arm: str, work: Callable[[], object]) -> Callable[[], float]:
-        """Documents a second, and beside it what all processes together spend on one, in ms."""
+        """Documents a second, and beside it the processor time of all processes for one, ms."""
 
         def once() -> float:
             before, started = processor_seconds([os.getpid(), *servers]), time.perf_counter()
@@ -80,7 +81,7 @@ def table_ingest(bench: Bench, rounds: int, servers: list[int]) -> bool:
         "mmsearch ingest": lambda: complete(bench, len(items)),
         "encoder alone": lambda: encode_all(bench, items, 4),
         "bulk alone": lambda: bulk_all(bench, bench.created(), with_vectors),
-        "stock shape": lambda: stock_all(bench, bench.created().index, items),
+        ONE: lambda: stock_all(bench, bench.created().index, items),
     }
     if has("lancedb"):
         peer = InProcess(bench)
@@ -89,28 +90,25 @@ def table_ingest(bench: Bench, rounds: int, servers: list[int]) -> bool:
         "ingest", {arm: rate(arm, work) for arm, work in arms.items()}, rounds=rounds, unit="documents/s"
     )
     slower_half(table, at_least=0.9)
-    table.target("mmsearch ingest", "stock shape", at_least=3.0)
+    table.target("mmsearch ingest", ONE, at_least=3.0)
     if "onnxruntime + LanceDB" in arms:
         table.target("mmsearch ingest", "onnxruntime + LanceDB", at_least=1.0)
     else:
         table.note("LanceDB could not be installed, so there is no arm in one process.")
     for arm, values in cost.items():
-        table.figure(f"processor ms a document, {arm}", float(np.median(values)), {})
+        table.figure(f"processor time a product, ms: {arm}", float(np.median(values)), {})
     encoder, whole = (float(np.median(cost[arm])) for arm in ("encoder alone", "mmsearch ingest"))
-    stock = float(np.median(cost["stock shape"]))
+    single = float(np.median(cost[ONE]))
     table.note(
-        f"{len(items)} products with pictures; encoder, node and client share these {os.cpu_count()} cores, "
-        "so that no run can go faster than cores / processor time: the encoder alone spends "
-        f"{encoder:.1f} ms on a product, the run {whole:.1f}, the stock shape {stock:.1f}. Where the encoder "
-        "is most of all three, it decides all three rates, and what the shapes differ in is seen in the "
-        "table with the stub."
+        f"{len(items)} products with pictures. Encoder, node and client share {os.cpu_count()} cores, so "
+        "that processor time limits every rate: the encoder alone spends "
+        f"{encoder:.1f} ms on a product, the run {whole:.1f}, one request a product {single:.1f}."
     )
-    table.note("Stock shape: one encode and one index request a document, JSON floats, 30 connections.")
     return table.finish()
 
 
 def table_stub(bench: Bench, rounds: int) -> bool:
-    """The run and the stock shape where the encoder takes 1 ms a request."""
+    """The run, and one request a product, where the encoder takes 1 ms a request."""
     items = bench.items()
     with_vectors = vectored(bench.items(), bench.served.dimensions["EMBEDDING"])
     arms = {
@@ -119,15 +117,12 @@ def table_stub(bench: Bench, rounds: int) -> bool:
         ),
         "encoder alone": lambda: len(items) / encode_all(bench, items, 4),
         "bulk alone": lambda: len(items) / bulk_all(bench, bench.created(graph=False), with_vectors),
-        "stock shape": lambda: len(items) / stock_all(bench, bench.created(graph=False).index, items),
+        ONE: lambda: len(items) / stock_all(bench, bench.created(graph=False).index, items),
     }
     table = measure("ingest-stub", arms, rounds=rounds, unit="documents/s")
-    table.target("mmsearch ingest", "stock shape", at_least=10.0)
+    table.target("mmsearch ingest", ONE, at_least=10.0)
     slower_half(table)
-    table.note(
-        f"{len(items)} texts into an index without the graph, which would hold both shapes back alike."
-    )
-    table.note("Stock shape: one encode and one index request a document, JSON floats, 30 connections.")
+    table.note(f"{len(items)} texts into an index without the graph.")
     return table.finish()
 
 
@@ -162,7 +157,7 @@ def table_bulk(bench: Bench, rounds: int, count: int, *, graph: bool) -> bool:
         item = Item.of(Line(number, raw), parse(Line(number, raw)))
         item.vectors = {"embedding": random_unit(768)}
         items.append(item)
-    processor: dict[str, list[float]] = {"ours": [], "helpers.bulk": []}
+    processor: dict[str, list[float]] = {"mmsearch": [], "helpers.bulk": []}
 
     served = Served("item_encoder", "query_encoder", "1", "f" * 64, "", {"EMBEDDING": 768}, 64, 0, 0)
 
@@ -170,7 +165,7 @@ def table_bulk(bench: Bench, rounds: int, count: int, *, graph: bool) -> bool:
         target = bench.created(served, graph=graph)
         before = time.process_time()
         seconds = bulk_all(bench, target, items)
-        processor["ours"].append((time.process_time() - before) / count * 1e6)
+        processor["mmsearch"].append((time.process_time() - before) / count * 1e6)
         return count / seconds
 
     def helper() -> float:
@@ -185,10 +180,11 @@ def table_bulk(bench: Bench, rounds: int, count: int, *, graph: bool) -> bool:
         return int(done) / (time.perf_counter() - started)
 
     name = "ingest-bulk-graph" if graph else "ingest-bulk"
-    table = measure(name, {"ours": ours, "helpers.bulk": helper}, rounds=rounds, unit="documents/s")
-    table.target("ours", "helpers.bulk", at_least=1.1 if graph else 4.0)
-    table.figure("client CPU, ours, us a document", float(np.median(processor["ours"])), {"<=": 30})
-    table.figure("client CPU, helpers.bulk, us a document", float(np.median(processor["helpers.bulk"])), {})
+    table = measure(name, {"mmsearch": ours, "helpers.bulk": helper}, rounds=rounds, unit="documents/s")
+    table.target("mmsearch", "helpers.bulk", at_least=1.1 if graph else 4.0)
+    for arm, bound in (("mmsearch", {"<=": 30}), ("helpers.bulk", {})):
+        spent = float(np.median(processor[arm]))
+        table.figure(f"client's processor time a document, µs: {arm}", spent, bound)
     table.note(f"{count} documents of 768 dimensions, {'with' if graph else 'without'} the graph.")
     return table.finish()
 
@@ -197,7 +193,7 @@ def table_again(bench: Bench, rounds: int) -> bool:
     """An unchanged catalog again, and one with one line in a hundred changed."""
     # Not among those that a fresh one drops.
     index = f"kept-{bench.fresh()}"
-    calls: dict[str, list[int]] = {"first": [], "unchanged": [], "one in a hundred": []}
+    calls: dict[str, list[int]] = {FIRST: [], UNCHANGED: [], EDITED: []}
     lines = bench.catalog.read_text(encoding="utf-8").splitlines()
     changed = bench.folder / "changed.jsonl"
     salt = itertools.count()
@@ -208,11 +204,11 @@ def table_again(bench: Bench, rounds: int) -> bool:
         return report.docs_per_second
 
     def first() -> float:
-        return counted("first")
+        return counted(FIRST)
 
     def unchanged() -> float:
         bench.ingest(index)
-        return counted("unchanged", index=index)
+        return counted(UNCHANGED, index=index)
 
     def one_in_a_hundred() -> float:
         bench.ingest(index)
@@ -223,27 +219,26 @@ def table_again(bench: Bench, rounds: int) -> bool:
             record["title"] = f"{record['title']} changed {mark}"
             edited[at] = json.dumps(record)
         changed.write_text("\n".join(edited) + "\n", encoding="utf-8")
-        return counted("one in a hundred", index=index, catalog=changed)
+        return counted(EDITED, index=index, catalog=changed)
 
     table = measure(
         "ingest-again",
-        {"first": first, "unchanged": unchanged, "one in a hundred": one_in_a_hundred},
+        {FIRST: first, UNCHANGED: unchanged, EDITED: one_in_a_hundred},
         rounds=rounds,
         unit="documents/s",
         warm_up=0,
     )
-    ask(bench.client, "DELETE", f"/{index}*")
-    table.target("unchanged", "first", at_least=20)
-    table.figure("encoder calls, unchanged", max(calls["unchanged"]), {"<=": 0}, exact=True)
+    table.target(UNCHANGED, FIRST, at_least=20)
+    table.figure(f"encoder calls: {UNCHANGED}", max(calls[UNCHANGED]), {"<=": 0}, exact=True)
     table.figure(
-        "encoder calls, one in a hundred / first",
-        float(np.median(calls["one in a hundred"])) / float(np.median(calls["first"])),
-        {"<=": 0.012 + 1 / float(np.median(calls["first"]))},
+        f"encoder calls: {EDITED} / {FIRST}",
+        float(np.median(calls[EDITED])) / float(np.median(calls[FIRST])),
+        {"<=": 0.012 + 1 / float(np.median(calls[FIRST]))},
         exact=True,
     )
     table.note(
-        f"{len(lines)} products with pictures, the real encoder; a last call that is not full may come on "
-        "top of the 1.2 %."
+        f"{len(lines)} products with pictures, the real encoder. The target of the calls is 1.2 % and one "
+        "call that is not full."
     )
     return table.finish()
 
@@ -297,8 +292,8 @@ def table_memory(bench: Bench, rounds: int, count: int) -> bool:
         warm_up=0,
     )
     table.target(f"{large:,} records", f"{small:,} records", at_most=1.1)
-    table.figure("peak, MB", float(np.max(table.figures[f"{large:,} records"])), {"<=": 400})
-    table.note("Resident memory at its highest, of the whole command; the index has no graph, to save time.")
+    table.figure("peak memory, MB", float(np.max(table.figures[f"{large:,} records"])), {"<=": 400})
+    table.note("The command's highest resident memory. The index has no graph, to save time.")
     return table.finish()
 
 
@@ -342,47 +337,39 @@ def stub(seconds: float) -> Iterator[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = Options(__doc__)
     parser.add_argument("--table", choices=list(SIZES), required=True)
-    parser.add_argument("--opensearch", help="a node with k-NN; else one is started")
-    parser.add_argument(
-        "--triton", help="HOST:PORT of a real encoder, for --table ingest; else one is started"
-    )
-    parser.add_argument("--catalog", type=Path, help="for --table ingest; else the furniture")
     parser.add_argument("--documents", type=int)
     parser.add_argument("--rounds", type=int)
-    asked = parser.parse_args()
-    rounds, documents = SIZES[asked.table]
+    asked = parser.parse()
+    rounds, documents = SHORT if asked.short else SIZES[asked.table]
     rounds, documents = asked.rounds or rounds, asked.documents or documents
     with tempfile.TemporaryDirectory() as name, ExitStack() as opened:
-        folder = Path(name)
+        folder, image_root = Path(name), None
         servers: list[int] = []
-        if asked.table in ("ingest", "again") and not (asked.opensearch and asked.triton):
+        if asked.table in ("ingest", "again"):
             real = opened.enter_context(both())
             url, triton, servers = real.url, real.triton, list(real.pids.values())
         else:
-            url = opened.enter_context(node(asked.opensearch))
-            seconds = 0.001 if asked.table == "stub" else 0.0
-            triton = asked.triton or opened.enter_context(stub(seconds))
-        image_root = None
+            url = opened.enter_context(node())
+            triton = opened.enter_context(stub(0.001 if asked.table == "stub" else 0.0))
         if asked.table == "again":
             catalog, image_root = clipart.write_catalog(folder / "clipart", cache_folder())
         elif asked.table == "ingest":
-            catalog = asked.catalog or write_catalog(folder / "furniture", cache_folder())
+            catalog = write_catalog(folder / "furniture", cache_folder())
         else:
             catalog = written(folder / "catalog.jsonl", 1 if asked.table == "memory" else documents)
+        lines = catalog.read_text(encoding="utf-8").splitlines()[:documents]
+        catalog.write_text("\n".join(lines) + "\n", encoding="utf-8")
         bench = Bench(url, triton, folder, catalog, image_root)
-        if asked.table == "ingest":
-            met = table_ingest(bench, rounds, servers)
-        elif asked.table == "stub":
-            met = table_stub(bench, rounds)
-        elif asked.table == "again":
-            met = table_again(bench, rounds)
-        elif asked.table == "partial":
-            met = table_partial(bench, rounds, documents)
-        elif asked.table == "memory":
-            met = table_memory(bench, rounds, documents)
-        else:
-            met = table_bulk(bench, rounds, documents, graph=asked.table == "bulk-graph")
-        bench.drop()
+        table: Callable[[], bool] = {
+            "ingest": lambda: table_ingest(bench, rounds, servers),
+            "stub": lambda: table_stub(bench, rounds),
+            "again": lambda: table_again(bench, rounds),
+            "partial": lambda: table_partial(bench, rounds, documents),
+            "memory": lambda: table_memory(bench, rounds, documents),
+            "bulk": lambda: table_bulk(bench, rounds, documents, graph=False),
+            "bulk-graph": lambda: table_bulk(bench, rounds, documents, graph=True),
+        }[asked.table]
+        met = table()
     return 0 if met else 1

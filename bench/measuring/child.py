@@ -36,6 +36,28 @@ def run(
         raise
 
 
+def said(command: Sequence[str], seconds: float, env: Mapping[str, str] | None = None) -> tuple[str, int]:
+    """What a command prints and its exit code, 124 when it takes longer; the end of a failure is shown."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+        )
+        printed, code = done.stdout, done.returncode
+    except subprocess.TimeoutExpired:
+        printed, code = f"did not end within {seconds:g} s", 124
+    if code:
+        print(printed[-6000:], file=sys.stderr)
+    return printed, code
+
+
 def script(folder: str, *arguments: str) -> list[str]:
     """The command `python FOLDER ARGUMENTS` for a table of bench/ or a check of qa/."""
     return [sys.executable, str(ROOT / folder), *arguments]

@@ -7,6 +7,8 @@ ratio of its two series is the A-against-A check, and a run whose check leaves 0
     table.ratio("neural", "knn")          # median over rounds of the pairwise ratio
     table.target("neural", "knn", at_most=1.05)
     table.finish()                        # prints the table and writes build/bench/neural.json
+
+`measuring.results` takes what is written there into bench/results.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from importlib import metadata
 from pathlib import Path
 
 OUTPUT = Path(__file__).parents[2] / "build" / "bench"
+SHORT = "MMSEARCH_BENCH_SHORT"
+"""set while a short form runs, and inherited: its tables stay out of the results"""
 AGAIN = "(the first arm again)"
 A_AGAINST_A = (0.95, 1.05)
 PACKAGES = (
@@ -48,6 +52,8 @@ class Table:
     figures: dict[str, list[float]]
     verdicts: list[dict[str, object]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    """of servers; those of the packages are added"""
 
     def ratio(self, arm: str, other: str) -> float:
         """The median over rounds of `arm` / `other`, pair by pair."""
@@ -56,6 +62,10 @@ class Table:
     def ratios(self, arm: str, other: str) -> list[float]:
         """`arm` / `other` of each round."""
         return [a / b for a, b in zip(self.figures[arm], self.figures[other], strict=True)]
+
+    def differences(self, arm: str, other: str) -> list[float]:
+        """`arm` minus `other` of each round."""
+        return [a - b for a, b in zip(self.figures[arm], self.figures[other], strict=True)]
 
     def target(
         self, arm: str, other: str, *, at_most: float | None = None, at_least: float | None = None
@@ -108,20 +118,28 @@ class Table:
             print(f"\nA against A {self.a_against_a:.3f}: {state}. {machine()}")
         else:
             print(f"\n{machine()}")
-        OUTPUT.mkdir(parents=True, exist_ok=True)
+        if os.environ.get(SHORT):
+            print("\nThe short form: its times decide nothing.")
+        output().mkdir(parents=True, exist_ok=True)
         record = {
             "name": self.name,
+            "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
             "unit": self.unit,
             "figures": self.figures,
             "verdicts": self.verdicts,
             "notes": self.notes,
-            "a_against_a": self.a_against_a,
+            "a_against_a": self.a_against_a if AGAIN in self.figures else None,
             "valid": self.valid,
             "machine": machine(),
-            "versions": versions(),
+            "versions": self.versions | versions(),
         }
-        (OUTPUT / f"{self.name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        (output() / f"{self.name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         return self.valid and all(bool(row["met"]) for row in self.verdicts)
+
+
+def output() -> Path:
+    """Where tables go: build/bench, and its folder `short` for short forms."""
+    return OUTPUT / "short" if os.environ.get(SHORT) else OUTPUT
 
 
 def measure(

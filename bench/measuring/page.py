@@ -1,145 +1,184 @@
-"""The page of results, from the JSON that the tables have left: bench/results.md.
+"""The page of results, bench/results.md, from the figures under bench/results.
 
-.venv/bin/python bench page
+    .venv/bin/python bench page
+
+takes what the benches left under build/bench first.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import shutil
-import statistics
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from measuring.interleaved import AGAIN, OUTPUT, machine, shown
-from measuring.steps import BESIDE, STEPS
+from measuring import plot
+from measuring.cells import bound, grouped, judged, of_two_arms, value_of, windows
+from measuring.interleaved import shown
+from measuring.results import FOLDER, Record, read, take
+from measuring.steps import SUBJECTS
 
-HERE = Path(__file__).parents[1]
-PAGE = HERE / "results.md"
-MISSED = HERE / "missed.md"
-IMPROVED = HERE / "improved.md"
-PLOTS = "plots"
-PROFILES = OUTPUT / "profiles"
+PAGE = Path(__file__).parents[1] / "results.md"
+WITHOUT = "No reason is recorded in `bench/results/missed.json`."
 INTRODUCTION = """\
-# Results
+# Benchmarks
 
-Written by `make bench`, `make quality`, `make security`, `make faults`, `make fuzz` and `make soak`.
-Every figure of a measurement is a median over rounds in which the arms take turns.
-A ratio is taken pair by pair within a round.
-A table whose first arm differs from itself by more than 5 % is void."""
-
-
-def read(table: str) -> dict[str, Any] | None:
-    """What a table has left, or None."""
-    path = OUTPUT / f"{table}.json"
-    if not path.is_file():
-        return None
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return record
-
-
-def section(table: str, record: dict[str, Any], level: str = "##") -> list[str]:
-    """A table's part of the page."""
-    lines = [f"{level} {table}"]
-    if record["figures"]:
-        lines += ["", f"| arm | median, {record['unit']} | min | max |", "| --- | --- | --- | --- |"]
-    for arm, values in record["figures"].items():
-        lines.append(
-            f"| {arm} | {shown(statistics.median(values))} | {shown(min(values))} | {shown(max(values))} |"
-        )
-    if record["verdicts"]:
-        lines += ["", "| ratio or figure | value | target | verdict |", "| --- | --- | --- | --- |"]
-    for row in record["verdicts"]:
-        lines.append(f"| {row['what']} | {shown(row['value'])} | {row['target']} | {verdict(row, record)} |")
-    for note in record["notes"]:
-        lines += ["", note]
-    if (OUTPUT / f"{table}.svg").is_file():
-        lines += ["", f"![{table}]({PLOTS}/{table}.svg)"]
-    state = ""
-    if AGAIN in record["figures"]:
-        valid = "valid" if record["valid"] else "void, the machine was too unsteady"
-        state = f"A against A {record['a_against_a']:.3f}: {valid}. "
-    return [*lines, "", f"{state}{record['machine']}", ""]
-
-
-def verdict(row: dict[str, Any], record: dict[str, Any]) -> str:
-    """A void table's figures are shown but decide nothing, unless the machine's speed is not in them."""
-    if not row["target"]:
-        return ""
-    if not record["valid"] and not row.get("exact"):
-        return "void"
-    return "met" if row["met"] else "**missed**"
+Written by `bench page` from `bench/results/`, which holds every figure with its machine, date and versions.
+Each figure is the median over rounds, in which the compared programs run in turn on one machine.
+A ratio is taken within each round.
+*Spread* is the lowest and the highest round of our own figure.
+*A/A* is the first program against itself: outside 0.95 to 1.05 a table is void and decides nothing."""
+CHECKS = ("faults", "fuzz", "security", "soak")
+"""subjects whose tables are a line each"""
+ABOUT = {
+    "ingest": (
+        "Ingest",
+        "`bench ingest`. Client, encoder and node share two cores. *One request a product* is the usual "
+        "script: one encoder call and one index request for each product, vectors as JSON, 30 connections. "
+        "`ingest-stub` uses an encoder that takes 1 ms a request.",
+    ),
+    "encoders": (
+        "Encoders",
+        "`bench encoders`, `bench int8`. Triton against onnxruntime called directly with the same inputs.",
+    ),
+    "neural": (
+        "`neural`",
+        "`bench neural`. The encoder is a stub that answers at once, so that the figures are the plugin's "
+        "own. Latency added by `neural`: total minus `knn` minus the encoder call. *Official* is the clause "
+        "`neural` of OpenSearch, with a remote ML Commons model that calls the same stub.",
+    ),
+    "hybrid": (
+        "`hybrid`",
+        "`bench hybrid`. Against `bool` over the same legs and the official `hybrid`. Facets of `bool` and "
+        "the official `hybrid` count all matches of the legs, those of ours the window.",
+    ),
+    "index": (
+        "Index size and legs",
+        "`bench slow-legs`, `bench legs`, `bench quantization`, `bench growth`.",
+    ),
+    "offline": ("Training and measures", "`bench training`, `bench evaluation`."),
+    "quality": (
+        "Quality",
+        "`make quality`, on keywords of Debian's openclipart that no training and no tuning has seen.",
+    ),
+    "profiles": ("Where the time goes", "`bench profiles`, on real servers with the furniture catalog."),
+}
 
 
-def summary(records: Mapping[str, dict[str, Any]]) -> list[str]:
-    """How many targets are met, and which are not."""
-    rows = [
-        (table, row, verdict(row, record)) for table, record in records.items() for row in record["verdicts"]
+def rows(table: str, record: Record) -> Iterator[str]:
+    """A line for each ratio of two arms, and one for figures of one kind; those without a target only where
+    the table has none."""
+    unit, steady = record.get("unit", ""), record.get("a_against_a", "")
+    every = record["figures"]
+    some = any(bound(figure) for figure in every)
+    single = []
+    for figure in every:
+        what, value, *_ = figure
+        pair = of_two_arms(what, record)
+        if pair is None:
+            single.append(figure)
+        elif bound(figure) or not some:
+            (ours, low, high), (other, *_) = pair
+            cells = (f"{shown(ours)} {unit}", shown(other), shown(value), f"{shown(low)}–{shown(high)}")
+            yield f"| {table}: {what} | {' | '.join(cells)} | {steady} | {judged(figure)} |"
+    for kind, figures in grouped(single).items():
+        if any(map(bound, figures)):
+            yield f"| {table}: {kind} | {'; '.join(map(value_of, figures))} | | | | {steady} | |"
+
+
+def lines_of(subject: str, tables: Mapping[str, Record]) -> list[str]:
+    """A subject's section."""
+    title, about = ABOUT[subject]
+    dates = sorted({record["date"][:10] for record in tables.values()})
+    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    lines = ["", f"## {title}", f"{about} Measured {when}.", ""]
+    if subject == "hybrid":
+        return lines + windows(tables)
+    if subject == "profiles":
+        lines += ["| profile | figures |", "| --- | --- |"]
+        return lines + [f"| {table} | {counted(record)} |" for table, record in tables.items()]
+    if subject == "index":
+        lines += [f"![What grows with the catalog]({plot.PLOT.relative_to(PAGE.parent)})", ""]
+    lines += ["| figure | ours | other | ratio | spread | A/A | target |", "| --- " * 7 + "|"]
+    return lines + [row for table, record in tables.items() for row in rows(table, record)]
+
+
+def counted(record: Record, most: int = 9) -> str:
+    """A table's figures in a cell, those of one kind together, up to so many kinds."""
+    kinds = list(grouped(record["figures"]).items())[:most]
+    return "; ".join(f"{kind}: {', '.join(map(value_of, figures))}" for kind, figures in kinds)
+
+
+def checks(subjects: Mapping[str, Mapping[str, Record]]) -> list[str]:
+    """Faults, fuzzing, security and soak: a line a table."""
+    commands = ", ".join(f"`make {subject}`" for subject in CHECKS)
+    lines = ["", "## Faults, fuzzing, security, soak", f"{commands}, in full.", ""]
+    lines += ["| check | date | targets met | counted |", "| --- | --- | --- | --- |"]
+    for subject in CHECKS:
+        for table, record in subjects[subject].items():
+            verdicts = [verdict for *_, verdict in record["figures"] if verdict]
+            met = f"{verdicts.count('met')} of {len(verdicts)}"
+            said = record.get("notes", [counted(record, 2)])[0]
+            plain = [figure for figure in record["figures"] if not bound(figure)]
+            if len(plain) <= 2:  # as fuzzing counts its inputs
+                said = " ".join([said, *(f"{what}: {shown(value)}." for what, value, *_ in plain)])
+            lines.append(f"| {table} | {record['date'][:10]} | {met} | {said} |")
+    return lines
+
+
+def missed(subjects: Mapping[str, Mapping[str, Record]], reasons: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The missed and void targets, those of one reason together."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for table, record in ((name, each) for tables in subjects.values() for name, each in tables.items()):
+        for figure in record["figures"]:
+            what, value, _, verdict = figure
+            if verdict in ("missed", "void"):
+                of = (each["why"] for each in reasons if each["table"] == table and what in each["figures"])
+                wanted = bound(figure) + (", void" if verdict == "void" else "")
+                groups.setdefault((table, next(of, WITHOUT)), []).append(f"{what} {shown(value)} ({wanted})")
+    return [f"- **{table}**: {'; '.join(figures)}. {why}" for (table, why), figures in groups.items()]
+
+
+def improvements(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Before and after of changes that were measured in turns."""
+    lines = [
+        "",
+        "## Before and after",
+        "A change and the code before it, measured in turn on one machine.",
+        "",
     ]
-    counts = {word: sum(said == word for _, _, said in rows) for word in ("met", "**missed**", "void")}
-    lines = [f"{counts['met']} targets met, {counts['**missed**']} missed, {counts['void']} void.", ""]
-    missed = [(table, row, said) for table, row, said in rows if said in ("**missed**", "void")]
-    if missed:
-        lines += ["| table | figure | value | target | verdict |", "| --- | --- | --- | --- | --- |"]
-        lines += [
-            f"| {table} | {row['what']} | {shown(row['value'])} | {row['target']} | {said} |"
-            for table, row, said in missed
-        ]
-        lines.append("")
-    return lines
+    lines += ["| change | before → after |", "| --- | --- |"]
+    return lines + [f"| {each['change']} | {'; '.join(each['figures'])} |" for each in found]
 
 
-def profiles(failure: str) -> list[str]:
-    """The summaries of bench profiles, and what went wrong with it."""
-    files = sorted(PROFILES.glob("*.txt"))
-    if not files:
-        return ["## Profiles", "", f"None: {failure or 'not run'}.", ""]
-    lines = ["## Profiles", "", "Taken by `.venv/bin/python bench profiles`.", ""]
-    for file in files:
-        lines += [f"### {file.stem}", "", "```text", *file.read_text(encoding="utf-8").rstrip().splitlines()]
-        lines += ["```", ""]
-    return lines
-
-
-def page(failures: Mapping[str, str]) -> str:
-    """The page, every table of every command on it, those without figures too."""
-    tables = [table for step in STEPS for table in step.tables] + [t for b in BESIDE for t in b.tables]
-    records = {table: record for table in tables if (record := read(table)) is not None}
-    versions: dict[str, str] = {}
-    for record in records.values():
-        versions |= record["versions"]
-    named = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
-    lines = [INTRODUCTION, "", machine(), "", f"Versions: {named}.", "", *summary(records)]
-    for step in STEPS:
-        for table in step.tables:
-            if table in records:
-                lines += section(table, records[table])
-            else:
-                lines += [f"## {table}", "", f"No figure: {failures.get(step.name, 'not run')}.", ""]
-    for file in (MISSED, IMPROVED):
-        lines += [*file.read_text(encoding="utf-8").splitlines(), ""]
-    lines += profiles(failures.get("profiles", ""))
-    for beside in BESIDE:
-        lines += [f"## {beside.command}", "", beside.about, ""]
-        for table in beside.tables:
-            if table in records:
-                lines += section(table, records[table], "###")
-            else:
-                lines += [f"### {table}", "", f"Not run: `{beside.command}`.", ""]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def write(failures: Mapping[str, str] | None = None, path: Path = PAGE) -> Path:
-    """Write the page, its plots beside it, and return where it is."""
-    path.write_text(page(failures or {}), encoding="utf-8")
-    plots = path.parent / PLOTS
-    for plot in OUTPUT.glob("*.svg"):
-        plots.mkdir(exist_ok=True)
-        shutil.copy(plot, plots / plot.name)
-    return path
+def page() -> str:
+    """The whole page."""
+    subjects = {subject: read(subject) for subject in SUBJECTS}
+    verdicts = [row[3] for tables in subjects.values() for r in tables.values() for row in r["figures"]]
+    counts = ", ".join(f"{verdicts.count(word)} {word}" for word in ("met", "missed", "void"))
+    reasons = json.loads((FOLDER / "missed.json").read_text(encoding="utf-8"))
+    lines = [INTRODUCTION, "", "## Targets", f"{counts}. Those that are not met:", ""]
+    lines += missed(subjects, reasons)
+    for subject in ABOUT:
+        if subjects[subject]:
+            lines += lines_of(subject, subjects[subject])
+        if subject == "quality":
+            lines += checks(subjects)
+    lines += improvements(json.loads((FOLDER / "improvements.json").read_text(encoding="utf-8")))
+    return "\n".join(lines) + "\n"
 
 
 def main() -> int:
-    print(write())
+    argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None).parse_args()
+    return renew()
+
+
+def renew() -> int:
+    """Take what was measured since, and write the page."""
+    for line in take():
+        print(line)
+    plot.draw(read("index")["growth"])
+    PAGE.write_text(page(), encoding="utf-8")
+    print(PAGE)
     return 0

@@ -1,4 +1,4 @@
-"""What the benches compare with: requirements/*/bench.txt, put under build/peers at its first use."""
+"""What the benches compare with: requirements/bench.in, put under build/peers at its first use."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ FOLDER = ROOT / "build" / "peers"
 
 def has(package: str) -> bool:
     """Whether a package can be imported from now on, after trying to install all of them."""
-    pins = ROOT / "requirements" / f"{sys.version_info[0]}.{sys.version_info[1]}" / "bench.txt"
+    choose = [sys.executable, str(ROOT / "requirements" / "choose.py"), "bench", "--without", "dev"]
+    pins = subprocess.run(choose, check=True, capture_output=True).stdout
     installed = FOLDER / "installed.txt"
-    if not installed.is_file() or installed.read_bytes() != pins.read_bytes():
+    if not installed.is_file() or installed.read_bytes() != pins:
         uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--no-deps"]
         done = subprocess.run(
-            [*uv, "--require-hashes", "--target", str(FOLDER), "-r", str(pins)], check=False
+            [*uv, "--require-hashes", "--target", str(FOLDER), "-r", "-"], input=pins, check=False
         )
         if done.returncode == 0:
-            installed.write_bytes(pins.read_bytes())
+            installed.write_bytes(pins)
     if str(FOLDER) not in sys.path:
         # Behind the environment's own: what both have is the environment's.
         sys.path.append(str(FOLDER))

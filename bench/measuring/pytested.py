@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
+from measuring.child import said
 from measuring.interleaved import Table
 
-ROOT = Path(__file__).parents[2]
 PYTEST = [sys.executable, "-c", "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"]
 
 
@@ -29,27 +26,13 @@ def pytested(
         + [shlex.quote(each) for each in arguments]
     )
     table = Table(name, "", {})
-    try:
-        done = subprocess.run(
-            [*PYTEST, *arguments],
-            cwd=ROOT,
-            env={**os.environ, **(env or {})},
-            capture_output=True,
-            text=True,
-            timeout=60 * minutes,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        table.figure("passed", 0, {">=": 1})
-        table.note(f"It did not end within {minutes:g} minutes. Again: {repeat}")
-        return table
-    found = re.findall(counts, done.stdout)
+    printed, code = said([*PYTEST, *arguments], 60 * minutes, env)
+    found = re.findall(counts, printed)
     # Without its count the test has not run, whatever the exit code says.
-    good = done.returncode == 0 and bool(found)
+    good = code == 0 and bool(found)
     table.figure("passed", float(good), {">=": 1})
     if found:
         table.note(f"{found[-1]}.")
     if not good:
-        print(done.stdout[-6000:], file=sys.stderr)
-    table.note(f"Again: {repeat}")
+        table.note(f"Repeat: {repeat}")
     return table

@@ -1,21 +1,22 @@
-"""Real servers for benches, ended after: a node, by its URL or a bench's own, or a node and a Triton."""
+"""Real servers for benches, ended after: a node, a cluster, or a node and a Triton; and calls of them."""
 
 from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import psutil
 
 from mmsearch.stack import embedded
 from mmsearch.stack.state import SERVERS, Home, Ports
@@ -26,11 +27,8 @@ HEADERS = {"Content-Type": "application/json"}
 
 
 @contextmanager
-def node(url: str | None) -> Iterator[str]:
-    """The given node, or one of its own that is ended after."""
-    if url is not None:
-        yield url
-        return
+def node() -> Iterator[str]:
+    """The address of a node of a bench's own, which is ended after."""
     with (
         tempfile.TemporaryDirectory() as folder,
         embedded.borrowed(Home.at(Path(folder) / "home"), ("opensearch",), say) as ports,
@@ -39,11 +37,8 @@ def node(url: str | None) -> Iterator[str]:
 
 
 @contextmanager
-def beside_official(url: str | None, count: int = 1) -> Iterator[list[str]]:
-    """The given node, or a cluster of `count` nodes with the official plugins beside ours, ended after."""
-    if url is not None:
-        yield [url]
-        return
+def beside_official(count: int = 1) -> Iterator[list[str]]:
+    """The addresses of a cluster of `count` nodes with the official plugins beside ours, ended after."""
     names = [f"bench-{number}" for number in range(1, count + 1)]
     settings = members.settings(names, members.transport_ports(names)) if count > 1 else {names[0]: {}}
     with ExitStack() as started:
@@ -75,21 +70,31 @@ class Processor:
 
     def ms(self) -> float:
         """User and system time that the nodes have used so far, milliseconds."""
-        ticks = 0
-        for pid in self.pids:
-            # After the name, which is in brackets and may hold spaces: state, ppid, …, utime, stime.
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks * 1000 / os.sysconf("SC_CLK_TCK")
+        return 1000 * processor_seconds(self.pids)
 
 
-def versions(url: str) -> str:
-    """A sentence with the versions of a node and its plugins, for a table."""
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all below it, as Triton's Python models are."""
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def processor_seconds(roots: Iterable[int]) -> float:
+    """User and system time of these processes and of all below them that are alive, seconds."""
+    used = 0.0
+    for process in {each for root in roots for each in family(root)}:
+        with suppress(psutil.NoSuchProcess):  # it ended while we looked
+            used += sum(process.cpu_times()[:2])
+    return used
+
+
+def versions(url: str) -> dict[str, str]:
+    """The versions of a node and its plugins."""
     client = Client(url)
     version = json.loads(client.call("GET", "/"))["version"]["number"]
     local = json.loads(client.call("GET", "/_nodes/_local/plugins"))["nodes"]
-    plugins = [f"{each['name']} {each['version']}" for node in local.values() for each in node["plugins"]]
-    return f"OpenSearch {version} with {', '.join(sorted(plugins))}."
+    plugins = {each["name"]: each["version"] for node in local.values() for each in node["plugins"]}
+    return {"OpenSearch": version, **dict(sorted(plugins.items()))}
 
 
 @dataclass(frozen=True)
@@ -133,23 +138,40 @@ class Client:
     """One connection, kept alive; `call` returns the answer's body."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         parts = urlsplit(url)
-        self.connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
+        # As long as a merge of the largest index takes.
+        self.connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=900)
         self.connection.connect()
         self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """The answer's status and body."""
+        self.connection.request(method, path, body, headers or HEADERS)
+        response = self.connection.getresponse()
+        return response.status, response.read()
 
     def call(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> bytes:
-        self.connection.request(method, path, body, headers or HEADERS)
-        response = self.connection.getresponse()
-        answer = response.read()
-        if response.status >= 300:
-            raise RuntimeError(f"{method} {path}: expected success, got {response.status} {answer[:500]!r}")
+        status, answer = self.ask(method, path, body, headers)
+        if status >= 300:
+            raise RuntimeError(f"{method} {path}: expected success, got {status} {answer[:500]!r}")
         return answer
 
 
-def median_ms(calls: list[Callable[[], object]]) -> float:
+def post_alone(url: str, path: str, body: bytes) -> socket.socket:
+    """A request on a connection of its own, which is not waited for; the caller reads or closes it."""
+    parts = urlsplit(url)
+    connection = socket.create_connection((str(parts.hostname), parts.port or 80), timeout=60)
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    return connection
+
+
+def median_ms(calls: Sequence[Callable[[], object]]) -> float:
     """The median time of one call, milliseconds."""
     times = []
     for call in calls:

@@ -1,4 +1,4 @@
-"""What stands on the page of results: the tables of `make bench`, and those of the commands beside it."""
+"""The subjects of the results and their tables, and the steps of `make bench`."""
 
 from __future__ import annotations
 
@@ -7,95 +7,72 @@ from dataclasses import dataclass
 
 from faults import hybrids, ingest, query
 from fuzz import every as fuzz
-from hybrid import arms, clause
+from hybrid import clause
+from measuring.crowd import CLIENTS
 
 
 @dataclass(frozen=True)
 class Step:
-    """One bench: what is run, the tables that it leaves, and how long it may take."""
+    """One bench of `make bench`: what is run, the tables that it leaves, and how long it may take."""
 
-    name: str
     command: tuple[str, ...]
     tables: tuple[str, ...]
     minutes: float
 
-
-@dataclass(frozen=True)
-class Beside:
-    """Tables that a command of their own leaves."""
-
-    command: str
-    tables: tuple[str, ...]
-    about: str
+    @property
+    def name(self) -> str:
+        return " ".join(self.command)
 
 
 def hybrid_tables(nodes: int, shards: Sequence[int], windows: Sequence[int]) -> tuple[str, ...]:
     """The tables of bench hybrid: a lone client's and many clients'."""
     names = [clause.name_of(nodes, number, window) for number in shards for window in windows]
-    return tuple(name + end for name in names for end in ("", f"-{arms.CLIENTS}-clients"))
+    return tuple(name + end for name in names for end in ("", f"-{CLIENTS}-clients"))
 
 
-INGEST = {
-    "ingest": "ingest",
-    "stub": "ingest-stub",
-    "bulk": "ingest-bulk",
-    "bulk-graph": "ingest-bulk-graph",
-    "again": "ingest-again",
-    "partial": "ingest-partial",
-    "memory": "ingest-memory",
-}
 STEPS = (
-    *(Step(name, ("ingest", "--table", table), (name,), 12) for table, name in INGEST.items()),
-    Step("evaluation", ("evaluation",), ("evaluation", "evaluation-ranx"), 4),
-    Step("training", ("training",), ("training",), 6),
-    Step("encoders", ("encoders",), ("encoders-latency", "encoders-throughput"), 8),
-    Step("int8", ("int8",), ("int8",), 12),
-    Step("neural", ("neural",), ("neural", "neural-8-clients", "neural-cpu", "neural-sharing"), 14),
-    Step("hybrid", ("hybrid", "--windows", "100"), hybrid_tables(1, (1, 3), (100,)), 16),
-    Step("slow-legs", ("slow-legs",), ("hybrid-slow-legs",), 10),
-    Step("growth", ("growth",), ("growth",), 12),
-    Step("quantisation", ("quantization",), ("quantisation",), 6),
-    Step("legs", ("legs",), ("leg-knn", "leg-lexical"), 6),
-    Step("profiles", ("profiles",), (), 5),  # leaves texts
+    Step(("ingest", "--table", "ingest"), ("ingest",), 12),
+    *(
+        Step(("ingest", "--table", table), (f"ingest-{table}",), 12)
+        for table in ("stub", "bulk", "bulk-graph", "again", "partial", "memory")
+    ),
+    Step(("encoders",), ("encoders-latency", "encoders-throughput"), 8),
+    Step(("int8",), ("int8",), 12),
+    Step(("neural",), ("neural", "neural-8-clients", "neural-cpu", "neural-sharing"), 14),
+    Step(("hybrid", "--windows", "100"), hybrid_tables(1, (1, 3), (100,)), 16),
+    Step(("slow-legs",), ("hybrid-slow-legs",), 10),
+    Step(("legs",), ("leg-knn", "leg-lexical"), 6),
+    Step(("quantization",), ("quantisation",), 6),
+    Step(("growth",), ("growth",), 12),
+    Step(("training",), ("training",), 6),
+    Step(("evaluation",), ("evaluation", "evaluation-ranx"), 4),
+    Step(("profiles",), ("profile-ingest", "profile-node-neural", "profile-node-hybrid"), 5),
 )
-BESIDE = (
-    Beside(
-        "bench hybrid",
-        hybrid_tables(1, (1, 3), (10, 500)),
-        "The hybrid at the other windows, on one node.",
+"""what `make bench` runs: a window of 100 alone, of the hybrids"""
+
+
+def _tables(*commands: str) -> tuple[str, ...]:
+    return tuple(table for step in STEPS if step.command[0] in commands for table in step.tables)
+
+
+SUBJECTS = {
+    "ingest": _tables("ingest"),
+    "encoders": _tables("encoders", "int8"),
+    "neural": _tables("neural"),
+    "hybrid": (*hybrid_tables(1, (1, 3), (10, 100, 500)), *hybrid_tables(2, (3,), (10, 100, 500))),
+    "index": _tables("slow-legs", "legs", "quantization", "growth"),
+    "offline": _tables("training", "evaluation"),
+    "quality": ("quality-fusion", "quality-hybrid", "quality-served", "quality-lexical"),
+    "faults": (
+        *ingest.TABLES.values(),
+        *(query.TABLES[name] for name in ("F5", "F6", "F7", "F8")),
+        *hybrids.TABLES,
+        "F10-soak-of-two-minutes",
+        query.TABLES["F11"],
     ),
-    Beside(
-        "bench hybrid --nodes 2 --shards 3",
-        hybrid_tables(2, (3,), (10, 100, 500)),
-        "The hybrid over two nodes of one machine, which are asked in turn.",
-    ),
-    Beside(
-        "make quality",
-        ("quality-fusion", "quality-hybrid", "quality-served"),
-        "What training, pictures and a tuned hybrid bring, on queries that they were not chosen on.",
-    ),
-    Beside("make security", ("security",), "What quality asks of security, by the tests that try it."),
-    Beside(
-        "make faults",
-        (
-            *ingest.TABLES.values(),
-            *(query.TABLES[name] for name in ("F5", "F6", "F7", "F8")),
-            *hybrids.TABLES,
-            "F10-soak-of-two-minutes",
-            query.TABLES["F11"],
-        ),
-        "What goes wrong around it, in full.",
-    ),
-    Beside(
-        "make fuzz",
-        (*fuzz.PYTHON.values(), *(table for table, _ in fuzz.JAVA.values())),
-        "What reads others' bytes, a minute each.",
-    ),
-    Beside(
-        "bench checkouts",
-        ("checkouts-latency", "checkouts-throughput"),
-        "The encoders before and after, all towers called yet: 482dcff had one core a tower, 728363d besides "
-        "a hop to the fusion.",
-    ),
-    Beside("make soak", ("soak",), "Half an hour of searches and ingests."),
-)
+    "fuzz": (*fuzz.PYTHON.values(), *(table for table, _ in fuzz.JAVA.values())),
+    "security": ("security",),
+    "soak": ("soak", "soak-hybrids"),
+    "profiles": _tables("profiles"),
+}
+"""file of bench/results → its tables, in the order of the page"""

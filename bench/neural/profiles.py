@@ -1,14 +1,14 @@
-"""Where the time goes: ingest by py-spy, the node under neural and hybrid load by JFR, Triton by itself.
+"""Where the time goes: ingest by py-spy, the node under neural and hybrid load by JFR.
 
-    .venv/bin/python bench profiles [--seconds 20]
+    .venv/bin/python bench profiles [--seconds 20] [--short]
 
-Leaves short summaries under build/bench/profiles, which stand on the page of results. The servers are real,
-the encoder too; the catalog is the furniture.
+`--seconds` are those of each load, after as many to get warm.
+
+The servers are real, the encoder too; the catalog is the furniture.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import os
@@ -17,23 +17,20 @@ import re
 import subprocess
 import threading
 import time
-import urllib.request
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ingesting.arms import processor_seconds
-from measuring.interleaved import OUTPUT, machine
+import psutil
+from measuring.interleaved import Table
+from measuring.options import Options
 from measuring.peers import program
-from measuring.real_node import MMSEARCH, Client, both
+from measuring.real_node import MMSEARCH, Client, both, family, processor_seconds
 from sample_data.furniture import write_catalog
-from soak.catalog import family, resources
 
 from mmsearch.config import cache_folder
 from mmsearch.stack.state import Ports
 
-FOLDER = OUTPUT / "profiles"
 CLIENTS = 4
 LINES = 12
 # The method nearest to the top of a stack that belongs to one of these says whose time it is.
@@ -46,21 +43,13 @@ OWNERS = {
 }
 
 
-def table(counts: Counter[str]) -> list[str]:
+def frequent(counts: Counter[str]) -> str:
     """The most frequent, with their share."""
     whole = counts.total()
-    return [f"{100 * count / whole:5.1f} %  {name}" for name, count in counts.most_common(LINES)]
+    return ", ".join(f"{100 * count / whole:.1f} % {name}" for name, count in counts.most_common(LINES))
 
 
-def leave(name: str, lines: Iterable[str]) -> None:
-    """Write a summary and show it."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    text = "\n".join([*lines, "", machine(), ""])
-    (FOLDER / f"{name}.txt").write_text(text, encoding="utf-8")
-    print(f"\n## {name}\n\n{text}", flush=True)
-
-
-def ingest(catalog: Path, ports: Ports, servers: dict[str, int], spy: Path | None) -> None:
+def ingest(catalog: Path, ports: Ports, servers: dict[str, int], spy: Path | None) -> Table:
     """The ordinary command, sampled from outside, and what each process has spent."""
     command = [
         MMSEARCH,
@@ -68,7 +57,7 @@ def ingest(catalog: Path, ports: Ports, servers: dict[str, int], spy: Path | Non
         str(catalog),
         *("--json", f"--opensearch=http://127.0.0.1:{ports.http}", f"--triton=127.0.0.1:{ports.triton_grpc}"),
     ]
-    stacks = FOLDER / "ingest.raw"
+    stacks = catalog.with_name("ingest.raw")
     sampled = [str(spy), "record", "-f", "raw", "-r", "100", "--subprocesses", "-o", str(stacks), "--"]
     before = {name: processor_seconds([pid]) for name, pid in servers.items()}
     times, began = os.times(), time.perf_counter()
@@ -85,20 +74,17 @@ def ingest(catalog: Path, ports: Ports, servers: dict[str, int], spy: Path | Non
     costs = {name: processor_seconds([pid]) - before[name] for name, pid in servers.items()}
     own = spent.children_user + spent.children_system - times.children_user - times.children_system
     costs["client" + (", py-spy with it" if spy else "")] = own
-    lines = [f"{count} products in {wall:.1f} s of wall time, {os.cpu_count()} cores.", ""]
-    lines += [f"{1000 * cost / count:7.2f} ms of processor a product: {name}" for name, cost in costs.items()]
-    busy = sum(costs.values()) / wall
-    lines += ["", f"{busy:.2f} cores busy on average; the limit is the cores' number.", ""]
+    table = Table("profile-ingest", "", {})
+    table.figure(f"seconds for {count} products", wall, {})
+    for name, cost in costs.items():
+        table.figure(f"processor ms a product: {name}", 1000 * cost / count, {})
+    table.figure("cores busy", sum(costs.values()) / wall, {})
     if spy:
-        lines += [
-            "The client's time by function, of samples that are on a processor:",
-            "",
-            *by_function(stacks),
-        ]
-    leave("ingest", lines)
+        table.note(f"The client's functions on a processor: {frequent(by_function(stacks))}.")
+    return table
 
 
-def by_function(stacks: Path) -> list[str]:
+def by_function(stacks: Path) -> Counter[str]:
     """py-spy's collapsed stacks, by the innermost function."""
     counts: Counter[str] = Counter()
     for line in stacks.read_text(encoding="utf-8").splitlines():
@@ -106,7 +92,7 @@ def by_function(stacks: Path) -> list[str]:
         innermost = stack.rsplit(";", 1)[-1]
         if not innermost.startswith("process "):  # a process with no Python on its stack yet
             counts[innermost] += int(count)
-    return table(counts)
+    return counts
 
 
 class Load:
@@ -145,7 +131,7 @@ class Load:
 
 def searches(
     url: str, kind: str, titles: list[str], servers: dict[str, int], seconds: float, records: Path
-) -> None:
+) -> Table:
     """The node by JFR while it is asked."""
     pid = java_of(servers["opensearch"])
     recording = records / f"{kind}.jfr"
@@ -161,40 +147,38 @@ def searches(
         costs["the clients"] = time.process_time() - client
         stopped = jcmd(pid, "JFR.stop", f"name={kind}", f"filename={recording}")
     times = sorted(load.times[asked : asked + count])
-    lines = [
-        f"{count / seconds:.0f} queries a second by {CLIENTS} clients, p50 "
-        f"{1000 * times[count // 2]:.1f} ms, p99 {1000 * times[int(0.99 * count)]:.1f} ms.",
-        "",
-        *(f"{1000 * cost / count:7.2f} ms of processor a query: {name}" for name, cost in costs.items()),
-        "",
-    ]
+    table = Table(f"profile-node-{kind}", "", {})
+    table.figure(f"queries a second of {CLIENTS} clients", count / seconds, {})
+    table.figure("p50, ms", 1000 * times[count // 2], {})
+    table.figure("p99, ms", 1000 * times[int(0.99 * count)], {})
+    for name, cost in costs.items():
+        table.figure(f"processor ms a query: {name}", 1000 * cost / count, {})
     if recording.is_file():
-        lines += by_method(Path(f"/proc/{pid}/exe").resolve().with_name("jfr"), recording)
+        by_method(Path(psutil.Process(pid).exe()).with_name("jfr"), recording, table)
         recording.unlink()
     else:
-        lines.append(f"No recording: {stopped[:300]}")
-    leave(f"node-{kind}", lines)
+        table.note(f"No recording: {stopped[:300]}")
+    return table
 
 
 def java_of(pid: int) -> int:
     """The node's own process among those below the one that was started."""
-    javas = [each for each in family(pid) if (each / "exe").resolve().name == "java"]
-    return int(max(javas, key=lambda each: resources(each)[0]).name)
+    javas = [each for each in family(pid) if each.name() == "java"]
+    return max(javas, key=lambda each: each.memory_info().rss).pid
 
 
 def jcmd(pid: int, *words: str) -> str:
     """A command to the node's Java, by the account it runs as."""
-    java = Path(f"/proc/{pid}/exe").resolve().parent
-    owner = Path(f"/proc/{pid}").owner()
-    command = [str(java / "jcmd"), str(pid), *words]
-    if owner != Path("/proc/self").owner():
+    java, owner = psutil.Process(pid), psutil.Process(pid).username()
+    command = [str(Path(java.exe()).with_name("jcmd")), str(pid), *words]
+    if owner != psutil.Process().username():
         command = ["runuser", "-u", owner, "--", *command]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
 
-def by_method(jfr: Path, recording: Path) -> list[str]:
-    """JFR's samples of running Java, by owner and by the innermost method."""
+def by_method(jfr: Path, recording: Path, table: Table) -> None:
+    """JFR's samples of running Java, by owner and by the innermost method, into the table."""
     done = subprocess.run(
         [str(jfr), "print", "--events", "jdk.ExecutionSample", "--stack-depth", "40", str(recording)],
         capture_output=True,
@@ -209,49 +193,20 @@ def by_method(jfr: Path, recording: Path) -> list[str]:
             continue
         methods[frames[0]] += 1
         owners[next((o for f in frames for p, o in OWNERS.items() if f.startswith(p)), "the JDK")] += 1
-    if not methods:
-        return ["JFR has no sample of running Java."]
-    return [f"{methods.total()} samples; whose code is nearest to the top:", "", *table(owners), "",
-            "The innermost methods:", "", *table(methods)]  # fmt: skip
-
-
-def triton(ports: Ports) -> None:
-    """What Triton counts of its models: requests, batches, and where their time went."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{ports.triton_http}/v2/models/stats") as answer:
-        models = json.loads(answer.read())["model_stats"]
-    lines = [
-        "model: requests, executions (batches), then microseconds a request: queue, in, compute, out",
-        "",
-    ]
-    for model in models:
-        done = model["inference_stats"]
-        count = done["success"]["count"]
-        if count:
-            each = [done[part]["ns"] / count / 1e3 for part in PARTS]
-            spent = ", ".join(f"{value:.0f}" for value in each)
-            rows, batches = model["inference_count"], model["execution_count"]
-            lines.append(f"{model['name']}:{model['version']}: {count}, {batches} of {rows} rows; {spent}")
-    leave("triton", lines)
-
-
-PARTS = ("queue", "compute_input", "compute_infer", "compute_output")
+    for name, number in owners.most_common():
+        table.figure(f"% of the node's samples: {name}", 100 * number / owners.total(), {})
+    table.note(f"{methods.total()} samples, by the innermost method: {frequent(methods)}.")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=float, default=20, help="of each load, after as many to get warm")
-    asked = parser.parse_args()
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for old in FOLDER.glob("*.txt"):
-        old.unlink()
+    asked = Options(__doc__, seconds=(20.0, 3.0)).parse()
     with both() as servers:
         catalog = write_catalog(servers.folder / "catalog", cache_folder())
         records = servers.folder / "records"
         records.mkdir()
         records.chmod(0o777)  # for the node's account
         titles = [json.loads(line)["title"] for line in catalog.read_text(encoding="utf-8").splitlines()]
-        ingest(catalog, servers.ports, servers.pids, program("py-spy"))
+        ingest(catalog, servers.ports, servers.pids, program("py-spy")).finish()
         for kind in ("neural", "hybrid"):
-            searches(servers.url, kind, titles, servers.pids, asked.seconds, records)
-        triton(servers.ports)
+            searches(servers.url, kind, titles, servers.pids, asked.seconds, records).finish()
     return 0

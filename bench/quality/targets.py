@@ -1,6 +1,6 @@
 """The targets of quality, on what `make train-demo` and `make evaluate-demo` found: `make quality`.
 
-    .venv/bin/python bench quality
+    .venv/bin/python bench quality [--short]
 
 Both leave their figures under build/. Nothing is timed. The queries are keywords of Debian's openclipart, not
 purchases. The trained fusion is the one that did best on what the trainings held out, so that it is not
@@ -9,13 +9,13 @@ chosen on the queries that it is measured by; the better of the text-only contro
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from measuring.interleaved import Table
+from measuring.options import Options
 from measuring.pytested import pytested
 
 BUILD = Path(__file__).parents[2] / "build"
@@ -44,18 +44,18 @@ def fusion(results: dict[str, Any]) -> Table:
         bound: dict[str, float | None] = {">=": least["at_least"]} if least else {}
         table.figure(what, value, bound, exact=True)
 
-    of("R@10, over 4tmm_cat untrained", over(RECALL_10, UNTRAINED), at_least=1.25)
-    of("nDCG@10, over 4tmm_cat untrained", over(NDCG_10, UNTRAINED), at_least=1.40)
+    of("over 4tmm_cat untrained: R@10", over(RECALL_10, UNTRAINED), at_least=1.25)
+    of("over 4tmm_cat untrained: nDCG@10", over(NDCG_10, UNTRAINED), at_least=1.40)
     for measure, short in ((NDCG_10, "nDCG@10"), (RECALL_100, "R@100")):
         control = max(TEXT_ONLY, key=lambda name: float(rows[name][measure]))
-        of(f"{short}, over {control}", over(measure, control), at_least=1.04)
+        of(f"over {control}: {short}", over(measure, control), at_least=1.04)
         # The interval is the one against bibert_mlp; the other control is far below it.
-        of(f"{short}, over bibert_mlp, lower bound", ours[f"{measure} interval"][0], at_least=1.0)
-    of("R@10, over bibert_mlp", over(RECALL_10, "bibert_mlp"))
-    of("of the queries that text misses at 10, recovered", ours["recovered@10"], at_least=0.30)
-    of("of those that it misses at 100, recovered", ours["recovered@100"])
+        of(f"over bibert_mlp: {short}, lower bound", ours[f"{measure} interval"][0], at_least=1.0)
+    of("over bibert_mlp: R@10", over(RECALL_10, "bibert_mlp"))
+    of("recovered share of the queries that text misses: at 10", ours["recovered@10"], at_least=0.30)
+    of("recovered share of the queries that text misses: at 100", ours["recovered@100"])
     of(
-        "exclusive relevant matches, over the reverse",
+        "relevant products that only fusion finds, over those that only text finds",
         ours["exclusive"] / ours["exclusive of text"],
         at_least=2,
     )
@@ -67,14 +67,14 @@ def fusion(results: dict[str, Any]) -> Table:
             ratio, low, high = ours[f"over {control}"][measure]
             # The first is what the target is of, the others stand beside it.
             of(
-                f"{short}, over {what} ({low:.2f} to {high:.2f})",
+                f"over {what}: {short} ({low:.2f} to {high:.2f})",
                 ratio,
                 **(least if measure == NDCG_10 else {}),
             )
     table.note(
         f"{results['products']} products, two folds, {results['queries']} queries, "
         f"{results['seeds']} seed(s); "
-        f"{chosen} did best on what the trainings held out."
+        f"{chosen} is best on the queries that training held out."
     )
     return table
 
@@ -85,13 +85,13 @@ def hybrid(folder: Path) -> Table:
     for file, encoders in (("tune-untrained", "untrained"), ("tune", "trained")):
         tuned = json.loads((folder / f"{file}.json").read_text(encoding="utf-8"))
         what = f"{encoders} encoders: "
-        table.figure(f"{what}nDCG@10, over the better of its legs", tuned["ratio"], {">=": 1.05}, exact=True)
-        table.figure(f"{what}p of the difference", tuned["p"], {"<=": 0.01}, exact=True)
+        table.figure(f"{what}nDCG@10, over the better leg", tuned["ratio"], {">=": 1.05}, exact=True)
+        table.figure(f"{what}p-value of the difference", tuned["p"], {"<=": 0.01}, exact=True)
         lowest = min(
             (each["held_out"] / each["leg"] for each in tuned["classes"] if each["leg"]), default=1.0
         )
         table.figure(
-            f"{what}its lowest class, to that class's best leg", lowest, {">=": 1 - BELOW}, exact=True
+            f"{what}worst class of queries, over its best leg", lowest, {">=": 1 - BELOW}, exact=True
         )
         table.note(f"{encoders.capitalize()}: {tuned['queries']} queries, {', '.join(tuned['legs'])}.")
     return table
@@ -109,8 +109,7 @@ def served() -> Table:
 
 
 def main() -> int:
-    argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None).parse_args()
-    good = served().finish()
+    good = Options(__doc__).parse().short or served().finish()
     folders = sorted(
         BUILD.glob("evaluate*/openclipart/tune-untrained.json"), key=lambda file: file.stat().st_mtime
     )

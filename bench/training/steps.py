@@ -1,6 +1,6 @@
 """Our training loop against a bare torch loop and sentence-transformers' on the same cached features.
 
-    .venv/bin/python bench training [--rounds 7]
+    .venv/bin/python bench training [--rounds 7] [--short]
 
 Steps a second. All arms draw a batch, run the same fusion and loss, and step the same optimiser; ours also
 keeps its exact random state and what early stopping needs, and sentence-transformers' (the loop of its own,
@@ -11,13 +11,13 @@ spinning, and any arm may be the one that waits.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 
 import torch
 from gpu.check import features_drawn
 from measuring.interleaved import measure
+from measuring.options import Options
 from sentence_transformers import SentenceTransformer
 
 from mmsearch.models.architecture import load
@@ -96,9 +96,7 @@ def peer(run: Run) -> Callable[[], float]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    chosen = parser.parse_args()
+    chosen = Options(__doc__, rounds=(7, 1)).parse()
     torch.set_num_threads(1)
     run = new()
     bare = new()
@@ -124,7 +122,5 @@ def main() -> int:
         unit="steps a second",
     )
     table.target("our loop", "bare torch loop", at_least=0.95)
-    table.figure(
-        "our loop / sentence-transformers' loop", table.ratio("our loop", "sentence-transformers' loop"), {}
-    )
+    table.target("our loop", "sentence-transformers' loop")
     return 0 if table.finish() else 1

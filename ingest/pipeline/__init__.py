@@ -1,1 +1,1 @@
-"""Stages in threads, and the bounded channels between them."""
+"""Stages that run in threads, connected by bounded channels."""

@@ -1,5 +1,4 @@
-"""A bounded queue between two stages that knows how full it has been, so that the run can name what holds
-it back."""
+"""A bounded queue between two stages. It measures how full it is, to identify the bottleneck of a run."""
 
 from __future__ import annotations
 
@@ -14,14 +13,15 @@ T = TypeVar("T")
 
 
 class AbortedError(Exception):
-    """Another stage has failed; whoever waits on a channel lets go."""
+    """Another stage has failed. Raised in all threads that wait on a channel."""
 
 
 class Channel(Generic[T]):
-    """Holds at most `count` items and about `weight` bytes; writers wait, and that is the back-pressure.
+    """A queue of at most `count` items and about `weight` bytes. Writers block when it is full
+    (backpressure).
 
-    Readers wait one behind the other, and the first is woken when there is what it waits for: a thread that
-    wakes for each item, and finds that it has to go on waiting, costs more than what it does with the item.
+    Readers wait in order, and only the first is woken, when its condition is met. Waking a thread per item
+    would cost more than processing the item.
     """
 
     def __init__(self, count: int, weight: int = 1 << 25, weigh: Callable[[T], int] = lambda _: 0) -> None:
@@ -41,20 +41,20 @@ class Channel(Generic[T]):
         self._since = time.monotonic()
 
     def opened(self, writers: int) -> None:
-        """Expect so many more writers; the channel ends when each has called `close`."""
+        """Register this many more writers. The channel ends when each has called `close`."""
         self._writers += writers
 
     def put(self, item: T) -> None:
         self.put_all((item,))
 
     def put_all(self, items: Iterable[T]) -> None:
-        """Add items in their order, with one wake-up of the reader for all that find room at once."""
+        """Add items in order. The reader is woken once for all items that fit at the same time."""
         weighed = [(item, self._weigh(item)) for item in items]
         with self._lock:
             self._check()
             self._clock()
             for item, weight in weighed:
-                # One item always fits, however heavy it is.
+                # An empty channel accepts one item of any weight.
                 while self._items and (len(self._items) >= self._count or self._held + weight > self._weight):
                     self._wake()
                     self._room.wait()
@@ -65,14 +65,14 @@ class Channel(Generic[T]):
             self._wake()
 
     def get(self, most: int, linger: float = 0.0, *, wait: bool = True) -> list[T]:
-        """Up to `most` items: waits for the first, then at most `linger` seconds for more.
+        """Return up to `most` items: wait for the first, then at most `linger` seconds for more.
 
-        Empty means the end, or, without `wait`, that nothing came within `linger`.
+        An empty list means the end, or, with `wait=False`, that nothing arrived within `linger`.
         """
-        # One without `wait` has work of its own to go on with, and does not stand behind the others.
+        # A reader with `wait=False` has other work to do and does not queue behind the others.
         with self._turn if wait else nullcontext(), self._lock:
             self._await(most, linger, wait)
-            # Another reader may have taken what this one lingered for; that is not the end.
+            # Another reader may have taken the items meanwhile; this is not the end of the channel.
             while wait and not self._items and self._writers:
                 self._await(most, linger, wait)
             self._check()
@@ -83,7 +83,7 @@ class Channel(Generic[T]):
             return [item for item, _ in taken]
 
     def _await(self, most: int, linger: float, wait: bool) -> None:
-        """With the lock: wait for the first item, then for more of them."""
+        """Wait for the first item, then for more. The caller holds the lock."""
         while wait and not self._items and self._writers:
             self._check()
             self._sleep(1)
@@ -102,12 +102,12 @@ class Channel(Generic[T]):
         self._needed.remove(needed)
 
     def _wake(self) -> None:
-        """With the lock: readers, when one of them need not wait any more."""
+        """Wake the first reader if its condition is met. The caller holds the lock."""
         if self._needed and (len(self._items) >= min(self._needed) or self._crowded()):
             self._enough.notify_all()
 
     def close(self) -> None:
-        """One writer is done."""
+        """Unregister one writer."""
         with self._lock:
             self._writers -= 1
             self._enough.notify_all()
@@ -119,7 +119,9 @@ class Channel(Generic[T]):
             self._room.notify_all()
 
     def full_seconds(self) -> float:
-        """For how long the channel has been at least half full: the stage behind it could not keep up."""
+        """Return how long the channel has been at least half full, in seconds: the time the next stage could
+        not keep up.
+        """
         with self._lock:
             self._clock()
             return self._full_seconds

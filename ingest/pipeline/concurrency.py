@@ -1,4 +1,4 @@
-"""How many requests may be under way at once: one more while that helps, half as many on trouble."""
+"""Adaptive limit of concurrent requests: one more while throughput improves, half after a failure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ WORTH_IT = 1.03  # gain in the rate for which one request more is kept
 
 
 class ConcurrencyLimit:
-    """Additive increase, multiplicative decrease, judged by the clock.
+    """Additive increase, multiplicative decrease (AIMD), based on response times.
 
-    A round is as many answers as may be under way. Answers come at the rate `limit / time of one`; one
-    request more stays as long as the rate gains by it, and goes again when the requests only wait longer
-    in the server.
+    A round consists of `limit` responses. Throughput is estimated as `limit / response time`. An additional
+    request is kept if throughput increases, and withdrawn if requests only queue longer in the server.
     """
 
     def __init__(self, start: int = 2, most: int = 16) -> None:
@@ -27,7 +26,7 @@ class ConcurrencyLimit:
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Wait for room, then hold a place."""
+        """Wait for a free slot and hold it."""
         with self._changed:
             while self.under_way >= self.limit:
                 self._changed.wait()
@@ -37,17 +36,17 @@ class ConcurrencyLimit:
         finally:
             with self._changed:
                 self.under_way -= 1
-                # One place, one that waits for it; waking them all costs more than the place.
+                # One slot is free, so one waiting thread is woken.
                 self._changed.notify()
 
     def trouble(self) -> None:
-        """The server is overloaded or away: halve."""
+        """Halve the limit: the server is overloaded or unreachable."""
         with self._changed:
             self.limit = max(1, self.limit // 2)
             self._round.clear()
 
     def learn(self, seconds: float) -> None:
-        """A request of the usual size was answered in this time."""
+        """Record the response time of a request of normal size."""
         with self._changed:
             self._round.append(seconds)
             if len(self._round) < self.limit:
@@ -55,8 +54,8 @@ class ConcurrencyLimit:
             recent = sorted(self._round)[len(self._round) // 2]
             self._round.clear()
             rate = self.limit / max(recent, 1e-9)
-            # Half old, half new: one slow answer decides nothing, and what was true long ago
-            # is soon forgotten.
+            # Exponential moving average with weight 0.5: robust to one slow response, and old values fade
+            # quickly.
             rate = self._rates[self.limit] = (self._rates.get(self.limit, rate) + rate) / 2
             if rate >= WORTH_IT * self._rates.get(self.limit - 1, 0.0):
                 self.limit = min(self.most, self.limit + 1)

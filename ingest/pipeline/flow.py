@@ -1,5 +1,6 @@
-"""Stages in threads: each reads from one channel and writes to the next, and the first failure ends them
-all."""
+"""Stages in threads: each reads from one channel and writes to the next. The first failure stops all of
+them.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +13,11 @@ from typing import Any
 from mmsearch.ingest.pipeline.channel import AbortedError, Channel
 
 LAST_SECONDS = 5.0
-"""what the stages have to end when a key or a signal ends the run"""
+"""seconds that the stages have to finish when a key or a signal stops the run"""
 
 
 class Flow:
-    """Start stages, then `wait` for all of them. A stage closes its channel by returning."""
+    """Starts stages and waits for all of them. A stage closes its channel by returning."""
 
     def __init__(self) -> None:
         self.stopped = threading.Event()
@@ -26,12 +27,12 @@ class Flow:
         self._lock = threading.Lock()
 
     def stage(self, name: str, work: Callable[[], None], *outputs: Channel[Any], workers: int = 1) -> None:
-        """Run `work` in `workers` threads; an output ends when the last thread that writes to it returns."""
+        """Run `work` in `workers` threads. An output ends when the last thread that writes to it returns."""
         for output in outputs:
             output.opened(workers)
             self._channels.append(output)
         for number in range(workers):
-            # In a copy of this context, so that a stage's spans stand below the one that is current here.
+            # Run in a copy of this context, so that spans of the stage are children of the current span.
             context = contextvars.copy_context()
             arguments = (self._run, work, outputs)
             self._threads.append(
@@ -39,8 +40,9 @@ class Flow:
             )
 
     def run(self, every: float = 0.2, watch: Callable[[], None] | None = None) -> None:
-        """Start all stages and wait for them, calling `watch` in between; raise what the first
-        failure raised."""
+        """Start all stages and wait for them, calling `watch` periodically. Raise the exception of the first
+        failure.
+        """
         for thread in self._threads:
             thread.start()
         try:
@@ -51,7 +53,8 @@ class Flow:
                         watch()
         except BaseException as error:  # a key press, or `watch` itself
             self.fail(error)
-            # In all, not for each: who ends us waits no longer.
+            # The limit applies to all threads together, since a supervisor that stops the process waits no
+            # longer.
             until = time.monotonic() + LAST_SECONDS
             for thread in self._threads:
                 thread.join(max(0.0, until - time.monotonic()))

@@ -9,10 +9,22 @@ from opensearchpy import OpenSearch
 from mmsearch.clients.opensearch import HttpError, ask
 from mmsearch.errors import MismatchError
 from mmsearch.ingest.product_index.storage import Storage, StorageOptions, described
+from mmsearch.ingest.product_index.target import Target
+from mmsearch.ingest.schema.fields import SchemaOptions
 
 
-def require_as_asked(client: OpenSearch, index: str, options: StorageOptions, shards: int | None) -> None:
-    """Raises MismatchError when the index is stored in another way, or has another number of shards."""
+def require_as_asked(
+    client: OpenSearch, target: Target, options: StorageOptions, shards: int | None, schema: SchemaOptions
+) -> None:
+    """Raises MismatchError when the index is stored in another way, has another number of shards, or is made
+    for another language."""
+    index = target.index
+    if schema.language is not None and schema.language != target.schema.language:
+        raise MismatchError(
+            f"expected {index} to be made with --language {schema.language}, got "
+            f"{target.schema.language or 'one of before there were languages'}; leave that out, or build a "
+            f"new index by: mmsearch reindex --language {schema.language}"
+        )
     if not options and shards is None:
         return
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +11,7 @@ from opensearchpy import OpenSearch
 
 from mmsearch.clients.causes import Verdict, described, verdict
 from mmsearch.clients.opensearch import HttpError, ask, documents
-from mmsearch.clients.retry import Backoff, Patience
+from mmsearch.clients.retry import Patience, pauses
 from mmsearch.errors import AwayError, UnreachableError
 from mmsearch.ingest.product_index.bulk import TRIES, blocked
 from mmsearch.ingest.product_index.target import Target
@@ -34,7 +33,6 @@ class BulkDelete:
         self._target = target
         self._patience = patience
         self._stats = stats
-        self._pauses = threading.Event()
 
     def delete(self, deletions: Sequence[Deletion]) -> None:
         """Delete them all; what OpenSearch puts off is sent again.
@@ -47,19 +45,19 @@ class BulkDelete:
     def _page(self, page: Sequence[Deletion]) -> None:
         tries: dict[str, int] = {}
         conflicts: dict[str, tuple[str, str]] = {}
-        last, backoff = time.monotonic(), Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        last, waits = time.monotonic(), pauses(FIRST_PAUSE, LONGEST_PAUSE)
         while page:
             again, why = self._patience.call(lambda page=page: self._send(page, tries, conflicts))  # type: ignore[misc]
             if len(again) < len(page):
                 last = time.monotonic()
-                backoff.reset()
+                waits = pauses(FIRST_PAUSE, LONGEST_PAUSE)
             elif time.monotonic() - last > self._patience.limit:
                 raise UnreachableError(
                     f"expected {self._target.index} to take {len(again)} deletions within "
                     f"{self._patience.limit:.0f} s, got: {why}{self._patience.go_on}"
                 )
             if again:
-                backoff.wait(self._pauses)
+                time.sleep(next(waits))
             page = again
         if conflicts:
             self._settle(conflicts)

@@ -17,7 +17,7 @@ from mmsearch.ingest.product_index.target import Target
 
 VECTORS = ("embedding", "text_embedding", "image_embedding", "pictures")
 ATTRIBUTES = "attributes"
-OURS = ("title", "description", "category", "brand", "price", "image", "ingest")
+OURS = ("title", "description", "category", "brand", "price", "image", "translations", "ingest")
 """top-level fields that a new product replaces, besides ATTRIBUTES and, where they are new, VECTORS"""
 UPDATE_SCRIPT = (
     "def s = ctx._source; def was = s.ingest == null ? null : s.ingest.attributes; def rest = new HashMap();"

@@ -4,7 +4,7 @@ holds."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from mmsearch.clients.triton import FIELD_OUTPUTS, Served
 from mmsearch.errors import MismatchError
 from mmsearch.ingest.item import Known
 from mmsearch.ingest.product_index.storage import Storage
+from mmsearch.ingest.schema.fields import META, UNKNOWN, Schema
 
 MAPPING = Path(__file__).parents[2] / "opensearch" / "products.mapping.json"
 DEFAULT_FIELDS = ("embedding",)
@@ -27,13 +28,14 @@ VECTORS = (*FIELD_OUTPUTS, NESTED)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to write: the alias as given, the index behind it, its vector fields, and whether it is
-    empty and new."""
+    """Where to write: the alias as given, the index behind it, its vector fields, whether it is empty and
+    new, and what it understands."""
 
     name: str
     index: str
     fields: tuple[str, ...]
     created: bool = False
+    schema: Schema = UNKNOWN
 
 
 def open_index(
@@ -44,8 +46,10 @@ def open_index(
     fields: Sequence[str] | None = None,
     storage: Storage | None = None,
     shards: int | None = None,
+    schema: Callable[[], Schema] = Schema,
 ) -> Target:
-    """The index behind `name`, created as NAME-000001 with the alias when there is none.
+    """The index behind `name`, created as NAME-000001 with the alias when there is none; only then `schema`
+    is asked what it is to understand.
 
     Raises MismatchError when it was made for another encoder, AwayError when OpenSearch is away.
     """
@@ -53,12 +57,13 @@ def open_index(
     if target is None:
         storage = storage or Storage()
         storage.require_libraries(client)
-        body = definition(served, fields or DEFAULT_FIELDS, storage=storage, shards=shards)
+        understood = schema()
+        body = definition(served, fields or DEFAULT_FIELDS, storage=storage, shards=shards, schema=understood)
         body["aliases"] = {name: {}}
         index = f"{name}-000001"
         try:
             ask(client, "PUT", f"/{index}", body=body)
-            return Target(name, index, tuple(fields or DEFAULT_FIELDS), created=True)
+            return Target(name, index, tuple(fields or DEFAULT_FIELDS), created=True, schema=understood)
         except HttpError as error:
             # A second ingest may have been faster.
             target = existing_target(client, name, served, fields) if error.status == 400 else None
@@ -106,7 +111,8 @@ def present(client: OpenSearch, name: str) -> Target:
     fields: dict[str, Any] = meta.get("fields", {})
     if not fields:
         raise _none_of_ours(name, index)
-    return Target(name, index, tuple(field for field in fields if field in (*FIELD_OUTPUTS, NESTED)))
+    ours = tuple(each for each in fields if each in (*FIELD_OUTPUTS, NESTED))
+    return Target(name, index, ours, schema=Schema.read(meta))
 
 
 def existing_target(
@@ -117,13 +123,19 @@ def existing_target(
     if found is None:
         return None
     index, meta = found
-    return Target(name, index, _checked(name, index, meta, served, fields))
+    return Target(name, index, _checked(name, index, meta, served, fields), schema=Schema.read(meta))
 
 
 def definition(
-    served: Served, fields: Sequence[str], *, storage: Storage | None = None, shards: int | None = None
+    served: Served,
+    fields: Sequence[str],
+    *,
+    storage: Storage | None = None,
+    shards: int | None = None,
+    schema: Schema | None = None,
 ) -> dict[str, Any]:
-    """Settings and mappings of a new index for this encoder."""
+    """Settings and mappings of a new index for this encoder; without a schema texts are analysed by
+    OpenSearch's default."""
     body: dict[str, Any] = json.loads(MAPPING.read_text(encoding="utf-8"))
     if shards:
         body["settings"]["index"]["number_of_shards"] = shards
@@ -148,7 +160,11 @@ def definition(
             "dimension": dimension,
             "item_model": served.item_model,
         }
-    body["mappings"]["_meta"] = {"mmsearch": {"version": 1, "fields": meta}}
+    ours: dict[str, Any] = {"version": 1, "fields": meta}
+    if schema and schema.language:
+        schema.apply(body)
+        ours[META] = schema.described()
+    body["mappings"]["_meta"] = {"mmsearch": ours}
     return body
 
 

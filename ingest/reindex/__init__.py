@@ -1,1 +1,3 @@
-"""The same catalog by another model: a new index, checked, then behind the alias."""
+"""Reindexing with another model: a new index is filled from the same catalog, checked, and put behind the
+alias.
+"""

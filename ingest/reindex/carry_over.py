@@ -1,4 +1,4 @@
-"""What others write into the products' documents (popularity, stock), carried to the next index."""
+"""Copy fields that other systems write into product documents (popularity, stock) to the next index."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from mmsearch.ingest.product_index.foreign_fields import ATTRIBUTES, OURS, VECTO
 
 PAGE = 1_000
 Product = tuple[str, dict[str, Any]]
-"""an id and the fields of others"""
+"""an id and the fields that other systems wrote"""
 
 
 def carry(client: OpenSearch, old: str, new: str, patience: Patience) -> int:
-    """Write what the old documents have beside our fields into the new ones; how many documents those were.
+    """Copy fields that are not ours from the old documents to the new ones. Return the number of documents
+    updated.
 
-    An attribute of others goes where the new catalog does not bring it itself. A product that the new index
-    lacks is passed over. Raises MismatchError when OpenSearch refuses one, UnreachableError when `patience`
-    is at its end; doing it again changes nothing.
+    An attribute of another system is copied unless the new catalog provides it. Products that the new index
+    lacks are skipped. Raise MismatchError when OpenSearch rejects a document, UnreachableError when
+    `patience` has expired. The call is idempotent.
     """
     return patience.call(lambda: _carry(client, old, new, patience))
 
@@ -49,7 +50,7 @@ def _foreign(source: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_ours(client: OpenSearch, index: str, products: list[Product]) -> list[Product]:
-    """The products without those attributes that the catalog brought to the new index."""
+    """Return the products without the attributes that the catalog provides in the new index."""
     ids = [identifier for identifier, fields in products if ATTRIBUTES in fields]
     if not ids:
         return products
@@ -72,9 +73,9 @@ def _without_ours(client: OpenSearch, index: str, products: list[Product]) -> li
 
 
 def _write(client: OpenSearch, index: str, products: list[Product]) -> tuple[int, list[Product]]:
-    """One bulk of partial documents: how many were taken, and those to be sent again.
+    """Send one bulk request of partial documents. Return the number updated and the documents to retry.
 
-    Raises AwayError when that is all of them.
+    Raise AwayError when all of them have to be retried.
     """
     lines = b"".join(
         orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)

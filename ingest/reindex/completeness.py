@@ -1,4 +1,4 @@
-"""Whether an index holds what the one before it holds: products, pictures, and none lost to a reject."""
+"""Check that a new index has what the old one has: products, images, and no product lost to a reject."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _PICTURED = {"term": {"ingest.modalities": "image"}}
 def require_complete(
     client: OpenSearch, old: str, new: str, rejects: Path, *, max_rejects: int, allow_fewer: int
 ) -> None:
-    """Raises NotMovedError when the new index has lost more than is allowed.
+    """Raise NotMovedError when the new index has lost more than allowed.
 
-    `max_rejects` products of the old index may be rejected, as `rejects` lists them; besides those,
-    `allow_fewer` may be gone, and as many have lost their picture. HttpError and AwayError pass through.
+    `max_rejects` products of the old index may be rejected, as listed in `rejects`. In addition `allow_fewer`
+    products may be missing, and as many may have lost their image. HttpError and AwayError are not caught.
     """
     for index in (old, new):
         ask(client, "POST", f"/{index}/_refresh")
@@ -44,7 +44,7 @@ def require_complete(
 
 
 def count(client: OpenSearch, index: str, query: dict[str, Any] | None = None) -> int:
-    """Documents of every shard. Raises NotMovedError when a shard does not answer."""
+    """Return the number of documents over all shards. Raise NotMovedError when a shard does not respond."""
     body = {"query": query} if query else None
     answer = ask(client, "POST", f"/{index}/_count", body=body)
     if failed := answer["_shards"]["failed"]:
@@ -56,9 +56,9 @@ def count(client: OpenSearch, index: str, query: dict[str, Any] | None = None) -
 
 
 def lost_to_rejects(client: OpenSearch, old: str, new: str, rejects: Path) -> list[str]:
-    """Ids that were rejected, that the old index has, and that the new one lacks.
+    """Return ids that were rejected, that the old index has, and that the new one lacks.
 
-    A line that repeats an id is rejected too, and its product is in.
+    A line that repeats an id is rejected too, although its product is in the index.
     """
     lost = []
     for ids in _batches(rejects):
@@ -68,7 +68,7 @@ def lost_to_rejects(client: OpenSearch, old: str, new: str, rejects: Path) -> li
 
 
 def _batches(rejects: Path) -> Iterator[list[str]]:
-    """The ids of a rejects file, each once in a batch."""
+    """Yield the ids of a rejects file in batches, each id once per batch."""
     if not rejects.exists():
         return
     with rejects.open("rb") as lines:

@@ -1,7 +1,7 @@
-"""How alike two indices of one catalog answer: overlap of top tens, and recall by judgments.
+"""Compare two indices of one catalog: overlap of the top 10, and recall on judgments.
 
-A search that fails, or that lacks a shard or time, is no answer: two such lists would be compared as if they
-were the models' own.
+A search that fails, times out or misses a shard raises an error; comparing incomplete lists would measure the
+failure and not the models.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ TOGETHER = 50
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """`overlap` is the mean share of the old top ten that the new one has too; the recalls are None without
-    judgments."""
+    """`overlap` is the mean share of the old top 10 that is also in the new one. Both recalls are None
+    without judgments.
+    """
 
     queries: int
     overlap: float
@@ -48,10 +49,10 @@ class Parity:
 
 
 def parity(client: OpenSearch, old: str, new: str, queries: int, judged: Path | None) -> Parity:
-    """Asks both indices by `neural`: titles of `queries` products of the new one, the same each time,
-    or the judgments' queries where a file is given.
+    """Search both indices by `neural`. The queries are those of the judgments, or else the titles of
+    `queries` products of the new index, the same in every run.
 
-    Raises ComparisonError when there is nothing to ask by, or a search fails.
+    Raise ComparisonError when there are no queries, or a search fails.
     """
     judgments = read_jsonl(judged) if judged else None
     if judgments:
@@ -65,7 +66,7 @@ def parity(client: OpenSearch, old: str, new: str, queries: int, judged: Path | 
         )
     before, after = (answers(client, index, texts) for index in (old, new))
     for index, found in ((old, before), (new, after)):
-        # A search by a vector finds something wherever there is something.
+        # A vector search returns hits for every query unless the index is empty.
         if not any(found.values()) and count(client, index):
             raise _incomparable(index, f"no hit for any of {len(texts)} queries")
     shared = [len(set(before[key]) & set(after[key])) / max(1, len(before[key])) for key in texts]
@@ -76,9 +77,9 @@ def parity(client: OpenSearch, old: str, new: str, queries: int, judged: Path | 
 
 
 def answers(client: OpenSearch, index: str, texts: dict[str, str]) -> dict[str, list[str]]:
-    """The top ten of each text by the index's own model.
+    """Return the top 10 of each text with the index's own model.
 
-    Raises ComparisonError where one cannot be asked: an empty list would pass for an answer.
+    Raise ComparisonError when a search fails: an empty list would count as a result.
     """
     try:
         names = served(client, index)
@@ -104,7 +105,7 @@ def answers(client: OpenSearch, index: str, texts: dict[str, str]) -> dict[str, 
 
 
 def _trouble(reply: dict[str, Any]) -> str:
-    """Why a search is no answer; empty where it is one."""
+    """Return why a response is incomplete; empty if it is complete."""
     if error := reply.get("error"):
         kind, reason = described(error)
         return f"{reply.get('status', '')} {kind}: {reason}".strip()

@@ -1,9 +1,10 @@
-"""The catalog of an index by another model: a new index beside it, checked, and then behind its aliases."""
+"""Reindex a catalog with another model: fill a new index, check it, then move the aliases to it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,22 +24,28 @@ from mmsearch.ingest.reindex.completeness import require_complete
 from mmsearch.ingest.reindex.parity import Parity, parity
 from mmsearch.ingest.reindex.successor import fills, successor
 from mmsearch.ingest.reporting.stats import Report
+from mmsearch.ingest.schema.fields import Schema, SchemaOptions
+from mmsearch.ingest.schema.sample import Sampled, schema_for
+from mmsearch.products.catalog import Catalog
 from mmsearch.products.rejects import beside
+from mmsearch.search.lexical import stored_or_said
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the new index should be like, and what it may lack of the old one before the alias stays.
+    """Settings of the new index, and how much of the old index it may lack before the alias is kept where it
+    is.
 
-    `fields`, `storage` and `shards` are the old ones' where they say nothing. `queries` of 0 compares
-    nothing. `keep` leaves the aliases where they are. `resume` is the command that goes on after a stop.
+    `fields`, `storage`, `shards` and `schema` default to those of the old index. `queries=0` skips the
+    comparison. `keep` leaves the aliases unchanged. `resume` is the command that continues after a stop.
     """
 
     fields: tuple[str, ...] | None = None
     storage: StorageOptions = field(default_factory=StorageOptions)
     shards: int | None = None
+    schema: SchemaOptions = field(default_factory=SchemaOptions)
     queries: int = 200
     judgments: Path | None = None
     max_rejects: int = 0
@@ -49,7 +56,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """The index behind the alias: its name, what `GET /INDEX` tells of it, and how it was filled."""
+    """The index behind the alias: its name, its part of `GET /INDEX`, and how it was filled."""
 
     name: str
     about: Mapping[str, Any]
@@ -58,7 +65,9 @@ class Old:
 
 @dataclass(frozen=True, slots=True)
 class Reindexed:
-    """The two indices, the aliases that moved (none with `keep`), the comparison and the run."""
+    """Result: the two indices, the moved aliases (none with `keep`), the comparison and the report of the
+    run.
+    """
 
     old: str
     new: str
@@ -68,7 +77,9 @@ class Reindexed:
 
 
 def behind(client: OpenSearch, alias: str) -> Old:
-    """The one index behind an alias. Raises MismatchError where there is none, several, or none of ours."""
+    """Return the index behind an alias. Raise MismatchError when there is none, more than one, or one that
+    mmsearch did not create.
+    """
     found = _said(lambda: ask(client, "GET", "/_alias"), f"{alias} stays where it is")
     olds = sorted(name for name, about in found.items() if alias in about["aliases"])
     if len(olds) != 1:
@@ -88,9 +99,9 @@ def behind(client: OpenSearch, alias: str) -> Old:
 
 
 def readable(recipe: Recipe, old: str, *, named: bool) -> Recipe:
-    """The recipe, when its catalog can be read; `named` says that the user named it now.
+    """Return the recipe if its catalog can be read. `named` says that the user passed the catalog now.
 
-    Raises MismatchError with the repair where it cannot.
+    Raise MismatchError with the repair if it cannot be read.
     """
     if recipe.catalog == PIPE:
         if named:
@@ -109,7 +120,7 @@ def readable(recipe: Recipe, old: str, *, named: bool) -> Recipe:
 
 
 def described(encoder: Encoder, alias: str, old: str) -> Served:
-    """The encoder that is served. Raises NotMovedError when Triton is away."""
+    """Return the description of the served encoder. Raise NotMovedError when Triton is unreachable."""
     return _said(encoder.describe, f"{alias} stays on {old}")
 
 
@@ -123,14 +134,14 @@ def reindex(
     fill: Callable[[Job], Report],
     say: Callable[[str], None],
 ) -> Reindexed:
-    """Fill a new index by `fill` and with what others have written into the old one, check it against the
-    old one, and move every alias of the old one to it.
+    """Fill a new index by `fill`, copy fields of other systems from the old one, check it, and move every
+    alias of the old index to it.
 
-    Raises NotMovedError, ComparisonError or what `fill` raises, with nothing moved; the old index is never
-    written to.
+    Raise NotMovedError, ComparisonError or any error of `fill`; no alias has moved then. The old index is
+    never written to.
     """
     state = f"{alias} stays on {old.name}"
-    new, filled_before = _said(lambda: _index(client, alias, old, served, wanted), state)
+    new, filled_before = _said(lambda: _index(client, alias, old, recipe, served, wanted, say), state)
     job = replace(_job(recipe, new, filled_before), resume=wanted.resume)
 
     def filled() -> tuple[Report, Parity | None]:
@@ -147,11 +158,32 @@ def reindex(
 
     report, compared = _said(filled, f"{state}, and {new} stays beside it for another try")
     names = () if wanted.keep else _move(client, old.name, new, state)
+    if names:
+        stored_or_said(client, alias, say)
     return Reindexed(old.name, new, names, compared, report)
 
 
-def _index(client: OpenSearch, alias: str, old: Old, served: Served, wanted: Wanted) -> tuple[str, bool]:
-    """The new index, and whether an earlier try has begun to fill it."""
+def _schema(old: Old, recipe: Recipe, wanted: Wanted, say: Callable[[str], None]) -> Schema:
+    """Return the schema of the new index: that of the old one, completed from the first products of the
+    catalog.
+    """
+    before = Schema.read(old.about["mappings"].get("_meta", {}).get("mmsearch", {}))
+    if recipe.catalog == PIPE:
+        return schema_for((), recipe.renames, wanted.schema, say, before)
+    with closing(Sampled(Catalog(recipe.catalog, recipe.format))) as catalog:
+        return schema_for(catalog.first(), recipe.renames, wanted.schema, say, before)
+
+
+def _index(
+    client: OpenSearch,
+    alias: str,
+    old: Old,
+    recipe: Recipe,
+    served: Served,
+    wanted: Wanted,
+    say: Callable[[str], None],
+) -> tuple[str, bool]:
+    """Return the new index, and whether an earlier attempt has partly filled it."""
     body = successor(
         old.name,
         old.about,
@@ -159,6 +191,7 @@ def _index(client: OpenSearch, alias: str, old: Old, served: Served, wanted: Wan
         fields=wanted.fields,
         options=wanted.storage,
         shards=wanted.shards,
+        schema=_schema(old, recipe, wanted, say),
     )
     there: dict[str, Any] = ask(client, "GET", "/_alias")
     for name in sorted(there, reverse=True):
@@ -174,7 +207,8 @@ def _index(client: OpenSearch, alias: str, old: Old, served: Served, wanted: Wan
 
 
 def _job(recipe: Recipe, new: str, filled_before: bool) -> Job:
-    # What an earlier try has left is brought up to the catalog, without what is not in it any more.
+    # The index of an earlier attempt is updated to the catalog; products that are no longer in it are
+    # deleted.
     return Job(
         catalog=recipe.catalog,
         image_root=Path(recipe.image_root),
@@ -193,7 +227,7 @@ def _job(recipe: Recipe, new: str, filled_before: bool) -> Job:
 
 
 def _move(client: OpenSearch, old: str, new: str, state: str) -> tuple[str, ...]:
-    """Move every alias of the old index at once, each with its properties; their names."""
+    """Move every alias of the old index in one request, with its properties. Return their names."""
     aliases = _said(lambda: aliases_of(client, old), state)
     try:
         ask(client, "POST", "/_aliases", body={"actions": moved(aliases, old, new)})
@@ -211,14 +245,14 @@ def _move(client: OpenSearch, old: str, new: str, state: str) -> tuple[str, ...]
 
 
 def following(alias: str, names: Iterable[str]) -> str:
-    """The name after the last numbered index of an alias: products-000002 after products-000001."""
+    """Return the next numbered name of an alias: products-000002 after products-000001."""
     pattern = re.compile(rf"{re.escape(alias)}-(\d{{6}})")
     numbers = [int(found[1]) for name in names if (found := pattern.fullmatch(name))]
     return f"{alias}-{max(numbers, default=0) + 1:06d}"
 
 
 def _said(question: Callable[[], T], state: str) -> T:
-    """The answer; whatever fails says in its sentence where the alias is."""
+    """Return the response. An error's sentence also says which index the alias points to."""
     try:
         return question()
     except AwayError as away:

@@ -1,5 +1,6 @@
-"""The definition of the index that follows another: its settings, storage and fields, by the encoder that is
-served now."""
+"""Definition of the index that replaces another: its settings, storage and fields, for the encoder that is
+served now.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +10,22 @@ from typing import Any
 from mmsearch.clients.triton import FIELD_OUTPUTS, Served
 from mmsearch.ingest.product_index.storage import Storage, StorageOptions, for_every_release
 from mmsearch.ingest.product_index.target import DEFAULT_FIELDS, NESTED, definition
+from mmsearch.ingest.schema.analysis import analysed_by_us, unanalysed, without_ours
+from mmsearch.ingest.schema.fields import META, Schema
 
 _NOT_CARRIED = (
-    # What OpenSearch writes itself, and refuses from others.
+    # OpenSearch sets these itself and rejects them in a create request.
     *("creation_date", "history", "provided_name", "resize", "uuid", "verified_before_close", "version"),
-    # What would keep the new index from being filled, or from having another number of shards.
+    # These would block writes to the new index or fix its number of shards.
     *("blocks", "number_of_routing_shards"),
 )
 _OURS = ("properties", "_meta")
 REPLACES = "replaces"
-"""the key of `_meta.mmsearch` that names the index which this one is to follow"""
+"""key of `_meta.mmsearch` with the name of the index to be replaced"""
 
 
 def vector_fields(about: Mapping[str, Any]) -> tuple[str, ...]:
-    """The vector fields of an index of ours, out of `GET /INDEX`."""
+    """Return the vector fields of an mmsearch index from `GET /INDEX`."""
     fields = _meta(about).get("fields", {})
     return tuple(name for name in fields if name in (*FIELD_OUTPUTS, NESTED)) or DEFAULT_FIELDS
 
@@ -35,15 +38,16 @@ def successor(
     fields: Sequence[str] | None = None,
     options: StorageOptions,
     shards: int | None = None,
+    schema: Schema | None = None,
 ) -> dict[str, Any]:
-    """Settings and mappings of the index that follows `name`, which is `about` as `GET /INDEX` tells it.
+    """Return settings and mappings of the index that replaces `name`; `about` is its part of `GET /INDEX`.
 
-    Everything is kept but what `fields`, `options` and `shards` say. Raises MismatchError for a storage that
-    k-NN does not have, or an encoder without a field's output.
+    Everything is kept except what `fields`, `options`, `shards` and `schema` change. Raise MismatchError for
+    an unknown k-NN storage, or when the encoder lacks the output of a field.
     """
     fields = fields or vector_fields(about)
     storage = options.over(Storage.of(_vector(about, DEFAULT_FIELDS[0])))
-    body = definition(served, fields, storage=storage, shards=shards)
+    body = definition(served, fields, storage=storage, shards=shards, schema=schema)
     body["settings"]["index"] = _settings(body["settings"]["index"], about["settings"]["index"], shards)
     mappings, old = body["mappings"], about["mappings"]
     vectors = {field.partition(".")[0] for field in (*fields, *_meta(about).get("fields", {}))}
@@ -60,24 +64,28 @@ def successor(
 
 
 def _settings(new: Mapping[str, Any], old: Mapping[str, Any], shards: int | None) -> dict[str, Any]:
-    """The old settings, with those of this release that fields need: another that is not there any more was
-    taken away."""
+    """Return the old settings plus those of this release that the fields need. A setting that was removed
+    from the old index stays removed.
+    """
     needed = {key: value for key, value in new.items() if key == "knn" or isinstance(value, dict)}
-    settings = _over(needed, {key: value for key, value in old.items() if key not in _NOT_CARRIED})
-    # Of an index that was shrunk or split: the node that its first copy had to be on.
+    kept = {key: value for key, value in old.items() if key not in _NOT_CARRIED}
+    settings = _over(needed, without_ours(kept))
+    # Left by shrink or split: the node that had to hold the source shards.
     settings.get("routing", {}).get("allocation", {}).pop("initial_recovery", None)
     return settings | ({"number_of_shards": shards} if shards else {})
 
 
 def fills(about: Mapping[str, Any], old: str, wanted: Mapping[str, Any]) -> bool:
-    """Whether an index is one that an earlier try made to follow `old` as it is wanted now, without any alias
-    yet, so that only what it lacks need be encoded."""
+    """Return whether an index was created by an earlier attempt to replace `old` with the same definition and
+    has no alias yet. Only the missing products are encoded then.
+    """
     ours, asked = _meta(about), wanted["mappings"]["_meta"]["mmsearch"]
     shards = [str(each["settings"]["index"].get("number_of_shards", 1)) for each in (about, wanted)]
     return (
         not about["aliases"]
         and ours.get(REPLACES) == old
         and ours.get("fields") == asked["fields"]
+        and ours.get(META) == asked.get(META)
         and shards[0] == shards[1]
         and all(
             Storage.of(_vector(about, field)) == Storage.of(_vector(wanted, field))
@@ -87,12 +95,20 @@ def fills(about: Mapping[str, Any], old: str, wanted: Mapping[str, Any]) -> bool
 
 
 def _kept(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
-    """A field as it was, with what is new in this release; as it is now where its type has changed."""
-    return _over(new, old) if not new or new.get("type") == old.get("type") else new
+    """Return the old field with additions of this release, or the new definition if its type has changed. A
+    text field gets the new analyzer unless the shop configured its own.
+    """
+    if not new:
+        return old
+    if new.get("type") != old.get("type"):
+        return new
+    if new.get("type") != "text":
+        return _over(new, old)
+    return _over(new, unanalysed(old)) if analysed_by_us(old) else unanalysed(old)
 
 
 def _over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
-    """`top`, with what only `base` has, at every depth."""
+    """Return `top` merged recursively with the keys that only `base` has."""
     merged = {**base, **top}
     for key in base.keys() & top.keys():
         if isinstance(base[key], dict) and isinstance(top[key], dict):
@@ -108,7 +124,7 @@ def _vector(about: Mapping[str, Any], field: str) -> dict[str, Any]:
 
 
 def _keep_vector(properties: dict[str, Any], field: str, old: Mapping[str, Any]) -> None:
-    """The old field's method (engine, encoder, m, ef_construction) at the new one's dimension."""
+    """Return the old field's method (engine, encoder, m, ef_construction) with the new dimension."""
     if not old:
         return
     parent, _, name = field.rpartition(".")

@@ -1,1 +1,1 @@
-"""What a run says: counts, losses, a progress bar, JSON, metrics."""
+"""Output of a run: counts, losses, progress bar, JSON log, metrics."""

@@ -1,5 +1,4 @@
-"""What a person sees of a run: a bar with rate, time left and the stage that holds it back, or plain
-lines."""
+"""Terminal output of a run: a bar with rate, remaining time and bottleneck stage, or plain lines."""
 
 from __future__ import annotations
 
@@ -16,7 +15,9 @@ PLAIN_EVERY = 30.0
 
 
 class Display:
-    """A context: `say` prints a message above the bar, `watch` moves the bar. All of it goes to stderr."""
+    """Context manager: `say` prints a message above the bar, `watch` updates the bar. Both write to
+    stderr.
+    """
 
     def __init__(self, *, bar: bool | None = None) -> None:
         self._console = Console(file=sys.stderr, force_terminal=bar)
@@ -52,7 +53,7 @@ class Display:
         finished = stats.indexed + stats.rejected
         rate = finished / max(stats.elapsed(), 1e-9)
         if self._bar:
-            # What is known of the end is how far the file has been read; what counts is what is done of that.
+            # The total is only known as the share of the file read, while the rate counts finished products.
             share = run.share()
             total = stats.read / share if share else None
             self._progress.update(

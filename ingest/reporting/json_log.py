@@ -1,4 +1,4 @@
-"""What a run says, as one JSON object a line on stderr, for machines that collect logs."""
+"""Log of a run as JSON Lines on stderr, for log collectors."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PROGRESS_EVERY = 10.0
 
 
 class JsonLog:
-    """A context that takes the place of Display: `say` logs a message, `watch` the progress.
+    """Replacement for Display: `say` logs a message, `watch` logs the progress.
 
-    Every line has `time` (RFC 3339, UTC), `level`, `event` and `message`; what else it has are numbers.
+    Every line has `time` (RFC 3339, UTC), `level`, `event` and `message`; all other keys are numbers.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class JsonLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to take down."""
+        """Do nothing: there is no bar to remove."""
 
     def say(self, message: str) -> None:
         self.log("message", message, level="warning")
@@ -56,7 +56,7 @@ class JsonLog:
     def log(
         self, event: str, message: str, more: Mapping[str, object] | None = None, *, level: str = "info"
     ) -> None:
-        """Write one line, `more` being what is counted."""
+        """Write one line; `more` has the counts."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         line = {
             "time": now.replace("+00:00", "Z"),

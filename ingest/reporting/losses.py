@@ -1,4 +1,4 @@
-"""What a run loses, by kind and reason, with examples, for the sentence, `--json` and metrics."""
+"""Products that a run lost, by kind and reason, with examples, for the closing line, `--json` and metrics."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ KINDS = {
     DROPPED: "dropped by an ingest pipeline",
     NOT_DELETED: "not deleted",
 }
-"""kind → how the closing sentence says it"""
+"""kind → its words in the closing line"""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """So many products were lost in one way for one reason; `example` is one of them, with its message."""
+    """The number of products lost with one kind and reason; `example` is one of them, with its message."""
 
     kind: str
     reason: str
@@ -28,7 +28,7 @@ class Loss:
 
 
 class Losses:
-    """Counts that threads share."""
+    """Thread-safe counters of losses."""
 
     def __init__(self, losses: Iterable[Loss] = ()) -> None:
         self._found: dict[tuple[str, str], Loss] = {}
@@ -45,7 +45,7 @@ class Losses:
                 self._found[kind, reason] = Loss(kind, reason, before.count + count, before.example)
 
     def all(self) -> tuple[Loss, ...]:
-        """Every kind and reason, in the order of KINDS, the most frequent reason first."""
+        """Return every kind and reason in the order of KINDS, the most frequent reason first."""
         order = list(KINDS)
         with self._lock:
             found = list(self._found.values())
@@ -59,7 +59,9 @@ class Losses:
 
 
 def phrase(losses: Iterable[Loss], kind: str) -> str:
-    """`3 rejected (2 not_json, 1 not_found)`; of many reasons the five most frequent."""
+    """Format losses as `3 rejected (2 not_json, 1 not_found)`, with at most the five most frequent
+    reasons.
+    """
     mine = [loss for loss in losses if loss.kind == kind]
     reasons = [f"{loss.count} {loss.reason}" for loss in mine[:MOST]]
     if len(mine) > MOST:
@@ -69,7 +71,7 @@ def phrase(losses: Iterable[Loss], kind: str) -> str:
 
 
 def examples(losses: Iterable[Loss]) -> list[str]:
-    """One line for each of the five most frequent reasons of each kind, with an example."""
+    """Return one line with an example for each of the five most frequent reasons of each kind."""
     lines = []
     shown: dict[str, int] = {}
     for loss in losses:
@@ -80,7 +82,7 @@ def examples(losses: Iterable[Loss]) -> list[str]:
 
 
 def by_kind(losses: Iterable[Loss]) -> Mapping[str, dict[str, int]]:
-    """kind → reason → count, for `--json`."""
+    """Return kind → reason → count, for `--json`."""
     found: dict[str, dict[str, int]] = {}
     for loss in losses:
         found.setdefault(loss.kind, {})[loss.reason] = loss.count

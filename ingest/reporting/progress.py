@@ -1,4 +1,4 @@
-"""What is known of a run while it goes on."""
+"""Progress of a run."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from mmsearch.ingest.reporting.stats import Stats
 
 
 class IngestProgress(Protocol):
-    """A run that goes on, as who watches it sees it; every call tells what is so at that moment."""
+    """A live view of a run for progress callbacks. Every method returns the current value."""
 
     @property
     def stats(self) -> Stats:
-        """The counts so far; `stats.read`, `.indexed`, `.rejected` and `.elapsed()` in seconds."""
+        """Return the counts so far: `stats.read`, `.indexed`, `.rejected` and `.elapsed()` in seconds."""
 
     def bottleneck(self) -> str:
-        """The stage that holds the others back: reading, fetching, pictures, encoding or indexing."""
+        """Return the bottleneck stage: reading, fetching, pictures, encoding or indexing."""
 
     def share(self) -> float:
-        """How much of the catalog has been read, 0 to 1; 0 where nobody knows its length."""
+        """Return the share of the catalog read, 0 to 1; 0 when its length is unknown."""

@@ -1,4 +1,4 @@
-"""The rejects file as a run writes it: what was not taken, where it broke, why, and the original record."""
+"""Writer of the rejects file: the position, the reason and the original record of each rejected product."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Limit = tuple[int, float]
 
 
 class Rejects:
-    """Writes rejects as they come, safe to call from every stage. The file is made by the first of them."""
+    """Writes rejects from all stages; thread-safe. The file is created with the first reject."""
 
     def __init__(
         self,
@@ -33,10 +33,10 @@ class Rejects:
         limit: Limit | None = None,
         without_image: Limit | None = None,
     ) -> None:
-        """`origin` says how the records were read (catalog, image root, renames), for `mmsearch retry`.
+        """`origin` records how the catalog was read (path, image root, renames), for `mmsearch retry`.
 
-        `limit` bounds the rejects and `without_image` the products that come in without their picture, each a
-        count and a share of the lines read; beyond either the catalog is rotten.
+        `limit` applies to rejects and `without_image` to products indexed without their image, each as a
+        count and a share of the lines read. RottenError is raised when either is exceeded.
         """
         self.path = path
         self._stats = stats
@@ -50,7 +50,7 @@ class Rejects:
         _clear(path, origin)
 
     def add(self, line: Line, identifier: str, rejection: Rejection) -> None:
-        """Count and write one reject. Raises RottenError when that is one too many."""
+        """Count and write one reject. Raise RottenError when the limit is exceeded."""
         entry: dict[str, Any] = {
             "line": line.number,
             "id": identifier or None,
@@ -63,16 +63,18 @@ class Rejects:
         with self._lock:
             self._write(text)
         self._stats.lose(REJECTED, rejection.reason, _example(line, identifier, rejection))
-        # The share of the first lines says little: one bad line of three is a third.
+        # A share of the first few lines is not meaningful: one bad line of three is 33%.
         self.check(share=self._stats.read >= ENOUGH)
 
     def without_image(self, line: Line, identifier: str, why: Rejection) -> None:
-        """Count one product that comes in without its picture. Raises RottenError when it is one too many."""
+        """Count one product that is indexed without its image. Raise RottenError when the limit is
+        exceeded.
+        """
         self._stats.lose(WITHOUT_IMAGE, why.reason, _example(line, identifier, why))
         self.check(share=self._stats.read >= ENOUGH)
 
     def check(self, *, share: bool = True) -> None:
-        """Raise RottenError when more was lost than the limits allow, by count or also by share."""
+        """Raise RottenError when losses exceed the limits, by count or also by share."""
         for kind, limit, repair in self._limits:
             if limit is None:
                 continue
@@ -90,7 +92,8 @@ class Rejects:
     def _write(self, text: bytes) -> None:
         try:
             if self._file is None:
-                # Two runs would write over each other; an earlier run's file went at the start.
+                # Exclusive: two runs must not write one file. The file of an earlier run was removed at the
+                # start.
                 self._file = self.path.open("xb")
             self._file.write(text)
             self._file.flush()
@@ -111,11 +114,11 @@ class Rejects:
 
 
 def _original(raw: bytes, rejection: Rejection) -> bytes:
-    """`"record": {...}` byte for byte where the line is an object, else its text as `"raw"`."""
+    """Return `"record": {...}` byte for byte if the line is an object, otherwise its text as `"raw"`."""
     text = raw.strip()
     field = RECORD[1:] + text
     try:
-        # What is nested too deep for us would be too deep for whoever reads the file.
+        # JSON nested too deeply for our parser would fail in the readers of the file too.
         if rejection.reason != "too_deep" and isinstance(orjson.loads(text), dict):
             return field
     except orjson.JSONDecodeError:
@@ -125,13 +128,15 @@ def _original(raw: bytes, rejection: Rejection) -> bytes:
 
 
 def _example(line: Line, identifier: str, why: Rejection) -> str:
-    """A line as the summary names it: its number, its id, and what was wrong."""
+    """Format a line for the summary: its number, its id and the error."""
     name = f"{identifier!a} on line" if identifier else "line"
     return f"{name} {line.number}: {why.message[:200]}"
 
 
 def _clear(path: Path, origin: dict[str, Any]) -> None:
-    """Remove the rejects of an earlier run over the same; refuse to touch a file that is something else."""
+    """Remove the rejects file of an earlier run on the same source. Raise an error if the file is anything
+    else.
+    """
     try:
         with path.open("rb") as file:
             first = file.readline(1 << 20)
@@ -156,7 +161,7 @@ def _clear(path: Path, origin: dict[str, Any]) -> None:
 
 
 def _source(origin: Mapping[str, Any]) -> tuple[str, ...]:
-    """What makes two runs the same one again."""
+    """Return what identifies the source of a run, to recognize a repeated run."""
     catalog = str(origin.get("catalog"))
     return (
         catalog if catalog == "-" else os.path.realpath(catalog),

@@ -1,4 +1,4 @@
-"""What a run has done so far, counted by every stage, and the Report at its end."""
+"""Counters of a run, updated by every stage, and the Report made from them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from mmsearch.ingest.reporting.losses import (
 class Report:
     """The summary of a run.
 
-    Every line read is one of `indexed` (the product is in the index now), `rejected`, `dropped` (an ingest
-    pipeline let it not through), `deleted` and `missing` (to be deleted, and there or not there). Of the
-    indexed ones `unchanged` needed nothing, `encoded` were sent to the encoder, in `encoder_calls` requests,
-    and `without_image` came in by their text alone, since their picture cannot be used. `deleted` counts what
-    --sync deleted too, `not_deleted` what OpenSearch would not delete. `losses` says why, with examples.
+    Every line read is counted as exactly one of `indexed` (in the index now), `rejected`, `dropped` (by an
+    ingest pipeline), `deleted` or `missing` (to be deleted, but not in the index). Of the indexed products,
+    `unchanged` were not encoded, `encoded` were sent to the encoder in `encoder_calls` requests, and
+    `without_image` were indexed by text only because the image cannot be used. `deleted` includes deletions
+    by --sync; `not_deleted` counts deletions that OpenSearch rejected. `losses` has the reasons, with
+    examples.
     """
 
     read: int
@@ -43,7 +44,7 @@ class Report:
     missing: int = 0
     losses: tuple[Loss, ...] = ()
     error: str = ""
-    """the sentence that ended the run, where it failed"""
+    """the sentence of the error that ended the run, if it failed"""
 
     @property
     def without_image(self) -> int:
@@ -59,13 +60,14 @@ class Report:
 
     @property
     def reasons(self) -> dict[str, int]:
-        """How many lines were rejected for what."""
+        """Return the number of rejected lines by reason."""
         return {loss.reason: loss.count for loss in self.losses if loss.kind == REJECTED}
 
     @property
     def exit_code(self) -> int:
-        """0 when all is as the catalog says, 3 when products are missing or were not deleted, 1 when the
-        run failed."""
+        """Return 0 when the index matches the catalog, 3 when products are missing or were not deleted, 1
+        when the run failed.
+        """
         if self.error:
             return 1
         return 3 if self.rejected or self.dropped or self.not_deleted else 0
@@ -86,7 +88,9 @@ class Report:
         )
 
     def summary(self) -> dict[str, object]:
-        """The keys of `--json`; those that are rare are there when they say something."""
+        """Return the object printed by `--json`. Rare keys are present only when they are not zero or
+        empty.
+        """
         keys = (
             *("read", "encoded", "unchanged", "indexed", "rejected", "seconds", "docs_per_second"),
             *("encoder_calls", "bottleneck", "exit_code"),
@@ -103,7 +107,7 @@ class Report:
 
 
 class Meter:
-    """For how long at least one call was under way."""
+    """Measures how long at least one call was in progress."""
 
     def __init__(self) -> None:
         self._under_way = 0
@@ -132,7 +136,7 @@ class Meter:
 
 @dataclass(slots=True)
 class Stats:
-    """Counters that threads share."""
+    """Thread-safe counters."""
 
     read: int = 0
     encoded: int = 0
@@ -171,7 +175,7 @@ class Stats:
             self.encoder_calls += encoder_calls
 
     def lose(self, kind: str, reason: str, example: str) -> None:
-        """Count one product that is lost; rejected ones are counted as `rejected` too."""
+        """Count one lost product; a rejected one is also counted as `rejected`."""
         self.losses.add(kind, reason, example)
         if kind == REJECTED:
             self.add(rejected=1)

@@ -6,7 +6,6 @@ A local tag satisfies `FROM`: what is built on top are the product's own Dockerf
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 import subprocess
 import sys
@@ -119,11 +118,11 @@ def _opensearch(context: Path) -> None:
 
 def _triton(context: Path) -> None:
     """The pinned package that carries Triton, with its hashes."""
-    pins = (ROOT / "requirements" / PYTHON_VERSION / "local.txt").read_text(encoding="utf-8")
-    found = re.search(r"^nvidia-pytriton==(?:.*\\\n)+.*\n", pins, re.M)
-    if not found:
-        raise RuntimeError(f"expected nvidia-pytriton in requirements/{PYTHON_VERSION}/local.txt, got none")
-    (context / "carrier.txt").write_text(found.group())
+    choose = [sys.executable, str(ROOT / "requirements" / "choose.py"), "local"]
+    with (context / "carrier.txt").open("w") as carrier:
+        subprocess.run(
+            [*choose, "--python", PYTHON_VERSION, "--only", "nvidia-pytriton"], stdout=carrier, check=True
+        )
 
 
 if __name__ == "__main__":

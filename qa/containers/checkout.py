@@ -23,12 +23,7 @@ def copied(target: Path) -> Path:
             shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
     (target / ".venv").symlink_to(ROOT / ".venv")
     # The environment is the checkout's, and make must not set it up again for the copy.
-    for name in (
-        "pyproject.toml",
-        "scripts/setup.sh",
-        "requirements/3.11/dev.txt",
-        "requirements/3.12/dev.txt",
-    ):
+    for name in ("pyproject.toml", "scripts/setup.sh", "requirements/lock.txt", "requirements/choose.py"):
         os.utime(target / name, (0, 0))
     target.chmod(0o755)
     return target

@@ -77,7 +77,7 @@ FAULTS = (
         (COMPOSE, "  init: true\n  read_only: true\n", "  init: true\n"),
     )),
 )  # fmt: skip
-START, INGEST, AFTER = "Start", "Ingest and search", "Look after it"
+START, INGEST, AFTER = "Start", "Ingest and search", "Check and restart"
 GROUPS: tuple[tuple[tuple[int, ...], tuple[str, ...]], ...] = (
     ((3, 8, 9, 12, 15, 16, 19), (START, INGEST)),
     ((2,), (START,)),

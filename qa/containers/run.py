@@ -19,12 +19,12 @@ from containers.world import FatalError, World
 ORDER = (
     ("Start", steps.start),
     ("Ingest and search", steps.ingest),
-    ("Look after it", steps.look_after),
+    ("Check and restart", steps.look_after),
     ("Change the passwords", steps.passwords),
     ("Upgrade", steps.upgrade),
     ("Snapshots", steps.snapshots),
     ("Restore", steps.restore),
-    ("End it", steps.end),
+    ("Stop", steps.end),
 )
 """section of the page → what runs its lines and looks at what they did"""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from containers.checkout import environment
 from containers.engine import Engine
 
@@ -163,12 +163,8 @@ class World:
                 continue
             for name in SECRETS:
                 self.secret(name)
-            wanted = [secret.encode() for secret in self._secrets if secret]
-            for process in os.scandir("/proc"):
-                if process.name.isdigit():
-                    try:
-                        arguments = Path(process.path, "cmdline").read_bytes()
-                    except OSError:
-                        continue
-                    if any(secret in arguments for secret in wanted):
-                        self.leaks.add(arguments.replace(b"\0", b" ")[:60].decode(errors="replace"))
+            wanted = [secret for secret in self._secrets if secret]
+            for process in psutil.process_iter(["cmdline"]):
+                arguments = " ".join(process.info["cmdline"] or [])
+                if any(secret in arguments for secret in wanted):
+                    self.leaks.add(arguments[:60])

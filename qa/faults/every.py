@@ -2,14 +2,13 @@
 
     .venv/bin/python qa faults [--only F5] [--short] [--seed 9]
 
-Each prints what it counted, with the command that repeats it where it fails, and leaves its table's JSON,
-which stands on the page of results. Seeds are fixed but F9's, which is drawn and printed unless given. F10 is
-run for two minutes here, in which its rises are shown and not judged: `make soak` is its full form.
+Each prints what it counted, with the command that repeats it where it fails. Seeds are fixed but F9's, which
+is drawn and printed unless given. F10 is run for two minutes here, in which its rises are shown and not
+judged: `make soak` is its full form.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ from typing import Any
 
 from faults import hybrids, ingest, query
 from measuring.child import run, script
-from measuring.interleaved import OUTPUT, shown
+from measuring.interleaved import output, shown
+from measuring.options import Options
 
-SHORT_SECONDS = 8
 SOAK = "F10-soak-of-two-minutes"
 
 
@@ -33,23 +32,20 @@ class Fault:
     minutes: float
 
 
-def chosen(short: bool, seed: int | None) -> list[Fault]:
-    """All of them, in the form that is asked for."""
-    form = ("--short",) if short else ()
+def chosen(seed: int | None) -> list[Fault]:
+    """All of them; those that run know by the environment that short forms are asked for."""
     drawn = () if seed is None else ("--seed", str(seed))
-    seconds = SHORT_SECONDS if short else 60
-    minutes = 0.5 if short else 2.0
     return [
         *(
-            Fault((name,), ("faults-ingest", "--only", name, *form), (ingest.TABLES[name],), 1 + limit)
+            Fault((name,), ("faults-ingest", "--only", name), (ingest.TABLES[name],), 1 + limit)
             for name, limit in ingest.MINUTES.items()
         ),
         *(
-            Fault((name,), ("faults-query", "--only", name, "--seconds", str(seconds)), (table,), 10)
+            Fault((name,), ("faults-query", "--only", name), (table,), 10)
             for name, table in query.TABLES.items()
         ),
-        Fault(("F9",), ("faults-hybrids", *form, *drawn), hybrids.TABLES, 42),
-        Fault(("F10",), ("soak", "--minutes", str(minutes), "--name", SOAK), (SOAK,), 8),
+        Fault(("F9",), ("faults-hybrids", *drawn), hybrids.TABLES, 42),
+        Fault(("F10",), ("soak", "--minutes", "2", "--name", SOAK), (SOAK,), 8),
     ]
 
 
@@ -57,7 +53,7 @@ def result_of(fault: Fault, code: int | None) -> tuple[bool, str]:
     """Whether it is passed, and a line of what its tables say."""
     met, lines = code == 0, []
     for table in fault.tables:
-        path = OUTPUT / f"{table}.json"
+        path = output() / f"{table}.json"
         if not path.is_file():
             return False, f"no table {table}" + (f" within {fault.minutes:g} minutes" if code is None else "")
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -68,18 +64,16 @@ def result_of(fault: Fault, code: int | None) -> tuple[bool, str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    names = [f"F{number}" for number in range(1, 12)]
-    parser.add_argument("--only", action="append", choices=names, help="repeatable")
-    parser.add_argument("--short", action="store_true", help="small forms, a few minutes in all")
+    parser = Options(__doc__)
+    parser.only(f"F{number}" for number in range(1, 12))
     parser.add_argument("--seed", type=int, help="of F9")
-    asked = parser.parse_args()
+    asked = parser.parse()
     summary = []
-    for fault in chosen(asked.short, asked.seed):
+    for fault in chosen(asked.seed):
         if asked.only and not set(fault.names) & set(asked.only):
             continue
         for table in fault.tables:
-            (OUTPUT / f"{table}.json").unlink(missing_ok=True)
+            (output() / f"{table}.json").unlink(missing_ok=True)
         command = script("qa", *fault.command)
         began = time.monotonic()
         print(f"\n# {' '.join(fault.names)}: {' '.join(fault.command)}", flush=True)

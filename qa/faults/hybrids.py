@@ -8,14 +8,12 @@ Java, knows nothing of shards and sorts all products. 10,000 each; 300 and 150 i
 
 from __future__ import annotations
 
-import argparse
 import random
-import subprocess
-import sys
-import time
 
+from measuring.child import said
 from measuring.interleaved import Table
-from measuring.pytested import ROOT, pytested
+from measuring.options import Options
+from measuring.pytested import pytested
 
 FILE = "tests/integration/test_hybrid_random.py"
 MINUTES = 20.0
@@ -28,35 +26,20 @@ def in_the_plugin(seed: int, hybrids: int) -> Table:
     # The framework's seeds are written in hexadecimal.
     options = ["-Dtest=RandomHybridsIT", f"-Dtests.hybrids={hybrids}", f"-Dtests.seed={seed:X}"]
     command = ["scripts/maven.sh", "-q", "test", *options]
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=60 * MINUTES, check=False
-        )
-    except subprocess.TimeoutExpired:
-        table.figure("passed", 0, {">=": 1})
-    else:
-        table.figure("passed", float(done.returncode == 0), {">=": 1})
-        if done.returncode:
-            print(done.stdout[-6000:], done.stderr[-2000:], file=sys.stderr)
+    _, code = said(command, 60 * MINUTES)
+    table.figure("passed", float(code == 0), {">=": 1})
     table.note(f"{hybrids} random hybrids on 1 to 5 shards, seed {seed:X}.")
-    table.note(f"Again: {' '.join(command)}")
+    if code:
+        table.note(f"Repeat: {' '.join(command)}")
     return table
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = Options(__doc__)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1, 10**9))
-    parser.add_argument("--short", action="store_true", help="the small form, seconds each")
-    asked = parser.parse_args()
-    good = True
-    began = time.monotonic()
+    asked = parser.parse()
     chosen = "test_random_hybrids" if asked.short else "test_ten_thousand"
     seed = {"MMSEARCH_SEED": str(asked.seed)}
-    table = pytested(TABLES[0], FILE, chosen, r"(\d+ random hybrids .+ differ)", MINUTES, seed)
-    table.note(f"It took {time.monotonic() - began:.0f} s.")
-    good &= table.finish()
-    began = time.monotonic()
-    table = in_the_plugin(asked.seed, 150 if asked.short else 10_000)
-    table.note(f"It took {time.monotonic() - began:.0f} s.")
-    good &= table.finish()
+    good = pytested(TABLES[0], FILE, chosen, r"(\d+ random hybrids .+ differ)", MINUTES, seed).finish()
+    good &= in_the_plugin(asked.seed, 150 if asked.short else 10_000).finish()
     return 0 if good else 1

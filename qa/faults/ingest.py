@@ -10,9 +10,9 @@ answers; F4 has 5 % bad lines of more than 30 kinds among 100,000. The faults ar
 
 from __future__ import annotations
 
-import argparse
 import time
 
+from measuring.options import Options
 from measuring.pytested import pytested
 
 FILE = "tests/integration/test_ingest_faults.py"
@@ -26,10 +26,9 @@ TABLES = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--only", action="append", choices=list(MINUTES), help="repeatable")
-    parser.add_argument("--short", action="store_true", help="the small form, seconds each")
-    asked = parser.parse_args()
+    parser = Options(__doc__)
+    parser.only(MINUTES)
+    asked = parser.parse()
     form = "short" if asked.short else "full"
     good = True
     for name in asked.only or MINUTES:

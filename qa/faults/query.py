@@ -1,6 +1,6 @@
 """Queries while the encoder is gone, stopped, lying or overrun: the full form of F5, F6, F7, F8 and F11.
 
-    .venv/bin/python qa faults-query [--opensearch URL] [--only F5 --only F11] [--seconds 60]
+    .venv/bin/python qa faults-query [--only F5 --only F11] [--seconds 60] [--short]
 
 The node is real; the encoder is a stub process that is killed, stopped and made to lie. The short form of
 each runs in the plugin's own tests.
@@ -8,21 +8,18 @@ each runs in the plugin's own tests.
 
 from __future__ import annotations
 
-import argparse
-import http.client
 import itertools
 import json
-import socket
 import statistics
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from measuring.interleaved import Table
-from measuring.real_node import HEADERS, Client, node, say
+from measuring.options import Options
+from measuring.real_node import Client, node, post_alone, say
 from measuring.stub_encoder import StubEncoder
 from neural.clause import build, neural_body, search_body, settings
 
@@ -31,12 +28,6 @@ PATH = f"/{INDEX}/_search"
 RATE = 50.0
 STATS = "/_plugins/_mmsearch/stats/_local"
 MATCH = search_body({"match": {"title": "product"}})
-CHANGED = (
-    "triton__timeout",
-    "triton__breaker__failures",
-    "triton__max_in_flight",
-    "triton__queue_size",
-)
 TABLES = {
     "F5": "F5-encoder-gone",
     "F6": "F6-encoder-lies",
@@ -61,15 +52,12 @@ def load(
     url: str, body_of: Callable[[int], bytes], rate: float, seconds: float, threads: int
 ) -> list[Answer]:
     """`rate` queries a second whether or not the earlier ones are answered, in the order of their asking."""
-    parts = urlsplit(url)
     answers: dict[int, Answer] = {}
     numbers = itertools.count()
     begin = time.perf_counter() + 0.2
 
     def work() -> None:
-        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
-        connection.connect()
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client = Client(url)
         while True:
             number = next(numbers)
             due = begin + number / rate
@@ -78,10 +66,8 @@ def load(
             time.sleep(max(0.0, due - time.perf_counter()))
             body = body_of(number)
             sent = time.perf_counter()
-            connection.request("POST", PATH, body, HEADERS)
-            response = connection.getresponse()
-            said = response.read()
-            answers[number] = Answer(response.status, 1000 * (time.perf_counter() - sent), said)
+            status, said = client.ask("POST", PATH, body)
+            answers[number] = Answer(status, 1000 * (time.perf_counter() - sent), said)
 
     workers = [threading.Thread(target=work, daemon=True) for _ in range(threads)]
     for worker in workers:
@@ -100,6 +86,11 @@ def p99(answers: list[Answer]) -> float:
 def statuses(answers: list[Answer]) -> dict[int, int]:
     """How many answers had which status."""
     return dict(sorted(Counter(answer.status for answer in answers).items()))
+
+
+def counted(by_status: Mapping[int, int]) -> str:
+    """Counts by status in words."""
+    return ", ".join(f"{count:,} × {status}" for status, count in sorted(by_status.items()))
 
 
 def encoder_stats(client: Client) -> dict[str, object]:
@@ -152,20 +143,24 @@ def fault_5(url: str, triton: StubEncoder, seconds: float) -> Table:
     killed = figures["killed"]
     calls = int(str(after["calls"])) - int(str(before["calls"]))
     probes = seconds + 2
-    table.figure("healthy: part of 200", share(figures["healthy"], 200), {">=": 1})
-    table.figure("killed: part of 503", share(killed, 503), {">=": 1})
-    table.figure("killed: 503 p99, ms", p99(killed), {"<=": 50})
+    table.figure("healthy: share with status 200", share(figures["healthy"], 200), {">=": 1})
+    table.figure("killed: share with status 503", share(killed, 503), {">=": 1})
+    table.figure("killed: p99 of the 503, ms", p99(killed), {"<=": 50})
     # Five failures open it (calls already under way may add a few), then a probe a second.
-    table.figure("killed: calls of the dead encoder", calls, {"<=": 5 + 8 + probes})
+    table.figure("killed: calls of the encoder", calls, {"<=": 5 + 8 + probes})
     ratio = p99(figures["match, killed"]) / p99(figures["match, healthy"])
-    table.figure("match p99, killed / healthy", ratio, {"<=": 1.1})
-    table.figure("match: part of 200", share(figures["match, killed"], 200), {">=": 1})
-    table.figure("heals after, s", healed, {"<=": 3})
+    table.figure("match: p99, killed / healthy", ratio, {"<=": 1.1})
+    table.figure("match: share with status 200", share(figures["match, killed"], 200), {">=": 1})
+    table.figure("first answer after the restart, s", healed, {"<=": 3})
     late = [answer for answer in stopped if answer.status == 504]
-    table.figure("stopped: part of 504 and 503", share(stopped, 503, 504), {">=": 1})
-    table.figure("stopped: 504 median, ms", statistics.median(a.ms for a in late), {">=": 2000, "<=": 2100})
-    table.note(f"killed {statuses(killed)}, stopped {statuses(stopped)}; the deadline is 2 s.")
-    table.note(f"The first answer after the kill: {killed[0].body[:300].decode(errors='replace')}")
+    table.figure("stopped: share with status 503 or 504", share(stopped, 503, 504), {">=": 1})
+    table.figure(
+        "stopped: median of the 504, ms", statistics.median(a.ms for a in late), {">=": 2000, "<=": 2100}
+    )
+    table.note(
+        f"Answers by status: killed {counted(statuses(killed))}; stopped {counted(statuses(stopped))}; the "
+        "deadline is 2 s."
+    )
     return table
 
 
@@ -188,9 +183,9 @@ def fault_6(url: str, triton: StubEncoder, seconds: float) -> Table:
         name = "slow" if delay else mode
         answers = load(url, distinct(f"F6 {name}"), RATE, min(seconds, 5), 64)
         table.figures[name] = [p99(answers)]
-        table.figure(f"{name}: part of {status}", share(answers, status), {">=": 1})
+        table.figure(f"{name}: share with status {status}", share(answers, status), {">=": 1})
         named = sum(b"query_encoder" in answer.body for answer in answers) / len(answers)
-        table.figure(f"{name}: part whose error names the model", named, {">=": 1})
+        table.figure(f"{name}: share of errors that name the model", named, {">=": 1})
         table.figure(f"{name}: p99, ms", p99(answers), {"<=": 400})
         others = [answer for answer in answers if answer.status != status]
         if others:
@@ -219,16 +214,10 @@ def fault_7(url: str, triton: StubEncoder, seconds: float) -> Table:
     settings(client, triton__timeout="60s", triton__queue_size=1000)
     triton.behave(delay=50)
     table = Table(TABLES["F7"], "s", {})
-    parts = urlsplit(url)
     for name, count in (("clients that vanish", 500), ("tasks cancelled", 50)):
-        sent = []
         began = time.time_ns()
-        for number in range(count):
-            connection = socket.create_connection((str(parts.hostname), parts.port or 80))
-            body = neural_body(f"F7 {name} {began} {number}")
-            head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-            sent.append(connection)
+        bodies = [neural_body(f"F7 {name} {began} {number}") for number in range(count)]
+        sent = [post_alone(url, PATH, body) for body in bodies]
         came = waits_until(client, lambda flying, queued, n=count: flying + queued == n, 30)
         table.figure(f"{name}: all {count} under way after, s", came, {"<=": 29})
         if name == "tasks cancelled":
@@ -252,8 +241,7 @@ def fault_8(url: str, triton: StubEncoder, seconds: float) -> Table:
     answers = load(url, distinct("F8"), RATE, min(seconds, 5), 32)
     triton.behave()
     table = Table(TABLES["F8"], "ms, p99", {"refused": [p99(answers)]})
-    table.figure("part of 400", share(answers, 400), {">=": 1})
-    table.note(answers[0].body[:400].decode(errors="replace"))
+    table.figure("share with status 400", share(answers, 400), {">=": 1})
     return table
 
 
@@ -293,22 +281,22 @@ def fault_11(url: str, seconds: float) -> Table:
     goodput = (len(taken) + items[200]) / took
     table.figure("offered / capacity", offered / capacity, {">=": 9})
     table.figure("goodput / capacity", goodput / capacity, {">=": 0.9})
-    table.figure("part of 200 and 429", share(answers, 200, 429), {">=": 1})
-    table.figure("429 p99, ms", p99(refused), {"<=": 20})
+    table.figure("share with status 200 or 429", share(answers, 200, 429), {">=": 1})
+    table.figure("p99 of the 429, ms", p99(refused), {"<=": 20})
     told = (items[200] + items[429]) / items.total()
-    table.figure("_msearch: part of items with 200 or 429", told, {">=": 1})
-    table.figure("_msearch: items with 429", items[429], {">=": 1})
-    table.note(f"Capacity {capacity:.0f} a second, offered {offered:.0f}; {statuses(answers)}.")
-    table.note(f"Items of the _msearch beside it: {dict(sorted(items.items()))}.")
+    table.figure("_msearch: share of items with status 200 or 429", told, {">=": 1})
+    table.figure("_msearch: items with status 429", items[429], {">=": 1})
+    table.note(
+        f"Capacity {capacity:.0f} a second, offered {offered:.0f}. Answers by status: "
+        f"{counted(statuses(answers))}; items of _msearch: {counted(items)}."
+    )
     return table
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--opensearch", help="a node with the plugin; else one is started")
-    parser.add_argument("--only", action="append", choices=list(TABLES), help="repeatable")
-    parser.add_argument("--seconds", type=float, default=60)
-    asked = parser.parse_args()
+    parser = Options(__doc__, seconds=(60.0, 8.0))
+    parser.only(TABLES)
+    asked = parser.parse()
     faults: dict[str, Callable[[str, StubEncoder], Table]] = {
         "F5": lambda url, triton: fault_5(url, triton, asked.seconds),
         "F6": lambda url, triton: fault_6(url, triton, asked.seconds),
@@ -317,10 +305,8 @@ def main() -> int:
         "F11": lambda url, triton: fault_11(url, asked.seconds),
     }
     good = True
-    with node(asked.opensearch) as url, StubEncoder() as triton:
+    with node() as url, StubEncoder() as triton:
         client = Client(url)
-        # A node that is given may have been left by a run that was ended in the middle.
-        settings(client, **dict.fromkeys(CHANGED))
         build(client, 2000)
         for name in asked.only or faults:
             settings(client, triton__endpoints=[triton.url])

@@ -1,6 +1,6 @@
 """What reads others' bytes, fuzzed for a minute each: `make fuzz`.
 
-    .venv/bin/python qa fuzz [--only reader] [--seconds 60]
+    .venv/bin/python qa fuzz [--only reader] [--seconds 60] [--short]
 
 Atheris, guided by coverage, feeds the catalog reader, the picture read_header and ingest's reader of Triton's
 answers; random JSON goes to the parsers of both clauses, and spoilt answers to the plugin's HTTP client and
@@ -10,16 +10,15 @@ that fails is kept under build/bench/fuzz, and the command that repeats it is pr
 
 from __future__ import annotations
 
-import argparse
 import re
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
+from measuring.child import ROOT, said
 from measuring.interleaved import OUTPUT, Table
+from measuring.options import Options
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "qa" / "fuzz" / "readers.py"
 KEPT = OUTPUT / "fuzz"
 PYTHON = {"reader": "fuzz-reader", "picture": "fuzz-picture", "reply": "fuzz-reply"}
@@ -43,18 +42,16 @@ def atheris(target: str, seconds: int) -> Table:
     limits = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=1500"]
     failed = f"-artifact_prefix={KEPT}/{target}-"
     command = [sys.executable, str(SCRIPT), target, *limits, failed, str(corpus)]
-    said, code = ended(command, seconds)
-    runs = re.search(r"Done (\d+) runs in (\d+) second", said)
-    covered = re.findall(r"cov: (\d+)", said)
+    printed, code = said(command, seconds + STARTING)
+    runs = re.search(r"Done (\d+) runs in (\d+) second", printed)
+    covered = re.findall(r"cov: (\d+)", printed)
     table.figure("passed", float(code == 0 and runs is not None), {">=": 1})
     table.figure("inputs", float(runs[1]) if runs else 0, {})
     table.figure("branches covered", float(covered[-1]) if covered else 0, {})
-    kept = re.search(r"Test unit written to (\S+)", said)
+    kept = re.search(r"Test unit written to (\S+)", printed)
     if kept:
-        table.note(f"Again: .venv/bin/python {SCRIPT.relative_to(ROOT)} {target} {kept[1]}")
-    if code:
-        print(said[-4000:], file=sys.stderr)
-    table.note(f"Atheris, {seconds} s.")
+        table.note(f"Repeat: .venv/bin/python {SCRIPT.relative_to(ROOT)} {target} {kept[1]}")
+    table.note(f"Atheris for {seconds} s.")
     return table
 
 
@@ -65,49 +62,27 @@ def java(target: str, seconds: int) -> Table:
     counted = ROOT / "plugin" / "target" / "surefire-reports" / f"{test}-output.txt"
     counted.unlink(missing_ok=True)
     command = ["scripts/maven.sh", "-q", "test", f"-Dtest={test.rpartition('.')[2]}"]
-    said, code = ended([*command, f"-Dtests.fuzz.seconds={seconds}"], seconds)
+    printed, code = said([*command, f"-Dtests.fuzz.seconds={seconds}"], seconds + STARTING)
     log = counted.read_text(encoding="utf-8") if counted.is_file() else ""
     found = re.search(r"fuzz: (\d+) inputs, (\d+) taken", log)
     table.figure("passed", float(code == 0 and found is not None), {">=": 1})
     table.figure("inputs", float(found[1]) if found else 0, {})
-    table.figure("taken as good", float(found[2]) if found else 0, {})
-    seed = re.search(r"SeedInfo\.seed\(\[([0-9A-F]+)", said)
+    table.figure("accepted", float(found[2]) if found else 0, {})
+    seed = re.search(r"SeedInfo\.seed\(\[([0-9A-F]+)", printed)
     if seed:
-        table.note(f"Again: {' '.join(command)} -Dtests.fuzz.seconds={seconds} -Dtests.seed={seed[1]}")
-    if code:
-        print(said[-6000:], file=sys.stderr)
-    table.note(f"{test.rpartition('.')[2]}, {seconds} s.")
+        table.note(f"Repeat: {' '.join(command)} -Dtests.fuzz.seconds={seconds} -Dtests.seed={seed[1]}")
+    table.note(f"{test.rpartition('.')[2]} for {seconds} s.")
     return table
 
 
-def ended(command: list[str], seconds: int) -> tuple[str, int]:
-    """What a command says and its exit code; 124 when it hangs."""
-    limit = seconds + STARTING
-    try:
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=limit,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"did not end within {limit} s", 124
-    return done.stdout, done.returncode
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = Options(__doc__, seconds=(60, 5))
     fuzzers: dict[str, Callable[[str, int], Table]] = {
         **dict.fromkeys(PYTHON, atheris),
         **dict.fromkeys(JAVA, java),
     }
-    parser.add_argument("--only", action="append", choices=list(fuzzers), help="repeatable")
-    parser.add_argument("--seconds", type=int, default=60)
-    asked = parser.parse_args()
+    parser.only(fuzzers)
+    asked = parser.parse()
     good = True
     for target in asked.only or fuzzers:
         good &= fuzzers[target](target, asked.seconds).finish()

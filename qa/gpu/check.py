@@ -5,6 +5,7 @@ Where there is no GPU it ends with one sentence.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -252,6 +253,7 @@ def serving(built: ModelSet, folder: Path) -> Iterator[tuple[Home, str]]:
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None).parse_args()
     why = lacking(torch.cuda.is_available(), onnxruntime.get_available_providers())
     if why:
         print(why)

@@ -8,16 +8,15 @@ and none may fail.
 
 from __future__ import annotations
 
-import argparse
-import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fuzz.every import ended
+from measuring.child import ROOT, said
 from measuring.interleaved import Table
-from measuring.pytested import PYTEST, ROOT
+from measuring.options import Options
+from measuring.pytested import PYTEST
 
 NAME = "security"
 PLUGIN = (
@@ -41,7 +40,7 @@ class Tried:
 PYTHON = {
     "addresses": Tried(
         "requests that reach a forbidden address, of 60 forms, redirects and names that change",
-        ("tests/unit/test_fetch.py", "-k", "forbidden or changes_after or disagree"),
+        ("tests/unit/test_fetch.py", "-k", "forbidden or changes_after or disagree or certificate or proxy"),
     ),
     "bodies": Tried(
         "pictures by URL that are too large, that drip, or that lead round in circles",
@@ -91,7 +90,7 @@ def by_pytest(tried: Tried) -> tuple[int, int]:
     """Runs tests in their full form; (ran, failed)."""
     with TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        run([*PYTEST, "-q", "-m", "slow or not slow", f"--junitxml={report}", *tried.arguments])
+        said([*PYTEST, "-q", "-m", "slow or not slow", f"--junitxml={report}", *tried.arguments], SECONDS)
         return count(report) if report.is_file() else (0, 1)
 
 
@@ -100,25 +99,17 @@ def by_maven() -> tuple[int, int]:
     reports = ROOT / "plugin" / "target" / "surefire-reports"
     for old in reports.glob("TEST-*.xml"):
         old.unlink()
-    code = run(["scripts/maven.sh", "-q", "test", f"-Dtest={','.join(PLUGIN)}"])
+    _, code = said(["scripts/maven.sh", "-q", "test", f"-Dtest={','.join(PLUGIN)}"], SECONDS)
     counts = [count(file) for file in reports.glob("TEST-*.xml")]
     ran, failed = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
     return ran, failed or int(code != 0)
 
 
-def run(command: list[str]) -> int:
-    """The exit code; what a command that failed has said stands beside the table."""
-    said, code = ended(command, SECONDS)
-    if code:
-        print(said[-6000:], file=sys.stderr)
-    return code
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--only", action="append", choices=[*PYTHON, JAVA], help="repeatable")
-    asked = parser.parse_args()
-    table = Table(NAME, "", {})
+    parser = Options(__doc__)
+    parser.only([*PYTHON, JAVA])
+    asked = parser.parse()
+    table, total = Table(NAME, "", {}), 0
     for name in asked.only or [*PYTHON, JAVA]:
         if name == JAVA:
             what = "in the plugin: a picture's size, tokens, TLS, the cache of another fingerprint"
@@ -126,5 +117,7 @@ def main() -> int:
         else:
             what = PYTHON[name].what
             ran, failed = by_pytest(PYTHON[name])
-        table.figure(f"{what}: failed of {ran} tests", failed if ran else 1, {"<=": 0}, exact=True)
+        total += ran
+        table.figure(f"{what}: failed tests of {ran}", failed if ran else 1, {"<=": 0}, exact=True)
+    table.note(f"{total} tests.")
     return 0 if table.finish() else 1

@@ -1,6 +1,6 @@
 """Searches at a steady rate while a catalog is ingested again and again, on real servers: `make soak`.
 
-    .venv/bin/python qa soak [--minutes 30] [--rate 10] [--name soak]
+    .venv/bin/python qa soak [--minutes 30] [--rate 10] [--name soak] [--short]
 
 Each pass of the ingest has other prices and a few other titles. The run is passed when no search and no
 ingest fails, and when neither resident memory, threads nor open files of OpenSearch and Triton rise by more
@@ -11,7 +11,6 @@ minutes, in which a JVM is still getting warm, the rises are shown and not judge
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import random
@@ -20,13 +19,16 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from measuring.interleaved import Table
-from measuring.real_node import MMSEARCH, Both, Client, both, say
+from measuring.options import Options
+from measuring.real_node import MMSEARCH, Both, Client, both, family, say
 from sample_data.furniture import write_catalog
 
 from mmsearch.config import cache_folder
@@ -47,19 +49,20 @@ EDITED = 0.02
 """share of the products with another title in each pass"""
 
 
-def family(pid: int) -> list[Path]:
-    """The /proc folders of a process and of all below it, as Triton's Python models are."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    children = [child for task in tasks for child in task.read_text().split()]
-    return [Path(f"/proc/{pid}"), *(below for child in children for below in family(int(child)))]
+def rise(values: Sequence[float]) -> float:
+    """How much they rise over the judged part, by the median of the slopes, relative to their median."""
+    judged = values[int(WARM_UP * len(values)) :]
+    if len(judged) < 2:
+        return 0.0
+    slopes = [(b - a) / (j - i) for (i, a), (j, b) in itertools.combinations(enumerate(judged), 2)]
+    return statistics.median(slopes) * (len(judged) - 1) / statistics.median(judged)
 
 
-def resources(process: Path) -> tuple[float, int, int, float]:
-    """A process's resident memory in MB, its threads, its open files, and its memory without mapped files."""
-    status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
-    files = sum(1 for _ in (process / "fd").iterdir())
-    resident, own = (int(status[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon"))
-    return resident, int(status["Threads"]), files, own
+def resources(process: psutil.Process) -> tuple[float, int, int, float]:
+    """A process's resident memory in MB, its threads, its open files, and its memory without shared pages."""
+    memory = process.memory_info()
+    own = (memory.rss - memory.shared) / 2**20
+    return memory.rss / 2**20, process.num_threads(), process.num_fds(), own
 
 
 @dataclass
@@ -75,11 +78,8 @@ class Watched:
         self.samples.append(tuple(sum(column) for column in zip(*rows, strict=True)))
 
     def rise(self, measured: str) -> float:
-        """How much it rises over the judged part, relative to its median there."""
-        judged = self.samples[int(WARM_UP * len(self.samples)) :]
-        values = [row[(*MEASURED, BESIDE).index(measured)] for row in judged]
-        slopes = [(b - a) / (j - i) for (i, a), (j, b) in itertools.combinations(enumerate(values), 2)]
-        return statistics.median(slopes) * (len(values) - 1) / statistics.median(values)
+        """How much it rises."""
+        return rise([row[(*MEASURED, BESIDE).index(measured)] for row in self.samples])
 
 
 class Shoppers:
@@ -195,7 +195,7 @@ def soak(servers: Both, catalog: Path, minutes: float, rate: float, name: str) -
         table.figure(f"rise of {server}'s {BESIDE}", one.rise(BESIDE), {})
     searches, ingests = shoppers.outcomes.total(), passes.total()
     table.note(f"{minutes:g} minutes, {searches} searches at {rate:g} a second, {ingests} ingests.")
-    table.note("Triton's towers remember what they have read, up to 128 MiB each, and fill that memory here.")
+    table.note("Triton's towers fill their cache of features, up to 128 MiB each, during the run.")
     for outcome in [*shoppers.outcomes, *passes]:
         if outcome not in {"answered", "ended well"}:
             table.note(outcome)
@@ -203,11 +203,9 @@ def soak(servers: Both, catalog: Path, minutes: float, rate: float, name: str) -
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--rate", type=float, default=10, help="searches a second")
+    parser = Options(__doc__, minutes=(30.0, 0.5), rate=(10.0, 10.0))
     parser.add_argument("--name", default="soak", help="of the table")
-    asked = parser.parse_args()
+    asked = parser.parse()
     with both() as servers:
         catalog = write_catalog(servers.folder / "catalog", cache_folder())
         table = soak(servers, catalog, asked.minutes, asked.rate, asked.name)

@@ -1,6 +1,6 @@
 """Hybrids of every kind of leg and every way, on two nodes with a replica, while products are updated.
 
-    .venv/bin/python qa soak-hybrids [--minutes 30] [--rate 20] [--updates 50]
+    .venv/bin/python qa soak-hybrids [--minutes 30] [--rate 20] [--updates 50] [--short]
 
 Updates never change what matches, so each hybrid has to find as many products as its legs do: a search that
 finds fewer has lost some. Searches that are cancelled, time out or fail are among them, and are to leave no
@@ -11,12 +11,9 @@ warm, the heap's rise is shown and not judged.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import random
-import socket
-import statistics
 import tempfile
 import threading
 import time
@@ -25,11 +22,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
+from measuring.index import create, fill, vector
 from measuring.interleaved import Table
-from measuring.real_node import Client, say
+from measuring.options import Options
+from measuring.real_node import Client, post_alone, say
+from soak.catalog import JUDGED, RISE, rise
 
 from mmsearch.stack import embedded
 from mmsearch.stack.state import Home
@@ -42,10 +41,6 @@ CHAIRS = 500
 DIMENSION = 32
 PAUSE = 60.0
 """seconds between two measurements"""
-WARM_UP = 0.2
-"""share of the measurements that is not judged"""
-RISE = 0.02
-JUDGED = 20.0
 SEARCHERS = 4
 UPDATERS = 8
 HEAP = "768m -XX:G1PeriodicGCInterval=1500 -XX:-G1PeriodicGCInvokesConcurrent"
@@ -75,57 +70,28 @@ def cluster() -> Iterator[list[str]]:
         yield urls
 
 
-def product(number: int, draw: np.random.Generator, stock: int) -> dict[str, Any]:
-    vector = draw.standard_normal(DIMENSION)
+def product(number: int, draw: np.random.Generator) -> dict[str, Any]:
+    drawn = draw.standard_normal(DIMENSION)
     return {
         "title": "oak chair" if number < CHAIRS else "pine table",
         "code": f"code-{number}",
         "price": number,
         "color": ("red", "green", "blue")[number % 3],
-        "stock": stock,
+        "stock": 0,
         "offers": [{"shop": "north", "cost": number % 50}],
-        "v": [round(float(x), 4) for x in vector / np.linalg.norm(vector)],
+        "v": (drawn / np.linalg.norm(drawn)).round(4),
     }
 
 
 def build(client: Client) -> None:
     """The index: three shards and a replica of each."""
-    mapping = {
-        "settings": {
-            "index": {
-                "knn": True,
-                "number_of_shards": 3,
-                "number_of_replicas": 1,
-                "refresh_interval": "100ms",
-            }
-        },
-        "mappings": {
-            "properties": {
-                "title": {"type": "text"},
-                "code": {"type": "wildcard"},
-                "color": {"type": "keyword"},
-                "price": {"type": "integer"},
-                "stock": {"type": "integer"},
-                "offers": {"type": "nested"},
-                "v": {
-                    "type": "knn_vector",
-                    "dimension": DIMENSION,
-                    "space_type": "cosinesimil",
-                    "method": {"name": "hnsw", "engine": "lucene"},
-                },
-            }
-        },
-    }
-    client.call("PUT", f"/{INDEX}", json.dumps(mapping).encode())
+    kinds = {"title": "text", "code": "wildcard", "color": "keyword", "price": "integer", "stock": "integer"}
+    fields: dict[str, object] = {name: {"type": kind} for name, kind in kinds.items()}
+    fields |= {"offers": {"type": "nested"}, "v": vector(DIMENSION)}
+    settings = {"number_of_shards": 3, "number_of_replicas": 1, "refresh_interval": "100ms"}
+    create(client, INDEX, {"properties": fields}, **settings)
     draw = np.random.default_rng(3)
-    for start in range(0, PRODUCTS, 500):
-        lines = []
-        for number in range(start, start + 500):
-            lines += [json.dumps({"index": {"_id": f"p{number}"}}), json.dumps(product(number, draw, 0))]
-        answer = json.loads(client.call("POST", f"/{INDEX}/_bulk", ("\n".join(lines) + "\n").encode()))
-        if answer["errors"]:
-            raise RuntimeError(f"expected every product in, got {json.dumps(answer)[:500]}")
-    client.call("POST", f"/{INDEX}/_refresh")
+    fill(client, INDEX, ((f"p{number}", product(number, draw)) for number in range(PRODUCTS)), merge=False)
     client.call("GET", f"/_cluster/health/{INDEX}?wait_for_status=green&timeout=60s")
 
 
@@ -257,14 +223,8 @@ class Shoppers:
         if kind == "failed":
             slow = {"script": {"script": {"source": "doc['nowhere'].value > 0", "lang": "painless"}}}
         body["query"] = {"bool": {"should": [body["query"], hybrid(slow, CHAIR)]}}
-        parts = urlsplit(draw.choice(list(self.urls)))
-        data = json.dumps(body).encode()
-        head = (
-            f"POST /{INDEX}/_search?{parameters} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(data)}\r\nConnection: close\r\n\r\n"
-        )
-        with socket.create_connection((str(parts.hostname), int(str(parts.port))), timeout=60) as connection:
-            connection.sendall(head.encode() + data)
+        path = f"/{INDEX}/_search?{parameters}"
+        with post_alone(draw.choice(list(self.urls)), path, json.dumps(body).encode()) as connection:
             if kind == "given up":
                 time.sleep(draw.random() * 0.01)
             else:
@@ -322,14 +282,6 @@ class Heaps:
         for name, used in lowest.items():
             self.measured[name].append(used)
 
-    def rise(self, name: str) -> float:
-        """How much it rises over the judged part, by the median of the slopes, relative to its median."""
-        values = self.measured[name][int(WARM_UP * len(self.measured[name])) :]
-        if len(values) < 2:
-            return 0.0
-        slopes = [(b - a) / (j - i) for (i, a), (j, b) in itertools.combinations(enumerate(values), 2)]
-        return statistics.median(slopes) * (len(values) - 1) / statistics.median(values)
-
 
 def soak(urls: Sequence[str], minutes: float, rate: float, updates: float) -> Table:
     client = Client(urls[0])
@@ -364,17 +316,20 @@ def soak(urls: Sequence[str], minutes: float, rate: float, updates: float) -> Ta
         f"hybrids that failed or lost products, of {asked}", asked - shoppers.outcomes["answered"], {"<=": 0}
     )
     table.figure("open reader contexts a second after the last answer, at most", max(left), {"<=": 0})
-    for name in heaps.measured:
-        table.figure(f"rise of {name}'s heap", heaps.rise(name), {"<=": RISE if minutes >= JUDGED else None})
+    for name, values in heaps.measured.items():
+        table.figure(f"rise of {name}'s heap", rise(values), {"<=": RISE if minutes >= JUDGED else None})
     stats = json.loads(client.call("GET", "/_plugins/_mmsearch/stats"))["nodes"].values()
     ways = {
         way: sum(node["hybrid"][way] for node in stats)
         for way in ("one_search", "two_rounds", "point_in_time")
     }
     table.note(
-        f"{minutes:g} minutes, {asked} hybrids at {rate:g} a second, {written['updates']} updates; by {ways}."
+        f"{minutes:g} minutes, {asked} hybrids at {rate:g} a second, {written['updates']} updates; run as "
+        + ", ".join(f"{way} {count}" for way, count in ways.items())
+        + "; ended on purpose: "
+        + ", ".join(f"{how} {count}" for how, count in shoppers.disturbed.items())
+        + "."
     )
-    table.note(f"Beside them {dict(shoppers.disturbed)} on purpose.")
     for outcome in shoppers.outcomes:
         if outcome != "answered":
             table.note(outcome)
@@ -382,11 +337,7 @@ def soak(urls: Sequence[str], minutes: float, rate: float, updates: float) -> Ta
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--rate", type=float, default=20, help="searches a second")
-    parser.add_argument("--updates", type=float, default=50, help="a second")
-    asked = parser.parse_args()
+    asked = Options(__doc__, minutes=(30.0, 0.5), rate=(20.0, 20.0), updates=(50.0, 50.0)).parse()
     with cluster() as urls:
         table = soak(urls, asked.minutes, asked.rate, asked.updates)
     return 0 if table.finish() else 1

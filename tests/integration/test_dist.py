@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from choose import choose
 from PIL import Image
 
 from mmsearch.config import cache_folder
@@ -226,8 +227,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     environment = {
         key: value for key, value in os.environ.items() if key in kept or key.startswith(passed)
     } | {"MMSEARCH_CACHE": str(cache), "UV_LINK_MODE": "hardlink", "VIRTUAL_ENV": str(python.parents[1])}
-    pins = ROOT / "requirements" / f"{sys.version_info.major}.{sys.version_info.minor}" / "local.txt"
-    shutil.copy(pins, folder / "requirements-local-3.11.txt")
+    pins = choose("local", f"{sys.version_info.major}.{sys.version_info.minor}")
+    (folder / "requirements-local-3.11.txt").write_text("".join(pin.line() for pin in pins))
     for command in (
         *by_uv(wheel),
         # The extra is resolved against the pins: what it wants beyond them would fail here.

@@ -80,7 +80,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, build_models: Callable[[Home
 def test_loss_03_every_line_runs_as_it_stands(world: World) -> None:
     """In the README's order. The demo's catalog makes room for one's own, as it would on another day."""
     ran = []
-    for section in ("mmsearch", "Search with curl", "Your own catalog", "Models"):
+    for section in ("Install and try it", "Search with curl", "Your own catalog", "Models"):
         if section == "Your own catalog":
             ask(world.url, "DELETE", "/products-000001")
         for command in commands(SECTIONS[section]):

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from choose import choose
 
-from ..fakes.checkout import ROOT, copy_sources
+from ..fakes.checkout import copy_sources
 
 BIN = Path(sys.executable).parent
 RIGHT = """\
@@ -91,15 +92,13 @@ class User:
 def user(tmp_path_factory: pytest.TempPathFactory) -> User:
     folder = tmp_path_factory.mktemp("typed")
     tree = copy_sources(folder / "tree")
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    pins = choose("core", f"{sys.version_info.major}.{sys.version_info.minor}")
+    (folder / "core.txt").write_text("".join(pin.line() for pin in pins))
     environment = os.environ | {"VIRTUAL_ENV": str(folder / "venv"), "UV_LINK_MODE": "hardlink"}
     for command in (
         [BIN / "python", "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist", tree],
         [BIN / "uv", "venv", "--quiet", "--python", sys.executable, folder / "venv"],
-        [
-            *(BIN / "uv", "pip", "sync", "--quiet", "--require-hashes"),
-            ROOT / "requirements" / python / "core.txt",
-        ],
+        [BIN / "uv", "pip", "sync", "--quiet", "--require-hashes", folder / "core.txt"],
     ):
         subprocess.run(list(map(str, command)), env=environment, check=True, capture_output=True)
     (wheel,) = (folder / "dist").iterdir()

@@ -280,7 +280,7 @@ def test_a_server_that_comes_back_is_waited_for_and_logged(
 
     triton.fault = fault
     with caplog.at_level(logging.INFO, "mmsearch"):
-        assert shop.ingest([{"id": "1", "title": "Oak chair"}], give_up_after=30).indexed == 1
+        assert shop.ingest([{"id": "1", "title": "Oak chair"}], language="en", give_up_after=30).indexed == 1
     said = [
         (record.name, record.levelname, record.getMessage())
         for record in caplog.records
@@ -310,7 +310,9 @@ def test_servers_that_are_starting_are_waited_for_where_it_is_wanted(
             shop.ingest(products, processes=0)
         logger.addHandler(starts)
         try:
-            report = shop.ingest(products, processes=0, wait_for_servers=True, give_up_after=60)
+            report = shop.ingest(
+                products, language="en", processes=0, wait_for_servers=True, give_up_after=60
+            )
         finally:
             logger.removeHandler(starts)
             for each in started:

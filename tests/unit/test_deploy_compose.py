@@ -14,9 +14,11 @@ from typing import Any
 import compose_spec
 import pytest
 import yaml
+from choose import choose
 
 from mmsearch.cli.main import cli
 from mmsearch.clients.credentials import DashboardsAccess, OpenSearchAccess
+from mmsearch.models.configs import FILES
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILES = sorted((ROOT / "deploy").glob("*/Dockerfile"))
@@ -158,8 +160,9 @@ def test_exactly_one_triton_a_profile_under_the_name_that_others_use() -> None:
     assert SERVICES["ingest"]["environment"]["MMSEARCH_TRITON"] == "triton:8001"
 
 
-def test_gpu_configurations_are_there_for_gpu() -> None:
-    assert list((ROOT / "model_repository").glob("*/configs/gpu.pbtxt"))
+def test_gpu_configurations_are_made_for_gpu() -> None:
+    (named,) = re.findall(r"--model-config-name=(\w+)", " ".join(SERVICES["triton-gpu"]["command"]))
+    assert f"configs/{named}.pbtxt" in FILES
 
 
 @pytest.mark.parametrize("service", ["ingest", "saved-objects"])
@@ -236,8 +239,7 @@ def test_scripts_parse(script: Path) -> None:
 
 @pytest.mark.parametrize("python", ["3.11", "3.12"])
 def test_tritons_packages_are_the_pinned_ones(python: str) -> None:
-    pins = (ROOT / "requirements" / python / "local.txt").read_text(encoding="utf-8")
-    pinned = set(re.findall(r"^[\w-]+==[\w.]+", pins, re.M))
+    pinned = {f"{pin.name}=={pin.version}" for pin in choose("local", python)}
     wanted = (ROOT / "deploy/triton/requirements.txt").read_text(encoding="utf-8").split()
     assert set(wanted) <= pinned
     # What the models import is what is installed; Triton brings triton_python_backend_utils.

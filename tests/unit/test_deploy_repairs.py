@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import mmsearch
+from mmsearch.models.configs import TENSORRT
 
 from .test_deploy_compose import COMPOSE, EXAMPLE, ROOT, SERVICES
 
@@ -294,13 +295,7 @@ def test_17_another_versions_zip_is_built_of_all_that_maven_is_given() -> None:
 
 
 def test_18_tensorrts_engines_are_on_a_volume() -> None:
-    paths = {
-        found
-        for path in (ROOT / "model_repository").glob("*/configs/gpu.pbtxt")
-        for found in re.findall(r'trt_engine_cache_path" value: "(.+?)"', path.read_text(encoding="utf-8"))
-    }
-    assert len(paths) == 1
-    (path,) = paths
+    (path,) = re.findall(r'trt_engine_cache_path" value: "(.+?)"', TENSORRT)
     assert f"tensorrt:{path}" in SERVICES["triton-gpu"]["volumes"]
     # Its owner is the image's: a volume is made as the folder that it is put over.
     assert f"install --directory --owner 1000 {path}" in text("deploy/triton/Dockerfile")

@@ -26,6 +26,7 @@ from mmsearch.evaluation.tuning.fusion import Fusion
 from mmsearch.evaluation.ui.app import Asked, body_of
 from mmsearch.ingest.reindex.parity import answers
 from mmsearch.search.clauses import ALONE, BESIDE, ClauseNames, served
+from mmsearch.search.lexical import DEFAULT
 
 CLAUSES = {*vars(ALONE).values(), *vars(BESIDE).values()}
 HIT = {"_id": "p1", "_score": 1.0, "_source": {"title": "Oak chair"}}
@@ -48,12 +49,17 @@ class Node:
         self.names = set(vars(names).values())
         self.status = 200
         self.bodies: list[dict[str, Any]] = []
+        self.rendered: list[str] = []
+        self.template: tuple[int, dict[str, Any]] = (404, error(404, "resource_not_found_exception", "none"))
         node = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 text = self.rfile.read(int(self.headers["content-length"]))
-                if self.path.partition("?")[0].endswith("/_msearch"):
+                if self.path.startswith("/_render/"):
+                    node.rendered.append(self.path)
+                    status, answer = node.template
+                elif self.path.partition("?")[0].endswith("/_msearch"):
                     bodies = [json.loads(line) for line in text.splitlines()[1::2]]
                     status, answer = 200, {"responses": [node.answer(body)[1] for body in bodies]}
                 else:
@@ -172,6 +178,64 @@ def test_evaluate_asks_for_no_name_where_none_is_needed(node: Node, tmp_path: Pa
     done = run(node, "evaluate", "--judgments", judged(tmp_path), "--system", "lexical")
     assert done.exit_code == 0, done.output
     assert [used(body) for body in node.bodies] == [[]] * 10
+    assert node.rendered == ["/_render/template/mmsearch-lexical-shop"]
+
+
+OWN: dict[str, Any] = {"function_score": {"query": {"match": {"title": "{{query}}"}}, "boost": 2}}
+
+
+def test_every_command_asks_the_query_of_the_shops_template(node: Node, tmp_path: Path) -> None:
+    node.template = (200, {"template_output": {"query": OWN, "size": 10}})
+    query = {"function_score": {"query": {"match": {"title": "oak chair"}}, "boost": 2}}
+    named = {"bool": {"must": [query], "_name": "lexical"}}
+    assert run(node, "search", "oak chair", "--mode", "lexical").exit_code == 0
+    assert node.bodies[-1]["query"] == {"bool": {"must": [named], "filter": []}}
+    assert run(node, "search", "oak chair").exit_code == 0
+    (clause,) = node.bodies[-1]["query"].values()
+    assert clause["queries"][0] == named
+    client = connect(node.url)
+    asked = Asked("oak chair", "", "", "lexical", 0.5, {}, 10)
+    assert body_of(asking(client, "shop"), asked)["query"]["bool"]["must"] == [named]
+    client.close()
+    done = run(node, "evaluate", "--judgments", judged(tmp_path), "--system", "words@shop-000003=lexical")
+    assert done.exit_code == 0, done.output
+    ((leg,),) = [body["query"]["bool"]["must"] for body in node.bodies[-1:]]
+    assert leg["bool"]["must"][0]["function_score"]["query"] == {"match": {"title": "chair 9"}}
+    assert set(node.rendered) == {"/_render/template/mmsearch-lexical-shop"}
+    found = json.loads(run(node, "tune", "--judgments", judged(tmp_path), "--json").stdout)
+    (clause,) = found["clause"].values()
+    assert clause["queries"][0] == {"bool": {"must": [OWN], "_name": "lexical"}}
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        (
+            (200, {"template_output": {"query": {"match_all": {}}}}),
+            "to have a `query` that asks with {{query}}",
+        ),
+        ((200, {"template_output": {"size": 3}}), "to have a `query` that asks with {{query}}"),
+        ((400, error(400, "general_script_exception", "Failed to compile")), "400 general_script_exception"),
+    ],
+)
+def test_a_template_that_cannot_be_asked_is_one_sentence(
+    node: Node, template: tuple[int, dict[str, Any]], told: str
+) -> None:
+    node.template = template
+    done = run(node, "search", "chair", "--mode", "lexical")
+    assert done.exit_code == 1
+    assert told in done.stderr
+    assert "mend it by PUT _scripts/mmsearch-lexical-shop, or DELETE it for the default" in done.stderr
+
+
+def test_a_template_that_may_not_be_read_leaves_the_default(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    node.template = (403, error(403, "security_exception", "no permissions"))
+    assert run(node, "search", "chair", "--mode", "lexical").exit_code == 0
+    (leg,) = node.bodies[-1]["query"]["bool"]["must"]
+    assert leg == {"multi_match": {**DEFAULT["multi_match"], "query": "chair", "_name": "lexical"}}
+    assert "mmsearch-lexical-shop may not be read" in caplog.text
 
 
 def test_tune_prints_a_clause_that_the_node_takes(node: Node, names: ClauseNames, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import io
 import itertools
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,15 +22,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.x509 import DNSName
 from PIL import Image
+from urllib3.connection import HTTPConnection
 
 from mmsearch.errors import PictureError
 from mmsearch.images import fetch as fetch_module
 from mmsearch.images.concurrent_fetch import ConcurrentFetch
-from mmsearch.images.fetch import Fetch
-from mmsearch.images.url_guard import allowed, place
+from mmsearch.images.fetch import Fetch, connect
+from mmsearch.images.url_guard import Place, allowed, place
 from mmsearch.ingest import runner as run_module
 
+from ..fakes.certificates import issue
 from ..fakes.fake_opensearch import FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton
 from ..fakes.ingesting import Catalog, picture
@@ -84,7 +88,7 @@ def lookup(host: str, port: int) -> list[str]:
 class Shop:
     """A web server on loopback that stands for the public addresses; `paths` say what it answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.paths: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.dialled: list[str] = []
@@ -106,18 +110,22 @@ class Shop:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if context:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
 
-    def dial(self, address: str, port: int, seconds: float) -> socket.socket:
+    def dial(self, where: Place, seconds: float) -> HTTPConnection:
         """Connect to the test's server instead; anything but the shop's addresses is a hit on the canary."""
-        self.dialled.append(address)
-        if address not in (SHOP, SHOP_V6):
+        connection = connect(where, seconds)
+        self.dialled.append(connection.host)
+        if connection.host not in (SHOP, SHOP_V6):
             raise ConnectionRefusedError("the canary was hit")
-        return socket.create_connection(self._server.server_address[:2], seconds)
+        connection.host, connection.port = "127.0.0.1", self._server.server_port
+        return connection
 
     @property
     def hits(self) -> list[str]:
@@ -303,6 +311,49 @@ def test_a_server_that_drips_is_left(fetch: Fetch, shop: Shop, what: str) -> Non
     assert time.monotonic() - started < 3
 
 
+def test_a_certificate_is_for_the_name_and_not_for_the_address_that_was_checked(
+    fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = issue("tests", authority=True)
+    trusted, _ = authority.write(tmp_path, "authority")
+    monkeypatch.setenv("SSL_CERT_FILE", trusted)
+    context, named = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), []
+    context.load_cert_chain(
+        *issue("shop", authority, hosts=(DNSName("shop.example"),)).write(tmp_path, "shop")
+    )
+    context.sni_callback = lambda connected, name, _: named.append(name)
+    shop = Shop(context)
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        for _ in range(100):
+            handler.wfile.write(b"x")
+            time.sleep(0.05)
+
+    shop.paths.update({"/x.png": gives(b"bytes"), "/drip": drip})
+    secure = replace(fetch, dial=shop.dial)
+    try:
+        assert secure("https://shop.example/x.png").read_bytes() == b"bytes"
+        assert reason(secure, "https://www.shop.example/x.png") == "host_away"
+        assert reason(replace(secure, seconds=0.5), "https://shop.example/drip") == "fetch_failed"
+        monkeypatch.delenv("SSL_CERT_FILE")
+        assert reason(secure, "https://shop.example/x.png") == "host_away"
+    finally:
+        shop.stop()
+    assert shop.asked[0][1]["host"] == "shop.example"
+    assert named[:2] == ["shop.example", "www.shop.example"]
+
+
+def test_a_proxy_in_the_environment_is_not_asked(
+    fetch: Fetch, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    shop.paths["/x.png"] = gives(b"bytes")
+    assert fetch("http://shop.example/x.png").read_bytes() == b"bytes"
+
+
 def test_statuses_and_endless_redirects(fetch: Fetch, shop: Shop) -> None:
     shop.paths["/round"] = leads("/round")
     shop.paths["/busy"] = gives(b"", 503)
@@ -350,8 +401,8 @@ def test_many_at_once_few_from_one_host_and_none_twice(fetch: Fetch, shop: Shop)
 def test_a_host_that_does_not_answer_rests(tmp_path: Path) -> None:
     dialled = []
 
-    def dead(address: str, port: int, seconds: float) -> socket.socket:
-        dialled.append(address)
+    def dead(where: Place, seconds: float) -> HTTPConnection:
+        dialled.append(where.address)
         raise ConnectionRefusedError("no")
 
     with pytest.MonkeyPatch.context() as patch:

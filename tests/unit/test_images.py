@@ -7,6 +7,7 @@ import base64
 import io
 import os
 import random
+import signal
 import struct
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from mmsearch.images.limits import MAX_BYTES
 from mmsearch.images.preprocess import Prepared, Task, prepare
 from mmsearch.images.process_pool import DecoderPool
 from mmsearch.images.references import read
+from mmsearch.stack.processes import identify
 
 
 def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -390,6 +392,41 @@ def test_a_picture_that_ends_its_decoder_is_told_and_the_others_are_taken(
             assert reasons == ["taken", "kills_decoder", "taken", "kills_decoder", "taken"]
     finally:
         decoders.close()
+
+
+# As a user's program may be: what is at its top level runs once, whatever the decoders import.
+UNGUARDED = """
+import sys, time
+from pathlib import Path
+from mmsearch.images.preprocess import Task
+from mmsearch.images.process_pool import DecoderPool
+decoders = DecoderPool(Path.cwd(), 1)
+(result,) = decoders.result(decoders.submit([Task(("a.gif",), "")]))
+print(type(result).__name__, decoders._idle.get()._process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_decoder_ends_with_its_parent_and_imports_nothing_of_the_folder_it_runs_in(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    catalog = tmp_path / "catalog"
+    catalog.mkdir()
+    (catalog / "a.gif").write_bytes(saved(halves(), "GIF"))
+    for name in ("PIL", "numpy", "pickle", "mmsearch", "loky", "multiprocessing"):
+        (catalog / f"{name}.py").write_text("raise SystemExit('a module of the folder was imported')")
+    program = tmp_path / "program.py"
+    program.write_text(UNGUARDED)
+    with subprocess.Popen(
+        [sys.executable, str(program)], cwd=catalog, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout
+        kind, pid = parent.stdout.readline().split()
+        decoder = identify(int(pid))
+        parent.send_signal(number)
+    assert kind == "Prepared"
+    assert decoder is None or decoder.wait(10)
 
 
 def test_decoders_that_do_not_start_are_no_fault_of_the_pictures(

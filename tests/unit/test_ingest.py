@@ -89,6 +89,7 @@ def test_the_index_records_the_encoder_and_stands_behind_its_alias(catalog: Cata
                     "item_model": "item_encoder",
                 }
             },
+            "schema": {"language": "none", "translations": []},
             "ingest": {
                 "catalog": str(catalog.path),
                 "image_root": str(catalog.folder),

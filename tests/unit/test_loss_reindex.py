@@ -48,7 +48,7 @@ def test_loss_01_every_option_of_reading_is_remembered(shop: Shop) -> None:
         "text_only": True, "fetch": True, "renames": {"id": "sku"}, "processes": 0, "batch": 7,
         "patience": 3.0,
     }  # fmt: skip
-    assert set(meta) == {"version", "fields", "ingest"}
+    assert set(meta) == {"version", "fields", "schema", "ingest"}
     shop.run("reindex")
     assert len(shop.node.sources()) == 30
     assert max(map(len, shop.triton.calls)) <= 7 or len(shop.triton.calls[-1]) <= 7

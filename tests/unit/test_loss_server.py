@@ -278,8 +278,10 @@ def test_loss_10_a_closed_index_and_missing_rights_are_one_sentence(catalog: Cat
 )
 @pytest.mark.parametrize("status", [0, 403, 503])
 def test_loss_10_no_command_ends_in_a_traceback(
-    catalog: Catalog, arguments: tuple[str, ...], status: int
+    catalog: Catalog, arguments: tuple[str, ...], status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MMSEARCH_TRITON", "127.0.0.1:9")  # a stack of this machine may listen on 8001
+
     def fault(method: str, path: str) -> None:
         raise AnswerError(status, RIGHTS)
 

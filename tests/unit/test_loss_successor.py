@@ -24,18 +24,22 @@ def test_loss_02_settings_storage_and_shards_are_kept(shop: Shop) -> None:
     old["mappings"]["properties"]["title"]["analyzer"] = "german"
     old["mappings"]["dynamic"] = "strict"
     old["mappings"]["_meta"]["team"] = "search"
-    analysis = {"analyzer": {"german": {"type": "german"}}}
+    made = dict(old["settings"]["index"])
+    analysis = {"analyzer": {"german": {"type": "german"}, "mmsearch_en": {"type": "gone"}}}
     old["settings"]["index"] = {
         "knn": "true", "number_of_shards": "3", "number_of_replicas": "2", "refresh_interval": "30s",
-        "analysis": analysis, "default_pipeline": "stamp", "uuid": "u", "creation_date": "1",
+        "analysis": analysis, "similarity": {"flat": {"type": "boolean"}},
+        "default_pipeline": "stamp", "uuid": "u", "creation_date": "1",
         "provided_name": "products-000001", "version": {"created": "1"}, "blocks": {"write": "true"},
         "routing": {"allocation": {"initial_recovery": {"_id": "gone"}, "include": {"box": "hot"}}},
     }  # fmt: skip
     shop.run("reindex")
     new = shop.node.indices["products-000002"]
+    ours = made["analysis"]
     assert new["settings"]["index"] == {
         "knn": "true", "number_of_shards": "3", "number_of_replicas": "2", "refresh_interval": "30s",
-        "analysis": analysis, "default_pipeline": "stamp",
+        "analysis": {**ours, "analyzer": {**ours["analyzer"], "german": {"type": "german"}}},
+        "similarity": {**made["similarity"], "flat": {"type": "boolean"}}, "default_pipeline": "stamp",
         "routing": {"allocation": {"include": {"box": "hot"}}},
     }  # fmt: skip
     properties = new["mappings"]["properties"]

@@ -1,4 +1,4 @@
-"""Every config.pbtxt, checked-in and served, against Triton's own schema and the architecture's numbers."""
+"""Every config.pbtxt that is served, against facts kept here, and the tree that it is served from."""
 
 from __future__ import annotations
 
@@ -9,29 +9,62 @@ from typing import Any
 
 import pytest
 from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
 
 from mmsearch.errors import ServedTreeError
 from mmsearch.models.architecture import SLOTS, Architecture, load
 from mmsearch.models.build import ModelSet
+from mmsearch.models.configs import FILES, MODELS, config_of, parsed
 from mmsearch.models.export.export_cache import Exported
-from mmsearch.models.repository import (
-    MODELS,
-    SOURCE,
-    add,
-    assemble,
-    next_version,
-    parse_config,
-    retire,
-    serving,
-)
+from mmsearch.models.repository import SOURCE, add, assemble, next_version, retire, serving
 
-CONFIGS = sorted(SOURCE.rglob("*.pbtxt"))
-CHECKED_IN = [model for model in MODELS if (SOURCE / model / "config.pbtxt").exists()]
 DEFAULT = load("4tmm_cat")
+TOKENS = {"INPUT_IDS": ("TYPE_INT64", [-1]), "ATTENTION_MASK": ("TYPE_INT64", [-1])}
+PIXELS = {"PIXELS": ("TYPE_UINT8", [224, 224, 3])}
+WORDS, PICTURE = {"TEXT": ("TYPE_FP32", [384])}, {"IMAGE": ("TYPE_FP32", [384])}
+STRINGS = {"TEXT": ("TYPE_STRING", [1]), "IMAGE": ("TYPE_STRING", [1])}
+FEATURES = {"FEATURES": ("TYPE_FP32", [384])}
+VECTORS = {
+    "EMBEDDING": ("TYPE_FP32", [768]),
+    "TEXT_EMBEDDING": ("TYPE_FP32", [384]),
+    "IMAGE_EMBEDDING": ("TYPE_FP32", [384]),
+}
+ENTRY = VECTORS | {"FINGERPRINT": ("TYPE_STRING", [1])}
+TOWER = {"intra_op_threads": "1", "microbatch_rows_least": "2", "microbatch_rows_most": "32"}
+REMEMBERS = {"remember_mib": "128"}
+SERVED: dict[str, tuple[Any, Any, dict[str, str]]] = {
+    "query_encoder": (STRINGS, ENTRY, {"towers_in_process": "yes"}),
+    "item_encoder": (STRINGS, ENTRY, {"towers_in_process": "yes"}),
+    "bibert_query": (TOKENS, FEATURES, TOWER),
+    "bibert_item": (TOKENS, FEATURES, TOWER | REMEMBERS),
+    "clip_text": (TOKENS, FEATURES, TOWER),
+    "clip_image": (
+        PIXELS,
+        FEATURES,
+        TOWER | REMEMBERS | {"microbatch_rows_least": "1", "microbatch_rows_most": "2"},
+    ),
+    "fusion_query": (
+        WORDS | {"CLIP_TEXT": ("TYPE_FP32", [384])} | PICTURE,
+        VECTORS,
+        {"intra_op_threads": "1"},
+    ),
+    "fusion_item": (WORDS | PICTURE, VECTORS, {"intra_op_threads": "1"}),
+}
+"""model → inputs, outputs and parameters of the default architecture on a CPU"""
+ENTRIES = ("query_encoder", "item_encoder")
 
 
 def shapes(tensors: Any) -> dict[str, tuple[int, list[int]]]:
     return {tensor.name: (tensor.data_type, list(tensor.dims)) for tensor in tensors}
+
+
+def named(tensors: Any) -> dict[str, tuple[str, list[int]]]:
+    kinds = model_config_pb2.DataType
+    return {each.name: (kinds.Name(each.data_type), list(each.dims)) for each in tensors}
+
+
+def parameters(config: Any) -> dict[str, str]:
+    return {name: each.string_value for name, each in config.parameters.items()}
 
 
 @pytest.fixture
@@ -52,41 +85,79 @@ def drawn_set(folder: Path, architecture: Architecture, fingerprint: str, mark: 
     return ModelSet(folder, architecture, fingerprint, "int8", towers)
 
 
-@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: str(file.relative_to(SOURCE)))
-def test_a_config_parses_by_tritons_schema_and_is_named_like_its_folder(file: Path) -> None:
-    config = parse_config(file)
-    assert config.name == file.relative_to(SOURCE).parts[0]
-    assert config.max_batch_size > 1
+def test_every_model_that_is_served_has_its_facts_here() -> None:
+    assert set(SERVED) == set(MODELS) == {path.parents[1].name for path in SOURCE.glob("*/1/model.py")}
+
+
+@pytest.mark.parametrize("model", SERVED)
+def test_on_a_cpu_the_python_backend_serves_what_its_facts_say(built: ModelSet, model: str) -> None:
+    config = config_of(built, model)
+    inputs, outputs, said = SERVED[model]
+    assert (config.name, config.backend, config.max_batch_size) == (model, "python", 64)
+    assert (named(config.input), named(config.output)) == (inputs, outputs)
     assert config.HasField("dynamic_batching")
-    assert config.version_policy.HasField("all")
+    assert (config.dynamic_batching.max_queue_delay_microseconds, config.version_policy.HasField("all")) == (
+        0,
+        True,
+    )
+    (group,) = config.instance_group
+    assert (group.count, group.kind) == (2 if model in ENTRIES else 1, group.KIND_CPU)
+    if model in ENTRIES:
+        said = said | {
+            "fingerprint": "f" * 64,
+            "architecture": "4tmm_cat",
+            "max_text_bytes": "65536",
+            "max_image_bytes": "20000000",
+            "dimension.EMBEDDING": "768",
+            "dimension.TEXT_EMBEDDING": "384",
+            "dimension.IMAGE_EMBEDDING": "384",
+        }
+    assert parameters(config) == said
+
+
+@pytest.mark.parametrize("model", SERVED)
+def test_on_a_gpu_triton_runs_towers_and_fusions_itself(built: ModelSet, model: str) -> None:
+    cpu, gpu = config_of(built, model), config_of(built, model, gpu=True)
+    assert (gpu.name, shapes(gpu.input), shapes(gpu.output)) == (model, shapes(cpu.input), shapes(cpu.output))
+    if model in ENTRIES:
+        assert gpu.backend == "python"
+        assert parameters(gpu) == {k: v for k, v in parameters(cpu).items() if k != "towers_in_process"}
+        return
+    (group,) = gpu.instance_group
+    assert (gpu.backend, group.count, group.kind) == ("onnxruntime", 1, group.KIND_GPU)
+    sizes = [8, 16, 32] if model == "fusion_query" else [16, 32, 64]
+    assert list(gpu.dynamic_batching.preferred_batch_size) == sizes
+    assert gpu.dynamic_batching.max_queue_delay_microseconds == 500
+    accelerators = gpu.optimization.execution_accelerators.gpu_execution_accelerator
+    assert [(each.name, dict(each.parameters)) for each in accelerators] == [
+        (
+            "tensorrt",
+            {
+                "precision_mode": "FP16",
+                "max_workspace_size_bytes": "2147483648",
+                "trt_engine_cache_enable": "true",
+                "trt_engine_cache_path": "/tmp/mmsearch-tensorrt",
+            },
+        )
+    ] * (model in SLOTS)
+
+
+def test_the_tree_holds_each_config_as_it_is_made(built: ModelSet, tmp_path: Path) -> None:
+    assemble(built, tmp_path / "tree")
+    for model in MODELS:
+        for name, gpu in FILES.items():
+            assert parsed(tmp_path / "tree" / model / name) == config_of(built, model, gpu=gpu)
 
 
 def test_a_misspelt_config_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.pbtxt").write_text('nam: "x"')
     with pytest.raises(text_format.ParseError):
-        parse_config(tmp_path / "config.pbtxt")
-
-
-def test_all_eight_models_have_a_config_and_each_tower_one_for_the_gpu() -> None:
-    assert tuple(CHECKED_IN) == MODELS
-    for slot in SLOTS:
-        gpu = parse_config(SOURCE / slot / "configs" / "gpu.pbtxt")
-        cpu = parse_config(SOURCE / slot / "config.pbtxt")
-        assert gpu.backend == "onnxruntime"
-        assert gpu.instance_group[0].kind == gpu.instance_group[0].KIND_GPU
-        assert gpu.optimization.execution_accelerators.gpu_execution_accelerator[0].name == "tensorrt"
-        assert shapes(gpu.input) == shapes(cpu.input)
-        assert shapes(gpu.output) == shapes(cpu.output)
+        parsed(tmp_path / "config.pbtxt")
 
 
 def test_the_served_tree_agrees_with_the_architecture(built: ModelSet, tmp_path: Path) -> None:
     assert assemble(built, tmp_path / "tree")
-    for model in MODELS:
-        served = parse_config(tmp_path / "tree" / model / "config.pbtxt")
-        checked_in = parse_config(SOURCE / model / "config.pbtxt")
-        assert shapes(served.input) == shapes(checked_in.input)
-        assert shapes(served.output) == shapes(checked_in.output)
-    entry = parse_config(tmp_path / "tree" / "item_encoder" / "config.pbtxt")
+    entry = parsed(tmp_path / "tree" / "item_encoder" / "config.pbtxt")
     assert shapes(entry.output)["EMBEDDING"][1] == [DEFAULT.fusion.dimension]
     assert entry.parameters["fingerprint"].string_value == built.fingerprint
     assert entry.parameters["architecture"].string_value == "4tmm_cat"
@@ -116,7 +187,7 @@ def test_an_entry_holds_the_files_of_small_towers_and_calls_the_large_ones(
     assert in_process(tmp_path / "large", "query_encoder") == []
     for name, said in (("config.pbtxt", "yes"), ("configs/gpu.pbtxt", "")):
         for entry in ("query_encoder", "item_encoder"):
-            config = parse_config(tmp_path / "small" / entry / name)
+            config = parsed(tmp_path / "small" / entry / name)
             assert config.parameters["towers_in_process"].string_value == said
 
 
@@ -149,7 +220,7 @@ def test_a_second_version_stands_beside_the_first_and_serves_no_tower_twice(
     assert described["fingerprint"] == "a" * 64
     assert described["text_towers"][0]["version"] == 1
     assert described["picture_tower"]["version"] == described["fusion"]["version"] == 2
-    entry = parse_config(tree / "query_encoder" / "config.pbtxt")
+    entry = parsed(tree / "query_encoder" / "config.pbtxt")
     assert shapes(entry.output)["EMBEDDING"][1] == [-1]  # 768 in one version, 384 in the other
     assert shapes(entry.output)["TEXT_EMBEDDING"][1] == [384]
     assert not assemble(built, tree)

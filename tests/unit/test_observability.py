@@ -79,7 +79,9 @@ def test_the_metrics_are_the_summarys_numbers(shop: Shop) -> None:
     assert (found["rejected:missing_id"], found["rejected:not_json"]) == (1, 1)
     assert (found["running"], found["exit_code"]) == (0, 3)
     assert 0 < found["encoding_seconds"] <= found["seconds"]
-    assert [each.name for each in shop.folder.iterdir() if each.name.startswith(".mmsearch")] == []
+    assert [each.name for each in shop.folder.iterdir() if each.name.startswith("mmsearch.prom")] == [
+        "mmsearch.prom"
+    ]
 
 
 def test_a_run_that_fails_says_so(shop: Shop) -> None:
@@ -110,10 +112,10 @@ def test_a_reader_sees_whole_files_and_a_run_that_goes_on(
     file.watch(stats)
     text = path.read_text(encoding="utf-8")
     assert path.stat().st_ino != first, "expected a new file in the old one's place, never one half written"
-    assert 'mmsearch_ingest_read{index="a\\"b\\\\c"} 7\n' in text
-    assert 'reason="odd \\"reason\\"\\n"} 1\n' in text
-    assert 'mmsearch_ingest_running{index="a\\"b\\\\c"} 1\n' in text
-    assert "exit_code" not in text
+    assert 'mmsearch_ingest_read{index="a\\"b\\\\c"} 7.0\n' in text
+    assert 'reason="odd \\"reason\\"\\n"} 1.0\n' in text
+    assert 'mmsearch_ingest_running{index="a\\"b\\\\c"} 1.0\n' in text
+    assert "exit_code{" not in text
     path.unlink()
     path.mkdir()
     with pytest.raises(IngestError, match="expected to write metrics"):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tritonclient.grpc import model_config_pb2
 
+from mmsearch.models.architecture import load
+from mmsearch.models.build import ModelSet
+from mmsearch.models.configs import config_of
 from mmsearch.search import query_log
 
 ROOT = Path(__file__).parents[2]
@@ -38,14 +41,15 @@ def test_connector_asks_as_triton_is_asked(text: str) -> None:
 
 
 def test_connector_names_inputs_and_outputs_of_the_query_encoder() -> None:
-    config = (ROOT / "model_repository/query_encoder/config.pbtxt").read_text(encoding="utf-8")
-    declared = dict(re.findall(r'^(?:input|output) \{ name: "(\w+)" data_type: TYPE_(\w+)', config, re.M))
+    config = config_of(ModelSet(Path(), load("4tmm_cat"), "f" * 64, "int8", {}), "query_encoder")
+    kinds = model_config_pb2.DataType
+    declared = {each.name: kinds.Name(each.data_type) for each in (*config.input, *config.output)}
     asked = request("chair")
     for tensor in asked["inputs"]:
-        assert declared[tensor["name"]] == "STRING"
+        assert declared[tensor["name"]] == "TYPE_STRING"
         assert tensor["datatype"] == "BYTES"
     assert {tensor["name"] for tensor in asked["inputs"]} == {"TEXT", "IMAGE"}
-    assert [declared[output["name"]] for output in asked["outputs"]] == ["FP32"]
+    assert [declared[output["name"]] for output in asked["outputs"]] == ["TYPE_FP32"]
 
 
 def test_connectors_address_is_filled_by_its_parameters() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import shlex
 from pathlib import Path
 
 import pytest
+
+from mmsearch.search.lexical import DEFAULT
 
 from .test_docs import parsed
 
@@ -54,9 +57,10 @@ SPANS = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.S))
 
 def test_loss_03_the_console_lines_are_found() -> None:
     starts = [line for line in TEXT.splitlines() if line.startswith("$ ")]
-    assert len(ALL) == len(starts) >= 13
+    assert len(ALL) == len(starts) >= 14
     assert sum(command.startswith("curl") for command in ALL) == 3
-    assert [command.split("#")[0].strip() for command in commands(SECTIONS["mmsearch"])][:2] == list(NOT_HERE)
+    first_two = commands(SECTIONS["Install and try it"])[:2]
+    assert [command.split("#")[0].strip() for command in first_two] == list(NOT_HERE)
 
 
 @pytest.mark.parametrize("command", [each for each in ALL if each.startswith("mmsearch")])
@@ -80,4 +84,16 @@ def test_loss_03_what_is_named_in_the_text_is_there() -> None:
         else:
             continue
         named += 1
-    assert named >= 40
+    assert named >= 14
+
+
+def test_loss_03_the_readme_is_read_in_one_sitting() -> None:
+    assert len(TEXT.splitlines()) <= 150
+
+
+def test_the_readmes_lexical_leg_is_the_one_that_is_asked() -> None:
+    (hybrid,) = (json.loads(command.split("-d '")[1][:-1]) for command in ALL if '"hybrid"' in command)
+    asked = hybrid["query"]["hybrid"]["queries"][0]["multi_match"]
+    default = DEFAULT["multi_match"]
+    fields = [name for name in default["fields"] if not name.startswith("translations.")]
+    assert asked == {**default, "query": asked["query"], "fields": fields, "_name": "words"}

@@ -133,7 +133,7 @@ BAD = {
     "id is a list": (b'{"id": ["a"]}', "wrong_type", "id"),
     "id is true": (b'{"id": true}', "wrong_type", "id"),
     "id is a fraction": (b'{"id": 1.5}', "wrong_type", "id"),
-    "title is an object": (b'{"id": "a", "title": {"en": "x"}}', "wrong_type", "title"),
+    "title is an object": (b'{"id": "a", "title": {"text": "x"}}', "wrong_type", "title"),
     "price in words": (b'{"id": "a", "price": "cheap"}', "wrong_type", "price"),
     "price is true": (b'{"id": "a", "price": true}', "wrong_type", "price"),
     "price beyond float": (b'{"id": "a", "price": 1e39}', "wrong_type", "price"),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 
+import evaluate_demo
 import pytest
 from PIL import Image
-from sample_data import debian, drawn, furniture
+from sample_data import appstream, debian, drawn, furniture, software
 
 from mmsearch.errors import MmsearchError
 
@@ -97,3 +100,103 @@ def test_without_apt_the_error_names_the_package_and_the_repair(
     monkeypatch.setitem(os.environ, "PATH", str(tmp_path))
     with pytest.raises(MmsearchError, match=r"Debian package no-such.*run this on Debian"):
         debian.unpacked("no-such", tmp_path)
+
+
+COMPONENTS = """---
+File: DEP-11
+Version: '0.16'
+---
+Type: desktop-application
+ID: org.example.Sketch
+Package: sketch
+Name: {C: Sketch, de: Skizze}
+Summary: {C: Draw &amp; paint, de: Zeichnen und malen}
+Description:
+  C: <p>Draws   lines.</p><ul><li>Fast</li><li>Small</li></ul>
+Categories: [Graphics, VectorGraphics]
+Keywords: {C: [Drawing, picture], de: [Zeichnung, picture]}
+DeveloperName: {C: A. Maker}
+ProjectLicense: GPL-3.0
+Icon:
+  cached:
+  - {name: sketch_sketch.png, width: 64, height: 64}
+  - {name: sketch_sketch.png, width: 128, height: 128}
+---
+Type: desktop-application
+ID: paint.desktop
+Package: paint
+Name: {C: Paint}
+Summary: {C: Paint pictures, de: Bilder malen}
+Description: {C: <p>Paints.</p>}
+Categories: [Graphics]
+Keywords: {C: [drawing], de: [zeichnung]}
+Icon:
+  cached:
+  - {name: paint_paint.png, width: 64, height: 64}
+---
+Type: addon
+ID: sketch-addon
+Package: sketch-addon
+Name: {C: Addon}
+Summary: {C: No application}
+"""
+
+
+@pytest.fixture
+def applications(tmp_path: Path) -> Path:
+    """A cache with lists of two applications, one of which has a large icon."""
+    lists = tmp_path / "cache" / "debian" / "applications"
+    lists.mkdir(parents=True)
+    (lists / "host_main_dep11_Components-amd64.yml.gz").write_bytes(gzip.compress(COMPONENTS.encode()))
+    with tarfile.open(lists / "host_main_dep11_icons-128x128.tar.gz", "w:gz") as archive:
+        entry = tarfile.TarInfo("sketch_sketch.png")
+        entry.size = len(_png())
+        archive.addfile(entry, io.BytesIO(_png()))
+    return tmp_path / "cache"
+
+
+def test_applications_become_catalog_lines_with_icons(tmp_path: Path, applications: Path) -> None:
+    catalog = software.write_catalog(tmp_path / "out", applications)
+    products = [json.loads(line) for line in catalog.read_text(encoding="utf-8").splitlines()]
+    assert products == [
+        {
+            "id": "org.example.Sketch",
+            "title": "Sketch",
+            "description": "Draw & paint\nDraws lines.\nFast\nSmall",
+            "category": ["Graphics", "VectorGraphics"],
+            "brand": "A. Maker",
+            "image": "icons/sketch_sketch.png",
+            "package": "sketch",
+            "license": "GPL-3.0",
+            "keywords": ["Drawing", "picture"],
+        },
+        {
+            "id": "paint.desktop",
+            "title": "Paint",
+            "description": "Paint pictures\nPaints.",
+            "category": ["Graphics"],
+            "package": "paint",
+            "keywords": ["drawing"],
+        },
+    ]
+    assert (tmp_path / "out/icons/sketch_sketch.png").read_bytes() == _png()
+
+
+def test_a_translated_store_is_asked_by_translated_keywords(tmp_path: Path, applications: Path) -> None:
+    folder = evaluate_demo.write_software(tmp_path / "out", applications, language="de")
+    products = [json.loads(line) for line in (folder / "catalog.jsonl").read_text("utf-8").splitlines()]
+    assert [each["title"] for each in products] == ["Skizze", "Paint"]
+    assert [each["description"] for each in products] == ["Zeichnen und malen", "Bilder malen"]
+    assert not any("keywords" in each for each in products)
+    judged = [json.loads(line) for line in (folder / "judgments.jsonl").read_text("utf-8").splitlines()]
+    # `picture` is an English keyword of the application too.
+    assert judged == [
+        {"query": "zeichnung", "product_id": "org.example.Sketch", "label": "E", "kind": "meant"},
+        {"query": "zeichnung", "product_id": "paint.desktop", "label": "E", "kind": "meant"},
+    ]
+
+
+def test_sources_without_lists_of_applications_are_named(tmp_path: Path) -> None:
+    (tmp_path / "debian" / "applications").mkdir(parents=True)
+    with pytest.raises(MmsearchError, match=r"expected apt's sources to have lists of applications"):
+        appstream.lists(tmp_path)

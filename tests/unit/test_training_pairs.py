@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,27 @@ def test_bm25_by_hand() -> None:
     idf, mean = np.log(1 + (3 - 1 + 0.5) / 1.5), 5 / 3
     norm = 1.2 * (0.25 + 0.75 * 2 / mean)
     assert scores[0] - scores[1] == pytest.approx(idf * 2.2 / (1 + norm))
+    assert index.scores("red red chairs sofa").tolist() == scores.tolist()
+    for query in ("sofa", "?!", ""):
+        assert index.scores(query).tolist() == [0, 0, 0]
+
+
+def test_bm25_of_pictures_alone_finds_nothing() -> None:
+    assert Bm25(["", "?"]).scores("chair").tolist() == [0, 0]
+
+
+def test_mining_without_its_extra_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("mmsearch.training.mining", "mmsearch.training.bm25"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "bm25s", None)
+    file = lines(tmp_path / "pairs.jsonl", {"query": "chair", "product_id": "a"})
+    arguments = ["pairs", str(file), "--catalog", str(file), "--out", str(tmp_path / "hard.jsonl")]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "mmsearch: expected the package bm25s for `mmsearch pairs`, got none; "
+        "repair: pip install 'mmsearch[train]'\n"
+    )
 
 
 def test_hard_negatives_are_found_by_words_and_are_never_right(tmp_path: Path) -> None:
@@ -169,3 +191,14 @@ def test_a_catalog_without_attributes_gives_a_sentence(tmp_path: Path) -> None:
     )
     assert done.exit_code == 1
     assert done.output.startswith("mmsearch: expected products with a category")
+
+
+def test_loss_d11_bm25_reads_the_numbers_in_names() -> None:
+    for texts, query, best in (
+        (["iphone 14 case", "iphone 15 case"], "iphone 15", 1),
+        (["rtx 3060", "rtx 4090", "rtx 4070"], "RTX 4090", 1),
+        (["20 l", "5 l", "bin"], "20", 0),
+    ):
+        scores = Bm25(texts).scores(query)
+        assert int(np.argmax(scores)) == best
+        assert sorted(scores)[-1] > sorted(scores)[-2]

@@ -8,13 +8,15 @@ import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
 from gpu.check import lacking
 
+from mmsearch.evaluation.report.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 from mmsearch.training import distributed
-from mmsearch.training.curve import HEIGHT, MARGIN, WIDTH, curve
+from mmsearch.training.curve import curve
 from mmsearch.training.loop import Run, train
 from mmsearch.training.objective import Training
 
@@ -70,10 +72,17 @@ def test_without_a_gpu_the_check_is_one_sentence() -> None:
 def test_the_curve_runs_from_the_highest_loss_to_the_lowest() -> None:
     lines = [{"step": 0, "loss": 4.0, "recall": 0.1}, {"step": 10, "loss": 2.0, "recall": 0.3}]
     drawing = curve(lines, best_step=10)
-    left, right, low, high = MARGIN, WIDTH - MARGIN, HEIGHT - MARGIN, MARGIN
+    left, right, low, high = LEFT + 8, WIDTH - RIGHT - 8, HEIGHT - BOTTOM, TOP
     assert f'points="{left}.0,{high}.0 {right}.0,{low}.0"' in drawing
     assert f'points="{left}.0,{low}.0 {right}.0,{high}.0"' in drawing
-    assert "loss 2.000–4.000" in drawing
+    root = ElementTree.fromstring(drawing)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    words = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"loss 2.000–4.000", "held-out recall 0.100–0.300", "step (best: 10)"} <= set(words)
+
+
+def test_a_curve_of_no_line_yet_is_a_picture_too() -> None:
+    ElementTree.fromstring(curve([], best_step=0))
 
 
 @pytest.mark.slow

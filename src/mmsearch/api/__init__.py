@@ -1,1 +1,1 @@
-"""The Python API: what `import mmsearch` offers, one concept a file. The command line is written on it."""
+"""The Python API: what `import mmsearch` provides. The command line is built on it."""

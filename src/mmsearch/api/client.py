@@ -19,11 +19,13 @@ from mmsearch.errors import ArgumentError, SearchError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from opensearchpy import OpenSearch
 
     from mmsearch.api.deletion import DeleteReport
     from mmsearch.api.images import Image
     from mmsearch.api.ingest_report import IngestReport
     from mmsearch.api.ingestion import Products, Watch
+    from mmsearch.search.lexical import LexicalClauses
 
     Vectors = NDArray[np.float32]
 
@@ -37,14 +39,14 @@ GIVE_UP_AFTER = 600.0
 
 
 class Client:
-    """One index behind OpenSearch, and the encoder that Triton serves for it.
+    """A client for one index in OpenSearch and for the encoder that Triton serves for it.
 
-    Everything is synchronous. One client may be shared by threads; close it once, or use it in a `with`
-    statement. Connections are opened when they are first needed: a `search` asks OpenSearch alone.
+    All calls are synchronous. Threads may share a client. Close it once, or use it in a `with` statement.
+    Connections open on first use; `search` needs OpenSearch only.
 
-    What goes wrong is an `MmsearchError` of one sentence. An option in such a sentence, as in "raise
-    --max-rejects", is the argument of that name, `max_rejects`. Messages about servers that are away and come
-    back are logged as warnings by `mmsearch.ingest`, `mmsearch.encode` and `mmsearch.delete`.
+    Errors are MmsearchError with one sentence. If the sentence names an option, such as "raise
+    --max-rejects", it means the argument of the same name, `max_rejects`. The loggers `mmsearch.ingest`,
+    `mmsearch.encode` and `mmsearch.delete` warn when a server becomes unreachable or returns.
     """
 
     def __init__(
@@ -58,21 +60,20 @@ class Client:
         client_cert: Certificate | None = None,
         timeout: float = 60.0,
     ) -> None:
-        """Where the servers are, and how they let us in.
+        """Create a client. No server is contacted yet.
 
-        url          of OpenSearch; default: http://127.0.0.1:9200
+        url          URL of OpenSearch; default: http://127.0.0.1:9200
         triton       HOST:PORT, or grpcs://HOST:PORT for TLS; default: 127.0.0.1:8001
-        index        an index or an alias; default: products
+        index        name of an index or alias; default: products
         auth         (user, password), or an API key
-        ca_file      PEM file of the authorities to believe
-        client_cert  PEM file of our certificate and its key, or (certificate, key)
-        timeout      seconds that one request may take
+        ca_file      PEM file with the certificate authorities to trust
+        client_cert  PEM file with client certificate and key, or (certificate, key)
+        timeout      time limit of one request, in seconds
 
-        What is not given comes from the environment, as for the command line: MMSEARCH_OPENSEARCH,
-        MMSEARCH_TRITON and MMSEARCH_INDEX, and the credentials, AWS's signatures and the token for Triton
-        among them. Certificates are always verified, and credentials travel over TLS or to this machine only.
-        Raises ArgumentError for what is no address, IngestError for credentials that do not go with it; no
-        server is asked yet.
+        Missing arguments come from the environment, as on the command line: MMSEARCH_OPENSEARCH,
+        MMSEARCH_TRITON, MMSEARCH_INDEX, and the variables for credentials, AWS signatures and the Triton
+        token. Certificates are always verified. Credentials are sent over TLS or to this machine only. Raises
+        ArgumentError for an invalid address and IngestError for credentials that do not match it.
         """
         url = os.environ.get("MMSEARCH_OPENSEARCH", "http://127.0.0.1:9200") if url is None else url
         triton = os.environ.get("MMSEARCH_TRITON", "127.0.0.1:8001") if triton is None else triton
@@ -83,15 +84,16 @@ class Client:
         self._servers = Servers(
             url, triton, auth=auth, ca_file=ca_file, client_cert=client_cert, timeout=timeout
         )
+        self._lexical: LexicalClauses | None = None
 
     @property
     def url(self) -> str:
-        """OpenSearch's URL."""
+        """Return the URL of OpenSearch."""
         return self._servers.url
 
     @property
     def triton(self) -> str:
-        """Triton's address."""
+        """Return the address of Triton."""
         return self._servers.triton
 
     def __enter__(self) -> Client:
@@ -106,7 +108,7 @@ class Client:
         return f"Client({self.url!r}, triton={self.triton!r}, index={self.index!r})"
 
     def close(self) -> None:
-        """Close the connections. A closed client raises ArgumentError when it is asked."""
+        """Close the connections. Later calls raise ArgumentError."""
         self._servers.close()
 
     def ingest(
@@ -129,6 +131,7 @@ class Client:
         slice: tuple[int, int] | None = None,  # noqa: A002
         vectors: Sequence[str] | None = None,
         shards: int | None = None,
+        language: str | None = None,
         knn_engine: Literal["lucene", "faiss"] | None = None,
         knn_encoder: Literal["float", "byte", "fp16", "binary"] | None = None,
         knn_mode: Literal["in_memory", "on_disk"] | None = None,
@@ -141,49 +144,53 @@ class Client:
         resume: str = "",
         progress: Watch | None = None,
     ) -> IngestReport:
-        """Encode products and index them; run again over the same, it encodes only what has changed.
+        """Encode products and index them. A second run encodes only what has changed.
 
-        products is an iterable of dicts, a pandas DataFrame with one product a row, or the path of a catalog
-        (JSON Lines, CSV, TSV, Parquet, compressed or not; `-` is stdin). A dict has an `id` and any of
-        `title`, `description`, `category`, `brand`, `price` and `image` (a path below `image_root`, a `data:`
-        URI, the file's bytes, or with `fetch_images` a URL; or a list of them); what else it has becomes
-        attributes. None and NaN are absent. An iterable is read once, in a thread of its own, while its
-        first products are encoded already.
+        products is an iterable of dicts, a pandas DataFrame with one product per row, or the path of a
+        catalog (JSON Lines, CSV, TSV or Parquet, compressed or not; `-` is standard input). A dict has an
+        `id` and any of `title`, `description`, `category`, `brand`, `price` and `image`; all other keys
+        become attributes. `image` is a path below `image_root`, a `data:` URI, the bytes of a file, a URL
+        (with `fetch_images`), or a list of these. None and NaN count as missing. An iterable is read once, in
+        its own thread, while its first products are encoded.
 
-        image_root         folder that images lie in and may not leave; default: the catalog's, or this one
-        on_bad_image       "reject", or "text-only" to take the product without its image
-        fetch_images       fetch images that are URLs, from public addresses only
-        map                the catalog's names for fields of ours, such as {"title": "product_name"}
-        format             of the catalog; default: by its content and name
-        rejects            file to write what is not taken to, as `mmsearch retry` reads it; default: none
-        max_rejects        give up (RottenError) beyond a count (int) or a share (float) of rejected lines
-        max_without_image  the same for products that come in without their image
-        partial            each product changes the fields that it has, and leaves the others
-        sync               also delete what is not among the products, at most this share of the index
-        force              encode and write also what is unchanged
-        dry_run            check every product; encode, store and delete nothing
-        limit              take so many products only
-        slice              (I, N): take the I-th of N parts, by a hash of the id, I from 1
-        vectors            vector fields of a new index, of embedding, text_embedding, image_embedding,
+        image_root         folder with the images; default: the catalog's folder, or the working directory
+        on_bad_image       "reject", or "text-only" to index the product without its image
+        fetch_images       download images that are URLs, from public addresses only
+        map                columns of the catalog by field, for example {"title": "product_name"}
+        format             format of the catalog; default: by content and name
+        rejects            file for rejected products, as `mmsearch retry` reads it; default: none
+        max_rejects        raise RottenError if more products are rejected: a count (int) or a share (float)
+        max_without_image  the same for products that are indexed without their image
+        partial            update only the fields that each product contains
+        sync               also delete products that are not given, at most this share of the index
+        force              encode and write unchanged products too
+        dry_run            check every product, but encode, index and delete nothing
+        limit              read only this many products
+        slice              (I, N): read the I-th of N parts, by a hash of the id; I starts at 1
+        vectors            vector fields of a new index: embedding, text_embedding, image_embedding,
                            pictures.embedding; default: embedding
-        shards, knn_*      of a new index
-        engine, workers    "ray" spreads a catalog in a file over so many workers of Ray
-        processes          that decode images; 0 decodes in this one; default: half of the processors
-        batch              rows a request to the encoder
-        give_up_after      seconds to wait for a server that goes away in the middle
-        wait_for_servers   wait as long too for servers that are away at the start, such as starting ones
-        resume             what messages name as the way to go on later
-        progress           called with an IngestProgress about five times a second, in this thread
+        shards, knn_*      settings of a new index
+        language           language of a new index, for example "de" or "german"; "none" turns stemming off;
+                           default: detected and logged
+        engine, workers    "ray" distributes a catalog file over this many Ray workers
+        processes          processes that decode images; 0 decodes in this one; default: half of the CPUs
+        batch              products per encoder request
+        give_up_after      seconds to wait for a server that becomes unreachable
+        wait_for_servers   also wait this long for servers that are unreachable at the start
+        resume             how messages tell the user to continue
+        progress           called with an IngestProgress about five times per second, in this thread
 
-        Products that are not taken do not raise: `report.rejected` says how many, `report.reasons` for what,
-        `report.rejects` which. Raises ArgumentError for arguments that do not go together, UnreachableError
-        when a server is away at the start or for too long, MismatchError when the index is another
-        encoder's, MmsearchError for what else ends a run; what is in stays in.
+        Rejected products do not raise: see `report.rejected`, `report.reasons` and `report.rejects`. Raises
+        ArgumentError for arguments that contradict each other, UnreachableError if a server is unreachable at
+        the start or for too long, MismatchError if the index belongs to another encoder, and MmsearchError
+        for any other failure. Products indexed before a failure stay indexed.
         """
         from mmsearch.api import ingestion
         from mmsearch.images.process_pool import default_processes
         from mmsearch.ingest.job import Job
         from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
+        from mmsearch.ingest.schema.fields import SchemaOptions
+        from mmsearch.ingest.schema.languages import language_of
         from mmsearch.products.catalog import FORMATS
         from mmsearch.products.record import KNOWN
 
@@ -226,6 +233,7 @@ class Client:
                 fields=ingestion.vector_fields(vectors),
                 storage=StorageOptions(knn_engine, knn_encoder, knn_mode),
                 shards=shards,
+                schema=SchemaOptions(None if language is None else language_of(language).code),
                 text_only=text_only,
                 fetch=fetch_images,
                 renames=dict(map or {}),
@@ -261,26 +269,28 @@ class Client:
         field: str = "embedding",
         log: bool = False,
     ) -> Hits:
-        """The `k` products (1 to 100) that fit best, best first: by words, an image, both, or like a product.
+        """Return the best `k` products (1 to 100) for a text, an image, both, or a similar product.
 
-        image    a path, or the bytes of an image file
-        like     the id of a product that is in the index
-        mode     "lexical" (BM25), "neural" (vectors) or "hybrid" (both, fused); default: hybrid for words
-        filter   by field: a value such as {"category": "Seats"}, a list of which one is to be there, or for
-                 the price a range such as {"price": {"gte": 10, "lt": 20}}
-        weights  of a hybrid's legs, (lexical, dense) or {"lexical": 0.3, "dense": 0.7}; default: equal ones
-        field    the vector field to search
-        log      also write what was asked and found to the index mmsearch-log
+        image    path or bytes of an image file
+        like     id of an indexed product
+        mode     "lexical" (BM25), "neural" (vectors) or "hybrid" (both, fused); default: hybrid for a text
+        filter   values by field: a value such as {"category": "Seats"}, a list of alternatives, or for the
+                 price a range such as {"price": {"gte": 10, "lt": 20}}
+        weights  weights of the hybrid's legs, (lexical, dense) or {"lexical": 0.3, "dense": 0.7};
+                 default: equal
+        field    vector field to search
+        log      also record query and hits in the index mmsearch-log
 
-        Each hit has `id`, `score`, `source` (its stored fields) and, from a hybrid, `legs`: the rank and the
-        score that each leg gave it. Raises SearchError when there is nothing to search by or OpenSearch
-        refuses, UnreachableError when it is away.
+        Each hit has `id`, `score`, `source` (the stored fields) and, for a hybrid, `legs`: its rank and score
+        in each leg. Raises SearchError if there is nothing to search for or OpenSearch refuses the request,
+        and UnreachableError if OpenSearch is unreachable.
         """
         from mmsearch.api.images import image_bytes
         from mmsearch.clients.opensearch import ask
         from mmsearch.search import query_log
         from mmsearch.search.bodies import LEGS, WINDOW, mode_of, search_body
         from mmsearch.search.client import in_a_sentence, names_for
+        from mmsearch.search.lexical import DEFAULT
 
         if not isinstance(text, str):
             raise ArgumentError(f"expected words as a str, got {shown(text)}")
@@ -307,6 +317,7 @@ class Client:
                 weights=weights,
                 field=field,
                 names=names_for(chosen, client, self.index),
+                lexical=DEFAULT if chosen == "neural" else self._lexical_query(client),
             )
             answer = ask(client, "POST", f"/{self.index}/_search", body=body)
             if log:
@@ -318,6 +329,13 @@ class Client:
                 query_log.write(client, documents)
         return Hits(answer)
 
+    def _lexical_query(self, client: OpenSearch) -> Mapping[str, Any]:
+        """That of the index's search template, which is looked up now and then."""
+        from mmsearch.search.lexical import LexicalClauses
+
+        self._lexical = self._lexical or LexicalClauses()
+        return self._lexical.of(client, self.index)
+
     def encode_queries(
         self,
         texts: Sequence[str],
@@ -326,15 +344,15 @@ class Client:
         field: Field = "embedding",
         give_up_after: float = GIVE_UP_AFTER,
     ) -> Vectors:
-        """The vectors of queries as the `neural` clause asks with them: float32 [n, d].
+        """Return the vectors of queries, as a `neural` clause uses them: float32 [n, d].
 
-        images  for each text an image (a path or its bytes) or None; beside an image a text may be empty
-        field   the vector field whose encoder is asked
+        images  for each text an image (path or bytes) or None; a text with an image may be empty
+        field   vector field whose encoder is used
 
-        Each vector has the length one, so that the inner product with a product's vector is the cosine. The
-        encoder is the version that the index was made for, or the newest where there is no index yet. Raises
-        ArgumentError, UnreachableError, RefusedError for a text that is too long or an image that does not
-        decode, MismatchError when the index's encoder is not served any more.
+        Each vector has length one, so its inner product with a product's vector is the cosine. The encoder is
+        the version that the index was created for, or the newest version if there is no index. Raises
+        ArgumentError, UnreachableError, RefusedError for a text that is too long or an invalid image, and
+        MismatchError if Triton no longer serves the index's encoder.
         """
         from mmsearch.api import encoding
 
@@ -353,12 +371,11 @@ class Client:
         processes: int | None = None,
         give_up_after: float = GIVE_UP_AFTER,
     ) -> Vectors:
-        """The vectors of products as `ingest` would store them, in their order: float32 [n, d].
+        """Return the vectors of products, as `ingest` would store them, in input order: float32 [n, d].
 
-        The arguments are those of `ingest`. A product with several images has the mean direction of its rows.
-        Unlike `ingest`, where a product that cannot be encoded is a reject, it raises here what is wrong with
-        it (RecordError, PictureError, RefusedError), since every product has a row. Raises also as
-        `encode_queries`.
+        The arguments are those of `ingest`. The vector of a product with several images is the normalized
+        mean of the vectors of its rows. A product that cannot be encoded raises RecordError, PictureError or
+        RefusedError, because every product needs a row. Raises the errors of `encode_queries` too.
         """
         from mmsearch.api import encoding, ingestion
         from mmsearch.images.process_pool import default_processes
@@ -390,11 +407,11 @@ class Client:
         resume: str = "",
         progress: Watch | None = None,
     ) -> DeleteReport:
-        """Delete products by their ids; one that is not there is counted as `missing`.
+        """Delete products by id. Ids that are not in the index are counted as `missing`.
 
-        The arguments are those of `ingest`; `progress` is called after every 5,000 ids. Raises ArgumentError,
-        MismatchError when there is no such index or it is none of mmsearch, UnreachableError; what OpenSearch
-        refuses to delete does not raise and is counted as `not_deleted`.
+        The arguments are those of `ingest`; `progress` is called every 5,000 ids. If OpenSearch refuses to
+        delete a product, it is counted as `not_deleted` and does not raise. Raises ArgumentError,
+        MismatchError if the index does not exist or was not created by mmsearch, and UnreachableError.
         """
         from mmsearch.api import deletion
 

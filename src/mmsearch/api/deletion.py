@@ -27,8 +27,9 @@ logger = logging.getLogger("mmsearch.delete")
 
 @dataclass(frozen=True, slots=True)
 class DeleteReport:
-    """What became of the ids: of those `read`, each once, so many were `deleted`, `missing` (not there), or
-    not deleted, since OpenSearch refused; `losses` say why, with an example each."""
+    """Counts of a deletion: of the `read` ids, `deleted`, `missing` (not in the index) and `not_deleted`,
+    which OpenSearch refused; `losses` gives the reasons with an example each.
+    """
 
     read: int
     deleted: int
@@ -42,16 +43,16 @@ class DeleteReport:
 
     @property
     def reasons(self) -> dict[str, int]:
-        """How many were not deleted for what."""
+        """Return the number of refused deletions by reason."""
         return {loss.reason: loss.count for loss in self.losses}
 
     @property
     def exit_code(self) -> int:
-        """0 when none of them is there any more, 3 when OpenSearch refused some."""
+        """Return 0 if no product is left, 3 if OpenSearch refused some deletions."""
         return 3 if self.losses else 0
 
     def sentence(self) -> str:
-        """One line for people."""
+        """Return the counts as one line of text."""
         refused = f", {phrase(self.losses, NOT_DELETED)}" if self.losses else ""
         return f"{self.deleted} deleted, {self.missing} not there{refused}"
 

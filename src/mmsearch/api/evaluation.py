@@ -1,4 +1,4 @@
-"""Systems measured against judgments."""
+"""Measure systems against judgments."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """What was measured.
+    """The result of an evaluation.
 
-    study     every number: scores of each query, comparisons with the baseline, exclusive matches, slices
-    verdicts  of the gates, one a gate and system
+    study     all numbers: scores per query, comparisons with the baseline, exclusive matches, slices
+    verdicts  results of the gates, one per gate and system
     """
 
     study: Study
@@ -38,12 +38,12 @@ class EvaluationReport:
 
     @property
     def passed(self) -> bool:
-        """Whether all gates hold."""
+        """Return whether all gates pass."""
         return all(verdict.passed for verdict in self.verdicts)
 
     @property
     def means(self) -> dict[str, dict[str, float]]:
-        """system → measure → mean over the queries that count for it."""
+        """Return system → measure → mean over the scored queries."""
         return {
             system: {name: of_system[system].mean for name, of_system in self.study.scores.items()}
             for system in self.study.systems
@@ -51,7 +51,7 @@ class EvaluationReport:
 
     @property
     def problems(self) -> dict[str, dict[str, str]]:
-        """system → query → why it was answered with nothing, which counts as zero."""
+        """Return system → query → reason of the failure; a failed query counts as zero."""
         return {run.name: dict(run.problems) for run in self.study.runs if run.problems}
 
     def summary(self) -> dict[str, Any]:
@@ -59,13 +59,16 @@ class EvaluationReport:
         return self.study.as_json(self.verdicts)
 
     def frame(self) -> pd.DataFrame:
-        """The means: one row a measure, one column a system. Raises MissingPackageError without pandas."""
+        """Return the means as a DataFrame: one row per measure, one column per system. Raises
+        MissingPackageError without pandas.
+        """
         with explained("EvaluationReport.frame"):
             import pandas
         return pandas.DataFrame(self.means, columns=self.study.systems).rename_axis("measure")
 
     def per_query(self) -> pd.DataFrame:
-        """One row a query and system: query, system, problem (or None), and one column a measure.
+        """Return a DataFrame with one row per query and system: query, system, problem (or None), and each
+        measure.
 
         Raises MissingPackageError without pandas.
         """
@@ -84,11 +87,11 @@ class EvaluationReport:
         return pandas.DataFrame(rows)
 
     def write_per_query(self, path: File) -> None:
-        """The same as a CSV."""
+        """Write the rows of `per_query` as a CSV file."""
         self.study.write_per_query(path_of("path", path))
 
     def write_runs(self, folder: File) -> None:
-        """Each system's answers as a TREC run, NAME.run, in the folder."""
+        """Write the results of each system to the folder as a TREC run, NAME.run."""
         into = path_of("folder", folder)
         into.mkdir(parents=True, exist_ok=True)
         for run in self.study.runs:
@@ -103,10 +106,11 @@ class EvaluationReport:
         show_queries: Sequence[str] = (),
         image_root: File | None = None,
     ) -> None:
-        """The report: one HTML file with pictures and plots that stands alone.
+        """Write the report: one self-contained HTML file with pictures and plots.
 
-        `show` queries stand side by side, `show_queries` in any case; products' images lie below
-        `image_root`, by default the judgments' folder. Raises MissingPackageError without mmsearch[ui].
+        `show` is the number of queries shown side by side, `show_queries` are always shown. `image_root` is
+        the folder with the products' images, by default the judgments' folder. Raises MissingPackageError
+        without mmsearch[ui].
         """
         with explained("the report"):
             from mmsearch.evaluation.report.cards import Thumbnails
@@ -144,24 +148,24 @@ def evaluate(
     image_root: File | None = None,
     esci: bool = False,
 ) -> EvaluationReport:
-    """Measure systems against judgments: recall, relevance, nDCG, exclusive matches, with intervals.
+    """Measure systems against judgments: recall, relevance, nDCG and exclusive matches, with intervals.
 
     judgments   judged pairs: an iterable of dicts or a pandas DataFrame with `query`, `product_id` and one of
-                `label` (E, S, C, I), `purchases` or `grade`; a file of such JSON Lines, or of TREC qrels
-    systems     by name: "lexical", "neural", "text", "picture" or "hybrid"; a search body with {{query}},
-                {{query_image}} and {{k}} in it, or the path of one; or a finished run, as {query: {product:
-                score}}, as a DataFrame with query, product_id and score, or the path of a TREC run
-    client      the index that search bodies are asked on
+                `label` (E, S, C, I), `purchases` or `grade`; or a file of JSON Lines or TREC qrels
+    systems     by name: "lexical", "neural", "text", "picture" or "hybrid"; a search body with the
+                placeholders {{query}}, {{query_image}} and {{k}}, or its path; or a run, as {query:
+                {product: score}}, as a DataFrame with query, product_id and score, or as a TREC file
+    client      the index on which search bodies are run
     baseline    the system that the others are compared with; default: the first
-    measures    such as ("ndcg@10", "recall@100"); default: all that fit, the first is the main one
-    depth       products a query, 1 to 10,000
-    gates       such as "ndcg@10 >= baseline - 0.5%"; see `report.passed`
-    through     how the index is asked: many searches in one _msearch, or by its _rank_eval
-    image_root  where the queries' images lie; default: the judgments' folder
+    measures    for example ("ndcg@10", "recall@100"); default: all that apply; the first is the main one
+    depth       hits per query, 1 to 10,000
+    gates       for example "ndcg@10 >= baseline - 0.5%"; see `report.passed`
+    through     send searches by _msearch or by _rank_eval
+    image_root  folder with the queries' images; default: the judgments' folder
     esci        read grades 3 to 0 of qrels as E, S, C, I
 
-    Queries that a system fails on count as zero, and `report.problems` lists them. Raises MmsearchError for
-    judgments, systems, measures or gates that cannot be read, and when the node cannot be asked.
+    A failed query counts as zero and is listed in `report.problems`. Raises MmsearchError if judgments,
+    systems, measures or gates cannot be read, or the node is unreachable.
     """
     require_number("depth", depth, 1, 10_000)
     require_choice("through", through, WAYS)

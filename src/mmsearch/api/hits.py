@@ -12,9 +12,9 @@ from mmsearch.search.hits import Hit
 
 @dataclass(frozen=True, eq=False)
 class Hits(Sequence[Hit]):
-    """The products found, best first: a sequence of Hit.
+    """The hits of one search, best first: a sequence of Hit.
 
-    answer   OpenSearch's answer as it came, for what is not given here
+    answer   the complete response of OpenSearch
     """
 
     answer: Mapping[str, Any] = field(repr=False)
@@ -25,22 +25,22 @@ class Hits(Sequence[Hit]):
 
     @property
     def took(self) -> int:
-        """Milliseconds that the search took inside OpenSearch."""
+        """Return the time that the search took inside OpenSearch, in milliseconds."""
         return int(self.answer.get("took", 0))
 
     @property
     def timed_out(self) -> bool:
-        """Whether OpenSearch gave up before it had looked at all."""
+        """Return whether OpenSearch stopped at its time limit."""
         return bool(self.answer.get("timed_out"))
 
     @property
     def failed_shards(self) -> int:
-        """How many shards answered nothing; what lies there cannot be found."""
+        """Return the number of shards that failed; their products are missing from the hits."""
         return int(self.answer.get("_shards", {}).get("failed", 0))
 
     @property
     def degraded(self) -> tuple[Mapping[str, Any], ...]:
-        """The legs that were left out, each with `leg` and `reason`; none where all legs answered."""
+        """Return the legs that were left out, each with `leg` and `reason`; empty if all legs responded."""
         return tuple(self.answer.get("ext", {}).get("mmsearch", {}).get("degraded", ()))
 
     @overload

@@ -1,4 +1,4 @@
-"""What a run of ingest did, and which products it did not take."""
+"""The result of an ingest, and the products that it rejected."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MOST = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One product that was not taken.
+    """A rejected product.
 
-    line     its place in what was ingested, from 1
-    id       its id, or None where it has none that can be read
+    line     its position in the input, from 1
+    id       its id, or None if the id cannot be read
     stage    read, image, encode or index
-    reason   a stable code, such as missing_id, not_found or mapper_parsing_exception
-    message  one sentence: expected, got
+    reason   a stable code, for example missing_id, not_found or mapper_parsing_exception
+    message  one sentence: what was expected and what was found
     """
 
     line: int
@@ -35,10 +35,10 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport(Report):
-    """The summary of a run, with the counts of `mmsearch ingest --json`.
+    """The counts of an ingest, as `mmsearch ingest --json` prints them.
 
-    `rejected` says how many products were not taken, `reasons` how many for what, and `rejects` which, up to
-    the first 1,000; the file that `rejects=` named has all of them, with their records. `summary()` is the
+    `rejected` is the number of rejected products, `reasons` the number by reason, and `rejects` the first
+    1,000 of them; the file given as `rejects` contains all, with their records. `summary()` returns the
     object of `--json`, `sentence()` the line that the command prints.
     """
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmsearch.api.arguments import path_of, records_of, shown
 from mmsearch.errors import ArgumentError, MmsearchError
 from mmsearch.evaluation.exchange import trec
-from mmsearch.evaluation.gather import gather, known_bodies, named_bodies
+from mmsearch.evaluation.gather import gather, known_bodies, known_names
 from mmsearch.evaluation.judgments import Judgments, from_records, read_jsonl
-from mmsearch.evaluation.live import Answers, clause_names
+from mmsearch.evaluation.live import Answers, clause_names, lexical_of
 from mmsearch.evaluation.runs import Run
-from mmsearch.evaluation.systems import read_system
+from mmsearch.evaluation.systems import index_of, read_system
 from mmsearch.evaluation.templates import Template, load
 from mmsearch.products.in_memory import Frame, is_frame, plain, rows_of
 from mmsearch.search.clauses import ALONE, ClauseNames
+from mmsearch.search.lexical import DEFAULT
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -31,6 +33,8 @@ Judged = str | os.PathLike[str] | Iterable[Mapping[str, Any]] | Frame | Judgment
 System = str | os.PathLike[str] | Mapping[str, Any] | Frame | Run
 """a search body, a file of one, a built-in name, or a finished run"""
 Systems = Mapping[str, System] | Sequence[str]
+Bodies = Mapping[str, Mapping[str, Any]]
+"""the search bodies that are known by name"""
 RUN_COLUMNS = ("query", "product_id", "score")
 
 
@@ -59,15 +63,16 @@ class Asked:
     def __init__(self, systems: Systems, client: Client | None, depth: int) -> None:
         self._client = client
         self._depth = depth
-        self.systems = _read(systems, known_bodies(depth))
+        self.systems = _read(systems, lambda index: known_bodies(depth))
+        self._known = known_names(self.systems, depth)
         live = [system for system in self.systems if isinstance(system, Template)]
         if live and client is None:
             raise ArgumentError(
                 f"expected a client to ask {live[0].name} on its index with, got none; pass client="
             )
-        named = named_bodies(self.systems, depth)
-        if named:
-            self.systems = _read(systems, known_bodies(depth, self.names(named[0].index)))
+        if self._known:
+            # The node decides what our clauses are called, and an index what its lexical query is.
+            self.systems = _read(systems, lru_cache(self._bodies))
 
     @property
     def index(self) -> str:
@@ -77,6 +82,13 @@ class Asked:
     def names(self, index: str | None = None) -> ClauseNames:
         """What the node calls our clauses. Raises MmsearchError."""
         return clause_names(self._opensearch(), index or self.index) if self._client else ALONE
+
+    def _bodies(self, index: str | None) -> Bodies:
+        """The bodies that are known by name, as an index is asked. Raises MmsearchError."""
+        name = index or self.index
+        names = self.names(name) if self._known - {"lexical"} else ALONE
+        lexical = lexical_of(self._opensearch(), name) if self._known & {"lexical", "hybrid"} else DEFAULT
+        return known_bodies(self._depth, names, lexical)
 
     def runs(
         self, judged: Judgments, folder: Path, through: str = "msearch"
@@ -91,11 +103,11 @@ class Asked:
         return self._client._servers.opensearch()
 
 
-def _read(systems: Systems, known: Mapping[str, Mapping[str, Any]]) -> list[Template | Run]:
+def _read(systems: Systems, known: Callable[[str | None], Bodies]) -> list[Template | Run]:
     if isinstance(systems, Mapping):
         found = [_system(name, source, known) for name, source in systems.items()]
     elif isinstance(systems, Sequence) and not isinstance(systems, str):
-        found = [read_system(written, known) for written in systems]
+        found = [read_system(written, known(index_of(written))) for written in systems]
     else:
         raise ArgumentError(
             f"expected systems as a dict of names and sources, or as a list such as ['bm25=lexical', "
@@ -106,11 +118,12 @@ def _read(systems: Systems, known: Mapping[str, Mapping[str, Any]]) -> list[Temp
     return found
 
 
-def _system(name: str, source: System, known: Mapping[str, Mapping[str, Any]]) -> Template | Run:
+def _system(name: str, source: System, known: Callable[[str | None], Bodies]) -> Template | Run:
     if not isinstance(name, str) or not name:
         raise ArgumentError(f"expected a name for every system, got {shown(name)}")
     if isinstance(source, str | os.PathLike):
-        return read_system(f"{name}={os.fspath(source)}", known)
+        written = f"{name}={os.fspath(source)}"
+        return read_system(written, known(index_of(written)))
     if isinstance(source, Run):
         return replace(source, name=name)
     if is_frame(source):
@@ -122,8 +135,8 @@ def _system(name: str, source: System, known: Mapping[str, Mapping[str, Any]]) -
             return load(plain_name, _json(source, name), index or None)
         return Run.from_scores(name, _finished(source, name))
     raise ArgumentError(
-        f"expected {name} as a search body, a path, a built-in name out of {', '.join(known)} or a run, got "
-        f"{type(source).__name__}"
+        f"expected {name} as a search body, a path, a built-in name out of {', '.join(known(None))} or a "
+        f"run, got {type(source).__name__}"
     )
 
 

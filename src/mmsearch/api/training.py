@@ -1,4 +1,4 @@
-"""A fusion trained on pairs of queries and products."""
+"""Train a fusion on pairs of queries and products."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ Pairs = File | Iterable[Mapping[str, Any]] | Frame
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """A training that goes on: `step` of at most `steps`, the last `loss` (nats), and the held-out `score`,
-    (recall@10 + nDCG@10) / 2."""
+    """Progress of a training: `step` of at most `steps`, the last `loss` (nats), and the held-out `score`,
+    (recall@10 + nDCG@10) / 2.
+    """
 
     step: int
     steps: int
@@ -39,15 +40,15 @@ class TrainingProgress:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """A training that has ended; `mmsearch models deploy FOLDER` serves it.
+    """A completed training. `mmsearch models deploy FOLDER` serves it.
 
-    folder        with `architecture.json`, `fusion.safetensors`, `log.jsonl` and `curve.svg`
-    architecture  its name
-    best_step     the step whose weights are kept, the best by the held-out score
-    best_score    (recall@10 + nDCG@10) / 2 on queries and products that were held out
-    steps         how many were made
-    seconds       how long it took
-    messages      what was left out and why: lines of the catalog, pairs, images
+    folder        contains `architecture.json`, `fusion.safetensors`, `log.jsonl` and `curve.svg`
+    architecture  name of the architecture
+    best_step     step with the best held-out score; its weights are kept
+    best_score    (recall@10 + nDCG@10) / 2 on held-out queries and products
+    steps         number of steps
+    seconds       duration of the training
+    messages      catalog lines, pairs and images that were left out, with the reason
     """
 
     folder: Path
@@ -59,7 +60,8 @@ class TrainingRun:
     messages: tuple[str, ...] = ()
 
     def curve(self) -> pd.DataFrame:
-        """One row an evaluation: step, loss, recall (the held-out score) and what else the log has.
+        """Return a DataFrame with one row per evaluation: step, loss, recall (the held-out score), and other
+        logged values.
 
         Raises MissingPackageError without pandas.
         """
@@ -82,22 +84,22 @@ def train(
     seed: int | None = None,
     progress: Callable[[TrainingProgress], None] | None = None,
 ) -> TrainingRun:
-    """Train the fusion of an architecture with NT-Xent; the towers stay as they are.
+    """Train the fusion of an architecture with NT-Xent. The towers are frozen.
 
     architecture  a name such as "4tmm_gated", or the path of a .json file
-    pairs         dicts or a DataFrame with `query`, `product_id`, `count` (1 where it is not there) and
-                  `negatives` (ids); or a file of such JSON Lines
-    catalog       the products as they are ingested; those with one `group` are held out together
-    out           the training's folder; default: runs/NAME in the working directory
-    image_root    where images lie; default: the catalog's folder, or the working directory
-    map, format   as of `Client.ingest`
-    steps, seed   in place of the architecture's
+    pairs         dicts or a DataFrame with `query`, `product_id`, `count` (default 1) and `negatives` (ids);
+                  or a file of such JSON Lines
+    catalog       the products, as for `Client.ingest`; products of one `group` are held out together
+    out           folder of the training; default: runs/NAME in the working directory
+    image_root    folder with the images; default: the catalog's folder, or the working directory
+    map, format   as for `Client.ingest`
+    steps, seed   replace the values of the architecture
     progress      called at each evaluation
 
-    What the towers say is computed once and kept. A training that was cut off goes on where it was when it is
-    called again with the same folder, pairs, products and images. What is left out is logged as a warning by
-    `mmsearch.training`, and stands in `run.messages`. Raises MissingPackageError without mmsearch[train],
-    ArchitectureError, TrainingError for pairs that cannot be trained with, CatalogError.
+    Outputs of the towers are computed once and cached. An interrupted training resumes when it is called
+    again with the same folder, pairs, products and images. Omitted data is logged as warnings by
+    `mmsearch.training` and listed in `run.messages`. Raises MissingPackageError without mmsearch[train],
+    ArchitectureError, TrainingError for unusable pairs, and CatalogError.
     """
     if format is not None:
         require_choice("format", format, FORMATS)

@@ -1,4 +1,4 @@
-"""The fusion of a hybrid, found on judged queries and judged on queries held out."""
+"""Find the fusion of a hybrid by cross-validation on judged queries."""
 
 from __future__ import annotations
 
@@ -26,11 +26,10 @@ WINDOW = 100
 
 @dataclass(frozen=True)
 class TuningReport:
-    """What was found.
+    """The result of a tuning.
 
-    tuned   the fusion, its measure on held-out queries against the best leg, and the same by class of query
-    clause  the `hybrid` clause over the legs' queries with their placeholders, to put into a search body's
-            `query`; None when a leg is a finished run
+    tuned   the fusion, its measure on held-out queries compared with the best leg, overall and by class
+    clause  the `hybrid` clause with placeholders, for the `query` of a search body; None if a leg is a run
     """
 
     tuned: Tuned
@@ -38,21 +37,22 @@ class TuningReport:
 
     @property
     def fusion(self) -> dict[str, Any]:
-        """The `fusion` object of the clause."""
+        """Return the `fusion` object of the clause."""
         return self.tuned.fusion.clause()
 
     @property
     def held_out(self) -> float:
-        """The measure's mean on queries that the choice had not seen."""
+        """Return the mean of the measure on held-out queries."""
         return self.tuned.held_out.system
 
     @property
     def legs(self) -> dict[str, float]:
-        """The measure's mean of each leg alone."""
+        """Return the mean of the measure for each leg alone."""
         return dict(self.tuned.legs)
 
     def frame(self) -> pd.DataFrame:
-        """One row a class of queries: by, name, queries, best_leg, leg, held_out, below.
+        """Return a DataFrame with one row per query class: by, name, queries, best_leg, leg, held_out,
+        below.
 
         Raises MissingPackageError without pandas.
         """
@@ -63,7 +63,7 @@ class TuningReport:
         return pandas.DataFrame(rows, columns=columns)
 
     def summary(self) -> dict[str, Any]:
-        """The object of `mmsearch tune --json`."""
+        """Return the object of `mmsearch tune --json`."""
         held = self.tuned.held_out
         return {
             "measure": self.tuned.measure.name,
@@ -85,7 +85,7 @@ class TuningReport:
 
     @property
     def pasted(self) -> dict[str, Any]:
-        """The clause, or where there is none the fusion alone."""
+        """Return the clause, or the fusion alone if there is no clause."""
         return self.clause or {"fusion": self.fusion}
 
 
@@ -101,17 +101,17 @@ def tune(
     image_root: str | os.PathLike[str] | None = None,
     esci: bool = False,
 ) -> TuningReport:
-    """Find technique and weights that fuse two to ten legs best.
+    """Find the best technique and weights to fuse two to ten legs.
 
-    judgments, client, image_root, esci  as of `mmsearch.evaluate`
-    legs     the systems to fuse, as of `mmsearch.evaluate`
-    measure  an nDCG with a depth
-    folds    parts of the cross-validation: for each, the fusion is chosen on the others
-    window   hits that each leg is asked for, 1 to 10,000
-    classes  choose so that no class of queries falls below its best leg, where that can be had
+    judgments, client, image_root, esci  as for `mmsearch.evaluate`
+    legs     the systems to fuse, as for `mmsearch.evaluate`
+    measure  an nDCG measure with a depth
+    folds    cross-validation folds; for each fold, the fusion is chosen on the others
+    window   hits per leg, 1 to 10,000
+    classes  avoid that any class of queries falls below its best leg, if possible
 
-    Each leg is asked once, and fused here by the plugin's own formulas. Raises MmsearchError as `evaluate`,
-    and where there are too few legs or queries.
+    Each leg is searched once, and hits are fused locally with the plugin's formulas. Raises MmsearchError as
+    `evaluate` does, and if there are too few legs or queries.
     """
     require_number("folds", folds, 2)
     require_number("window", window, 1, 10_000)

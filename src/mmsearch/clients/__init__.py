@@ -1,1 +1,1 @@
-"""The connections to OpenSearch and Triton: credentials, TLS, retries, and errors by their cause."""
+"""Connections to OpenSearch and Triton: credentials, TLS, retries, and errors classified by cause."""

@@ -1,4 +1,4 @@
-"""What stands behind an error of OpenSearch: its root cause, what it means for a document, the repair."""
+"""Classification of OpenSearch errors: the root cause, its meaning for a document, and the repair."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from enum import Enum
 from typing import Any
 
 DEEPEST = 10
-# Types that say only that something within failed; what failed is told beside them.
+# Wrapper types: the cause is reported in a nested error.
 _WRAPPERS = frozenset(("search_phase_execution_exception", "remote_transport_exception", "exception"))
-# Types of a node, a shard or a queue in trouble, whatever status they come with.
+# Types of an overloaded or failing node, shard or queue, with any status code.
 _TROUBLE = frozenset(
     (
         "already_closed_exception",
@@ -31,7 +31,7 @@ _TROUBLE = frozenset(
         "unavailable_shards_exception",
     )
 )
-# What passes by itself once the node has room again: k-NN's circuit breaker, and the disk's watermarks.
+# Temporary errors that end when the node has resources again: k-NN's circuit breaker and the disk watermarks.
 _FULL = (
     "circuit breaker triggered",
     "no space left",
@@ -41,14 +41,14 @@ _FULL = (
     "read-only / allow delete",
     "disk usage exceeded",
 )
-# A block while a node starts, in contrast to one that somebody has set.
+# A temporary block while a node starts, unlike one set by a user.
 _STARTING = ("state not recovered", "no master", "no cluster manager", "no cluster-manager")
-# Types by which the index takes no document at all.
+# Types with which the index accepts no document at all.
 _NOBODY = frozenset(("index_not_found_exception", "index_closed_exception", "security_exception"))
 
 
 class Verdict(Enum):
-    """What to do about a request, or about one document of it, that was not done."""
+    """How to handle a failed request or a failed document."""
 
     WAIT = "the node, or the room it has, is in trouble: the same may be taken later"
     TRY = "it may have been chance: a few tries more, then it is the document"
@@ -57,7 +57,7 @@ class Verdict(Enum):
 
 
 def causes(error: Any) -> Iterator[Mapping[str, Any]]:
-    """The error and what caused it, the outermost first."""
+    """Yield the error and its nested causes, the outermost first."""
     for _ in range(DEEPEST):
         if not isinstance(error, Mapping):
             return
@@ -66,7 +66,9 @@ def causes(error: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def described(error: Mapping[str, Any]) -> tuple[str, str]:
-    """The type and the reason that help: those of the root, behind what names the field or the document."""
+    """Return type and reason of the root cause, preceded by the reason that names the field or the
+    document.
+    """
     chain = list(causes(error))
     while len(chain) > 1 and chain[0].get("type") in _WRAPPERS:
         del chain[0]
@@ -79,7 +81,7 @@ def described(error: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def verdict(status: int, error: Mapping[str, Any]) -> Verdict:
-    """What an answer means, by its cause; by its status alone where the cause is of no known type."""
+    """Classify a response by its cause, or by its status if the type of the cause is unknown."""
     chain = list(causes(error))
     kinds = {str(each.get("type")) for each in chain}
     text = " ".join(str(each.get("reason")) for each in chain).lower()
@@ -95,7 +97,7 @@ def verdict(status: int, error: Mapping[str, Any]) -> Verdict:
 
 
 def repair(status: int, kind: str) -> str:
-    """What somebody can do about it, as the end of a sentence."""
+    """Return the repair as the end of a sentence."""
     if status == 401:
         return "check the credentials, such as MMSEARCH_OPENSEARCH_USER and MMSEARCH_OPENSEARCH_PASSWORD_FILE"
     if kind == "security_exception":
@@ -112,7 +114,7 @@ def repair(status: int, kind: str) -> str:
 
 
 def _within(error: Mapping[str, Any]) -> Any:
-    """The next cause inwards. Where all shards failed, the first of them tells."""
+    """Return the next nested cause. If all shards failed, use that of the first shard."""
     shards = error.get("failed_shards")
     if isinstance(shards, list) and shards and isinstance(shards[0], Mapping) and shards[0].get("reason"):
         return shards[0]["reason"]

@@ -1,4 +1,4 @@
-"""How a server is reached: certificates, and credentials that nothing shows, from the environment."""
+"""Access to a server from the environment: certificates, and credentials that are never printed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Certificates of one link, as PEM files: whom to believe, and who we are.
+    """TLS files of one connection in PEM format: trusted authorities, client certificate and key.
 
-    Verification is always on; there is no switch that turns it off.
+    Verification cannot be turned off.
     """
 
     ca_file: str = ""
@@ -29,16 +29,16 @@ class Access:
     client_key: str = ""
 
     server: ClassVar[str] = ""
-    """the part of the environment's names that is this server's own"""
+    """the part of the environment variables that names this server"""
     secrets: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def from_environment(cls: type[A], environment: Mapping[str, str] = os.environ) -> A:
-        """Every field from MMSEARCH_<SERVER>_<FIELD>; the three files also from MMSEARCH_<FIELD>, for all
-        servers at once, and secrets from the file that MMSEARCH_<SERVER>_<FIELD>_FILE names, or from the
-        keyring where the value is keyring:SERVICE/NAME.
+        """Read every field from MMSEARCH_<SERVER>_<FIELD>.
 
-        Raises IngestError when a named file cannot be read, and never says what a secret is.
+        The three TLS files may also be given by MMSEARCH_<FIELD> for all servers. A secret may also come from
+        the file in MMSEARCH_<SERVER>_<FIELD>_FILE, or from the keyring if the value is keyring:SERVICE/NAME.
+        Raise IngestError when a file cannot be read; the message never contains a secret.
         """
         found = {each.name: cls._value(each.name, environment) for each in fields(cls)}
         for name in ("ca_file", "client_cert", "client_key"):
@@ -79,9 +79,10 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class OpenSearchAccess(Access):
-    """With one of: user and password, an API key, or the region of AWS that requests are signed for.
+    """Credentials of OpenSearch, one of: user and password, an API key, or the AWS region for signed
+    requests.
 
-    AWS keys come from where AWS's own tools take them (environment, profile, role), in the extra `aws`.
+    AWS keys come from the standard sources (environment, profile, role), with the extra `aws`.
     """
 
     user: str = field(default="", repr=False)
@@ -95,12 +96,12 @@ class OpenSearchAccess(Access):
 
     @property
     def kinds(self) -> list[str]:
-        """The credentials that were given, by their names."""
+        """Return the names of the credentials that were given."""
         given = (("a user", self.user), ("an API key", self.api_key), ("an AWS region", self.aws_region))
         return [name for name, value in given if value]
 
     def authorization(self) -> str:
-        """The header's value, or nothing."""
+        """Return the value of the Authorization header, or None."""
         if self.api_key:
             return f"ApiKey {self.api_key}"
         if self.user:
@@ -109,9 +110,9 @@ class OpenSearchAccess(Access):
         return ""
 
     def check(self, url: str) -> None:
-        """Raises IngestError when `url` carries credentials itself, or would carry ours unencrypted."""
+        """Raise IngestError when `url` contains credentials, or when ours would be sent unencrypted."""
         if "@" in url:
-            # The address travels into messages and `ps`; what stands before the @ must not.
+            # The URL appears in messages and in `ps`, so it must not contain credentials before the @.
             raise IngestError(
                 "expected an OpenSearch URL without user and password, got one with an @; give them as "
                 "MMSEARCH_OPENSEARCH_USER and MMSEARCH_OPENSEARCH_PASSWORD_FILE"
@@ -131,7 +132,7 @@ class OpenSearchAccess(Access):
 
 @dataclass(frozen=True, slots=True)
 class TritonAccess(Access):
-    """With the bearer token that a gateway before Triton may ask for; Triton itself knows no users."""
+    """The bearer token for a gateway in front of Triton. Triton itself has no authentication."""
 
     token: str = field(default="", repr=False)
 
@@ -139,13 +140,13 @@ class TritonAccess(Access):
     secrets: ClassVar[tuple[str, ...]] = ("token",)
 
     def check(self, url: str) -> None:
-        """Raises IngestError when the token would travel unencrypted."""
+        """Raise IngestError when the token would be sent unencrypted."""
         _encrypted(url, ["a token"] if self.token else [], "grpcs")
 
 
 @dataclass(frozen=True, slots=True)
 class DashboardsAccess(Access):
-    """With the user and the password of OpenSearch Dashboards."""
+    """User and password of OpenSearch Dashboards."""
 
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
@@ -154,7 +155,7 @@ class DashboardsAccess(Access):
     secrets: ClassVar[tuple[str, ...]] = ("password",)
 
     def check(self, url: str) -> None:
-        """Raises IngestError when `url` carries credentials itself, or would carry ours unencrypted."""
+        """Raise IngestError when `url` contains credentials, or when ours would be sent unencrypted."""
         if "@" in url:
             raise IngestError(
                 "expected an address of Dashboards without user and password, got one with an @; give them "
@@ -164,7 +165,9 @@ class DashboardsAccess(Access):
 
 
 def _encrypted(url: str, credentials: list[str], scheme: str) -> None:
-    """Plain http is for loopback only; plain gRPC carries no token at all."""
+    """Raise IngestError when credentials would be sent without TLS. Plain http is allowed on loopback only,
+    plain gRPC never.
+    """
     parts = urlsplit(url if "://" in url else f"grpc://{url}")
     if not credentials or parts.scheme in ("https", "grpcs"):
         return

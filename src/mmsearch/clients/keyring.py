@@ -1,4 +1,4 @@
-"""Secrets out of the keyring of the operating system, in the extra `keyring`."""
+"""Secrets from the keyring of the operating system, with the extra `keyring`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ PREFIX = "keyring:"
 
 
 def from_keyring(variable: str, reference: str) -> str:
-    """The secret that `keyring:SERVICE/NAME` stands for; `variable` is where the reference came from.
+    """Return the secret of `keyring:SERVICE/NAME`. `variable` is the environment variable with this
+    reference.
 
-    Raises IngestError, which names the variable and the reference and never a secret.
+    Raise IngestError with the variable and the reference, never with a secret.
     """
     service, _, name = reference.removeprefix(PREFIX).rpartition("/")
     if not service or not name:

@@ -1,5 +1,6 @@
-"""Which data nodes have k-NN's native libraries: a node without them ends at the first document of a faiss
-field."""
+"""Check that data nodes have k-NN's native libraries. A node without them crashes on the first document of a
+faiss field.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +12,14 @@ from mmsearch.clients.opensearch import HttpError, ask
 
 STATS = "/_plugins/_mmsearch/stats/data:true"
 ACTION = "cluster:monitor/mmsearch/stats"
-"""the permission that asking takes, under the security plugin"""
+"""permission that this request needs under the security plugin"""
 
 
 def by_node(client: OpenSearch) -> dict[str, bool | None]:
-    """For each data node, by its name, whether it has them; None for a node whose plugin does not say, and
-    for one that did not answer, which goes by its id. Empty where no node has the plugin.
+    """Return for each data node, by name, whether it has the libraries.
 
-    Raises as `ask` does.
+    The value is None if the node's plugin does not report it, or if the node did not respond; the latter is
+    listed by its id. The result is empty when no node has the plugin. Raise the errors of `ask`.
     """
     try:
         said = ask(client, "GET", STATS)
@@ -34,7 +35,7 @@ def by_node(client: OpenSearch) -> dict[str, bool | None]:
 
 
 def lacking(nodes: dict[str, bool | None]) -> str:
-    """The nodes that may not hold a faiss field, in words; empty where all may."""
+    """Return a description of the nodes that cannot hold a faiss field; empty if all can."""
     if not nodes:
         return "no node with the mmsearch plugin, which says whether they are there"
     return " and ".join(_groups(nodes))

@@ -1,4 +1,4 @@
-"""The connection to OpenSearch, and its failures told apart."""
+"""The connection to OpenSearch, and the classification of its failures."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ OVERLOADED = frozenset((429, 502, 503, 504))
 def connect(
     url: str, access: OpenSearchAccess | None = None, *, timeout: float = 60.0, connections: int = 10
 ) -> OpenSearch:
-    """A client for one URL that verifies certificates and never retries by itself: who calls it knows
-    better when.
+    """Return a client for one URL. It verifies certificates and never retries; the caller decides when to
+    retry.
 
-    Raises IngestError when the credentials and the URL do not go together.
+    Raise IngestError when the credentials do not match the URL.
     """
     access = access or OpenSearchAccess.from_environment()
     access.check(url)
-    # Its warnings repeat, on stderr, what our own messages say in one sentence.
+    # Its warnings on stderr repeat what our messages already say in one sentence.
     logging.getLogger("opensearch").addHandler(logging.NullHandler())
     settings: dict[str, Any] = {}
     if access.authorization():
@@ -47,8 +47,10 @@ def connect(
 
 
 class HttpError(CallError):
-    """OpenSearch answered with an error that is about the request: its status, and type and reason of the
-    cause. `details` is the error as it came, `asked` the request's method and path."""
+    """OpenSearch returned an error about the request: its status, and type and reason of the cause.
+
+    `details` is the original error object, `asked` the method and path of the request.
+    """
 
     def __init__(
         self,
@@ -81,9 +83,10 @@ def ask(
     params: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Any:
-    """One request; the parsed answer.
+    """Send one request and return the parsed response.
 
-    Raises AwayError when the node is away or overloaded, UntrustedError when TLS fails, else HttpError.
+    Raise AwayError when the node is unreachable or overloaded, UntrustedError when TLS fails, and HttpError
+    for any other error.
     """
     try:
         return client.transport.perform_request(
@@ -93,7 +96,7 @@ def ask(
         text = str(error.info if error.info is not None else error)
         raise untrusted(name(client), text) or AwayError(name(client), _cause(text)) from None
     except SerializationError as error:
-        # An answer cut in its middle; what was asked may or may not have been done.
+        # The response was cut off; the request may or may not have been executed.
         raise AwayError(name(client), f"an answer that is no JSON: {str(error)[:120]}") from None
     except TransportError as error:
         _explain(client, error, f"{method} {path.partition('?')[0]}")
@@ -102,8 +105,9 @@ def ask(
 def documents(
     client: OpenSearch, index: str, ids: Sequence[str], params: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """OpenSearch's entry for each of these ids, found or not; read by id, so that what was written a moment
-    ago is seen too. Raises as `ask` does."""
+    """Return OpenSearch's entry for each id, found or not. Reads by id are real-time: they include documents
+    that are not refreshed yet. Raise the errors of `ask`.
+    """
     if not ids:
         return []
     found: dict[str, list[dict[str, Any]]] = ask(
@@ -143,7 +147,7 @@ def name(client: OpenSearch) -> str:
 
 
 def _cause(text: str) -> str:
-    """What stood in the way, without the client's wrapping."""
+    """Return the cause of the failure without the client's wrapper."""
     for told, short in (
         ("Connection refused", "connection refused"),
         ("WRONG_VERSION_NUMBER", "an answer that is no TLS"),

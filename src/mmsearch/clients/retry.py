@@ -1,13 +1,14 @@
-"""The one retry: waiting for a server that is away, visibly, for a limited time, with the way to go on at the
-end."""
+"""Retries for an unreachable server: visible, limited in time, and ending with the command to continue."""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
+
+from tenacity import Retrying, retry_if_exception, sleep_using_event
 
 from mmsearch.errors import AwayError, UnreachableError
 
@@ -16,30 +17,20 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.5
 
 
-class Backoff:
-    """Pauses that double from `first` to `longest` seconds, each shortened by chance by up to a half."""
-
-    def __init__(self, first: float, longest: float) -> None:
-        self.first = first
-        self.longest = longest
-        self.next = first
-        """seconds"""
-
-    def reset(self) -> None:
-        """Begin again with the first pause, since something went well."""
-        self.next = self.first
-
-    def wait(self, stopped: threading.Event) -> None:
-        """Wait for the next pause, or until `stopped` is set."""
-        stopped.wait(self.next * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
-        self.next = min(self.next * 2, self.longest)
+def pauses(first: float, longest: float) -> Iterator[float]:
+    """Yield pauses in seconds: exponential backoff from `first` to `longest`, with random jitter of up to
+    half.
+    """
+    while True:
+        yield first * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        first = min(first * 2, longest)
 
 
 class Patience:
-    """Repeats a call while its server is away, up to `limit` seconds without any success.
+    """Repeats a call while its server is unreachable, for at most `limit` seconds without a success.
 
-    `say` gets one line when a server goes away and one when it is back; `resume` is the command that
-    goes on later.
+    `say` receives one message when a server becomes unreachable and one when it returns. `resume` is the
+    command that continues later.
     """
 
     def __init__(
@@ -57,23 +48,27 @@ class Patience:
         self._lock = threading.Lock()
 
     def call(self, attempt: Callable[[], T]) -> T:
-        """The result of `attempt`; its errors pass through, but for AwayError.
+        """Return the result of `attempt`. All its errors except AwayError are passed on.
 
-        Raises UnreachableError when the limit has passed.
+        Raise UnreachableError when the limit has passed.
         """
-        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        waits = pauses(FIRST_PAUSE, LONGEST_PAUSE)
         away_here: set[str] = set()
-        while True:
-            try:
-                result = attempt()
-            except AwayError as away:
-                away_here.add(away.server)
-                self._away(away)
-                backoff.wait(self._stopped)
-            else:
-                # That one server answers says nothing about another.
-                self._back(away_here)
-                return result
+
+        def is_away(error: BaseException) -> bool:
+            if isinstance(error, AwayError):
+                away_here.add(error.server)
+                self._away(error)
+            return isinstance(error, AwayError)
+
+        result = Retrying(
+            retry=retry_if_exception(is_away),
+            wait=lambda _: next(waits),
+            sleep=sleep_using_event(self._stopped),
+        )(attempt)
+        # Each server has its own timer: the response of one says nothing about another.
+        self._back(away_here)
+        return result
 
     def _away(self, away: AwayError) -> None:
         now = time.monotonic()

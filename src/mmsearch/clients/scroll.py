@@ -1,4 +1,4 @@
-"""Every document of an index, page by page, over a view that stays as it was."""
+"""Read all documents of an index by pages, from a consistent snapshot."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ KEEP_ALIVE = "5m"
 
 
 def pages(client: OpenSearch, index: str, body: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
-    """The hits of a search, as many a page as `body` has as its `size`.
+    """Yield the hits of a search in pages of `body["size"]`.
 
-    Raises HttpError when it is refused, and AwayError when a page is lost, when one lacks a shard, or when
-    the node that held the view is gone. All of it must then be read again: a scroll that is asked for the
-    same page twice gives the next one.
+    Raise HttpError when the request is rejected, and AwayError when a page is lost, when a shard is missing,
+    or when the node with the scroll context is gone. The caller must then start again: repeating a scroll
+    request returns the next page, not the lost one.
     """
     params = {"scroll": KEEP_ALIVE, "allow_partial_search_results": "false"}
     page = ask(client, "POST", f"/{index}/_search", body=body, params=params)
@@ -42,7 +42,7 @@ def _following(client: OpenSearch, scroll: str) -> dict[str, Any]:
     except HttpError as error:
         if error.status != 404:
             raise
-        # The node that held the view is gone.
+        # The node with the scroll context is gone.
         raise AwayError(error.server, str(error)) from None
     return page
 
@@ -54,6 +54,6 @@ def _require_every_shard(client: OpenSearch, page: dict[str, Any]) -> None:
 
 
 def _release(client: OpenSearch, scroll: str) -> None:
-    # Left open it ends by itself after KEEP_ALIVE; what went wrong before matters more.
+    # An open scroll expires after KEEP_ALIVE; an error here must not hide the original one.
     with contextlib.suppress(CallError):
         ask(client, "DELETE", "/_search/scroll", body={"scroll_id": [scroll]})

@@ -1,4 +1,6 @@
-"""Requests signed for OpenSearch on AWS, by opensearch-py's signer and the keys that AWS's own tools find."""
+"""Requests signed for OpenSearch on AWS, with opensearch-py's signer and AWS's standard credential
+sources.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ from mmsearch.errors import IngestError
 
 
 def signer(region: str, service: str) -> Any:
-    """What opensearch-py takes as `http_auth`; `service` is `es` for a domain, `aoss` for serverless.
+    """Return the `http_auth` object for opensearch-py. `service` is `es` for a domain, `aoss` for serverless.
 
-    Raises IngestError when botocore is not installed or finds no keys.
+    Raise IngestError when botocore is not installed or finds no keys.
     """
     try:
         import botocore.session

@@ -1,4 +1,4 @@
-"""Certificates on the links to servers: what a client is given, and what it means when one is refused."""
+"""TLS of the connections to servers: settings of the clients, and the meaning of certificate errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from mmsearch.errors import UntrustedError
 
 
 def untrusted(server: str, text: str) -> UntrustedError | None:
-    """The error that a TLS library's words stand for, or None when they are about something else."""
+    """Return the error that matches the message of a TLS library, or None if the message is about something
+    else.
+    """
     lower = text.lower()
     why = re.search(r"certificate verify failed: (.+?)(?: \(_ssl|\.$|$)", text)
     if why or any(
@@ -31,8 +33,8 @@ def untrusted(server: str, text: str) -> UntrustedError | None:
 
 
 def channel_credentials(access: TritonAccess) -> Any:
-    """gRPC's own verification, with the authorities named or, without, those that gRPC brings."""
-    # Imported here: a link to OpenSearch needs no gRPC.
+    """Return gRPC channel credentials with the given authorities, or by default those that gRPC includes."""
+    # Imported here, so that a connection to OpenSearch does not need gRPC.
     import grpc
 
     files = (access.ca_file, access.client_key, access.client_cert)

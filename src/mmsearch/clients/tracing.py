@@ -1,7 +1,7 @@
-"""Spans by OpenTelemetry, in the extra `otel`: ingest, each call of the encoder, each bulk request.
+"""OpenTelemetry spans, with the extra `otel`: ingest, each encoder call, each bulk request.
 
-Where the package is absent a span is a shared object that does nothing. Where it is there, and neither the
-program around us nor the environment names where spans go, OpenTelemetry's own no-op tracer is asked.
+Without the package a span is a shared no-op object. If the package is installed but no exporter is configured
+by the host program or the environment, OpenTelemetry's own no-op tracer is used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _nothing: AbstractContextManager[None] = nullcontext()
 
 
 def span(name: str, **attributes: str | int | float) -> AbstractContextManager[Any]:
-    """A span under the one that is current in this context; an exception that leaves it is recorded."""
+    """Return a span that is a child of the current span. An exception that leaves it is recorded."""
     if not _tracing:
         return _nothing
     return trace.get_tracer(NAME).start_as_current_span(
@@ -34,13 +34,13 @@ def span(name: str, **attributes: str | int | float) -> AbstractContextManager[A
 
 
 def set_attributes(**attributes: str | int | float) -> None:
-    """Say more of the current span, known at its end only."""
+    """Set attributes of the current span that are known only at its end."""
     if _tracing:
         trace.get_current_span().set_attributes({f"{NAME}.{key}": value for key, value in attributes.items()})
 
 
 def headers() -> dict[str, str]:
-    """The current span for the server that is asked next (W3C trace context); empty when there is none."""
+    """Return the trace context of the current span as headers (W3C Trace Context); empty without a span."""
     carrier: dict[str, str] = {}
     if _tracing:
         propagate.inject(carrier)
@@ -49,9 +49,10 @@ def headers() -> dict[str, str]:
 
 @contextmanager
 def exported() -> Iterator[None]:
-    """Send spans by OTLP while the block runs, where the environment names a collector and the SDK is there.
+    """Export spans by OTLP while the block runs, if the environment names a collector and the SDK is
+    installed.
 
-    A provider that the program around us has set is left alone.
+    A tracer provider set by the host program is not changed.
     """
     if not _tracing or not any(os.environ.get(name) for name in ENDPOINTS):
         yield

@@ -1,4 +1,4 @@
-"""Products become vectors, over Triton's gRPC, by batches of (text, picture) rows."""
+"""Encode products by Triton's gRPC API, in batches of (text, image) rows."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ FIELD_OUTPUTS = {
 _CHANNEL = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    # gRPC's own pause between connection attempts grows to two minutes; ours is the one that counts.
+    # Limits gRPC's own reconnect backoff, which grows to two minutes; our retries decide when to connect.
     ("grpc.initial_reconnect_backoff_ms", 200),
-    # The least that one attempt to connect may take, in spite of its name: a handshake over a slow link, or
-    # with a busy machine, is no server that is away.
+    # Despite its name, the option is the minimum timeout of one connection attempt. A slow handshake or a
+    # busy machine must not count as an unreachable server.
     ("grpc.min_reconnect_backoff_ms", 5000),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
@@ -51,7 +51,7 @@ _DENIED = frozenset((grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The encoder that is served: what an index records about it and what a client must keep to."""
+    """The served encoder: its fingerprint in the index, and the limits that a client must respect."""
 
     item_model: str
     query_model: str
@@ -67,8 +67,8 @@ class Served:
 class Encoder:
     """One Triton server. `url` is HOST:PORT, or grpcs://HOST:PORT for TLS, which is always verified.
 
-    `remember` lets the towers answer from memory what they have read before: a product whose text alone
-    was edited comes with its picture, which is then not encoded again. Off where rates are measured.
+    `remember` allows the towers to use their response cache: if only the text of a product changed, its image
+    is not encoded again. Turn it off to measure throughput.
     """
 
     def __init__(
@@ -105,9 +105,10 @@ class Encoder:
         self._channel.close()
 
     def describe(self) -> Served:
-        """Ask what is served.
+        """Return the description of the served encoder.
 
-        Raises AwayError when Triton or the model is not there, EncoderError when the two models do not match.
+        Raise AwayError when Triton or the model is unreachable, EncoderError when the two models do not
+        match.
         """
         config = self._call("ModelConfig", wire.ModelConfigRequest(name=self.item_model)).config
         query = self._call("ModelConfig", wire.ModelConfigRequest(name=self.query_model)).config
@@ -121,7 +122,8 @@ class Encoder:
                 f"got {fingerprint[:12] or 'none'} and {other[:12] or 'none'}; "
                 "build both again with: mmsearch models build"
             )
-        # Versions of different width leave -1 in the config; the newest one's width is then a parameter.
+        # If versions differ in dimension, the config has -1 and a parameter has the dimension of the newest
+        # version.
         dimensions = {
             output.name: parameters.get(f"dimension.{output.name}") or (output.dims[-1] if output.dims else 0)
             for output in config.output
@@ -149,9 +151,11 @@ class Encoder:
             ) from None
 
     def pinned(self, served: Served, version: str, fingerprint: str, dimensions: Mapping[str, int]) -> Served:
-        """What an index was made for, where that version is served beside the newest one; else `served`.
+        """Return the model version that an index was created for, if it is served beside the newest one;
+        otherwise `served`.
 
-        `dimensions` are those of the index's outputs, since only the newest version's can be asked for.
+        `dimensions` are those of the index's outputs, because Triton reports only the dimensions of the
+        newest version.
         """
         if fingerprint == served.fingerprint:
             return served
@@ -168,11 +172,11 @@ class Encoder:
     def encode(
         self, rows: Sequence[Row], served: Served, outputs: Sequence[str], *, queries: bool = False
     ) -> list[Vectors]:
-        """Each output as a float32 array of shape (rows, dimension), every vector finite and of
-        length one or zero; the rows are products', or with `queries` those of queries.
+        """Return each output as a float32 array of shape (rows, dimension). Every vector is finite and of
+        length one or zero. The rows are products, or queries with `queries`.
 
-        Raises RefusedError (INVALID_ARGUMENT), AwayError, FaultError, or EncoderError when the answer is not
-        what `served` promises.
+        Raise RefusedError (INVALID_ARGUMENT), AwayError, FaultError, or EncoderError when the response does
+        not match `served`.
         """
         model = served.query_model if queries else served.item_model
         request = _request(model, served.version, rows, [*outputs, "FINGERPRINT"])
@@ -239,7 +243,7 @@ class Encoder:
 
 
 def _request(model: str, version: str, rows: Sequence[Row], outputs: Sequence[str]) -> Any:
-    """Always to one version: what is deployed beside it meanwhile changes nothing for this run."""
+    """The version is fixed, so that a deployment during the run has no effect on it."""
     request = wire.ModelInferRequest(model_name=model, model_version=version)
     for name, column in (("TEXT", 0), ("IMAGE", 1)):
         request.inputs.add(name=name, datatype="BYTES", shape=[len(rows), 1])
@@ -252,7 +256,7 @@ def _request(model: str, version: str, rows: Sequence[Row], outputs: Sequence[st
 
 
 def _string(raw: bytes) -> str:
-    """The first string of a BYTES tensor."""
+    """Return the first string of a BYTES tensor."""
     return raw[4 : 4 + int.from_bytes(raw[:4], "little")].decode("ascii", "replace")
 
 

@@ -1,5 +1,6 @@
-"""A run laid beside judgments, as arrays: one row a query, one column a rank. All measures read these
-arrays."""
+"""A run aligned with judgments as arrays: one row per query, one column per rank. All measures read these
+arrays.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +22,14 @@ UNJUDGED = -np.inf
 
 @dataclass(frozen=True)
 class Aligned:
-    """`queries` name the rows; nothing here depends on how deep a measure looks.
+    """Aligned arrays; `queries` are the row labels. The arrays do not depend on the depth of a measure.
 
-    gain      float64 [queries, ranks]: gain of the product at a rank, 0 where it is unjudged or nothing is
-              there
-    judged    bool [queries, ranks]: a judged product is at the rank
-    returned  int64 [queries]: how many products the system returned
-    ideal     float64 [queries, judged]: the positive gains of the query's judged products, falling, then
-              zeros
-    relevant  int64 [queries]: how many judged products have a positive gain
+    gain      float64 [queries, ranks]: gain of the product at a rank; 0 if unjudged or no product
+    judged    bool [queries, ranks]: the product at the rank is judged
+    returned  int64 [queries]: number of products that the system returned
+    ideal     float64 [queries, judged]: positive gains of the query's judged products, descending, padded
+              with zeros
+    relevant  int64 [queries]: number of judged products with a positive gain
     """
 
     queries: Sequence[str]
@@ -41,8 +41,9 @@ class Aligned:
 
 
 def align(run: Run, gains: Gains, queries: Sequence[str] | None = None) -> Aligned:
-    """Lay `run` beside `gains`, for the queries of `gains` or those named; a query without answers is a row
-    of zeros."""
+    """Align `run` with `gains`, for the queries of `gains` or the given ones. A query without results is a
+    row of zeros.
+    """
     keys = list(gains if queries is None else queries)
     nothing: dict[str, float] = {}
     answers = [run.scores.get(key, nothing) for key in keys]
@@ -69,11 +70,13 @@ def align(run: Run, gains: Gains, queries: Sequence[str] | None = None) -> Align
 
 
 def _in_order(found: Floats, run: Run, queries: Sequence[str]) -> Floats:
-    """`found`, a row a query in the order of the run's dictionaries, with each row in the run's own order."""
+    """Return `found` (one row per query, in the order of the run's dicts) with each row in the run's own
+    order.
+    """
     if run.order is None or not found.size:
         return found
     row_of = {query: row for row, query in enumerate(run.scores)}
-    # A query that the run lacks borrows any row: there is nothing in its own to put in order.
+    # A query that is missing in the run has only zeros, so any row of `order` works.
     rows = np.fromiter((row_of.get(query, 0) for query in queries), np.int64, len(queries))
     return np.take_along_axis(
         found, np.minimum(run.order[rows, : found.shape[1]], found.shape[1] - 1), axis=1

@@ -1,9 +1,10 @@
-"""Whether two systems differ: paired bootstrap intervals and sign-flip randomisation, over queries.
+"""Significance of the difference of two systems: paired bootstrap intervals and randomization test over
+queries.
 
 Bootstrap: B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, percentile interval over
-queries drawn with replacement. Randomisation: M. Smucker, J. Allan and B. Carterette, A Comparison of
-Statistical Significance Tests for Information Retrieval Evaluation, CIKM 2007: under the null the two
-systems' values of a query may be swapped, so the sign of each difference is a fair coin.
+queries drawn with replacement. Randomization: M. Smucker, J. Allan and B. Carterette, A Comparison of
+Statistical Significance Tests for Information Retrieval Evaluation, CIKM 2007: under the null hypothesis the
+two systems' values of a query are exchangeable, so each difference has a random sign.
 """
 
 from __future__ import annotations
@@ -44,12 +45,12 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """The system's mean over the baseline's."""
+        """Return the system's mean divided by the baseline's."""
         return self.system / self.baseline if self.baseline else np.inf
 
 
 def compare(system: Scores, baseline: Scores, *, samples: int = SAMPLES, seed: int = SEED) -> Comparison:
-    """Compare two systems' scores of one measure, query by query, over the queries that count."""
+    """Compare two systems' scores of one measure, query by query, over the counted queries."""
     if system.measure != baseline.measure or system.queries != baseline.queries:
         raise MmsearchError(
             f"expected one measure over the same queries, got {system.measure.name} over "
@@ -77,7 +78,9 @@ def compare(system: Scores, baseline: Scores, *, samples: int = SAMPLES, seed: i
 def bootstrap_interval(
     values: Floats, *, level: float = 0.95, samples: int = SAMPLES, seed: int = SEED
 ) -> tuple[float, float]:
-    """The percentile interval of the mean of `values`, float64 [queries]; (0, 0) for no values."""
+    """Return the bootstrap percentile interval of the mean of `values`, float64 [queries]; (0, 0) for no
+    values.
+    """
     count = len(values)
     if not count:
         return 0.0, 0.0
@@ -93,10 +96,10 @@ def bootstrap_interval(
 
 
 def randomisation_p(differences: Floats, *, samples: int = SAMPLES, seed: int = SEED) -> float:
-    """The two-sided p-value of the mean of `differences` under random signs; 1 when all are zero.
+    """Return the two-sided p-value of the mean of `differences` under random signs; 1 when all are zero.
 
-    Exact over all sign patterns up to 14 non-zero differences; sampled beyond, the observed pattern counted
-    in.
+    Exact over all sign patterns for up to 14 non-zero differences; sampled for more, including the observed
+    pattern.
     """
     moved = differences[differences != 0]
     count = len(moved)

@@ -1,5 +1,6 @@
-"""Exclusive matches: what one system retrieves in its top k and the other does not, and what that is
-worth."""
+"""Exclusive matches: products that one system retrieves in its top k and the other does not, and their
+relevance.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +16,11 @@ from mmsearch.evaluation.runs import Run
 class Exclusive:
     """The exclusive matches of `system` over `other` at one depth.
 
-    products    the matches by query, best first; every query of the judgments stands here, also with none
-    per_query   mean number of them a query
-    relevant_per_query  mean number of relevant ones (bought, Exact or graded: see `view`)
-    recall      float, mean over the queries with something to find: relevant exclusive matches / all relevant
-    shares      their label shares, pooled over all queries: E, S, C, I, E+S and unjudged; empty without
-                labels
+    products    the matches by query, best first; includes queries without matches
+    per_query   mean number of matches per query
+    relevant_per_query  mean number of relevant matches (bought, Exact or graded: see `view`)
+    recall      float, mean over queries with relevant products: relevant exclusive matches / all relevant
+    shares      label shares over all queries: E, S, C, I, E+S and unjudged; empty without labels
     """
 
     system: str
@@ -35,7 +35,7 @@ class Exclusive:
 
 
 def exclusive(judgments: Judgments, system: Run, other: Run, depth: int) -> Exclusive:
-    """What `system` has in its top `depth` and `other` has not in its own."""
+    """Return the products in the top `depth` of `system` that are not in the top `depth` of `other`."""
     products = {
         query: _only(system.top(query, depth), other.top(query, depth)) for query in judgments.queries
     }
@@ -64,7 +64,7 @@ def _only(ours: list[str], theirs: list[str]) -> list[str]:
 
 
 def _shares(judgments: Judgments, products: Mapping[str, list[str]]) -> dict[str, float]:
-    """Label shares over the matches of labelled queries; zeros when there are no matches."""
+    """Return label shares over the matches of labelled queries; zeros when there are no matches."""
     counts = dict.fromkeys((*LABELS, "unjudged"), 0)
     for query, labels in judgments.labels.items():
         for product in products[query]:

@@ -1,9 +1,9 @@
-"""Gates for continuous integration: one comparison that must hold, for example `ndcg@10 >= baseline - 0.5%`.
+"""Gates for continuous integration: a condition on a measure, for example `ndcg@10 >= baseline - 0.5%`.
 
     [SYSTEM:] MEASURE (>= | > | <= | <) (NUMBER | BASE [(+ | -) NUMBER[%] | * NUMBER])
 
-BASE is another system, or `baseline`. Without SYSTEM the gate holds for every system but the base. `%` is a
-share of the base's value: `baseline - 0.5%` is 0.995 of it; a plain number is in the measure's own units.
+BASE is another system, or `baseline`. Without SYSTEM the gate applies to every system except the base. `%` is
+relative to the base's value: `baseline - 0.5%` is 0.995 of it. A plain number is in units of the measure.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _GATE = re.compile(
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether one system passed: its value against the bound."""
+    """The result of a gate for one system: its value and the bound."""
 
     gate: str
     system: str
@@ -48,7 +48,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Gate:
-    """A gate as written, taken apart."""
+    """A parsed gate."""
 
     text: str
     system: str | None
@@ -60,8 +60,9 @@ class Gate:
     percent: bool
 
     def check(self, values: Mapping[str, float], baseline: str) -> list[Verdict]:
-        """One verdict a system; `values` are the measure's means by system, `baseline` the name of the
-        baseline."""
+        """Return one verdict per system. `values` are the measure's means by system, `baseline` the name of
+        the baseline.
+        """
         base = baseline if self.base == BASELINE and BASELINE not in values else self.base
         for name in (self.system, base):
             if name is not None and name not in values:
@@ -89,7 +90,7 @@ class Gate:
 
 
 def parse_gate(text: str) -> Gate:
-    """The gate that `text` writes."""
+    """Parse a gate."""
     written = _GATE.match(text)
     if not written or (written["sign"] == "*" and written["percent"]):
         raise MmsearchError(

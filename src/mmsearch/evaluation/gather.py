@@ -1,4 +1,6 @@
-"""Every system's run: a finished one as it is, a search body by asking the live index."""
+"""Collect the run of every system: finished runs are used as they are, search bodies are run on the live
+index.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,17 @@ from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.templates import Template
 from mmsearch.search.bodies import search_body
 from mmsearch.search.clauses import ALONE, ClauseNames
+from mmsearch.search.lexical import DEFAULT, Clause
 
 
-def known_bodies(depth: int, names: ClauseNames = ALONE) -> Mapping[str, Mapping[str, Any]]:
-    """What `mmsearch search` asks in each of its modes, and the single modalities, with placeholders."""
+def known_bodies(
+    depth: int, names: ClauseNames = ALONE, lexical: Clause = DEFAULT
+) -> Mapping[str, Mapping[str, Any]]:
+    """Return the search bodies of the modes of `mmsearch search` and of the single modalities, with
+    placeholders.
+    """
     words, picture = "{{query}}", "{{query_image}}"
-    put = partial(search_body, k=depth, names=names)
+    put = partial(search_body, k=depth, names=names, lexical=lexical)
     return {
         "lexical": put(words, mode="lexical"),
         "neural": put(words, picture=picture, mode="neural"),
@@ -30,14 +37,13 @@ def known_bodies(depth: int, names: ClauseNames = ALONE) -> Mapping[str, Mapping
     }
 
 
-def named_bodies(systems: Sequence[Template | Run], depth: int) -> list[Template]:
-    """Those of the systems that are known by name and hold a clause of ours, whose name the node decides.
+def known_names(systems: Sequence[Template | Run], depth: int) -> set[str]:
+    """Return the names of the systems that are built-in bodies.
 
-    They were read out of `known_bodies(depth)`; bodies of the user's own stay as they are.
+    They come from `known_bodies(depth)`. Bodies of the user are not changed.
     """
-    known = known_bodies(depth)
-    ours = [body for name, body in known.items() if name != "lexical"]
-    return [system for system in systems if isinstance(system, Template) and system.body in ours]
+    bodies = [system.body for system in systems if isinstance(system, Template)]
+    return {name for name, body in known_bodies(depth).items() if body in bodies}
 
 
 def gather(
@@ -49,10 +55,10 @@ def gather(
     depth: int,
     through: str = WAYS[0],
 ) -> tuple[list[Run], dict[str, Answers]]:
-    """Every system's run, in order, and the answers of those that were asked on the live index; the queries'
-    images lie below `folder`. Without search bodies among the systems there need be no client.
+    """Return every system's run, in order, and the answers of systems run on the live index.
 
-    Raises MmsearchError when the node cannot be asked.
+    Query images are below `folder`. A client is needed only for search bodies. Raise MmsearchError when the
+    node cannot be searched.
     """
     answered: dict[str, Answers] = {}
     if any(isinstance(system, Template) for system in systems) and client is not None:

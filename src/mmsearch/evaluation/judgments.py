@@ -1,13 +1,13 @@
-"""Judgments: which products people bought or graded for a query, read from and written to JSON Lines.
+"""Judgments: products that were bought or graded for a query, read from and written to JSON Lines.
 
 One line is one judged pair, for example
 
     {"query": "oak chair", "product_id": "p1", "label": "E", "purchases": 2}
 
-`query` and/or `query_image` (a path below the judgments' folder, or a `data:` URI) ask; `label` is one of E,
-S, C, I (exact, substitute, complement, irrelevant), `purchases` a count, `grade` a number as in TREC qrels;
-at least one of the three is there. Any other scalar key, `category` say, describes the query and can be
-sliced by.
+The query is `query`, `query_image` (a path below the judgments' folder, or a `data:` URI), or both. At least
+one of these is required: `label`, one of E, S, C, I (exact, substitute, complement, irrelevant); `purchases`,
+a count; `grade`, a number as in TREC qrels. Any other scalar key, such as `category`, describes the query and
+can be used for slices.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OWN_KEYS = frozenset({"query_id", "query", "query_image", "product_id", "label"
 
 
 class Query(NamedTuple):
-    """What is asked: text, a picture's reference, or both, and scalars that describe the query."""
+    """A query: text, an image reference, or both, and scalars that describe it."""
 
     id: str
     text: str | None = None
@@ -37,7 +37,9 @@ class Query(NamedTuple):
 
     @property
     def modality(self) -> str:
-        """`text`, `picture` or `both`; `none` for a query known by its identifier alone (from TREC files)."""
+        """Return `text`, `picture` or `both`; `none` for a query known only by its identifier (TREC
+        files).
+        """
         if self.text and self.image:
             return "both"
         return "picture" if self.image else "text" if self.text else "none"
@@ -45,8 +47,7 @@ class Query(NamedTuple):
 
 @dataclass
 class Judgments:
-    """Judged pairs by query identifier and product identifier; every query stands in `queries`, in file
-    order."""
+    """Judged pairs by query identifier and product identifier. `queries` has every query, in file order."""
 
     queries: dict[str, Query] = field(default_factory=dict)
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -54,7 +55,7 @@ class Judgments:
     grades: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def restricted(self, queries: Iterable[str]) -> Judgments:
-        """The judgments of some queries only, in this order of theirs."""
+        """Return the judgments of the given queries, in the given order."""
         wanted = set(queries)
         return Judgments(
             {key: query for key, query in self.queries.items() if key in wanted},
@@ -72,8 +73,9 @@ class Judgments:
         purchases: int | None = None,
         grade: float | None = None,
     ) -> None:
-        """Add one judged pair; purchases of a pair add up, a second and different label or grade is
-        refused."""
+        """Add one judged pair. Purchases of a pair are summed; a conflicting label or grade raises an
+        error.
+        """
         self.queries.setdefault(query.id, query)
         if label is not None:
             if label not in LABELS:
@@ -98,13 +100,12 @@ def _once(pairs: dict[str, Any], query: str, product: str, kind: str, value: obj
 
 
 def query_id(text: str | None, image: str | None) -> str:
-    """The identifier of a query that brings none: its text, its picture, or both with a bar between them."""
+    """Return the identifier of a query without one: its text, its image, or both joined by a bar."""
     return " | ".join(part for part in (text, image) if part)
 
 
 def read_jsonl(path: Path) -> Judgments:
-    """Judgments from JSON Lines; a bad line is an MmsearchError that names the file, the line and the
-    repair."""
+    """Read judgments from JSON Lines. Raise MmsearchError with file, line and repair for an invalid line."""
     judgments = Judgments()
     with path.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, 1):
@@ -119,10 +120,10 @@ def read_jsonl(path: Path) -> Judgments:
 
 
 def from_records(pairs: Iterable[Any]) -> Judgments:
-    """Judgments from dicts with the keys of the JSON Lines; what is not None and not NaN is there.
+    """Build judgments from dicts with the keys of the JSON Lines. None and NaN are missing values.
 
-    Ids may be whole numbers, and a count a float without a fraction, as in a table with gaps. Raises
-    MmsearchError, which counts the pairs from 1.
+    Ids may be integers, and a count may be a float without a fraction, as in a table with missing values.
+    Raise MmsearchError with the number of the pair, starting at 1.
     """
     judgments = Judgments()
     for number, record in enumerate(pairs, 1):
@@ -136,7 +137,7 @@ def from_records(pairs: Iterable[Any]) -> Judgments:
 
 
 def _of_table(record: dict[str, Any]) -> dict[str, Any]:
-    """The types of JSON Lines for what tables have in their place."""
+    """Convert types of tables to those of JSON Lines."""
     for key in ("query_id", "product_id"):
         if isinstance(record.get(key), int) and not isinstance(record[key], bool):
             record[key] = str(record[key])
@@ -206,7 +207,7 @@ def _number(record: Mapping[str, Any], key: str) -> float | None:
 
 
 def records(judgments: Judgments) -> Iterator[dict[str, object]]:
-    """Each judged pair as the record that `read_jsonl` reads back to the same judgments."""
+    """Yield each judged pair as a record of JSON Lines, for a round trip through `read_jsonl`."""
     for identifier, query in judgments.queries.items():
         kinds: dict[str, Mapping[str, object]] = {
             "label": judgments.labels.get(identifier, {}),
@@ -227,7 +228,7 @@ def records(judgments: Judgments) -> Iterator[dict[str, object]]:
 
 
 def write_jsonl(judgments: Judgments, path: Path) -> int:
-    """Write one line a judged pair and return how many were written."""
+    """Write one line per judged pair and return the number of lines."""
     count = 0
     with path.open("w", encoding="utf-8") as lines:
         for record in records(judgments):

@@ -1,7 +1,7 @@
-"""Ask a live index: each query through a system's search body, many in one `_msearch` or `_rank_eval`.
+"""Run queries on a live index through a system's search body, many in one `_msearch` or `_rank_eval`.
 
-`_rank_eval` gives the same hits. It tells neither the time that a search took nor shards that failed, so
-`_msearch` is the way unless another is asked for.
+`_rank_eval` returns the same hits, but neither the time of a search nor failed shards. `_msearch` is
+therefore the default.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from mmsearch.images import references
 from mmsearch.images.decode import checked
 from mmsearch.search.clauses import ClauseNames, served
 from mmsearch.search.hits import Hit
+from mmsearch.search.lexical import Clause, lexical_clause
 
 BATCH = 20  # searches in one request: enough to keep a node busy, few enough to stay below its queue
 WAYS = ("msearch", "rank_eval")
@@ -33,11 +34,11 @@ SHOWN = ["title", "image", "category", "brand", "price"]
 
 @dataclass
 class Answers:
-    """What a system answered: hits by query identifier, best first.
+    """The answers of a system: hits by query identifier, best first.
 
-    took      milliseconds by query, as the node counted them; empty where nothing tells
-    problems  query → why there is no answer
-    warnings  query → what was amiss though there is one: shards that failed, time that ran out, a leg skipped
+    took      milliseconds by query, as measured by the node; empty if not reported
+    problems  query → reason for a missing answer
+    warnings  query → defect of an answer: failed shards, a timeout, a skipped leg
     """
 
     system: str
@@ -48,13 +49,13 @@ class Answers:
 
     @property
     def run(self) -> Run:
-        """The answers as a run, in the order that the system gave."""
+        """Return the answers as a run, in the order of the system."""
         scores = {query: {hit.id: hit.score for hit in hits} for query, hits in self.hits.items()}
         return Run(self.system, scores, problems=self.problems)
 
 
 def query_pictures(queries: Iterable[Query], root: Path) -> dict[str, str]:
-    """Pictures of the queries in base64, by reference, checked as a catalog's pictures are."""
+    """Return the query images in base64, by reference, with the checks of catalog images."""
     pictures: dict[str, str] = {}
     for query in queries:
         if query.image and query.image not in pictures:
@@ -77,10 +78,11 @@ def answers(
     fields: Sequence[str] = SHOWN,
     through: str = WAYS[0],
 ) -> Answers:
-    """Ask `template` for the first `depth` products of every query; failures are kept by query, not raised.
+    """Retrieve the first `depth` products of every query with `template`. Failures of single queries are
+    recorded, not raised.
 
-    Raises MmsearchError when the node cannot be reached or knows no such index: no measure would mean
-    anything then.
+    Raise MmsearchError when the node is unreachable or the index is missing, since no measure would be valid
+    then.
     """
     result = Answers(template.name)
     known = pictures or {}
@@ -112,8 +114,9 @@ def _msearch(client: OpenSearch, index: str, bodies: Sequence[Mapping[str, Any]]
 
 
 def _rank_eval(client: OpenSearch, index: str, bodies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The answers of `_rank_eval` in the shape of `_msearch`'s: the measures are computed here, so that it
-    is asked with no ratings."""
+    """Return the response of `_rank_eval` in the form of `_msearch`. Measures are computed here, so no
+    ratings are sent.
+    """
     requests = [
         {
             "id": str(number),
@@ -135,9 +138,15 @@ def _rank_eval(client: OpenSearch, index: str, bodies: Sequence[Mapping[str, Any
 
 
 def clause_names(client: OpenSearch, index: str) -> ClauseNames:
-    """What the node calls our clauses. Raises MmsearchError, as `answers` does."""
+    """Return the node's clause names. Raise MmsearchError as `answers` does."""
     with _in_a_sentence(index):
         return served(client, index)
+
+
+def lexical_of(client: OpenSearch, index: str) -> Clause:
+    """The lexical query of an index. Raises MmsearchError, as `answers` does."""
+    with _in_a_sentence(index):
+        return lexical_clause(client, index)
 
 
 def _ask(client: OpenSearch, index: str, api: str, body: str, kind: str) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""Measures as data: name, formula, citation, and one function over the aligned arrays.
+"""Measures as data: name, formula, citation, and a function over the aligned arrays.
 
 A measure is written `family(view)@k`: `recall(purchases)@100`, `ndcg(esci)@10`, `share(E+S)@10`,
-`mrr(exact)`. The view (relevance.py) may be left out. A value is one number a query; a query that the system
-failed on, or answered with nothing, is zero and stays in the mean. Queries without a single relevant product
-cannot be scored by recall, precision, nDCG, MRR or MAP, whatever the system does: they are left out of these
-means and their number is told.
+`mrr(exact)`. The view (relevance.py) is optional. A value is one number per query. A query that failed or
+returned nothing has value zero and is counted in the mean. Recall, precision, nDCG, MRR and MAP are undefined
+for queries without a relevant product; these queries are excluded from their means, and their number is
+reported.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ _WRITTEN = re.compile(r"^(?P<family>[a-z]+)(?:\((?P<view>[^()@]+)\))?(?:@(?P<dep
 
 @dataclass(frozen=True)
 class Family:
-    """What all measures of one name share. `score` maps aligned arrays and a depth to float64 [queries]."""
+    """The definition that all measures of one name share. `score` maps aligned arrays and a depth to float64
+    [queries].
+    """
 
     title: str
     formula: str
@@ -72,13 +74,13 @@ def _ndcg(rows: Aligned, depth: int) -> Floats:
 
 
 def _discounted(gain: Floats) -> Floats:
-    # Not by `@`: OpenBLAS threads go on spinning for a tenth of a second after a product as small as this.
+    # Not `@`: after such a small product, OpenBLAS threads keep spinning for a tenth of a second.
     discounted: Floats = np.einsum("ij,j->i", gain, 1.0 / np.log2(np.arange(2, gain.shape[1] + 2)))
     return discounted
 
 
 def _ratio(above: npt.NDArray[np.float64] | npt.NDArray[np.int64], below: npt.NDArray[np.generic]) -> Floats:
-    """`above / below`, and 0 where there is nothing to find."""
+    """Return `above / below`, and 0 where the divisor is 0."""
     return np.divide(above, below, out=np.zeros(len(below)), where=below != 0)
 
 
@@ -139,8 +141,9 @@ class Measure:
 
     @property
     def title(self) -> str:
-        """The measure in words, for example `Recall of Exact@10`; recall is of purchases only where it says
-        so."""
+        """Return the title, for example `Recall of Exact@10`; purchases are mentioned where they are the view
+        of recall.
+        """
         at = f"@{self.depth}" if self.depth else ""
         if self.family == "share":
             return f"{_LABEL_NAMES.get(self.view, self.view)} share{at}"
@@ -162,14 +165,15 @@ class Measure:
 
     @property
     def citation(self) -> str:
-        """Where the measure was defined; empty for shares, which are counts."""
+        """Return the publication that defines the measure; empty for shares, which are counts."""
         return "" if self.family == "share" else FAMILIES[self.family].citation
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One measure of one run: `values` float64 [queries]; `counted` bool [queries] marks those of the
-    mean."""
+    """Scores of one run in one measure: `values` float64 [queries]; `counted` bool [queries] marks queries in
+    the mean.
+    """
 
     measure: Measure
     queries: list[str]
@@ -183,7 +187,7 @@ class Scores:
 
 
 def parse(text: str, judgments: Judgments) -> Measure:
-    """The measure that `text` writes; a view that is left out is the one that `judgments` can serve."""
+    """Parse a measure. A missing view defaults to one that `judgments` supports."""
     written = _WRITTEN.match(text.strip())
     family = written["family"] if written else ""
     if not written or family not in {*FAMILIES, "share"}:
@@ -212,8 +216,9 @@ def parse(text: str, judgments: Judgments) -> Measure:
 
 
 def suite(judgments: Judgments, depths: tuple[int, ...] = (10, 100)) -> list[Measure]:
-    """The measures that these judgments allow, those of the paper first, at the given depths (the first for
-    shares)."""
+    """Return the measures that the judgments support at the given depths, those of the paper first. Shares
+    use the first depth.
+    """
     first = depths[0]
     names: list[str] = []
     if judgments.purchases:
@@ -235,8 +240,9 @@ def suite(judgments: Judgments, depths: tuple[int, ...] = (10, 100)) -> list[Mea
 
 
 class Evaluation:
-    """Scores of one run against one set of judgments; each view is aligned once, however many measures read
-    it."""
+    """Scores of one run against one set of judgments. Each view is aligned once and shared by the
+    measures.
+    """
 
     def __init__(self, judgments: Judgments, run: Run) -> None:
         self.judgments = judgments
@@ -245,7 +251,7 @@ class Evaluation:
         self._views: dict[str, Aligned] = {}
 
     def scores(self, measure: Measure) -> Scores:
-        """One value a query, for every query of the judgments, in their order."""
+        """Return one value per query of the judgments, in their order."""
         if measure.family == "share":
             return self._shares(measure)
         rows = self._aligned(measure.view)
@@ -283,5 +289,5 @@ class Evaluation:
 
 
 def score(measure: Measure, judgments: Judgments, run: Run) -> Scores:
-    """One measure of one run; see `Evaluation` for several."""
+    """Compute one measure of one run; see `Evaluation` for several."""
     return Evaluation(judgments, run).scores(measure)

@@ -41,7 +41,7 @@ VIEWS: Mapping[str, str] = MappingProxyType(
 
 
 def gains(judgments: Judgments, view: str) -> Gains:
-    """`{query: {product: gain}}` of one view, over the queries that have judgments of its kind."""
+    """Return `{query: {product: gain}}` of one view, over the queries with judgments of its kind."""
     if view == "purchases":
         return {
             query: {product: float(count > 0) for product, count in pairs.items()}
@@ -59,12 +59,10 @@ def gains(judgments: Judgments, view: str) -> Gains:
 
 
 def binary_view(judgments: Judgments) -> str:
-    """The view of yes-or-no measures that is read where a measure names none: bought, else exact, else
-    graded."""
+    """Return the default view of binary measures: bought, else exact, else graded."""
     return "purchases" if judgments.purchases else "exact" if judgments.labels else "grade"
 
 
 def graded_view(judgments: Judgments) -> str:
-    """The view of graded measures that is read where a measure names none: labels, else grades, else
-    purchases."""
+    """Return the default view of graded measures: labels, else grades, else purchases."""
     return "esci" if judgments.labels else "grade" if judgments.grades else "purchases"

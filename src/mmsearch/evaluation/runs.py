@@ -1,4 +1,4 @@
-"""Runs: what a system answered for each query, best first."""
+"""Runs: the ranked results of a system for each query."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mmsearch.errors import MmsearchError
 
 @dataclass(frozen=True)
 class Run:
-    """One system's answers, `{query: {product: score}}`.
+    """The results of one system, `{query: {product: score}}`.
 
-    The answers stand best first, unless `order` says otherwise: int64 [queries, ranks], whose row i lists the
-    places of query i's products, best first. `problems` names the queries that the system failed on or could
-    not be asked, with the reason; they have no products, and every measure counts them as zero.
+    Products are in rank order unless `order` is given: int64 [queries, ranks], whose row i has the positions
+    of query i's products, best first. `problems` maps failed queries to the reason; they have no products,
+    and every measure counts them as zero.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Run:
 
     @classmethod
     def from_scores(cls, name: str, scores: Mapping[str, Mapping[str, float]]) -> Run:
-        """A run whose scores decide the order, ties and all, as trec_eval would (see `trec_order`)."""
+        """Return a run ordered by score, with the tie-breaking of trec_eval (see `trec_order`)."""
         return cls(name, scores, trec_order(list(scores.values())))
 
     @cached_property
@@ -43,15 +43,15 @@ class Run:
         }
 
     def top(self, query: str, depth: int) -> list[str]:
-        """The first `depth` products of a query, fewer or none when the system returned no more."""
+        """Return the first `depth` products of a query, or fewer if the system returned fewer."""
         return self.products.get(query, [])[:depth]
 
 
 def trec_order(answers: Sequence[Mapping[str, float]]) -> npt.NDArray[np.int64]:
-    """Places by falling score, equal scores by falling identifier: int64 [answers, longest answer].
+    """Return positions by descending score, ties by descending identifier: int64 [answers, longest answer].
 
-    That is trec_eval's order, which compares scores as 32-bit floats and identifiers byte by byte. All
-    answers are sorted in one matrix; only for those in which scores tie are the identifiers looked at.
+    This is the order of trec_eval, which compares scores as 32-bit floats and identifiers bytewise. All
+    answers are sorted in one matrix; identifiers are compared only in answers with ties.
     """
     lengths = np.fromiter(map(len, answers), np.int64, len(answers))
     width = int(lengths.max(initial=0))
@@ -61,7 +61,7 @@ def trec_order(answers: Sequence[Mapping[str, float]]) -> npt.NDArray[np.int64]:
     if np.isnan(scores).any():
         raise MmsearchError("expected numbers as scores of a run, got NaN; leave such products out")
     order = np.argsort(-scores, axis=1, kind="stable")
-    # A score of minus infinity ties with the padding behind it, and a stable sort leaves the padding last.
+    # A score of minus infinity ties with the padding; a stable sort keeps the padding last.
     falling = np.take_along_axis(scores, order, axis=1)
     tied = np.flatnonzero(((falling[:, 1:] == falling[:, :-1]) & there[:, 1:]).any(axis=1))
     if len(tied):
@@ -75,7 +75,7 @@ def trec_order(answers: Sequence[Mapping[str, float]]) -> npt.NDArray[np.int64]:
 
 
 def _places_by_name(answer: Mapping[str, float]) -> list[int]:
-    """The places of an answer's products by falling identifier."""
+    """Return the positions of an answer's products by descending identifier."""
     products = list(answer)
     return sorted(range(len(products)), key=products.__getitem__, reverse=True)
 

@@ -1,4 +1,4 @@
-"""Slices of the queries: by length, by modality, and by whatever else the judgments say of a query."""
+"""Slices of the queries: by length, by modality, and by the attributes in the judgments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LENGTHS = {0: "no words", 1: "1 word", 2: "2 words", 3: "3 words"}
 
 
 def slice_of(query: Query, by: str) -> str:
-    """The slice that `query` belongs to; `(none)` when the judgments do not say."""
+    """Return the slice of `query`; `(none)` if the judgments lack the attribute."""
     if by == "modality":
         return query.modality
     if by == "length":
@@ -38,7 +38,7 @@ def slices(judgments: Judgments, by: str) -> dict[str, list[str]]:
 
 
 def sliced(scores: Scores, queries: Iterable[str]) -> Scores:
-    """The same scores over some of the queries only."""
+    """Return the scores restricted to the given queries."""
     wanted = set(queries)
     rows = np.array([row for row, query in enumerate(scores.queries) if query in wanted], np.int64)
     return Scores(

@@ -1,5 +1,4 @@
-"""One evaluation of several systems: every number that the report, the JSON and the gates tell, computed
-once."""
+"""An evaluation of several systems: all numbers of the report, the JSON and the gates, each computed once."""
 
 from __future__ import annotations
 
@@ -29,11 +28,10 @@ CURVE = (1, 2, 3, 5, 10, 20, 30, 50, 75, 100)
 
 @dataclass(frozen=True)
 class Study:
-    """Systems, the first of which is the baseline unless another is named, against one set of judgments.
+    """Systems evaluated on one set of judgments. The first system is the baseline unless another is named.
 
-    `measures[0]` is the main one: its differences choose the queries to look at and fill the slices. `depth`
-    is that of the exclusive matches. `answers` hold the pictures and leg evidence of systems that were asked
-    live.
+    `measures[0]` is the main measure: its differences select the queries to show, and slices report it.
+    `depth` is that of the exclusive matches. `answers` has images and legs of systems that were run live.
     """
 
     judgments: Judgments
@@ -91,7 +89,7 @@ class Study:
 
     @cached_property
     def exclusives(self) -> list[tuple[Exclusive, Exclusive]]:
-        """For each challenger: what it has and the baseline has not, and the reverse."""
+        """Return for each challenger its exclusive matches over the baseline, and the reverse."""
         runs = {run.name: run for run in self.runs}
         base = runs[self.baseline]
         return [
@@ -104,7 +102,9 @@ class Study:
 
     @cached_property
     def slices(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """The main measure by kind of slice and slice: the number of queries and each system's mean."""
+        """Return the main measure by kind of slice and slice: the number of queries and each system's
+        mean.
+        """
         main = self.scores[self.measures[0].name]
         attributes = dict.fromkeys(
             key for query in self.judgments.queries.values() for key in query.attributes
@@ -112,7 +112,7 @@ class Study:
         found: dict[str, dict[str, dict[str, Any]]] = {}
         for by in [*BUILT_IN, *attributes]:
             members = slices(self.judgments, by)
-            # One slice tells nothing new, and a slice a query no more than the list of queries does.
+            # A single slice equals the total, and one slice per query equals the list of queries.
             if 1 < len(members) <= max(20, len(self.judgments.queries) // 20):
                 found[by] = {
                     name: {
@@ -125,7 +125,9 @@ class Study:
 
     @cached_property
     def curves(self) -> dict[str, list[tuple[int, float]]]:
-        """Recall of the relevant against k, by system; relevant is what `relevance.binary_view` says."""
+        """Return recall of relevant products as a function of k, by system; `relevance.binary_view` defines
+        relevant.
+        """
         of_view = gains(self.judgments, binary_view(self.judgments))
         found = {}
         for run in self.runs:
@@ -141,8 +143,9 @@ class Study:
         return found
 
     def shares(self, depth: int = 10) -> dict[str, dict[str, float]]:
-        """Label shares of the top `depth` by system, unjudged and empty ranks included; empty without
-        labels."""
+        """Return label shares of the top `depth` by system, including unjudged and empty ranks; empty without
+        labels.
+        """
         if not self.judgments.labels:
             return {}
         parts = ("E", "S", "C", "I", "unjudged", "empty")
@@ -153,7 +156,7 @@ class Study:
         }
 
     def check(self, gates: Sequence[Gate]) -> list[Verdict]:
-        """The verdicts of all gates, each on its own measure."""
+        """Return the verdicts of all gates."""
         verdicts = []
         for gate in gates:
             means = {name: s.mean for name, s in self.score(parse(gate.measure, self.judgments)).items()}
@@ -211,6 +214,6 @@ class Study:
 
 
 def latency(answers: Answers) -> dict[str, float]:
-    """Median and 99th percentile of the node's own time a query, in milliseconds."""
+    """Return median and 99th percentile of the search time on the node, in milliseconds."""
     took = list(answers.took.values())
     return {"p50": float(np.percentile(took, 50)), "p99": float(np.percentile(took, 99))}

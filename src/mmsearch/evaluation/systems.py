@@ -1,7 +1,7 @@
-"""Systems as the command line names them: `NAME=body.json`, `NAME={...}`, `NAME=file.run`, or a built-in by
-name.
+"""Parse systems of the command line: `NAME=body.json`, `NAME={...}`, `NAME=file.run`, or the name of a
+built-in.
 
-`NAME@INDEX=…` asks another index than the others do.
+`NAME@INDEX=…` searches another index.
 """
 
 from __future__ import annotations
@@ -18,9 +18,15 @@ from mmsearch.evaluation.templates import Template, load
 RUN_ENDINGS = (".run", ".trec", ".txt")
 
 
+def index_of(written: str) -> str | None:
+    """The index that `NAME@INDEX=SOURCE` names, or None."""
+    return written.partition("=")[0].partition("@")[2] or None
+
+
 def read_system(written: str, built_in: Mapping[str, Mapping[str, Any]]) -> Template | Run:
-    """The search body or the finished run that `written` names; `built_in` are the bodies known by name
-    alone."""
+    """Return the search body or the finished run that `written` specifies; `built_in` has the bodies known by
+    name.
+    """
     name, equals, source = written.partition("=")
     name, _, index = name.partition("@")
     if not equals:

@@ -1,14 +1,14 @@
-"""Systems as named search bodies: JSON in which `{{query}}` and `{{query_image}}` stand for what is asked.
+"""Systems as named search bodies: JSON with placeholders `{{query}}` and `{{query_image}}` for the query.
 
     {"query": {"bool": {"should": [
         {"match": {"title": "{{query}}"}},
         {"neural": {"embedding": {"query_text": "{{query}}", "query_image": "{{query_image}}", "k": "{{k}}"}}}
     ]}}}
 
-`{{query}}` is the text, `{{query_image}}` the picture in base64, `{{k}}` the depth of the evaluation as a
-number. A query may lack its text or its picture. A key whose value needs what is missing is left out; an
-object that loses all that it asked with is left out whole, and so is what holds it, up to a list: the other
-clauses of the list remain. A `hybrid` that loses a leg so keeps the weights of the others, in their ratios.
+`{{query}}` is the text, `{{query_image}}` the image in base64, `{{k}}` the depth of the evaluation as a
+number. If a query has no text or no image, keys with that placeholder are removed. An object that loses all
+its query placeholders is removed too, and so are its parents up to the next list; the other clauses of the
+list remain. A `hybrid` that loses a leg keeps the weights of the others in proportion.
 """
 
 from __future__ import annotations
@@ -29,29 +29,30 @@ _PER_LEG = ("weights", "lower_bounds", "upper_bounds")
 
 @dataclass(frozen=True)
 class Template:
-    """A named search body; `index` overrides the index that the others search."""
+    """A named search body; `index` overrides the default index."""
 
     name: str
     body: Mapping[str, Any]
     index: str | None = None
 
     def filled(self, text: str | None, image: str | None, k: int) -> dict[str, Any] | None:
-        """The body for one query, `image` in base64; None when the query has nothing that the body asks
-        with."""
+        """Return the body for one query, with `image` in base64; None when the query fills no placeholder of
+        the body.
+        """
         values = {"query": text or None, "query_image": image or None, "k": k}
         body = _fill(self.body, values)
         return body if isinstance(body, dict) else None
 
 
 class _Missing:
-    """Stands where the query lacks what the template asks with."""
+    """Marks a placeholder for which the query has no value."""
 
 
 _MISSING = _Missing()
 
 
 def load(name: str, source: str, index: str | None = None) -> Template:
-    """A template from a JSON file, or from JSON itself when `source` begins with a brace."""
+    """Load a template from a JSON file, or from JSON if `source` starts with a brace."""
     try:
         text = source if source.lstrip().startswith("{") else Path(source).read_text(encoding="utf-8")
         body = json.loads(text)
@@ -105,7 +106,7 @@ def _fill_text(text: str, values: Mapping[str, Any]) -> Any:
 
 
 def _asks(node: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:
-    """Whether an object that lost keys still asks something: a kept key held a placeholder of the query."""
+    """Return whether an object that lost keys still contains a filled placeholder of the query."""
     return any(_has_query(node[key]) for key in kept)
 
 
@@ -117,7 +118,7 @@ def _has_query(node: Any) -> bool:
 
 
 def _keep_ratios(hybrid: dict[str, Any], stays: list[bool]) -> None:
-    """Leave out, in the fusion of a hybrid, what belongs to the legs that were left out."""
+    """Remove the weights and options of removed legs from the fusion of a hybrid."""
     if all(stays) or not isinstance(hybrid.get("fusion"), dict):
         return
     fusion = json.loads(json.dumps(hybrid["fusion"]))

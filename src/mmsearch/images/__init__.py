@@ -1,1 +1,1 @@
-"""A reference to an image becomes checked bytes that the encoder takes."""
+"""Read and check images: from a reference to bytes for the encoder."""

@@ -1,4 +1,6 @@
-"""Many pictures at once: so many in all, fewer from one host, and none from a host that does not answer."""
+"""Concurrent image downloads, with limits in total and per host, and a circuit breaker for hosts that do not
+respond.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ class _Host:
 
 
 class ConcurrentFetch:
-    """Starts fetches at once and gives a future for each; a URL that is under way is not fetched twice."""
+    """Starts downloads and returns a future for each. A URL in progress is not downloaded twice."""
 
     def __init__(self, fetch: Callable[[str], Path], at_once: int = AT_ONCE, a_host: int = A_HOST) -> None:
         self._fetch = fetch
@@ -51,7 +53,7 @@ class ConcurrentFetch:
         return [self._start(url) for url in urls]
 
     def close(self) -> None:
-        """Start no more. What a host is still sending is not waited for: its threads end with the process."""
+        """Start no more downloads. Running ones are not awaited; their threads end with the process."""
         with self._lock:
             waiting = [future for host in self._hosts.values() for _, future in host.waiting]
             for host in self._hosts.values():
@@ -75,14 +77,14 @@ class ConcurrentFetch:
         return future
 
     def _next(self, host: _Host) -> None:
-        """Give the pool as many of a host's URLs as it may have; the lock is held."""
+        """Submit URLs of a host up to its limit. The caller holds the lock."""
         while host.waiting and host.running < self._a_host:
             url, future = host.waiting.popleft()
             host.running += 1
             self._tasks.put((host, url, future))
             if self._idle < self._tasks.qsize() and self._workers < self._at_once:
                 self._workers += 1
-                # Not a ThreadPoolExecutor, whose threads Python waits for at its exit.
+                # Not a ThreadPoolExecutor, because Python joins its threads at exit.
                 threading.Thread(target=self._work, name=f"fetch-{self._workers}", daemon=True).start()
 
     def _work(self) -> None:
@@ -124,7 +126,7 @@ class ConcurrentFetch:
 
 
 def _of_the_picture(error: BaseException) -> BaseException:
-    """What one host answers, however odd, is about that picture; our own failures end the run."""
+    """Treat any invalid response of a host as an error of that image. Internal errors end the run."""
     if isinstance(error, PictureError | MmsearchError) or not isinstance(error, Exception):
         return error
     return PictureError(

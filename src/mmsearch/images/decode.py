@@ -1,6 +1,7 @@
-"""A picture's bytes are checked, and decoded where the encoder would choke on them.
+"""Check images, and decode those that the encoder cannot take unchanged.
 
-What comes out is either the file as it is (small, plain) or the same picture made upright, flat and small.
+The result is either the original file (small, plain) or the image converted to an upright, opaque, small
+JPEG.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ _NO_PICTURE = (UnidentifiedImageError, Image.DecompressionBombError, MemoryError
 
 
 def goes_as_it_is(data: bytes) -> bool:
-    """Whether a picture is small, plain and whole by what its file says of itself, so that the encoder may
-    have it undecoded; where a file says so wrongly, the encoder refuses it.
+    """Return whether the header describes a small, plain and complete image that the encoder can take
+    undecoded. The encoder rejects the image if the header is wrong.
 
-    Raises PictureError with one of the reasons not_a_picture, too_many_pixels, too_many_scans, truncated.
+    Raise PictureError with the reason not_a_picture, too_many_pixels, too_many_scans or truncated.
     """
     header = read_header(data)
     require_within(header)
@@ -45,12 +46,11 @@ def goes_as_it_is(data: bytes) -> bool:
 
 
 def checked(data: bytes) -> bytes:
-    """Decode a picture to the end and return what the encoder gets.
+    """Decode an image completely and return the bytes for the encoder.
 
-    Small plain pictures are returned as they are. The others are made upright by their EXIF orientation,
-    put on white, converted to RGB, cut to the first frame, shrunk to a short side of 448 pixels, and
-    written as JPEG. Raises PictureError with one of the reasons not_a_picture, too_many_pixels,
-    too_many_scans, truncated.
+    Small plain images are returned unchanged. Others are rotated by their EXIF orientation, put on white,
+    converted to RGB, reduced to the first frame, scaled down to a short side of 448 pixels, and written as
+    JPEG. Raise PictureError with the reason not_a_picture, too_many_pixels, too_many_scans or truncated.
     """
     header = read_header(data)
     require_within(header)
@@ -58,7 +58,7 @@ def checked(data: bytes) -> bytes:
 
 
 def _is_small(data: bytes, header: Header) -> bool:
-    """Whether the encoder may get it as it is, where it is plain."""
+    """Return whether a plain image is small enough to be sent unchanged."""
     return len(data) <= AS_IT_IS_BYTES and header.width * header.height <= AS_IT_IS_PIXELS
 
 
@@ -80,7 +80,7 @@ def _decoded(data: bytes, header: Header) -> bytes:
 def _made_small(data: bytes, header: Header) -> bytes:
     with Image.open(io.BytesIO(data), formats=(header.format,)) as image:
         if header.format == "JPEG":
-            # libjpeg reads every byte either way, but makes only the pixels we keep.
+            # libjpeg reads every byte either way, but decodes only at the reduced size.
             image.draft(None, _target(image.size))
         image.load()
         turn = _orientation(image)
@@ -94,7 +94,9 @@ def _made_small(data: bytes, header: Header) -> bytes:
 
 
 def _orientation(image: Image.Image) -> Image.Transpose | None:
-    """What makes the picture upright, None when it is; a broken EXIF block says nothing."""
+    """Return the operation that makes the image upright; None if it is upright or the EXIF block is
+    invalid.
+    """
     try:
         return _TURNS.get(image.getexif().get(0x0112, 1))
     except _BROKEN:
@@ -110,12 +112,12 @@ def _shrunk(image: Image.Image) -> Image.Image:
     target = _target(image.size)
     if target == image.size:
         return image
-    # reducing_gap first takes whole steps by averaging, which needs little memory.
+    # reducing_gap first reduces by an integer factor with averaging, which needs little memory.
     return image.resize(target, Image.Resampling.BICUBIC, reducing_gap=3.0)
 
 
 def _thinned(image: Image.Image) -> Image.Image:
-    """Fewer pixels of a palette, whose numbers cannot be averaged: at least twice what is kept in the end."""
+    """Subsample a palette image, whose indices cannot be averaged, to at least twice the final size."""
     target = _target(image.size)
     factor = min(image.width // (2 * target[0]), image.height // (2 * target[1]))
     if factor < 2:
@@ -124,10 +126,10 @@ def _thinned(image: Image.Image) -> Image.Image:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """RGB, with what shows through made white."""
+    """Convert to RGB with transparent pixels on white."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        # Sixteen-bit grey: Pillow's own conversion clips at 255 instead of scaling. Dark stays dark, as
-        # it does where the encoder decodes a query's picture.
+        # 16-bit gray: Pillow's own conversion clips at 255 instead of scaling. The scaling matches that of
+        # the encoder for query images.
         grey = np.asarray(image.convert("F"))
         image = Image.fromarray((grey / 257).clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:

@@ -1,8 +1,8 @@
-"""Whether a picture is whole and plain, told from its file's structure, for a fraction of decoding it.
+"""Check by the file structure whether an image is complete and plain, much faster than decoding it.
 
-The encoder decodes every picture anyway, so what its file vouches for need not be decoded twice: a PNG has
-a checksum over each of its parts and says where it ends, a JPEG ends with a marker. What cannot be told here
-is decoded by `images.checked`; what the encoder refuses all the same is told apart by splitting the batch.
+The encoder decodes every image anyway, so a file with reliable structure need not be decoded twice: a PNG has
+a checksum for each chunk and an end chunk; a JPEG ends with a marker. Images that cannot be checked this way
+are decoded by `images.checked`. If the encoder still rejects a batch, the batch is split to find the image.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from mmsearch.images.header import JPEG_FRAMES, JPEG_SCAN, Header, jpeg_segments
 MAX_SCANS = 20  # passes of a progressive JPEG: each costs the encoder what decoding a baseline one does
 _PNG_HEAD = 8
 _PNG_PALETTE = 3
-# What makes more of a PNG than one upright frame: its animation, its orientation, and packed text (in iTXt by
-# a flag), of which little may unpack to much.
+# Chunks with which a PNG is more than one upright frame: animation, orientation, and compressed text (in iTXt
+# marked by a flag), which may be a decompression bomb.
 _PNG_MORE = frozenset((b"acTL", b"eXIf", b"zTXt"))
 _JPEG_END = b"\xff\xd9"
 _ORIENTATION = 0x0112  # in EXIF, a number of 16 bits; 1 is upright
@@ -26,9 +26,10 @@ _TURNED = b"tiff:Orientation"  # in XMP
 
 
 def takes_fast_path(data: bytes, header: Header) -> bool:
-    """True for a PNG or JPEG of one upright frame in 8 bits (grey, RGB, with alpha, palette) that is not cut.
+    """Return True for a complete PNG or JPEG of one upright frame in 8 bits (gray, RGB, with alpha, palette).
 
-    False says only that it cannot be told. `header` is what `read_header` said of `data`. Raises nothing.
+    False only means that it cannot be determined. `header` is the result of `read_header(data)`. Raises
+    nothing.
     """
     if header.format == "PNG":
         return _png(data)
@@ -58,7 +59,9 @@ def _png(data: bytes) -> bool:
 
 
 def _more(text: bytes) -> bool:
-    """Whether an iTXt chunk's text is packed, by the byte after the keyword's end, or turns the picture."""
+    """Return whether the text of an iTXt chunk is compressed (flag after the keyword) or sets an
+    orientation.
+    """
     return text[text.find(b"\0") + 1 :][:1] != b"\0" or _TURNED in text
 
 
@@ -80,7 +83,7 @@ def _jpeg(data: bytes) -> bool:
 
 
 def _upright(body: bytes) -> bool:
-    """Whether an application's segment, EXIF or XMP, leaves the picture as it is."""
+    """Return whether an application segment, EXIF or XMP, leaves the orientation unchanged."""
     if not body.startswith(b"Exif\0\0"):
         return _TURNED not in body
     tiff = body[6:]

@@ -1,22 +1,29 @@
-"""One picture from one URL: checked address, bounded redirects, bytes and seconds, and a cache that asks
-first."""
+"""Download one image from a URL: checked address, limits on redirects, bytes and time, and a revalidating
+cache.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import http.client
-import io
 import json
 import math
 import os
 import socket
 import ssl
+import threading
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+from urllib3 import BaseHTTPResponse
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
 
 from mmsearch.errors import FolderError, PictureError
 from mmsearch.images.limits import MAX_BYTES
@@ -28,25 +35,30 @@ TOTAL_SECONDS = 20.0
 RETRIES = 2
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _AGAIN = frozenset((408, 425, 429, 500, 502, 503, 504))
-Connect = Callable[[str, int, float], socket.socket]
+Connect = Callable[[Place, float], HTTPConnection]
 
 
-class _LaterError(Exception):
-    """This attempt failed in a way that another may not."""
+class _LaterError(PictureError):
+    """The attempt failed temporarily and may be repeated after a pause in seconds."""
 
     def __init__(self, reason: str, message: str, pause: float = 0.5) -> None:
-        super().__init__(message)
-        self.rejection = PictureError(reason, message)
+        super().__init__(reason, message)
         self.pause = pause
 
 
-def connect(address: str, port: int, seconds: float) -> socket.socket:
-    return socket.create_connection((address, port), seconds)
+def connect(where: Place, seconds: float) -> HTTPConnection:
+    """Connect to the checked address. The host name is used only to verify the certificate."""
+    if where.scheme == "http":
+        return HTTPConnection(where.address, where.port, timeout=seconds)
+    trusted = ssl.create_default_context()
+    return HTTPSConnection(
+        where.address, where.port, timeout=seconds, ssl_context=trusted, server_hostname=where.host
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Fetches into `folder`: contents by their sha256, and for each URL what the server said about it."""
+    """Downloads into `folder`: contents by their sha256, and for each URL the cache headers of the server."""
 
     folder: Path
     lookup: Resolve = resolve
@@ -54,15 +66,13 @@ class Fetch:
     seconds: float = TOTAL_SECONDS
 
     def __call__(self, url: str) -> Path:
-        """The file with the picture's bytes. Raises PictureError."""
-        for attempt in range(RETRIES + 1):
-            try:
-                return self._once(url)
-            except _LaterError as later:
-                if attempt == RETRIES:
-                    raise later.rejection from None
-                time.sleep(later.pause * 2**attempt)
-        raise AssertionError("unreachable")
+        """Return the path of the file with the image. Raise PictureError."""
+        return Retrying(
+            retry=retry_if_exception_type(_LaterError),
+            wait=_pause,
+            stop=stop_after_attempt(RETRIES + 1),
+            reraise=True,
+        )(self._once, url)
 
     def _once(self, url: str) -> Path:
         deadline = time.monotonic() + self.seconds
@@ -70,44 +80,54 @@ class Fetch:
         here = url
         for _ in range(MAX_REDIRECTS + 1):
             where = place(here, self.lookup)
-            with self._dialled(where, deadline) as plain:
-                try:
-                    response = _asked(_TimedSocket(plain, deadline), where, known)
+            try:
+                with self._asked(where, known, deadline) as response:
                     if response.status in _REDIRECTS:
-                        here = urllib.parse.urljoin(here, response.getheader("location") or "")
+                        here = urllib.parse.urljoin(here, response.headers.get("location", ""))
                         continue
                     if response.status == 304 and known:
                         return self._content(str(known["digest"]))
                     _check(response, url)
-                    return self._stored(url, _body(response), response)
-                except (OSError, http.client.HTTPException, ValueError) as error:
-                    raise _LaterError(
-                        "fetch_failed", f"expected {_shown(url)} to answer, got: {_reason(error)}"
-                    ) from None
+                    return self._stored(url, _body(response, deadline), response)
+            except (HTTPError, HTTPException, OSError, ValueError) as error:
+                why = "no end in time" if time.monotonic() >= deadline else _reason(error)
+                raise _LaterError("fetch_failed", f"expected {_shown(url)} to answer, got: {why}") from None
         raise PictureError(
             "redirects", f"expected at most {MAX_REDIRECTS} redirects from {_shown(url)}, got more"
         )
 
-    def _dialled(self, where: Place, deadline: float) -> socket.socket:
+    @contextmanager
+    def _asked(self, where: Place, known: dict[str, Any], deadline: float) -> Iterator[BaseHTTPResponse]:
+        """Send one request. The connection is closed at the deadline, even if the host keeps sending
+        slowly.
+        """
         try:
-            plain = self.dial(where.address, where.port, min(CONNECT_SECONDS, _left(deadline)))
-            if where.scheme == "https":
-                return ssl.create_default_context().wrap_socket(plain, server_hostname=where.host)
-        except OSError as error:
+            connection = self.dial(where, min(CONNECT_SECONDS, _left(deadline)))
+            connection.connect()
+        except (HTTPError, OSError) as error:
             raise _LaterError(
                 "host_away", f"expected {where.host!a} to take a connection, got: {_reason(error)}"
             ) from None
-        return plain
+        end = threading.Timer(deadline - time.monotonic(), _shut, [connection.sock])
+        end.daemon = True  # a slow host does not hold up the program's exit
+        with closing(connection):
+            end.start()
+            try:
+                connection.request("GET", where.target, headers=_headers(where, known), preload_content=False)
+                with closing(connection.getresponse()) as response:
+                    yield response
+            finally:
+                end.cancel()
 
     def _known(self, url: str) -> dict[str, Any]:
-        """What the server said of this URL before, as long as the content is still there."""
+        """Return the stored cache headers of a URL if its content still exists."""
         try:
             found: dict[str, Any] = json.loads(self._about(url).read_bytes())
             return found if self._content(str(found["digest"])).exists() else {}
         except (OSError, ValueError, KeyError, TypeError):
             return {}
 
-    def _stored(self, url: str, data: bytes, response: http.client.HTTPResponse) -> Path:
+    def _stored(self, url: str, data: bytes, response: BaseHTTPResponse) -> Path:
         digest = hashlib.sha256(data).hexdigest()
         content = self._content(digest)
         if not content.exists():
@@ -115,8 +135,8 @@ class Fetch:
         about = {
             "url": url,
             "digest": digest,
-            "etag": response.getheader("etag"),
-            "modified": response.getheader("last-modified"),
+            "etag": response.headers.get("etag"),
+            "modified": response.headers.get("last-modified"),
         }
         _write(self._about(url), json.dumps(about).encode())
         return content
@@ -129,92 +149,66 @@ class Fetch:
         return self.folder / "urls" / name[:2] / f"{name}.json"
 
 
-class _TimedSocket:
-    """A connected socket whose every read ends by one deadline, however slowly the bytes or headers drip."""
-
-    def __init__(self, inner: socket.socket, deadline: float) -> None:
-        self._inner = inner
-        self._deadline = deadline
-
-    def sendall(self, data: bytes) -> None:
-        self._inner.settimeout(_left(self._deadline))
-        self._inner.sendall(data)
-
-    def makefile(self, mode: str, *_: object) -> io.BufferedReader:
-        return io.BufferedReader(_TimedReader(self._inner, self._deadline))
-
-    def close(self) -> None:
-        """Nothing: http.client closes before the answer has been read; who dialled hangs up."""
+def _shut(connected: socket.socket) -> None:
+    with suppress(OSError):  # it has ended in the same moment
+        # A TLS shutdown from this thread would free state that the reading thread uses.
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
-class _TimedReader(io.RawIOBase):
-    def __init__(self, inner: socket.socket, deadline: float) -> None:
-        self._inner = inner
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._inner.settimeout(min(CONNECT_SECONDS, _left(self._deadline)))
-        return self._inner.recv_into(buffer)
-
-
-def _asked(wire: _TimedSocket, where: Place, known: dict[str, Any]) -> http.client.HTTPResponse:
-    """Send the request by hand, since the socket is connected to an address and the host is another name."""
-    connection = http.client.HTTPConnection(where.host, where.port)
-    connection.sock = wire
-    default = 443 if where.scheme == "https" else 80
+def _headers(where: Place, known: dict[str, Any]) -> dict[str, str]:
     name = f"[{where.host}]" if ":" in where.host else where.host.encode("idna").decode()
-    connection.putrequest("GET", where.target, skip_host=True, skip_accept_encoding=True)
-    connection.putheader("Host", name if where.port == default else f"{name}:{where.port}")
-    connection.putheader("User-Agent", "mmsearch")
-    connection.putheader("Accept", "image/*")
-    # Compressed answers could be small bombs, and pictures are compressed already.
-    connection.putheader("Accept-Encoding", "identity")
-    connection.putheader("Connection", "close")
-    if known.get("etag"):
-        connection.putheader("If-None-Match", str(known["etag"]))
-    if known.get("modified"):
-        connection.putheader("If-Modified-Since", str(known["modified"]))
-    connection.endheaders()
-    return connection.getresponse()
+    usual = where.port == (443 if where.scheme == "https" else 80)
+    headers = {
+        "Host": name if usual else f"{name}:{where.port}",
+        "User-Agent": "mmsearch",
+        "Accept": "image/*",
+        # Compressed responses could be decompression bombs, and image formats are compressed already.
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+        "If-None-Match": known.get("etag"),
+        "If-Modified-Since": known.get("modified"),
+    }
+    return {key: str(value) for key, value in headers.items() if value}
 
 
-def _check(response: http.client.HTTPResponse, url: str) -> None:
+def _check(response: BaseHTTPResponse, url: str) -> None:
     if response.status in _AGAIN:
         raise _LaterError(
             f"http_{response.status}",
             f"expected {_shown(url)} to give a picture, got HTTP {response.status}",
-            # A host may name a time that has passed.
-            min(5.0, max(0.0, _number(response.getheader("retry-after"), 0.5))),
+            # The time that a host gives may be in the past.
+            min(5.0, max(0.0, _number(response.headers.get("retry-after"), 0.5))),
         )
     if response.status != 200:
         raise PictureError(
             f"http_{response.status}", f"expected {_shown(url)} to give a picture, got HTTP {response.status}"
         )
-    if (response.getheader("content-encoding") or "identity") != "identity":
+    if (response.headers.get("content-encoding") or "identity") != "identity":
         raise PictureError(
             "encoded",
-            f"expected plain bytes from {_shown(url)}, got {response.getheader('content-encoding')!r}",
+            f"expected plain bytes from {_shown(url)}, got {response.headers.get('content-encoding')!r}",
         )
-    length = _number(response.getheader("content-length"), 0)
+    length = _number(response.headers.get("content-length"), 0)
     if length > MAX_BYTES:
         raise _too_large(f"{length / 1e6:.1f}")
 
 
-def _body(response: http.client.HTTPResponse) -> bytes:
-    """The whole body, within the limit on bytes; the socket sees to the seconds."""
+def _body(response: BaseHTTPResponse, deadline: float) -> bytes:
+    """Return the whole body, within the limits on bytes and time."""
     parts: list[bytes] = []
     size = 0
-    while part := response.read1(1 << 16):
+    while part := response.read1(1 << 16, decode_content=False):
         parts.append(part)
         size += len(part)
         if size > MAX_BYTES:
             raise _too_large("more")
-    if response.length:
-        raise OSError(f"{response.length} bytes fewer than announced")
+    _left(deadline)  # a body without a length ends as well where the connection was shut
     return b"".join(parts)
+
+
+def _pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return error.pause * 2 ** (state.attempt_number - 1) if isinstance(error, _LaterError) else 0.0
 
 
 def _left(deadline: float) -> float:
@@ -237,14 +231,14 @@ def _number(text: str | None, otherwise: float) -> float:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all, also with several writers."""
+    """Write atomically, also with concurrent writers."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_bytes(data)
         fresh.replace(path)
     except OSError as error:
-        # No fault of the picture's: every other would fail too.
+        # The error is not specific to this image: every other write would fail too.
         raise FolderError(
             f"expected to keep fetched pictures in {path.parent}, got: {error.strerror}; make room there, or "
             "name another folder by MMSEARCH_CACHE"
@@ -256,4 +250,5 @@ def _shown(url: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return (str(error) or type(error).__name__)[:120]
+    cause = error.__cause__ or error  # urllib3's own words name the connection's object
+    return (str(cause) or type(cause).__name__)[:120]

@@ -1,6 +1,6 @@
-"""A picture's format and size, read from its header before anything is decoded.
+"""Read format and size of an image from its header, before anything is decoded.
 
-Every number in here comes from someone else's file, so nothing is allocated and each loop moves forward.
+All values are untrusted input. The parser allocates nothing by them, and every loop advances.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _JPEG_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a picture says about itself: `format` JPEG, PNG, WEBP or GIF, size in pixels.
+    """Header of an image: `format` JPEG, PNG, WEBP or GIF, size in pixels.
 
-    `memory` is an upper estimate, in bytes, of what decoding takes; `scans` counts the passes over the
-    picture.
+    `memory` is an upper bound of the memory for decoding, in bytes; `scans` is the number of progressive
+    scans.
     """
 
     format: str
@@ -34,7 +34,7 @@ class Header:
 
 
 def read_header(data: bytes) -> Header:
-    """Read a header. Raises PictureError (not_a_picture, truncated); nothing else, whatever the bytes are."""
+    """Read a header. Raise PictureError (not_a_picture, truncated) for any invalid input."""
     try:
         if data.startswith(b"\xff\xd8\xff"):
             found = _jpeg(data)
@@ -79,8 +79,8 @@ def _png(data: bytes) -> Header:
     length, kind, width, height, depth, colour = struct.unpack_from(">I4sIIBB", data, 8)
     if kind != b"IHDR" or length != 13:
         raise PictureError("not_a_picture", "expected a PNG with its header first, got another chunk")
-    # Pillow holds grey and palette pictures in one byte a pixel, 16-bit grey in two to four, the rest
-    # in four.
+    # Pillow stores gray and palette images in one byte per pixel, 16-bit gray in two to four, all others in
+    # four.
     per_pixel = 4 if colour in (2, 4, 6) or depth == 16 else 1
     return Header("PNG", width, height, width * height * per_pixel)
 
@@ -100,7 +100,7 @@ def _gif(data: bytes) -> Header:
     if data[at] != 0x2C:
         raise PictureError("not_a_picture", "expected a GIF with a frame, got none")
     left, top, frame_width, frame_height = struct.unpack_from("<HHHH", data, at + 1)
-    # A frame may be larger than the screen it is drawn on; the decoder then makes room for it.
+    # A frame may be larger than the GIF's logical screen; the decoder then enlarges the canvas.
     width, height = max(width, left + frame_width), max(height, top + frame_height)
     return Header("GIF", width, height, width * height * 2)
 
@@ -120,15 +120,15 @@ def _webp(data: bytes) -> Header:
         width, height = (low_w | high_w << 16) + 1, (low_h | high_h << 16) + 1
     else:
         raise PictureError("not_a_picture", f"expected a WebP picture, got a RIFF file of {kind!r}")
-    # The WebP decoder keeps two canvases of four bytes a pixel, and Pillow copies the result twice.
+    # The WebP decoder keeps two canvases of four bytes per pixel, and Pillow copies the result twice.
     return Header("WEBP", width, height, width * height * 16)
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """The marker of each part of a JPEG and where it stands, from the first on, MAX_SEGMENTS at most.
+    """Yield the marker and the offset of each JPEG segment, at most MAX_SEGMENTS.
 
-    After the header comes a scan (0xDA), behind which there is nothing to walk. Raises PictureError, and
-    struct.error or IndexError where the bytes end.
+    The segments end at the first scan (0xDA). Raise PictureError, or struct.error or IndexError at the end of
+    the data.
     """
     at = 2
     for _ in range(MAX_SEGMENTS):
@@ -164,5 +164,5 @@ def _jpeg_frame(data: bytes, at: int, marker: int) -> Header:
     if marker not in _JPEG_PROGRESSIVE:
         return Header("JPEG", width, height, pixels)  # decoded small, strip by strip
     share = sum((sample >> 4) * (sample & 15) for sample in samples) / most
-    # A progressive picture's coefficients are all kept, two bytes each, until the last scan is read.
+    # A progressive JPEG keeps all coefficients, two bytes each, until the last scan.
     return Header("JPEG", width, height, int(pixels * (1 + 2 * share)), scans=data.count(b"\xff\xda", at))

@@ -1,4 +1,4 @@
-"""How large a picture may be: in bytes, in pixels, in memory, and in what its decoding costs."""
+"""Limits of images: bytes, pixels, memory, and cost of decoding."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONG_SIDE = 2048
 
 
 def require_within(header: Header) -> None:
-    """Raises PictureError, too_many_pixels or too_many_scans, by what the header says."""
+    """Raise PictureError (too_many_pixels or too_many_scans) when the header exceeds a limit."""
     if header.width * header.height > MAX_PIXELS:
         raise PictureError(
             "too_many_pixels",

@@ -1,7 +1,8 @@
-"""Pictures of products are read, hashed and checked: at once where nothing is to be decoded, or in a process.
+"""Read, hash and check the images of products: inline if no decoding is needed, otherwise in a decoder
+process.
 
-A decoder process is started as a program of its own and speaks pickles over its pipes, so that nothing of
-the parent's main module is imported again, and so that it ends when the parent does, however that ends.
+A decoder process is a separate program that exchanges pickles over pipes. It does not import the main module
+of the parent again, and it ends when the parent ends for any reason.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ CPU_SECONDS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The pictures of one product, as references or as files of ours, and the joint digest that is known."""
+    """The images of one product, as references or as our own files, and their joint digest if known."""
 
     references: tuple[str | Path, ...]
     known: str
@@ -35,7 +36,9 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The joint digest of a product's pictures, and their bytes for the encoder: none where it is known."""
+    """The joint digest of a product's images, and their bytes for the encoder; no bytes if the digest is
+    known.
+    """
 
     digest: str
     pictures: tuple[bytes, ...]
@@ -49,10 +52,9 @@ class _SlowError(Exception):
 
 
 def at_once(task: Task, root: Path) -> Prepared | None:
-    """The pictures of one product where none has to be decoded: known ones, and small ones that go to the
-    encoder as they are.
+    """Prepare the images of a product if none has to be decoded: known ones, and small plain ones.
 
-    None for all others, broken ones too: a decoder process then says what they are.
+    Return None for all others, including broken ones; a decoder process then reports the error.
     """
     try:
         found = [_small(reference, root) for reference in task.references]
@@ -73,7 +75,7 @@ def _small(reference: str | Path, root: Path) -> bytes:
 
 
 def prepare(task: Task, root: Path, limit: Callable[[], None] | None = None) -> Result:
-    """Read and check the pictures of one product; the first that cannot be used decides."""
+    """Read and check the images of one product. The first invalid image determines the error."""
     try:
         found = [
             reference.read_bytes() if isinstance(reference, Path) else read(reference, root)
@@ -97,13 +99,13 @@ def prepare(task: Task, root: Path, limit: Callable[[], None] | None = None) -> 
 
 
 def joint(digests: Iterator[str] | Sequence[str]) -> str:
-    """One digest for a product's pictures in their order: that of the picture itself when there is one."""
+    """Return one digest for a product's images in order; for a single image it is its own digest."""
     several = list(digests)
     return several[0][:32] if len(several) == 1 else sha256("".join(several).encode())[:32]
 
 
 def guarded(tasks: Sequence[Task], root: Path) -> list[Result]:
-    """`prepare` for each task, with a limit on the processor time that a picture may take."""
+    """Run `prepare` for each task, with a CPU time limit per image."""
     results: list[Result] = []
     for task in tasks:
         try:
@@ -114,16 +116,17 @@ def guarded(tasks: Sequence[Task], root: Path) -> list[Result]:
 
 
 def set_limits() -> None:
-    """For a whole process: what a picture may take of it."""
+    """Set the resource limits of the whole process for decoding."""
     signal.signal(signal.SIGPROF, _slow)
-    # Pillow refuses twice this many; it also checks frames that claim to be larger than their picture.
+    # Pillow raises an error at twice this value; it also checks frames that claim to be larger than the
+    # image.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 
 
 def main() -> None:
-    """Answer each list of tasks on stdin by a list of results on stdout, until stdin ends."""
+    """Read lists of tasks from stdin and write lists of results to stdout, until stdin ends."""
     root = Path(sys.argv[1])
-    # Whatever a library prints must not fall between two answers.
+    # Output printed by a library must not corrupt the stream of results.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     set_limits()
@@ -136,7 +139,7 @@ def main() -> None:
                 return
             _answer(answers, guarded(tasks, root))
     except BrokenPipeError:
-        # The run ended without us, as one of few products does; at the exit the pipe would be flushed again.
+        # The parent has closed the pipe, as after a short run; the flush at exit would fail again.
         os._exit(0)
 
 

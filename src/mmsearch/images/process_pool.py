@@ -1,4 +1,9 @@
-"""Pictures are read and hashed in threads, and decoded in processes, since decoding holds Python's lock."""
+"""Images are read and hashed in threads, and decoded in processes, because decoding holds the GIL.
+
+The pool is our own. Workers of loky survive a killed parent, and its helpers import modules of the working
+directory. Workers of pebble and multiprocessing share locks, which a dying worker may keep, and run the
+parent's main module again.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,7 @@ PROGRAM = "from mmsearch.images.preprocess import main; main()"
 
 
 def default_processes() -> int:
-    """Half of the processors, at least one: the others are for the servers and for this process."""
+    """Return half of the CPUs, at least one. The others are for the servers and this process."""
     return max(1, (os.cpu_count() or 2) // 2)
 
 
@@ -32,12 +37,12 @@ class Ticket:
 
 
 class DecoderPool:
-    """A list of tasks goes in, a ticket comes out, and the ticket gives one result a task.
+    """Pool of decoder processes: submit a list of tasks, get a ticket, and read one result per task from it.
 
-    A process that dies costs the picture that killed it, and nothing else. A process is started when there
-    is something to decode and all are busy: a catalog of texts, or of small plain pictures, does without.
-    With no processes the pictures are decoded where the ticket is read. Tickets are for one thread to ask
-    for.
+    If a process dies, only the image that caused it is lost. Processes are started on demand, when images
+    must be decoded and all processes are busy; catalogs of texts or small plain images need none. With zero
+    processes, images are decoded in the thread that reads the ticket. Tickets must be requested from one
+    thread.
     """
 
     def __init__(self, root: Path, processes: int) -> None:
@@ -51,7 +56,7 @@ class DecoderPool:
         return Ticket(tasks, self._pool.submit(self._run, tasks))
 
     def result(self, ticket: Ticket) -> list[Result]:
-        """One result a task. Raises IngestError when the processes do not start."""
+        """Return one result per task. Raise IngestError when the processes do not start."""
         if ticket.future is None:
             return [prepare(task, self._root) for task in ticket.tasks]
         return ticket.future.result()
@@ -64,14 +69,16 @@ class DecoderPool:
             self._idle.get().end()
 
     def _run(self, tasks: Sequence[Task]) -> list[Result]:
-        """In a thread of the pool: what can be told at once, and the others by a process."""
+        """Run in a thread of the pool: handle tasks without decoding here, the others in a process."""
         told = [at_once(task, self._root) for task in tasks]
         left = [task for task, result in zip(tasks, told, strict=True) if result is None]
         decoded = iter(self._decode(left) if left else ())
         return [result or next(decoded) for result in told]
 
     def _decode(self, tasks: Sequence[Task]) -> list[Result]:
-        """One process for these tasks, and new ones where it dies; there are as many as threads at most."""
+        """Run the tasks in one process and replace it if it dies. There are at most as many processes as
+        threads.
+        """
         try:
             process = self._idle.get_nowait()
         except queue.Empty:
@@ -104,7 +111,7 @@ class DecoderPool:
 class Process:
     """One decoder process.
 
-    It says an empty list when it is ready, and then one list for each that it is given.
+    It sends an empty list when it is ready, and then one list per list that it receives.
     """
 
     def __init__(self, root: Path) -> None:
@@ -112,7 +119,7 @@ class Process:
             [sys.executable, "-P", "-c", PROGRAM, str(root)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # A key press is for the parent, which ends the pipe when it is done.
+            # Ctrl-C is handled by the parent, which closes the pipe when it is done.
             start_new_session=True,
         )
         self._questions = cast(BinaryIO, self._process.stdin)
@@ -125,7 +132,7 @@ class Process:
         return not self._broken and self._process.poll() is None
 
     def ask(self, tasks: Sequence[Task]) -> list[Result]:
-        """Raises EOFError when the process dies of it, IngestError when it never started."""
+        """Raise EOFError when the process dies of the tasks, IngestError when it never started."""
         if not self._ready:
             self._begin()
         try:
@@ -138,10 +145,10 @@ class Process:
 
     def end(self) -> None:
         if not self._ready:
-            # It would find its pipe closed while it starts, and say so in a traceback.
+            # A process that is still starting would print a traceback about its closed pipe.
             self._process.kill()
         for pipe in (self._questions, self._answers):
-            # What was still to be written to a dead process is of no use any more.
+            # Unwritten data for a dead process can be discarded.
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
         try:

@@ -1,4 +1,4 @@
-"""A picture's reference becomes bytes: a path below the image root, or a `data:` URI."""
+"""Read an image reference: a path below the image root, or a `data:` URI."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ def sha256(data: bytes) -> str:
 
 
 def read(reference: str, root: Path, most: int = MAX_BYTES) -> bytes:
-    """The bytes behind a reference, at most `most` of them.
+    """Return the bytes of a reference, at most `most` of them.
 
-    Raises PictureError with one of the reasons not_found, outside_root, unreadable, url, bad_reference,
-    too_large.
+    Raise PictureError with the reason not_found, outside_root, unreadable, url, bad_reference or too_large.
     """
     if reference[:5].lower() == "data:":
         return _from_data_uri(reference, most)
@@ -69,7 +68,7 @@ def _from_file(reference: str, root: Path, most: int) -> bytes:
                 "outside_root",
                 f"expected a picture below the image root, got {_short(reference)}, which leaves it",
             )
-        # Not blocking, so that a named pipe in the folder does not hold the run for ever.
+        # Opened non-blocking, so that a named pipe in the folder cannot block the run.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             status = os.fstat(descriptor)

@@ -1,7 +1,7 @@
-"""Which addresses a picture may be fetched from: public ones, and nothing else.
+"""Guard against server-side request forgery (SSRF): images are downloaded from public addresses only.
 
-A catalog is someone else's text. Without this guard its URLs would let them read what only this machine can
-reach: loopback, the private network, a cloud's metadata service, or one of these dressed up as an IPv6
+A catalog is untrusted input. Without this guard its URLs could reach services that only this machine can
+access: loopback, the private network, a cloud's metadata service, or one of these as an embedded IPv6
 address.
 """
 
@@ -55,8 +55,9 @@ _REFUSED_V6 = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to connect for a URL: the one address that has been checked, so that no second lookup can
-    change it."""
+    """Where to connect for a URL: the single checked address, so that a second lookup cannot change it (DNS
+    rebinding).
+    """
 
     scheme: str
     host: str
@@ -66,7 +67,7 @@ class Place:
 
 
 def allowed(text: str) -> bool:
-    """Whether an IP address, as the resolver writes it, is a public unicast one."""
+    """Return whether an IP address, in the resolver's notation, is a public unicast address."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
@@ -75,20 +76,20 @@ def allowed(text: str) -> bool:
         return not any(address in network for network in _REFUSED_V4)
     if address not in _ALLOWED_V6 or any(address in network for network in _REFUSED_V6):
         return False
-    # ISATAP hides an IPv4 address behind any prefix.
+    # ISATAP embeds an IPv4 address behind any prefix.
     return address.packed[8:12] not in (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """All addresses of a host, by the system's resolver."""
+    """Return all addresses of a host from the system's resolver."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     return [str(entry[4][0]) for entry in found]
 
 
 def place(url: str, lookup: Resolve = resolve) -> Place:
-    """Take a URL apart, look its host up once, and refuse it unless every address it has is public.
+    """Parse a URL, resolve its host once, and reject it unless all its addresses are public.
 
-    Raises PictureError with the reason url_refused, or host_unknown when the host does not resolve.
+    Raise PictureError with the reason url_refused, or host_unknown when the host does not resolve.
     """
     parts, port = _parts(url)
     host = str(parts.hostname)

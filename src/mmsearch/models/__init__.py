@@ -1,1 +1,1 @@
-"""Architectures, their weights and exports, and the repository that Triton serves."""
+"""Architectures, their weights and exports, and the model repository that Triton serves."""

@@ -1,4 +1,6 @@
-"""An architecture: towers, the slots that they fill, the fusion of their features. One data file each."""
+"""An architecture: towers, their assignment to input slots, and the fusion of their features. One data file
+each.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,14 @@ SLOTS = ("bibert_query", "bibert_item", "clip_text", "clip_image")
 TEXT_SLOTS = ("bibert_query", "bibert_item", "clip_text")
 QUERY_TEXT_SLOTS = ("bibert_query", "clip_text")
 MADE_BY = {"int8": "int8 in fixed ranges"}
-"""how a precision comes about: rounded in another way, the same weights give other vectors"""
+"""version of the quantization method per precision: another method gives other vectors from the same
+weights
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Tower:
-    """One encoder: `kind` names its code, `weights` its source, `dimension` the width of its features."""
+    """One encoder: `kind` selects the code, `weights` the source, `dimension` is the size of its features."""
 
     name: str
     kind: str
@@ -37,7 +41,9 @@ class Tower:
 
 @dataclass(frozen=True, slots=True)
 class FusionNumbers:
-    """How features become vectors; the dimensions are the single modalities' and the fused vector's."""
+    """Parameters of the fusion; the dimensions are those of the single-modality vectors and of the fused
+    vector.
+    """
 
     kind: str
     text_dimension: int
@@ -48,7 +54,7 @@ class FusionNumbers:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """The towers by name, the tower of each slot (absent: the architecture has no such slot), the fusion."""
+    """The towers by name, the tower of each slot (a missing slot is not supported), and the fusion."""
 
     name: str
     towers: Mapping[str, Tower]
@@ -64,10 +70,11 @@ class Architecture:
         return tuple(slot for slot in SLOTS if self.slots.get(slot) == tower)
 
     def fingerprint(self, weights: Mapping[str, str], precision: str) -> str:
-        """sha256 (hex) over the data file, the hash of each tower's weights and the text towers' precision.
+        """Return the sha256 (hex) of the data file, the hash of each tower's weights and the precision of the
+        text towers.
 
-        Two model sets with one fingerprint give the same vectors up to rounding; an index stores it, and a
-        query by another is refused. `weights` maps a source to its sha256.
+        Two model sets with one fingerprint give the same vectors up to rounding. An index stores the
+        fingerprint, and queries of another model are rejected. `weights` maps a source to its sha256.
         """
         content = {
             "architecture": self.data,
@@ -78,12 +85,12 @@ class Architecture:
 
 
 def names() -> list[str]:
-    """The architectures that come with the package."""
+    """Return the names of the architectures in the package."""
     return sorted(file.stem for file in FOLDER.glob("*.json"))
 
 
 def load(name: str | Path) -> Architecture:
-    """Reads an architecture by name or from a file; raises ArchitectureError."""
+    """Read an architecture by name or from a file. Raise ArchitectureError."""
     file = Path(name) if str(name).endswith(".json") else FOLDER / f"{name}.json"
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
@@ -98,7 +105,7 @@ def load(name: str | Path) -> Architecture:
 
 
 def parse(data: Any) -> Architecture:
-    """Checks an architecture's data; raises ArchitectureError naming the first thing that does not fit."""
+    """Validate the data of an architecture. Raise ArchitectureError for the first error."""
     try:
         if data["format"] != FORMAT:
             raise ArchitectureError(
@@ -118,9 +125,9 @@ def parse(data: Any) -> Architecture:
 
 
 def fusion_inputs(architecture: Architecture, side: str) -> dict[str, int]:
-    """The inputs of `fusion_query` or `fusion_item` and their widths.
+    """Return the inputs of `fusion_query` or `fusion_item` and their dimensions.
 
-    A slot that the architecture leaves empty has the width of the vectors that it would fill.
+    An empty slot of the architecture has the dimension of the vectors that it would produce.
     """
     fusion = architecture.fusion
 

@@ -1,4 +1,4 @@
-"""A model set: an architecture's exported towers and its fusion, untrained or by a training's weights."""
+"""A model set: the exported towers of an architecture and its fusion, untrained or with trained weights."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class ModelSet:
 def build(
     architecture: Architecture, precision: str, say: Callable[[str], None], weights: Path | None = None
 ) -> ModelSet:
-    """The architecture's set, with the fusion of the safetensors file `weights` or untrained.
+    """Build the set of the architecture, with the fusion of the safetensors file `weights` or untrained.
 
-    Taken from the wheel or the cache, or built into the cache with torch. `say` hears one line for each
-    step that takes a while. Raises ModelError.
+    The set is taken from the wheel or the cache, or built into the cache with torch. `say` is called with one
+    line for each slow step. Raise ModelError.
     """
     if precision not in PRECISIONS:
         raise ModelError(f"expected a precision out of {', '.join(PRECISIONS)}, got {precision!r}; name one")
@@ -78,7 +78,7 @@ def build(
 
 
 def _key(fingerprint: str) -> str:
-    """The cache's key: what is built, and by which code."""
+    """Return the cache key: a hash of the fingerprint and the code."""
     digest = hashlib.sha256(fingerprint.encode())
     for name in CODE:
         digest.update((Path(__file__).parent / name).read_bytes())

@@ -1,4 +1,6 @@
-"""A trained model set into a running Triton: a new version beside the old ones, no request dropped."""
+"""Deploy a trained model set to a running Triton: a new version beside the old ones, without dropped
+requests.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ from mmsearch.errors import ServedTreeError
 from mmsearch.models import architecture as architectures
 from mmsearch.models import build as building
 from mmsearch.models import repository
+from mmsearch.models.configs import ENTRIES, MODELS
 from mmsearch.models.trained_files import ARCHITECTURE, WEIGHTS
 
 READY_WITHIN = 120.0
@@ -24,7 +27,7 @@ READY_WITHIN = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """The version that serves the set, and whether this call put it there."""
+    """The version that serves the set, and whether this call added it."""
 
     built: building.ModelSet
     version: int
@@ -32,7 +35,7 @@ class Deployed:
 
 
 def deploy(training: Path, precision: str, tree: Path, say: Callable[[str], None]) -> Deployed:
-    """Builds what `mmsearch train` left in `training` and adds it to `tree`; raises ModelError."""
+    """Build the result of `mmsearch train` in `training` and add it to `tree`. Raise ModelError."""
     file = training / ARCHITECTURE
     if not file.exists() or not (training / WEIGHTS).exists():
         raise ServedTreeError(
@@ -47,21 +50,21 @@ def deploy(training: Path, precision: str, tree: Path, say: Callable[[str], None
 
 
 def load(deployed: Deployed, tree: Path, triton: str) -> None:
-    """Has the Triton at `triton` (host:port of gRPC) load the version, towers first; raises ServedTreeError.
+    """Load the version in the Triton at `triton` (host:port of gRPC), towers first. Raise ServedTreeError.
 
-    The old versions keep answering all the while, and stay loaded.
+    The old versions continue to serve requests and stay loaded.
     """
-    models = [model for model in repository.MODELS[2:] if (tree / model / str(deployed.version)).exists()]
+    models = [model for model in MODELS[2:] if (tree / model / str(deployed.version)).exists()]
     with _client(triton) as client:
-        for model in (*models, *repository.ENTRIES.values()):
+        for model in (*models, *ENTRIES.values()):
             _load(client, model, deployed.version)
 
 
 def unload(remaining: Mapping[str, Sequence[int]], triton: str) -> None:
-    """Has the Triton at `triton` let go of what `repository.retire` took out, entries first; raises
-    ServedTreeError.
+    """Unload the models or versions that `repository.retire` removed from the Triton at `triton`, entry
+    models first. Raise ServedTreeError.
 
-    Triton loads a model's remaining versions anew and answers by the old ones until those are ready.
+    Triton reloads a model's remaining versions and serves from the old instances until those are ready.
     """
     with _client(triton) as client:
         for model, versions in remaining.items():
@@ -78,9 +81,9 @@ def unload(remaining: Mapping[str, Sequence[int]], triton: str) -> None:
 
 
 def _client(triton: str) -> grpcclient.InferenceServerClient:
-    """With the certificates and the token of the environment, as `mmsearch ingest` has them.
+    """Return a client with the certificates and the token of the environment, as in `mmsearch ingest`.
 
-    Raises IngestError when a token would travel unencrypted.
+    Raise IngestError when a token would be sent unencrypted.
     """
     access = TritonAccess.from_environment()
     access.check(triton)

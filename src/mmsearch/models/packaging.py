@@ -1,4 +1,4 @@
-"""The default set as a released wheel brings it: `python -m mmsearch.models.packaging FOLDER`."""
+"""Package the default set for a wheel: `python -m mmsearch.models.packaging FOLDER`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ Models in this folder, converted to ONNX by mmsearch (graphs exported; the text 
 
 
 def pack(built: ModelSet, target: Path) -> list[Path]:
-    """Copies what serving needs of a built set into the new folder `target`, under the cache's names.
+    """Copy the files of a built set that serving needs into the new folder `target`, under the names of the
+    cache.
 
-    The files written, smallest path first. The golden answers of torch stay out: they are for building.
+    Return the files written, sorted by path. Reference outputs of torch are not copied; only building needs
+    them.
     """
     files = {built.folder / name for name in ("fusion_query.onnx", "fusion_item.onnx", "set.json")}
     for tower in built.towers.values():

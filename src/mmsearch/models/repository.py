@@ -1,4 +1,4 @@
-"""The served model repository: what Triton loads, put together from the checked-in models and a built set."""
+"""The model repository that Triton loads, assembled from the checked-in models and a built set."""
 
 from __future__ import annotations
 
@@ -11,18 +11,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
-from tritonclient.grpc import model_config_pb2
-
 from mmsearch.errors import ServedTreeError
+from mmsearch.models import configs
 from mmsearch.models.architecture import SLOTS, TEXT_SLOTS, fusion_inputs
 from mmsearch.models.build import ModelSet
+from mmsearch.models.configs import (
+    ENTRIES,
+    FILES,
+    MAX_IMAGE_BYTES,
+    MAX_TEXT_BYTES,
+    MODELS,
+    config_of,
+    parsed,
+    slices,
+    written,
+)
 from mmsearch.models.weights import file_hash
 
 SOURCE = Path(__file__).parents[1] / "model_repository"
 SERVING = Path(__file__).parents[1] / "serving"
-ENTRIES = {"query": "query_encoder", "item": "item_encoder"}
-MODELS = (*ENTRIES.values(), *SLOTS, "fusion_query", "fusion_item")
 SHARED = {
     "entry": (
         "entry_model.py",
@@ -36,23 +43,19 @@ SHARED = {
     ),
     "tower": ("tower_model.py", "embedding_cache.py", "sessions.py", "microbatch.py"),
 }
-MAX_TEXT_BYTES = 65_536
-MAX_IMAGE_BYTES = 20_000_000
-# Each of an entry's processes holds its towers that are no larger than this; what is larger is shared.
+# Towers up to this size are loaded in each process of an entry model; larger ones are shared.
 MOST_IN_PROCESS = 64 << 20
 STAMP = "served.json"
 FUSION = "fusion.onnx"
-# The fusion's input that each text slot of a side feeds.
+# Input of the fusion for each text slot of a side.
 FEEDS = {"query": {"bibert_query": "TEXT", "clip_text": "CLIP_TEXT"}, "item": {"bibert_item": "TEXT"}}
-
-Config = Any  # tritonclient's generated message has no types of its own
 
 
 def assemble(built: ModelSet, tree: Path) -> bool:
-    """Makes `tree` serve the set as version 1 of every model; False where it does so already.
+    """Make `tree` serve the set as version 1 of every model. Return False if it already does.
 
-    A tree whose version 1 is anything else is replaced whole, by renaming, so that a server never sees half
-    of one; versions deployed beside the same version 1 stay, also where it is retired by now.
+    A tree with another version 1 is replaced atomically by renaming. Versions deployed beside the same
+    version 1 are kept, also if version 1 has been retired.
     """
     stamp = _read_stamp(tree)
     if stamp == {**stamp, "sources": _sources_hash()} and _given_out(stamp).get("1") == built.fingerprint:
@@ -75,9 +78,9 @@ def assemble(built: ModelSet, tree: Path) -> bool:
 
 
 def next_version(built: ModelSet, tree: Path) -> tuple[int, bool]:
-    """The version that serves the set in `tree`: the one it has already, or the next one and True.
+    """Return the version that serves the set in `tree` and False, or the next free version and True.
 
-    The number of a retired version is not given out again: an index may still name it.
+    The number of a retired version is not reused, since an index may still refer to it.
     """
     stamp = _read_stamp(tree)
     for version, fingerprint in stamp.get("versions", {}).items():
@@ -87,10 +90,10 @@ def next_version(built: ModelSet, tree: Path) -> tuple[int, bool]:
 
 
 def retire(tree: Path, version: int) -> dict[str, list[int]]:
-    """Takes a version out of `tree`; the versions that remain of each model that changed, entries first.
+    """Remove a version from `tree`. Return the remaining versions of each changed model, entry models first.
 
-    What it shares with a version that stays, stays; a model of which nothing remains is gone. Raises
-    ServedTreeError for a version that is not served, and for the newest, which new indexes are made by.
+    Models that another version uses are kept; a model without versions is removed. Raise ServedTreeError for
+    a version that is not served, and for the newest one, which new indexes use.
     """
     stamp = _read_stamp(tree)
     served = sorted(int(number) for number in stamp.get("versions", {}))
@@ -108,7 +111,7 @@ def retire(tree: Path, version: int) -> dict[str, list[int]]:
     remaining: dict[str, list[int]] = {}
     for model in MODELS:
         there = {int(folder.name) for folder in (tree / model).glob("[0-9]*")}
-        # What is newer than the newest is being deployed now.
+        # Versions above the newest one are being deployed now.
         gone = {number for number in there - needed[model] if number <= served[-1]}
         if gone:
             remaining[model] = sorted(there - gone)
@@ -123,7 +126,7 @@ def retire(tree: Path, version: int) -> dict[str, list[int]]:
 
 
 def _needed(tree: Path, versions: Sequence[int]) -> dict[str, set[int]]:
-    """The versions of each model that these versions of the entry models call."""
+    """Return the versions of each model that the given versions of the entry models call."""
     needed: dict[str, set[int]] = {model: set() for model in MODELS}
     for entry in ENTRIES.values():
         for version in versions:
@@ -136,15 +139,16 @@ def _needed(tree: Path, versions: Sequence[int]) -> dict[str, set[int]]:
 
 
 def _given_out(stamp: Mapping[str, Any]) -> dict[str, str]:
-    """The fingerprint of every version that was ever served, by version."""
+    """Return the fingerprint of every version ever served, by version."""
     return {**stamp.get("retired", {}), **stamp.get("versions", {})}
 
 
 def add(built: ModelSet, tree: Path, version: int) -> list[str]:
-    """Puts the set into `tree` as `version` beside what is there; returns the models that changed.
+    """Add the set to `tree` as `version` beside the existing ones. Return the changed models in loading
+    order: towers, fusions, entry models.
 
-    A tower whose file an earlier version serves already is not served twice: the entry models pin that one.
-    The models come in the order to load them: towers, fusions, entries.
+    A tower whose file an earlier version already serves is not added again; the entry models refer to that
+    version.
     """
     pins: dict[str, int] = {}
     changed = []
@@ -166,7 +170,8 @@ def add(built: ModelSet, tree: Path, version: int) -> list[str]:
         for tower in (*description["text_towers"], *filter(None, [description["picture_tower"]])):
             if tower["in_process"]:
                 _link(_tower_file(built, tower["model"]), target / tower["in_process"]["file"])
-        # The entry runs the fusion itself; the fusion's own model is for who has features already.
+        # The entry model runs the fusion itself; the separate fusion model is for clients that have features
+        # already.
         _link(built.folder / f"fusion_{side}.onnx", target / FUSION)
         text = json.dumps(description, indent=2) + "\n"
         (target / "serving.json").write_text(text, encoding="utf-8")
@@ -186,7 +191,9 @@ def _write_stamp(tree: Path, stamp: Mapping[str, Any]) -> None:
 
 
 def _write_code(model: str, tree: Path, version: int) -> Path:
-    """The folder of a model's version with its code; an unfinished one of an earlier try is replaced."""
+    """Write the folder of a model's version with its code, replacing an incomplete one of an earlier
+    attempt.
+    """
     target = tree / model / str(version)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
@@ -197,27 +204,24 @@ def _write_code(model: str, tree: Path, version: int) -> Path:
 
 
 def _write_configs(built: ModelSet, model: str, tree: Path) -> None:
-    """Writes a model's configs: the set's dims, and -1 where an older version's differ from them."""
-    for name in ("config.pbtxt", "configs/gpu.pbtxt"):
-        if not (SOURCE / model / name).exists():
-            continue
-        config = parse_config(SOURCE / model / name)
-        fill(config, built, model)
+    """Write a model's configs with the dims of the set, or -1 where an older version has other dims."""
+    for name, gpu in FILES.items():
+        config = config_of(built, model, gpu=gpu)
         target = tree / model / name
         if target.exists():
-            older = parse_config(target)
+            older = parsed(target)
             before = {tensor.name: list(tensor.dims) for tensor in (*older.input, *older.output)}
             for tensor in (*config.input, *config.output):
                 if tensor.name in before and before[tensor.name] != list(tensor.dims):
                     tensor.dims[:] = [-1] * len(tensor.dims)
         target.parent.mkdir(exist_ok=True)
         draft = target.with_name(f".{target.name}")
-        draft.write_text(text_format.MessageToString(config), encoding="utf-8")
+        draft.write_text(written(config), encoding="utf-8")
         draft.replace(target)
 
 
 def _served_as(file: Path, model: Path) -> int | None:
-    """The version of a served model that is this very ONNX file, or None."""
+    """Return the version of a served model with the same ONNX file, or None."""
     for served in sorted(model.glob("*/model.onnx")):
         if served.samefile(file) or (
             served.stat().st_size == file.stat().st_size and file_hash(served) == file_hash(file)
@@ -227,7 +231,9 @@ def _served_as(file: Path, model: Path) -> int | None:
 
 
 def _read_stamp(tree: Path) -> dict[str, Any]:
-    """What a served tree says of itself, {} for none; raises ServedTreeError for other things' folder."""
+    """Return the stamp of a served tree, {} if there is none. Raise ServedTreeError for a folder with other
+    content.
+    """
     if (tree / STAMP).exists():
         stamp: dict[str, Any] = json.loads((tree / STAMP).read_text(encoding="utf-8"))
         return stamp
@@ -238,46 +244,9 @@ def _read_stamp(tree: Path) -> dict[str, Any]:
     return {}
 
 
-def parse_config(file: Path) -> Config:
-    """A config.pbtxt as Triton's own message; raises text_format.ParseError."""
-    return text_format.Parse(file.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
-
-
-def fill(config: Config, built: ModelSet, model: str) -> None:
-    """Sets what depends on the architecture: dims of inputs and outputs, and an entry's parameters."""
-    architecture = built.architecture
-    fusion = architecture.fusion
-    dims: dict[str, list[int]] = {
-        "EMBEDDING": [fusion.dimension],
-        "TEXT_EMBEDDING": [fusion.text_dimension],
-        "IMAGE_EMBEDDING": [fusion.image_dimension],
-    }
-    if model in SLOTS:
-        tower = architecture.towers[architecture.slots[model]]
-        dims["FEATURES"] = [tower.dimension]
-        if tower.reads_pictures:
-            dims["PIXELS"] = [int(tower.numbers["size"]), int(tower.numbers["size"]), 3]
-    elif model in ENTRIES.values():
-        parameters = {
-            "fingerprint": built.fingerprint,
-            "architecture": architecture.name,
-            "max_text_bytes": str(MAX_TEXT_BYTES),
-            "max_image_bytes": str(MAX_IMAGE_BYTES),
-        }
-        # The newest version's; `dims` cannot say it once versions differ and they are -1.
-        parameters |= {f"dimension.{name}": str(sizes[0]) for name, sizes in dims.items()}
-        for name, value in parameters.items():
-            config.parameters[name].string_value = value
-    else:
-        inputs = fusion_inputs(architecture, model.removeprefix("fusion_"))
-        dims |= {name: [width] for name, width in inputs.items()}
-    for tensor in (*config.input, *config.output):
-        if tensor.name in dims:
-            tensor.dims[:] = dims[tensor.name]
-
-
 def serving(built: ModelSet, side: str, pins: Mapping[str, int]) -> dict[str, Any]:
-    """What an entry model reads at its start: limits, towers with their pinned versions, what each one feeds.
+    """Return the `serving.json` of an entry model: limits, towers with pinned versions, and the inputs that
+    each one feeds.
 
     A tower that fills two slots of one side is called once and feeds both.
     """
@@ -330,12 +299,11 @@ def _picture_tower(built: ModelSet, pins: Mapping[str, int]) -> dict[str, Any] |
 
 
 def _in_process(built: ModelSet, slot: str) -> dict[str, Any] | None:
-    """How an entry model runs a tower in its own process: its file and its slices; None for a large one."""
+    """Return file and slices of a tower that an entry model runs in its own process; None for a large one."""
     if _tower_file(built, slot).stat().st_size > MOST_IN_PROCESS:
         return None
-    config = parse_config(SOURCE / slot / "config.pbtxt")
-    slices = ("microbatch_rows_least", "microbatch_rows_most")
-    return {"file": f"{slot}.onnx"} | {name: int(config.parameters[name].string_value) for name in slices}
+    least, most = slices(slot)
+    return {"file": f"{slot}.onnx", "microbatch_rows_least": least, "microbatch_rows_most": most}
 
 
 def _tower_file(built: ModelSet, slot: str) -> Path:
@@ -343,7 +311,7 @@ def _tower_file(built: ModelSet, slot: str) -> Path:
 
 
 def _link(source: Path, target: Path) -> None:
-    """A hard link, or a copy where the two lie on different file systems."""
+    """Create a hard link, or copy if the file systems differ."""
     try:
         os.link(source, target)
     except OSError:
@@ -351,10 +319,9 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _sources_hash() -> str:
-    """The checked-in models and their code, so that a changed file is served after the next build."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
+    """Return a hash of the checked-in models and their code, so that the next build serves a changed file."""
+    digest = hashlib.sha256(Path(__file__).read_bytes() + Path(configs.__file__).read_bytes())
     for folder in (SOURCE, SERVING):
-        for file in sorted(folder.rglob("*")):
-            if file.suffix in (".py", ".pbtxt"):
-                digest.update(str(file.relative_to(folder)).encode() + file.read_bytes())
+        for file in sorted(folder.rglob("*.py")):
+            digest.update(str(file.relative_to(folder)).encode() + file.read_bytes())
     return digest.hexdigest()

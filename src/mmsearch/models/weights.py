@@ -1,4 +1,4 @@
-"""Where weights come from: packages that ship them, each file pinned by its sha256, or local files."""
+"""Sources of weights: Python packages whose files are pinned by sha256, or local files."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mmsearch.errors import WeightsError
 
 @dataclass(frozen=True, slots=True)
 class Packaged:
-    """Weights inside an installed package: its import name, its distribution, and each file's sha256."""
+    """Weights in an installed package: its import name, its distribution, and each file's sha256."""
 
     module: str
     distribution: str
     files: Mapping[str, str]
 
 
-# Weights that open_clip itself fetches, by model and tag.
+# Weights that open_clip downloads, by model and tag.
 OPEN_CLIP = "open_clip:"
 
 PACKAGED = {
@@ -46,9 +46,9 @@ PACKAGED = {
 
 
 def weights_hash(source: str) -> str:
-    """sha256 (hex) that stands for a source: of a package's pins, a local path's content, a tag's name.
+    """Return a sha256 (hex) of a source: of a package's pins, a local path's content, or a tag's name.
 
-    Needs no package to be installed, so that what is built already can be recognised without them.
+    The package need not be installed, so that existing builds are recognized without it.
     """
     if source in PACKAGED:
         pins = sorted(PACKAGED[source].files.items())
@@ -64,13 +64,13 @@ def weights_hash(source: str) -> str:
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     digest = hashlib.sha256()
     for file in files:
-        # A lone file counts by its content alone, wherever it lies.
+        # The hash of a single file depends on its content only, not on its path.
         digest.update(str(file.relative_to(path)).encode() + b"\0" + file_hash(file).encode())
     return digest.hexdigest()
 
 
 def folder(source: str) -> Path:
-    """The folder that holds a packaged source's files, each checked against its pin; raises WeightsError."""
+    """Return the folder of a packaged source after checking each file's sha256. Raise WeightsError."""
     packaged = PACKAGED[source]
     spec = importlib.util.find_spec(packaged.module)
     if spec is None or spec.origin is None:
@@ -90,6 +90,6 @@ def folder(source: str) -> Path:
 
 
 def file_hash(file: Path) -> str:
-    """sha256 (hex) of a file's content."""
+    """Return the sha256 (hex) of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,1 +1,1 @@
-"""A line of a catalog as a product: readers, presets, the text that towers read, rejects."""
+"""Products of a catalog: file readers, record parsing, the text of the towers, rejects."""

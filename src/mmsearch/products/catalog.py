@@ -1,4 +1,4 @@
-"""A catalog's lines, from a file, a compressed file or a pipe, in bounded memory."""
+"""The lines of a catalog from a file, a compressed file or a pipe, in bounded memory."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _COMPRESSED = (".gz", ".zst", ".zstd")
 
 
 class Catalog:
-    """Iterate over it once for its lines.
+    """An iterator over the lines of a catalog; can be iterated once.
 
-    Compression (gzip, zstd) and Parquet are told by what the file begins with, CSV and TSV by its name;
-    `format` is for what has no telling name.
+    Compression (gzip, zstd) and Parquet are detected by the first bytes, CSV and TSV by the file name.
+    `format` sets the format explicitly.
     """
 
     def __init__(self, path: str, format: str | None = None) -> None:  # noqa: A002 - the option's name
@@ -36,7 +36,7 @@ class Catalog:
         self._format = format or self._guessed()
 
     def share(self) -> float:
-        """How much of it has been read, 0 to 1; 0 for a pipe, whose end nobody knows."""
+        """Return the share of the input read, 0 to 1; 0 for a pipe, whose length is unknown."""
         if self._format == "parquet":
             return self._read
         return self._raw.raw.tell() / self._size if self._size else 0.0

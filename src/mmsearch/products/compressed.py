@@ -1,4 +1,4 @@
-"""Gzip and zstd streams, told by what they begin with and not by their names."""
+"""Gzip and zstd streams, detected by their first bytes and not by file name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BUFFER = 1 << 20
 
 
 def plain(raw: io.BufferedReader, name: str) -> io.BufferedReader:
-    """The uncompressed bytes of a stream; the stream itself when it is not compressed."""
+    """Return the uncompressed stream, or the stream itself if it is not compressed."""
     begins = raw.peek(4)[:4]
     if begins.startswith(b"\x1f\x8b"):
         return buffered(gzip.GzipFile(fileobj=cast(BinaryIO, raw)))
@@ -26,7 +26,7 @@ def buffered(stream: object) -> io.BufferedReader:
 
 
 class _Zstd(io.RawIOBase):
-    """A zstd stream whose errors are OSErrors, as those of the other streams are."""
+    """A zstd stream that raises OSError, like the other streams."""
 
     def __init__(self, raw: io.BufferedReader, name: str) -> None:
         try:

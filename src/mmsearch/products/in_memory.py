@@ -1,4 +1,4 @@
-"""Products handed over by a program as a catalog: dictionaries, or the rows of a pandas DataFrame."""
+"""Products passed by a program as a catalog: dicts, or the rows of a pandas DataFrame."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import orjson
 from mmsearch.products.record import Line
 
 ROWS = 512
-"""rows of a DataFrame that are turned into dictionaries at a time"""
+"""rows of a DataFrame converted to dicts at a time"""
 SHOWN = 200
-"""characters of a record that has no JSON, as the rejects file shows it"""
+"""maximum length in the rejects file of a record that cannot be written as JSON, in characters"""
 
 
 class Frame(Protocol):
-    """What is asked of a pandas DataFrame, whose own type would need pandas at every user of ours."""
+    """The part of the pandas DataFrame interface that is used here. A protocol keeps pandas optional."""
 
     @property
     def columns(self) -> Any: ...
@@ -35,15 +35,15 @@ class Frame(Protocol):
 
 
 class InMemoryCatalog:
-    """Iterate over it once for its lines; the first product is line 1.
+    """An iterator over the products as catalog lines; can be iterated once. The first product is line 1.
 
-    None, NaN, NaT and NA are absent. `bytes` become `data:` URIs, so that an image may be given by its
-    content; dates, decimals, paths, UUIDs, numpy's scalars and arrays become what JSON has for them. A
-    record with anything else is a line that is not taken.
+    None, NaN, NaT and NA are treated as missing. `bytes` become `data:` URIs, so that an image can be passed
+    by content. Dates, decimals, paths, UUIDs, numpy scalars and arrays are converted to JSON types. A record
+    with a value of any other type is rejected.
     """
 
     path = "-"
-    """as what is piped in, it cannot be read a second time"""
+    """like standard input, it cannot be read twice"""
 
     def __init__(self, products: Iterable[Any] | Frame) -> None:
         self._rows: Iterable[Any] = rows_of(products)
@@ -51,11 +51,11 @@ class InMemoryCatalog:
         self._read = 0
 
     def share(self) -> float:
-        """How much of it has been read, 0 to 1; 0 where it has no length."""
+        """Return the share of the products read, 0 to 1; 0 when the length is unknown."""
         return self._read / self._total if self._total else 0.0
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
     def __iter__(self) -> Iterator[Line]:
         for number, record in enumerate(self._rows, 1):
@@ -64,12 +64,14 @@ class InMemoryCatalog:
 
 
 def rows_of(records: Iterable[Any] | Frame) -> Iterable[Any]:
-    """The rows of a pandas DataFrame as dictionaries, 512 at a time; anything else as it is."""
+    """Yield the rows of a pandas DataFrame as dicts, converted 512 at a time; return any other iterable
+    unchanged.
+    """
     return _rows(records) if is_frame(records) else cast(Iterable[Any], records)
 
 
 def is_frame(value: object) -> bool:
-    """Whether it is a pandas DataFrame; pandas is not imported, since who has one has imported it."""
+    """Return whether the value is a pandas DataFrame, without importing pandas."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(value, pandas.DataFrame)
 
@@ -83,7 +85,7 @@ def _rows(frame: Any) -> Iterator[dict[str, Any]]:
 
 
 def line_of(number: int, record: Any) -> Line:
-    """One record as the line that a JSON Lines file would hold."""
+    """Return one record as a line of JSON Lines."""
     if not isinstance(record, Mapping):
         what = f"expected a dict as product {number}, got {type(record).__name__}"
         return Line(number, _shown(record), ("wrong_type", what))
@@ -96,7 +98,7 @@ def line_of(number: int, record: Any) -> Line:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON has it. Raises TypeError or ValueError where JSON has nothing for it."""
+    """Convert a value to a JSON type. Raise TypeError or ValueError if there is none."""
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float | np.floating):

@@ -1,4 +1,4 @@
-"""The one reader of products: what ingest encodes and what a training learns from are read alike."""
+"""The reader of products that ingest and training share."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Parse = Callable[[Line, Mapping[str, str] | None], Product]
 def read_products(
     lines: Iterable[Line], renames: Mapping[str, str] | None = None, parse: Parse = parse
 ) -> Iterator[tuple[Line, Product | RecordError]]:
-    """Each line with its product, or with what is wrong with it; the caller counts what it leaves out.
+    """Yield each line with its product or its error. The caller counts the errors.
 
-    `renames` names the field of the record that stands for one of ours, as `--map title=name` does.
+    `renames` maps our field names to those of the record, as in `--map title=name`.
     """
     for line in lines:
         try:
@@ -25,7 +25,7 @@ def read_products(
 
 
 def duplicate(line: Line, identifier: str) -> RecordError:
-    """What is wrong with the second line of an id: which of the two is meant cannot be known."""
+    """Return the error for a repeated id: it is ambiguous which line is meant."""
     return RecordError(
         "duplicate_id", f"expected each id once, got {identifier!a} on line {line.number} again"
     )

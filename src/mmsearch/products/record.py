@@ -1,8 +1,8 @@
-"""One line of a catalog becomes a Product, or a RecordError with line, field and value.
+"""Parse a catalog line into a Product, or raise RecordError with line, field and value.
 
-A record has an `id` and any of `title`, `description`, `category`, `brand`, `price`, `image`, `images`;
-whatever else it holds is an attribute and stays searchable. One whose `_delete` is true says that its product
-is to go.
+A record has an `id` and any of `title`, `description`, `category`, `brand`, `price`, `image`, `images`. All
+other keys become searchable attributes, including titles in other languages. `_delete: true` deletes the
+product.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from mmsearch.errors import RecordError
+from mmsearch.products import translations
 
 MAX_ID_BYTES = 512  # OpenSearch's own limit for _id
 MAX_LINE_BYTES = 40 << 20  # a picture of 20 MB in base64, and the record around it
@@ -32,9 +33,9 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What the catalog held: its number, counted from 1, and its bytes.
+    """A line of the catalog: its number, starting at 1, and its bytes.
 
-    `trouble` is the reason and the sentence where the reader already knows that it is no record.
+    `trouble` has the reason and the message if the reader already knows that the line is invalid.
     """
 
     number: int
@@ -44,7 +45,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A catalog line that has been read; `line` counts from 1, `pictures` are references as written."""
+    """A parsed catalog line. `line` starts at 1; `pictures` are the image references as written."""
 
     line: int
     id: str
@@ -56,22 +57,22 @@ class Product:
     pictures: tuple[str, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
     delete: bool = False
-    """whether the line only says that the product is to go"""
+    """whether the line only deletes the product"""
 
 
-def parse(line: Line, renames: Mapping[str, str] | None = None) -> Product:
-    """Read one JSON line.
+def parse(line: Line, renames: Mapping[str, str] | None = None, language: str | None = None) -> Product:
+    """Parse one line of JSON.
 
-    `renames` maps a field of ours to the record's name for it, dots reaching into objects.
-    Raises RecordError; nothing else, whatever the bytes are.
+    `renames` maps our field names to those of the record; a dot selects a key of a nested object. `language`
+    is preferred for the title if the record has several. Raise RecordError for any invalid input.
     """
     if line.trouble is not None:
         raise RecordError(*line.trouble, line=line.number)
-    return product(load(line.raw, line.number), line.number, renames, size=len(line.raw))
+    return product(load(line.raw, line.number), line.number, renames, size=len(line.raw), language=language)
 
 
 def load(raw: bytes, line: int) -> dict[str, Any]:
-    """The JSON object of one line, strictly: UTF-8, no NaN, no lone surrogates, no key twice in an object."""
+    """Parse the JSON object of one line strictly: UTF-8, no NaN, no lone surrogates, no repeated keys."""
     text = raw.removeprefix(_BOM).strip(b" \t\r\n")
     try:
         record = orjson.loads(text)
@@ -84,7 +85,7 @@ def load(raw: bytes, line: int) -> dict[str, Any]:
     if _plainly_unique(record, text):
         return record
     try:
-        # orjson takes the last of two equal keys without a word, so the standard parser counts them.
+        # orjson silently takes the last of two equal keys, so the standard parser checks for repeated keys.
         json.loads(text, object_pairs_hook=_unique)
     except _TwiceError as twice:
         raise RecordError(
@@ -94,21 +95,32 @@ def load(raw: bytes, line: int) -> dict[str, Any]:
             field=twice.key,
         ) from None
     except (RecursionError, ValueError):
-        # ValueError: an integer of more digits than Python reads.
+        # ValueError: an integer with more digits than Python converts.
         raise _deep(line) from None
     return record
 
 
 def product(
-    record: Mapping[str, Any], line: int, renames: Mapping[str, str] | None = None, size: int = 0
+    record: Mapping[str, Any],
+    line: int,
+    renames: Mapping[str, str] | None = None,
+    size: int = 0,
+    *,
+    language: str | None = None,
+    partial: bool = False,
 ) -> Product:
-    """The Product in a record that has been parsed. `size` is its length in bytes, pictures included."""
+    """Return the Product of a parsed record. `size` is its length in bytes, images included.
+
+    In a `partial` record a title in another language than `language` is a translation only, never the title.
+    """
     rest = dict(record)
     values = {name: rest.pop(name, None) for name in KNOWN}
     for name, path in (renames or {}).items():
         found = _taken(rest, values, path)
         if found is not None:
             values[name] = found
+    translations.spread(values, rest)
+    translations.choose(values, rest, language, other=not partial)
     identifier = _identifier(values["id"], line)
     try:
         if "_delete" in rest and _delete(rest.pop("_delete"), line):
@@ -148,7 +160,9 @@ def _product(
 
 
 def _taken(rest: dict[str, Any], values: dict[str, Any], path: str) -> Any:
-    """Take the value at `path` out of the record: a key of that very name, or a way through objects."""
+    """Remove and return the value at `path`: a key with exactly this name, or a path through nested
+    objects.
+    """
     if path in rest:
         return rest.pop(path)
     if path in values:
@@ -182,7 +196,7 @@ def _identifier(value: Any, line: int) -> str:
 
 
 def _delete(value: Any, line: int) -> bool:
-    """True or false, also as the text that a table has."""
+    """Parse a boolean, also from text as in tables."""
     if isinstance(value, str):
         value = {"true": True, "1": True, "false": False, "0": False, "": False}.get(
             value.strip().lower(), value
@@ -193,7 +207,7 @@ def _delete(value: Any, line: int) -> bool:
 
 
 def _text(value: Any, name: str, line: int) -> str:
-    """A text field: a string, a number, or a list of them, which become lines."""
+    """Return a text field from a string, a number, or a list of them, which is joined by line breaks."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -206,7 +220,7 @@ def _text(value: Any, name: str, line: int) -> str:
 
 
 def _strings(value: Any, name: str, line: int) -> tuple[str, ...]:
-    """A string or a list of strings; null and empty strings are absent."""
+    """Return a list of strings from a string or a list. Nulls and empty strings are dropped."""
     if value is None:
         return ()
     parts = value if isinstance(value, list) else [value]
@@ -232,14 +246,17 @@ def _price(value: Any, line: int) -> float | None:
 
 
 def _pointed(text: str) -> str:
-    """A decimal comma as a point, where it can be nothing else: 19,90 and 1.299,00; 1,299 stays as it is."""
+    """Replace an unambiguous decimal comma by a point: 19,90 and 1.299,00. 1,299 is ambiguous and stays
+    unchanged.
+    """
     found = _DECIMAL_COMMA.fullmatch(text.strip())
     return f"{found[1].replace('.', '')}.{found[2]}" if found else text
 
 
 def _without_nulls(value: Any, line: int, depth: int) -> Any:
-    """`value` with nulls and empty keys' objects dropped, since OpenSearch's flat objects do not take
-    nulls."""
+    """Return `value` without nulls and without objects under empty keys: OpenSearch's flat_object rejects
+    nulls.
+    """
     if isinstance(value, dict):
         if depth == 0:
             raise _deep(line)
@@ -254,10 +271,11 @@ def _without_nulls(value: Any, line: int, depth: int) -> Any:
 
 
 def _plainly_unique(record: dict[str, Any], text: bytes) -> bool:
-    """Whether a flat record has as many keys as its text can have, so that none was lost; most are such.
+    """Return whether a flat record has as many keys as its text can contain, so that no repeated key was
+    lost. This is the fast path for most records.
 
-    Each key is a quote and a colon behind it. Strings may hold those too: then there seem to be more keys,
-    and the slow way decides. A text too short for a number that Python does not read holds none.
+    Each key ends with a quote and a colon. Strings may contain these too; the count is then too high and the
+    slow check decides. A short text cannot contain an integer that Python refuses to convert.
     """
     return (
         len(text) < MAX_DIGITS
@@ -299,7 +317,7 @@ def _wrong(line: int, name: str, value: Any, expected: str) -> RecordError:
 
 
 def _shown(value: Any, limit: int = 60) -> str:
-    """A value as a message shows it: short, printable, on one line."""
+    """Format a value for a message: short, printable, on one line."""
     if isinstance(value, bytes):
         text = ascii(value[: limit + 1])[1:]
     elif isinstance(value, dict | list):

@@ -1,4 +1,4 @@
-"""The rejects file as a catalog: what a run did not take, as it was or as it has been mended."""
+"""The rejects file as a catalog: records that a run rejected, unchanged or edited."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mmsearch.errors import CatalogError
 from mmsearch.products.record import Line
 
 RECORD = b',"record":'
-"""what the original record stands behind, byte for byte"""
+"""the text that precedes the original record, which follows byte for byte"""
 
 
 class Rejected:
-    """A rejects file read as a catalog: the records as they were or as they have been mended there."""
+    """A rejects file read as a catalog, with the original or edited records."""
 
     def __init__(self, path: Path) -> None:
         self.path = str(path)
@@ -55,7 +55,7 @@ class Rejected:
         start = raw.find(RECORD)
         record = raw[start + len(RECORD) : raw.rindex(b"}")]
         try:
-            # As written, so that a key that stands there twice is still seen twice.
+            # The original bytes are kept, so that a repeated key is detected again.
             orjson.loads(record if start >= 0 else b"")
         except orjson.JSONDecodeError:
             record = orjson.dumps(entry["record"])
@@ -73,7 +73,7 @@ class Rejected:
 
 
 def entry_of(raw: bytes) -> dict[str, Any] | None:
-    """One line of a rejects file, or None where it is something else."""
+    """Parse one line of a rejects file. Return None if it is something else."""
     try:
         entry = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -84,11 +84,11 @@ def entry_of(raw: bytes) -> dict[str, Any] | None:
 
 
 def beside(catalog: str, part: tuple[int, int] = (1, 1), *, dry_run: bool = False, prefix: str = "") -> Path:
-    """Where a run's rejects go by default: beside the catalog, one file for each catalog and slice.
+    """Return the default path of a run's rejects file: next to the catalog, one per catalog and slice.
 
-    `catalog.rejects.jsonl` for `catalog.jsonl`, `catalog.csv.rejects.jsonl` for `catalog.csv`. What is piped
-    in has no name, so that each run takes a file that is not there yet. `prefix` stands before the name, for
-    a run that is another one over the same catalog.
+    The name is `catalog.rejects.jsonl` for `catalog.jsonl` and `catalog.csv.rejects.jsonl` for `catalog.csv`.
+    For standard input each run uses a new name. `prefix` distinguishes runs of other commands over the same
+    catalog.
     """
     name = prefix + ("stdin" if catalog == "-" else Path(catalog).name.removesuffix(".jsonl"))
     if part != (1, 1):

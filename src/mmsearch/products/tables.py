@@ -1,5 +1,4 @@
-"""CSV, TSV and Parquet rows as catalog lines: each row becomes the JSON object that a JSON Lines file
-would hold."""
+"""Read CSV, TSV and Parquet rows as catalog lines: each row becomes a JSON object."""
 
 from __future__ import annotations
 
@@ -22,10 +21,11 @@ SEPARATORS = {"csv": ",;\t|", "tsv": "\t"}
 
 
 def delimited(stream: IO[bytes], separators: str, name: str) -> Iterator[Line]:
-    """Rows of a CSV or TSV file with a header; empty cells are absent. A row's number is that of its
-    first line. The header tells which of the `separators` is the file's own."""
+    """Yield the rows of a CSV or TSV file with a header. Empty cells are missing values. The number of a row
+    is that of its first line. The separator is the one of `separators` that the header uses.
+    """
     csv.field_size_limit(MAX_LINE_BYTES)
-    # Undecodable bytes become lone surrogates, which the record parser then refuses row by row.
+    # Undecodable bytes become lone surrogates, which the record parser rejects row by row.
     text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
     first = text.readline()
     delimiter = separator(first, separators)
@@ -48,7 +48,7 @@ def delimited(stream: IO[bytes], separators: str, name: str) -> Iterator[Line]:
 
 
 def separator(header: str, separators: str) -> str:
-    """The one that stands most often in the header, quoted names left out; the first where none does."""
+    """Return the most frequent separator of the header outside quotes, or the first one if there is none."""
     bare = re.sub(r'"[^"]*"', "", header)
     return max(separators, key=bare.count)
 
@@ -66,9 +66,9 @@ def _row(header: list[str], row: list[str], number: int) -> Line:
 
 
 def parquet(stream: IO[bytes], name: str) -> Iterator[tuple[Line, float]]:
-    """Rows of a Parquet file, numbered from 1, with the share of the file that has been read.
+    """Yield the rows of a Parquet file, numbered from 1, with the share of the file that has been read.
 
-    Binary columns become `data:` URIs, so that pictures may lie in the file.
+    Binary columns become `data:` URIs, so that the file can contain the images.
     """
     try:
         import pyarrow.parquet
@@ -96,7 +96,7 @@ def _json(value: Any) -> Any:
     if isinstance(value, bytes):
         return "data:;base64," + base64.b64encode(value).decode()
     if isinstance(value, dict):
-        # Pictures in data sets are often an object of bytes and the name of a file that is not there.
+        # Data sets often store images as a struct of bytes and the name of a file that does not exist.
         return _json(value["bytes"]) if isinstance(value.get("bytes"), bytes) else value
     if isinstance(value, list):
         return [_json(each) for each in value]

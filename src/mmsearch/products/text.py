@@ -1,4 +1,4 @@
-"""A Product becomes the text that the towers read, and the hashes by which a later run knows what changed."""
+"""The input text of the towers, and the hashes that detect changes between runs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mmsearch.products.record import Product
 
 
 def tower_text(product: Product, max_bytes: int = 0) -> str:
-    """The product as one text, the most telling field first, since towers read only the first hundred-
-    odd tokens.
+    """Return the product as one text. The most informative field comes first, since towers truncate after
+    about a hundred tokens.
 
-    `max_bytes` (0 for no limit) cuts it, never inside a character.
+    `max_bytes` truncates the text at a character boundary; 0 means no limit.
     """
     parts = [product.title, " ".join(product.brand), ", ".join(product.category), product.description]
     text = "\n".join(part for part in parts if part)
@@ -23,8 +23,9 @@ def tower_text(product: Product, max_bytes: int = 0) -> str:
 
 
 def digest(parts: Iterable[bytes]) -> str:
-    """32 hex characters over the parts and where each ends; enough that no two catalogs' texts ever
-    meet."""
+    """Return a hash of 32 hexadecimal characters over the parts and their boundaries. Collisions are
+    negligible.
+    """
     state = hashlib.sha256()
     for part in parts:
         state.update(len(part).to_bytes(8, "little"))

@@ -1,1 +1,1 @@
-"""Query bodies, hits, the names of our clauses, and the log of searches."""
+"""Query bodies, hits, clause names of the plugin, and the search log."""

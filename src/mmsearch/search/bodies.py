@@ -8,8 +8,8 @@ from typing import Any
 
 from mmsearch.errors import SearchError
 from mmsearch.search.clauses import ALONE, ClauseNames
+from mmsearch.search.lexical import DEFAULT, Clause, filled, named
 
-LEXICAL_FIELDS = ["title^2", "description", "category", "brand"]
 LEGS = ("lexical", "dense")
 """the legs of a hybrid, in the order of its weights"""
 BOUNDS = ("gt", "gte", "lt", "lte")
@@ -46,8 +46,10 @@ def search_body(
     weights: Sequence[float] | None = None,
     field: str = "embedding",
     names: ClauseNames = ALONE,
+    lexical: Clause = DEFAULT,
 ) -> dict[str, Any]:
-    """The `_search` body; `picture` is base64, `names` what the node calls the clauses.
+    """The `_search` body; `picture` is base64, `names` what the node calls the clauses, `lexical` the query
+    of the index's search template.
 
     `filters` are by field: a value, several of which one is to be there, or a range of the price such as
     {"gte": 10, "lt": 20}. `weights` are those of a hybrid's legs in the order of LEGS; what counts is their
@@ -59,11 +61,9 @@ def search_body(
     if weights is not None and mode != "hybrid":
         raise SearchError(f"expected weights for a hybrid search, got them for a {mode} one; leave them out")
     only = _only(filters or {})
-    lexical: dict[str, Any] = {
-        "multi_match": {"query": text, "fields": LEXICAL_FIELDS, "type": "cross_fields", "_name": "lexical"}
-    }
+    words = named(filled(lexical, text), LEGS[0])
     if mode == "lexical":
-        query: dict[str, Any] = {"bool": {"must": [lexical], "filter": [only] if only else []}}
+        query: dict[str, Any] = {"bool": {"must": [words], "filter": [only] if only else []}}
     else:
         asked: dict[str, Any] = {"k": k if mode == "neural" else WINDOW, "_name": "dense"}
         if text:
@@ -77,7 +77,7 @@ def search_body(
                 asked["filter"] = only
             query = {names.neural: {field: asked}}
         else:
-            legs = [lexical, {names.neural: {field: asked}}]
+            legs = [words, {names.neural: {field: asked}}]
             query = {names.hybrid: {"queries": legs, "pagination_depth": WINDOW}}
             if weights is not None:
                 query[names.hybrid]["fusion"] = _weighed(weights)

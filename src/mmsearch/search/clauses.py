@@ -1,5 +1,6 @@
-"""What our plugin's clauses are called on a node: by the official names, or by its own beside the official
-plugin."""
+"""Names of our plugin's query clauses on a node: the official names, or separate ones beside the official
+plugin.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from mmsearch.clients.opensearch import HttpError, ask
 
 @dataclass(frozen=True)
 class ClauseNames:
-    """`neural` is the clause that encodes, `hybrid` the one that fuses."""
+    """`neural` is the name of the clause that encodes, `hybrid` of the one that fuses."""
 
     neural: str
     hybrid: str
@@ -20,19 +21,19 @@ class ClauseNames:
 
 ALONE = ClauseNames("neural", "hybrid")
 BESIDE = ClauseNames("mmsearch_neural", "mmsearch_hybrid")
-"""where opensearch-neural-search owns the other names"""
+"""names used where opensearch-neural-search already defines the official ones"""
 
 
 def served(client: OpenSearch, index: str) -> ClauseNames:
-    """The names that the node serves, asked by a search that finds nothing.
+    """Return the names that the node serves, found by a search without results.
 
-    A search, because who may search may ask it: the plugin's statistics and the list of plugins need rights
-    of their own. On a node without our plugin the names are the official ones.
-    Raises AwayError or HttpError, the latter for an index that is not there too.
+    A search is used because it needs only the permission to search; the plugin's statistics and the list of
+    plugins need more. On a node without our plugin the official names are returned. Raise AwayError or
+    HttpError, the latter also for a missing index.
     """
     nothing = {"size": 0, "query": {BESIDE.hybrid: {"queries": [{"match_none": {}}]}}}
     try:
-        # Without the index's own pipeline, which may be made for the other plugin's clauses.
+        # Bypass the index's default search pipeline, which may use the other plugin's clauses.
         ask(client, "POST", f"/{index}/_search", body=nothing, params={"search_pipeline": "_none"})
     except HttpError as error:
         if error.status == 400 and f"unknown query [{BESIDE.hybrid}]" in error.reason:

@@ -1,4 +1,4 @@
-"""Searches sent to a node, and what stands in their way in one sentence."""
+"""Send searches to a node and explain failures in one sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mmsearch.search.clauses import ALONE, ClauseNames, served
 
 @contextmanager
 def in_a_sentence(index: str) -> Iterator[None]:
-    """What stands in a search's way, as an MmsearchError of one sentence."""
+    """Convert the failure of a search to an MmsearchError with one sentence."""
     try:
         yield
     except AwayError as away:
@@ -27,8 +27,8 @@ def in_a_sentence(index: str) -> Iterator[None]:
 
 
 def names_for(mode: str, client: OpenSearch, index: str) -> ClauseNames:
-    """What the node calls the clauses of a question; a lexical one has none, and costs no request.
+    """Return the node's clause names for a query. A lexical query needs none and sends no request.
 
-    Raises AwayError or HttpError.
+    Raise AwayError or HttpError.
     """
     return ALONE if mode == "lexical" else served(client, index)

@@ -1,4 +1,4 @@
-"""Saved objects for OpenSearch Dashboards: read, adapted to a place, sent, and looked into."""
+"""Saved objects for OpenSearch Dashboards: read, adapt, send and inspect them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from mmsearch.errors import MmsearchError
 SHIPPED = Path(__file__).parents[1] / "opensearch" / "inspection.ndjson"
 PRODUCTS = "mmsearch-products"
 PICTURES = "http://127.0.0.1:8090/picture?ref={{value}}"
-"""where the picture column finds a product's picture: the route of `mmsearch ui`"""
+"""URL of a product's image in the image column: the route of `mmsearch ui`"""
 Object = dict[str, Any]
 
 
 def objects(*, pictures: str | None = None, products: str | None = None) -> list[Object]:
-    """The shipped objects: data views, searches, visualisations and the dashboard that shows them.
+    """Return the included objects: data views, searches, visualizations and the dashboard.
 
-    `pictures` is an address with `{{value}}` for the product's picture reference, `products` the pattern of
-    the product indexes.
+    `pictures` is a URL with `{{value}}` for the image reference of a product, `products` the index pattern of
+    the products.
     """
     if pictures is not None and "{{value}}" not in pictures:
         raise MmsearchError(
@@ -43,15 +43,16 @@ def objects(*, pictures: str | None = None, products: str | None = None) -> list
 
 
 def ndjson(saved: Sequence[Object]) -> str:
-    """The objects as the import takes them, one a line."""
+    """Return the objects in the import format, one per line."""
     return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in saved)
 
 
 def send(
     saved: Sequence[Object], url: str, *, access: DashboardsAccess | None = None, tenant: str = ""
 ) -> int:
-    """Import objects into a Dashboards server, over those of the same identifiers; return how many it
-    took. Certificates are always verified."""
+    """Import objects into Dashboards and overwrite those with the same id. Return the number of objects
+    imported. Certificates are always verified.
+    """
     access = access or DashboardsAccess()
     access.check(url)
     headers = {"osd-xsrf": "true", **({"securitytenant": tenant} if tenant else {})}
@@ -92,7 +93,7 @@ def send(
 
 
 def fields_used(saved: Sequence[Object]) -> dict[str, set[str]]:
-    """The fields that searches and visualisations read, by the data view they read them from."""
+    """Return the fields that searches and visualizations read, by data view."""
     used: dict[str, set[str]] = {}
     for each in saved:
         views = [ref["id"] for ref in each["references"] if ref["type"] == "index-pattern"]

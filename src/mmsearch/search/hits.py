@@ -1,4 +1,4 @@
-"""The hits of a search, with the legs that found each."""
+"""Hits of a search, with the legs that found each hit."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any, NotRequired, TypedDict
 
 
 class Leg(TypedDict):
-    """Where one leg of a hybrid had the hit: `rank` counts from 1, `score` is the leg's own and `normalized`
-    what the fusion made of it; `only` is there and true where no other leg found the product."""
+    """The position of a hit in one leg of a hybrid query. `rank` starts at 1, `score` is the score of the
+    leg, and `normalized` the score after normalization. `only` is true if no other leg found the product, and
+    absent otherwise.
+    """
 
     name: str
     rank: int
@@ -20,8 +22,9 @@ class Leg(TypedDict):
 
 @dataclass(frozen=True)
 class Hit:
-    """One product found: its `id` and `score`, the fields that the answer shows of it as `source`, and for a
-    hybrid the `legs` that found it."""
+    """One product found: its `id`, its `score`, its returned fields as `source`, and for a hybrid query the
+    `legs` that found it.
+    """
 
     id: str
     score: float
@@ -30,6 +33,6 @@ class Hit:
 
     @classmethod
     def of(cls, hit: Mapping[str, Any]) -> Hit:
-        """A hit as `_search` answers it."""
+        """Return the Hit for a hit of a `_search` response."""
         legs = tuple(hit.get("fields", {}).get("_legs", ()))
         return cls(hit["_id"], float(hit.get("_score") or 0.0), hit.get("_source", {}), legs)

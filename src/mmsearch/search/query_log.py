@@ -1,6 +1,6 @@
-"""The index `mmsearch-log`: what was asked, which legs found what, how ingest went, how fast the encoder was.
+"""The index `mmsearch-log`: queries, the hits of each leg, ingest runs, encoder latency.
 
-Nothing is logged unless somebody asks for it. Each document has a `kind`:
+Logging is off by default. Each document has a `kind`:
 
 | kind | one document for | fields |
 | --- | --- | --- |
@@ -10,7 +10,8 @@ Nothing is logged unless somebody asks for it. Each document has a `kind`:
 | reject | a reason in a rejects file | stage, reason, count |
 | encoder | a node and stage of the encoder | node, stage, count, p50_ms, p99_ms, cache_hits, cache_misses |
 
-All have `@timestamp`. The queries' words are personal data in many places: keep the index as such.
+All have `@timestamp`. Query texts are personal data under many laws; restrict access to the index
+accordingly.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ _TYPES = {
     "date": "@timestamp",
 }
 FIELDS: Mapping[str, str] = {name: kind for kind, names in _TYPES.items() for name in names.split()}
-"""field → its type in the mapping"""
+"""field → type in the mapping"""
 
 
 def mapping() -> dict[str, Any]:
-    """The index's definition: only the fields above, unknown ones refused."""
+    """Return the definition of the index: the fields above with a strict mapping."""
     properties: dict[str, Any] = {name: {"type": kind} for name, kind in FIELDS.items()}
     properties["query"] = {"type": "keyword", "ignore_above": 1024}
     settings = {"number_of_shards": 1, "auto_expand_replicas": "0-1"}
@@ -48,7 +49,7 @@ def mapping() -> dict[str, Any]:
 
 
 def asked(*, text: str, picture: str, like: str) -> tuple[str, str]:
-    """The `query` and `modality` of a search's document: pictures themselves are not logged."""
+    """Return `query` and `modality` of a search. Images are not logged."""
     modality = "both" if text and picture else "picture" if picture else "text" if text else "like"
     return text or like, modality
 
@@ -62,7 +63,7 @@ def of_search(
     index: str,
     when: datetime | None = None,
 ) -> list[dict[str, Any]]:
-    """The documents of one search: itself, and each leg that its hits tell of."""
+    """Return the documents of one search: the search and each leg that its hits report."""
     stamp = _stamp(when)
     hits = answer["hits"]["hits"]
     skipped = [str(each.get("leg")) for each in answer.get("ext", {}).get("mmsearch", {}).get("degraded", ())]
@@ -101,13 +102,13 @@ def of_search(
 
 
 def of_ingest(summary: Mapping[str, Any], *, index: str, when: datetime | None = None) -> dict[str, Any]:
-    """The document of one ingest's `--json` summary; numbers that the log has no field for are left out."""
+    """Return the document of an ingest summary (`--json`). Numbers without a field in the log are omitted."""
     known = {key: value for key, value in summary.items() if key in FIELDS}
     return {"@timestamp": _stamp(when), "kind": "ingest", "index": index, **known}
 
 
 def of_rejects(lines: Iterable[bytes], *, index: str, when: datetime | None = None) -> list[dict[str, Any]]:
-    """The documents of a rejects file: how many lines for each stage and reason."""
+    """Return the documents of a rejects file: the number of lines per stage and reason."""
     counts: Counter[tuple[str, str]] = Counter()
     for number, line in enumerate(lines, 1):
         try:
@@ -133,7 +134,9 @@ def of_rejects(lines: Iterable[bytes], *, index: str, when: datetime | None = No
 
 
 def of_stats(stats: Mapping[str, Any], when: datetime | None = None) -> list[dict[str, Any]]:
-    """The documents of an answer of `_plugins/_mmsearch/stats`: one a node and stage of the encoder."""
+    """Return the documents of a response of `_plugins/_mmsearch/stats`: one per node and stage of the
+    encoder.
+    """
     stamp = _stamp(when)
     documents = []
     for node in stats.get("nodes", {}).values():
@@ -157,8 +160,7 @@ def of_stats(stats: Mapping[str, Any], when: datetime | None = None) -> list[dic
 
 
 def write(client: OpenSearch, documents: Sequence[Mapping[str, Any]], index: str = INDEX) -> int:
-    """Append documents to the log, making the index first where there is none; return how many were
-    written."""
+    """Append documents to the log and create the index if needed. Return the number of documents written."""
     if not documents:
         return 0
     try:

@@ -1,5 +1,6 @@
-"""What a tower has answered before, by what it read, so that an edited text costs no picture and the other
-way round."""
+"""Cache of tower outputs by input: after an edit of the text the image is not computed again, and vice
+versa.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +18,9 @@ OVERHEAD = 300  # bytes that a remembered row costs beside its numbers
 
 
 class EmbeddingCache:
-    """The rows of a model with one output, the least recently used dropped first, in so many bytes.
+    """LRU cache of the output rows of a model with one output, limited in bytes.
 
-    Rows come back as they were computed, bit by bit.
+    Cached rows are bitwise identical to the computed ones.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -35,7 +36,9 @@ class EmbeddingCache:
         feeds: Mapping[str, NDArray[np.generic]],
         run: Callable[[dict[str, NDArray[np.generic]]], Floats],
     ) -> tuple[Floats, int]:
-        """One row of floats for each row of `feeds`, and how many of them `run` was asked for."""
+        """Return one row of floats for each row of `feeds`, and the number of rows for which `run` was
+        called.
+        """
         keys = [key(row) for row in zip(*feeds.values(), strict=True)]
         found = {each: self._rows[each] for each in keys if each in self._rows}
         for each in found:
@@ -58,7 +61,7 @@ class EmbeddingCache:
 
 
 def key(row: tuple[NDArray[Any], ...]) -> bytes:
-    """A digest of one row of each input; how far a batch was filled up with zeros makes no difference."""
+    """Return a digest of one row of each input, independent of zero padding in the batch."""
     state = hashlib.blake2b(digest_size=20)
     for part in row:
         raw = part.tobytes().rstrip(b"\0")

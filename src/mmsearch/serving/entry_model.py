@@ -1,8 +1,7 @@
-"""An entry model: strings and pictures in, vectors out.
+"""An entry model: strings and images in, vectors out.
 
-A dynamic batch is read as one list of rows; each tower runs once for all of it, with the rows that
-have its modality, and the fusion once at the end, in this process. What the towers are is read from
-`serving.json`.
+The rows of a dynamic batch form one list. Each tower runs once on the rows that have its modality, and the
+fusion runs once at the end, in this process. `serving.json` describes the towers.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class EntryModel:
             in_process=parameters.get("towers_in_process", {}).get("string_value") == "yes",
         )
         self._frame = Frame(picture["size"], picture["fit"]) if picture else None
-        # Pillow and the calls to the towers leave Python's lock, so threads do help here.
+        # Pillow and calls to the towers release the GIL, so threads run in parallel here.
         self._pool = ThreadPoolExecutor(max(2, len(self._text_towers) + min(2, os.cpu_count() or 1)))
 
     def finalize(self) -> None:
@@ -96,7 +95,7 @@ class EntryModel:
     def _encode(
         self, rows: Rows, wanted: list[str], refused: dict[int, RefusedError], remember: bool
     ) -> tuple[Rows, dict[str, Floats]]:
-        """Vectors for all rows; requests whose picture does not decode move to `refused`."""
+        """Return vectors for all rows. Requests with an image that does not decode are moved to `refused`."""
         running = self._start_text_towers(rows, remember)
         pixels = self._decode(rows, refused)
         features: dict[str, Floats] = {}
@@ -121,7 +120,7 @@ class EntryModel:
         try:
             return self._fusion.run(feeds, wanted)
         except Exception as error:
-            # The runtime's own text may show file paths; its kind is enough for a caller.
+            # The message of the runtime may contain file paths, so only the exception type is returned.
             raise TowerError(
                 f"expected the fusion to run on its towers' features, got {type(error).__name__} from "
                 "onnxruntime; see the server's log, or deploy the model anew"
@@ -135,7 +134,7 @@ class EntryModel:
         if not texts:
             return []
         if len(self._text_towers) == 1 and not any(rows.pictures):
-            # Nothing to do meanwhile: the call stays in this thread, which is quicker.
+            # With a single call there is nothing to overlap, and this thread is faster.
             done: Future[Floats] = Future()
             done.set_result(self._run_text(*self._text_towers[0], texts, remember))
             return [(self._text_towers[0][0], present, done)]
@@ -149,7 +148,7 @@ class EntryModel:
         return self._towers.run(tower["model"], {"INPUT_IDS": numbers, "ATTENTION_MASK": mask}, remember)
 
     def _decode(self, rows: Rows, refused: dict[int, RefusedError]) -> dict[int, NDArray[np.uint8]]:
-        """Pixels by row; a request with a picture that does not decode is refused whole."""
+        """Return pixels by row. A request with an image that does not decode is rejected as a whole."""
         present = [row for row, picture in enumerate(rows.pictures) if picture]
         if not present:
             return {}
@@ -189,8 +188,9 @@ def invalid(why: RefusedError) -> Any:
 def spread(
     features: dict[str, Floats], tower: dict[str, Any], present: list[int], found: Floats, rows: int
 ) -> None:
-    """Puts a tower's answers at their rows under each name that it feeds; the other rows are zero, the sign
-    of an absent modality."""
+    """Scatter a tower's outputs to their rows under each input name that it feeds. Other rows are zero, which
+    marks a missing modality.
+    """
     full = np.zeros((rows, found.shape[1]), np.float32)
     full[present] = found
     for name in tower["feeds"]:

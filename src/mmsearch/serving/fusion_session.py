@@ -1,4 +1,4 @@
-"""A fusion inside an entry model's own process: a hop through the server costs more than the fusion does."""
+"""A fusion run in the process of an entry model: a call through the server takes longer than the fusion."""
 
 from __future__ import annotations
 
@@ -16,19 +16,17 @@ Floats = NDArray[np.float32]
 
 
 class FusionSession:
-    """A fusion's ONNX file on one thread of the CPU."""
+    """A fusion's ONNX file, run with one CPU thread."""
 
     def __init__(self, file: Path) -> None:
         self._session = onnxruntime.InferenceSession(str(file), quiet(), providers=[CPU])
-        # A fusion that has no use for a modality has no input for it.
+        # A fusion that ignores a modality has no input for it.
         self._inputs = [tensor.name for tensor in self._session.get_inputs()]
 
     def run(self, feeds: Mapping[str, Floats], outputs: Sequence[str]) -> dict[str, Floats]:
-        """The named outputs of n rows, float32 [n, dimension] each.
+        """Return the named outputs of n rows, float32 [n, dimension] each.
 
-        `feeds` hold every input of the file, and may hold more.
-
-        Raises what onnxruntime raises.
+        `feeds` must have every input of the file and may have more. Raises the errors of onnxruntime.
         """
         answers: list[Any] = self._session.run(list(outputs), {name: feeds[name] for name in self._inputs})
         return dict(zip(outputs, answers, strict=True))

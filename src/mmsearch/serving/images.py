@@ -1,4 +1,4 @@
-"""Encoded pictures to pixels, checked before anything large is decoded."""
+"""Decode images to pixels, with checks before anything large is decoded."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from PIL import ExifTags, Image, ImageOps
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 30_000
-# Larger pictures are decoded one at a time, so that memory holds one of them, not one a thread.
+# Larger images are decoded one at a time, so that only one of them is in memory.
 LARGE_PIXELS = 4_000_000
 WHITE = (255, 255, 255)
 STRIP_ROWS = 16
-# What turns a picture upright, by its EXIF orientation.
+# The operation that makes an image upright, by EXIF orientation.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -28,21 +28,22 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Pillow's own guard would warn between its two thresholds; ours is stricter and says what to do.
+# Pillow's own guard only warns between its two limits; this limit is stricter, and its message has the
+# repair.
 Image.MAX_IMAGE_PIXELS = None
 
 _one_large = threading.Lock()
 
 
 class PictureError(ValueError):
-    """A picture that cannot be read; the message says expected, got, repair, in one sentence."""
+    """An image cannot be read. The message is one sentence: expected, got, repair."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """How a picture fills the tower's square of `size` pixels.
+    """How an image is fitted to the tower's square of `size` pixels.
 
-    `fit` is "pad" (the whole picture on white), "crop" (the middle, filled) or "squash" (sides stretched).
+    `fit` is "pad" (the whole image on white), "crop" (center crop) or "squash" (stretched to the square).
     """
 
     size: int
@@ -54,10 +55,10 @@ class Frame:
 
 
 def decode(data: bytes, frame: Frame) -> NDArray[np.uint8]:
-    """One encoded picture (JPEG, PNG, WebP, first frame of a GIF) as RGB pixels.
+    """Decode one image (JPEG, PNG, WebP, first frame of a GIF) to RGB pixels.
 
-    Turned upright by its EXIF orientation, transparency laid on white, CMYK and grey turned to RGB.
-    Returns uint8 of shape [size, size, 3]; raises PictureError for anything else or anything too large.
+    The image is rotated by its EXIF orientation, transparency is put on white, CMYK and gray are converted to
+    RGB. Return uint8 of shape [size, size, 3]. Raise PictureError for other formats or too large images.
     """
     try:
         with warnings.catch_warnings():
@@ -73,7 +74,7 @@ def decode(data: bytes, frame: Frame) -> NDArray[np.uint8]:
     except MemoryError:
         raise
     except Exception as error:
-        # Pillow's decoders raise whatever they meet: OSError, SyntaxError, struct.error…
+        # Pillow's decoders raise many types on invalid data: OSError, SyntaxError, struct.error…
         raise PictureError(
             f"expected a whole JPEG, PNG, WebP or GIF picture, got {len(data)} bytes that do not decode "
             f"({type(error).__name__}); send the picture file as it is"
@@ -91,7 +92,7 @@ def _check_size(picture: Image.Image) -> None:
 
 def _pixels(picture: Image.Image, frame: Frame) -> NDArray[np.uint8]:
     if picture.format == "JPEG" and picture.mode in ("RGB", "L"):
-        # The decoder itself can leave out detail that the tower's square cannot show.
+        # The decoder itself can omit detail beyond the resolution of the tower.
         picture.draft(None, (2 * frame.size, 2 * frame.size))
     picture.load()
     small = _reduced(picture, frame)
@@ -109,9 +110,9 @@ def _pixels(picture: Image.Image, frame: Frame) -> NDArray[np.uint8]:
 
 
 def _reduced(picture: Image.Image, frame: Frame) -> Image.Image:
-    """The picture in RGB on white, shrunk by a whole factor to no less than twice the tower's square.
+    """Return the image in RGB on white, reduced by an integer factor to at least twice the tower's size.
 
-    Works in strips, so that a picture of 50 megapixels is in memory once and never copied whole.
+    Works in strips, so that an image of 50 megapixels is in memory once and never copied as a whole.
     """
     width, height = picture.size
     side = max(width, height) if frame.fit == "pad" else min(width, height)
@@ -127,9 +128,9 @@ def _reduced(picture: Image.Image, frame: Frame) -> Image.Image:
 
 
 def _on_white(picture: Image.Image) -> Image.Image:
-    """The picture in RGB, what is transparent shown white."""
+    """Return the image in RGB with transparent pixels on white."""
     if picture.mode.startswith("I") or picture.mode == "F":
-        # 16-bit grey: Pillow's own conversion clips at 255 instead of scaling.
+        # 16-bit gray: Pillow's own conversion clips at 255 instead of scaling.
         wide = np.asarray(picture, dtype=np.float32)
         return Image.fromarray(np.clip(wide / 257.0, 0, 255).astype(np.uint8)).convert("RGB")
     if not picture.has_transparency_data:

@@ -1,4 +1,4 @@
-"""A batch computed in slices, on all cores: each slice is whole work for one core."""
+"""Compute a batch in slices on all cores; each slice runs on one core."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MOST_THREADS = 16
 
 
 class Microbatches:
-    """A session of one thread, run on slices of `least` to `most` rows by as many threads as there are cores.
+    """A single-threaded session, run on slices of `least` to `most` rows by one thread per core.
 
-    Cores never wait for one another in the middle of a layer, as the threads of one session do; and all get
-    as many slices of about the same size, so that none is idle while another computes what is left.
-    What a few pictures need fits into a core's cache: of EfficientNet-Lite0, 32 in one piece take a core
-    8.0 ms each, two at a time 5.6 ms. Texts are small enough for larger slices: 32 short ones in two slices
-    are as quick as with one session of two threads, in four slices a tenth slower.
+    Unlike the threads of one session, cores do not wait for each other within a layer. All cores get equally
+    many slices of similar size, so that none is idle. Small image slices fit into a core's cache:
+    EfficientNet-Lite0 takes 8.0 ms of one core per image in a batch of 32, and 5.6 ms in batches of two.
+    Texts are small enough for larger slices: 32 short texts in two slices are as fast as one session with two
+    threads; in four slices they are a tenth slower.
     """
 
     def __init__(self, session: Any, least: int, most: int, cores: int | None = None) -> None:
@@ -29,13 +29,13 @@ class Microbatches:
         self._least = least
         self._most = most
         self._cores = min(cores or len(os.sched_getaffinity(0)), MOST_THREADS)
-        # onnxruntime leaves Python's lock while it computes.
+        # onnxruntime releases the GIL while it computes.
         self._pool = ThreadPoolExecutor(self._cores, thread_name_prefix="slice") if self._cores > 1 else None
 
     def run(self, wanted: list[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
-        """The named outputs of n rows, in their order, float32 [n, dimension] each.
+        """Return the named outputs of n rows, in their order, float32 [n, dimension] each.
 
-        Raises what the session raises for any slice.
+        Raises the error of the session for any slice.
         """
         parts = [
             {name: array[rows] for name, array in feeds.items()}
@@ -52,7 +52,7 @@ class Microbatches:
         return [np.concatenate(columns) for columns in zip(*answers, strict=True)]
 
     def _cut(self, count: int) -> list[slice]:
-        """The slices of `count` rows: as many for each core, but for batches too small to be shared out."""
+        """Return the slices of `count` rows: equally many per core, unless the batch is too small."""
         slices = max(1, min(self._cores, count // self._least))
         if count > slices * self._most:
             slices = self._cores * -(-count // (self._cores * self._most))

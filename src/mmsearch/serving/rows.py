@@ -1,4 +1,4 @@
-"""The rows of one dynamic batch: what each request holds, and which requests are refused."""
+"""Rows of a dynamic batch: the inputs of each request, and the rejected requests."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 
 class RefusedError(ValueError):
-    """A request that cannot be answered; the message says expected, got, repair, in one sentence."""
+    """A request with invalid input. The message is one sentence: expected, got, repair."""
 
 
 @dataclass(slots=True)
 class Rows:
     """All rows of a batch, one entry each, in the order of the requests.
 
-    `texts[i]` is None and `pictures[i]` is empty where the modality is absent.
-    `owners[i]` is the position of the request that row i came with.
+    `texts[i]` is None and `pictures[i]` is empty if the modality is missing. `owners[i]` is the position of
+    the request of row i.
     """
 
     texts: list[str | None] = field(default_factory=list)
@@ -25,7 +25,7 @@ class Rows:
     owners: list[int] = field(default_factory=list)
 
     def without(self, refused: dict[int, RefusedError]) -> Rows:
-        """The rows of the requests that are not refused."""
+        """Return the rows of the requests that are not rejected."""
         kept = [row for row, owner in enumerate(self.owners) if owner not in refused]
         return Rows(
             [self.texts[row] for row in kept],
@@ -36,14 +36,16 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest inputs that are read, in bytes."""
+    """Maximum sizes of the inputs, in bytes."""
 
     text_bytes: int
     image_bytes: int
 
 
 def parse_text(value: bytes, limits: Limits) -> str | None:
-    """The text of one row, or None where it is blank; refuses what is too long or not UTF-8."""
+    """Return the text of one row, or None if it is blank. Raise RefusedError if it is too long or not
+    UTF-8.
+    """
     if len(value) > limits.text_bytes:
         raise RefusedError(
             f"expected TEXT of at most {limits.text_bytes} bytes, got {len(value)}; shorten the text"
@@ -58,7 +60,7 @@ def parse_text(value: bytes, limits: Limits) -> str | None:
 
 
 def parse_picture(value: bytes, limits: Limits) -> bytes:
-    """The encoded picture of one row, unchanged; refuses one that is too large to be looked at."""
+    """Return the encoded image of one row, unchanged. Raise RefusedError if it is too large."""
     if len(value) > limits.image_bytes:
         raise RefusedError(
             f"expected IMAGE of at most {limits.image_bytes} bytes, got {len(value)}; send a smaller picture"
@@ -67,9 +69,9 @@ def parse_picture(value: bytes, limits: Limits) -> bytes:
 
 
 def read_rows(inputs: list[tuple[Any, Any]], limits: Limits) -> tuple[Rows, dict[int, RefusedError]]:
-    """Reads the (TEXT, IMAGE) arrays of each request, object arrays of bytes of shape [B, 1].
+    """Read the (TEXT, IMAGE) arrays of each request, object arrays of bytes of shape [B, 1].
 
-    Returns the rows of the good requests and, by position, why the others are refused.
+    Return the rows of the valid requests and, by position, the errors of the others.
     """
     rows, refused = Rows(), {}
     for owner, (text_array, picture_array) in enumerate(inputs):

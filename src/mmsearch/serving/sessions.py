@@ -1,4 +1,4 @@
-"""An onnxruntime session on the GPU where there is one, else on the CPU."""
+"""onnxruntime sessions on the GPU if there is one, else on the CPU."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import onnxruntime
 from numpy.typing import NDArray
 
 GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-# By default cuDNN tries every algorithm for each new batch size, which takes it a second; and TF32 moves the
-# features by 5e-4 from the CPU's, where single precision moves them by 8e-7 and is a seventh slower at most.
+# By default cuDNN benchmarks every algorithm for each new batch size, which takes a second. TF32 changes
+# features by 5e-4 compared with the CPU; float32 changes them by 8e-7 and is at most a seventh slower.
 GPU_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
 
 
 def quiet(threads: int = 1) -> onnxruntime.SessionOptions:
-    """Options of a session that shares its machine with others: so many threads, none of which spins."""
+    """Return session options for a shared machine: this many threads, without spinning."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -26,44 +26,47 @@ def quiet(threads: int = 1) -> onnxruntime.SessionOptions:
 
 
 def providers(available: Sequence[str]) -> list[Any]:
-    """The execution providers to ask for: the GPU's where onnxruntime has it, then the CPU's.
+    """Return the execution providers: CUDA if onnxruntime has it, then the CPU.
 
-    TensorRT is left to Triton's own backend: building its engines here would block every request.
+    TensorRT is left to Triton's own backend, since building its engines here would block every request.
     """
     return [(GPU, GPU_OPTIONS), CPU] if GPU in available else [CPU]
 
 
 def open_session(file: Path, options: Any) -> onnxruntime.InferenceSession:
-    """A session on what `providers` says; `chosen` says what it became."""
+    """Open a session with `providers`; `chosen` returns the one in use."""
     available = onnxruntime.get_available_providers()
     if GPU in available and hasattr(onnxruntime, "preload_dlls"):
-        # Finds CUDA and cuDNN in NVIDIA's wheels, which lie on no library path.
+        # Loads CUDA and cuDNN from NVIDIA's wheels, which are on no library path.
         onnxruntime.preload_dlls()
     return onnxruntime.InferenceSession(str(file), options, providers=providers(available))
 
 
 def chosen(session: onnxruntime.InferenceSession) -> str:
-    """The provider that runs the session. Where CUDA's libraries are missing onnxruntime takes the CPU."""
+    """Return the provider of the session. onnxruntime falls back to the CPU if CUDA's libraries are
+    missing.
+    """
     return str(session.get_providers()[0])
 
 
 class BySize:
-    """A model on batches of any size by sessions that each see one size alone.
+    """Runs a model on batches of any size with one session per fixed batch size.
 
-    On a GPU onnxruntime chooses each convolution's algorithm anew whenever the batch is not as large as the
-    last one: a third of a second, on an H200 as well, and dynamic batches are never as large as the last.
+    On a GPU onnxruntime selects each convolution's algorithm again when the batch size changes. This takes a
+    third of a second (also on an H200), and the size of dynamic batches changes all the time.
     """
 
     def __init__(self, opened: Callable[[], Any], most: int) -> None:
-        """Opens a session for each of `sizes(most)` and runs it once, on zeros of uint8."""
+        """Open a session for each of `sizes(most)` and run it once on zeros of uint8."""
         self._sessions = {size: opened() for size in sizes(most)}
         for size, session in self._sessions.items():
             given = session.get_inputs()
             session.run(None, {each.name: np.zeros((size, *each.shape[1:]), np.uint8) for each in given})
 
     def run(self, wanted: list[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
-        """The outputs of n rows, which are filled up with zeros to the next size; more than `most` are
-        computed as they come."""
+        """Return the outputs of n rows, padded by zeros to the next size. Batches above `most` are run
+        unpadded.
+        """
         rows = len(next(iter(feeds.values())))
         size = next((size for size in self._sessions if size >= rows), max(self._sessions))
         answers = self._sessions[size].run(wanted, padded(feeds, size))
@@ -71,15 +74,15 @@ class BySize:
 
 
 def sizes(most: int) -> list[int]:
-    """The batch sizes that have a session: 1, powers of two from 8, and `most`.
+    """Return the batch sizes that have a session: 1, powers of two from 8, and `most`.
 
-    Between 1 and 8 pictures a GPU takes hardly longer for more of them.
+    On a GPU, 8 images take hardly longer than 2.
     """
     return sorted({1, most} | {1 << power for power in range(3, most.bit_length()) if 1 << power < most})
 
 
 def padded(feeds: Mapping[str, NDArray[Any]], size: int) -> dict[str, NDArray[Any]]:
-    """The inputs with rows of zeros up to `size`; as they are where they have as many."""
+    """Return the inputs padded by zero rows to `size`, or unchanged if they have as many."""
     rows = len(next(iter(feeds.values())))
     if rows >= size:
         return dict(feeds)

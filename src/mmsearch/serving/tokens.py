@@ -1,4 +1,4 @@
-"""Texts to token numbers, as a text tower reads them."""
+"""Tokenization of texts for a text tower."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-# One request's few texts gain nothing from more threads, and the machine is shared with the towers.
+# The few texts of a request do not benefit from more threads, and the towers need the cores.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from tokenizers import Tokenizer
 
 
 class Tokens:
-    """A tokenizer read from a `tokenizer.json`, cut at `max_tokens`.
+    """A tokenizer read from a `tokenizer.json`, with truncation at `max_tokens`.
 
-    Rows are padded to the longest of the call, or to `pad_to` where the tower needs one fixed length.
-    The padding that the file itself asks for is dropped: some files pad every text to their full length,
-    which costs a short query ten times its work.
+    Rows are padded to the longest of the call, or to `pad_to` if the tower needs a fixed length. Padding
+    settings of the file are ignored: some files pad every text to the full length, which makes a short query
+    ten times as expensive.
     """
 
     def __init__(self, file: Path, max_tokens: int, pad_to: int | None = None) -> None:

@@ -1,8 +1,7 @@
-"""The towers behind an entry model: small ones in its own process, the others as models of their own.
+"""The towers of an entry model: small ones run in its own process, others are called as separate models.
 
-A hop to another model costs a query about a millisecond, more than a small tower needs for one text. A tower
-that runs on a GPU, or whose rows are to be remembered, is called: several entries share it then, and its
-memory.
+Calling another model adds about a millisecond to a query, more than a small tower needs for one text. Towers
+that run on a GPU or use the response cache are called, so that entry models share the tower and its memory.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ FEATURES = "FEATURES"
 
 
 class TowerError(RuntimeError):
-    """A tower behind this model or its fusion answered with an error."""
+    """A tower of this model, or its fusion, returned an error."""
 
 
 class TowerCalls:
-    """Runs the towers that `serving.json` describes, each by the name of its model.
+    """Runs the towers described by `serving.json`, each by the name of its model.
 
-    `folder` is the entry's version folder, where the files of small towers lie; `in_process` says whether
-    they may run in this process. Where onnxruntime has a GPU they never do.
+    `folder` is the entry model's version folder with the files of small towers; `in_process` allows running
+    them in this process. If onnxruntime has a GPU, they are always called.
     """
 
     def __init__(self, folder: Path, described: list[dict[str, Any]], in_process: bool) -> None:
@@ -44,15 +43,16 @@ class TowerCalls:
         }
 
     def run(self, model: str, feeds: Mapping[str, NDArray[Any]], remember: bool) -> Floats:
-        """The features of n rows, float32 [n, dimension]; raises TowerError where the tower answers an
-        error."""
+        """Return the features of n rows, float32 [n, dimension]. Raise TowerError when the tower returns an
+        error.
+        """
         here = self._here.get(model)
         if here is None or remember:
             return _called(self._described[model], feeds, remember)
         try:
             return here.run([FEATURES], feeds)[0]
         except Exception as error:
-            # The runtime's own text may show file paths; its kind is enough for a caller.
+            # The message of the runtime may contain file paths, so only the exception type is returned.
             raise TowerError(
                 f"expected {model} to run on its inputs, got {type(error).__name__} from onnxruntime; "
                 "see the server's log, or build the model set anew"
@@ -65,7 +65,7 @@ def _opened(file: Path, slices: Mapping[str, int]) -> Microbatches:
 
 
 def _called(tower: Mapping[str, Any], feeds: Mapping[str, NDArray[Any]], remember: bool) -> Floats:
-    """One pinned version of a tower's own model; `remember` lets it answer rows from its memory."""
+    """Call one pinned version of a tower's own model; `remember` allows cached rows."""
     answer = pb_utils.InferenceRequest(
         model_name=tower["model"],
         model_version=tower["version"],
@@ -78,5 +78,5 @@ def _called(tower: Mapping[str, Any], feeds: Mapping[str, NDArray[Any]], remembe
             f"expected {tower['model']} version {tower['version']} to answer, "
             f"got: {answer.error().message()}; see the server's log, or unload and load the model"
         )
-    # Copied, because the answer's memory is the server's and is gone with the answer.
+    # Copied, because the server frees the memory together with the response.
     return np.array(pb_utils.get_output_tensor_by_name(answer, FEATURES).as_numpy())

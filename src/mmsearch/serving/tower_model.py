@@ -1,7 +1,7 @@
-"""A tower or a fusion as a Triton model: one ONNX file, pure tensors in, pure tensors out.
+"""A tower or a fusion as a Triton model: one ONNX file, tensors in and out.
 
-The same file is served by Triton's own onnxruntime backend where `configs/gpu.pbtxt` is chosen; this is
-for the servers that come without that backend.
+With `configs/gpu.pbtxt`, Triton's own onnxruntime backend serves the same file; this model is for servers
+without that backend.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ class TowerModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])
-        # More threads than one make every tower slower as soon as two of them work at once; several cores are
-        # for several slices of a batch.
+        # More threads per session slow down every tower as soon as two run at once. Several cores are used by
+        # running several slices of a batch.
         options = quiet(int(config["parameters"]["intra_op_threads"]["string_value"]))
         file = Path(args["model_repository"], args["model_version"], "model.onnx")
         self._session = open_session(file, options)
         self._tell(f"{args['model_name']} {args['model_version']}")
         self._inputs = [tensor.name for tensor in self._session.get_inputs()]
         self._outputs = [tensor.name for tensor in self._session.get_outputs()]
-        # What runs whole batches: the session itself, or what gives it the batches that it is quick with.
+        # The runner of whole batches: the session itself, or a wrapper that passes it batches of efficient
+        # sizes.
         self._runner: Any = self._session
         least, most = (number(config, f"microbatch_rows_{bound}") for bound in ("least", "most"))
         if chosen(self._session) == GPU and self._session.get_inputs()[0].type == "tensor(uint8)":
@@ -47,7 +48,9 @@ class TowerModel:
             self._count_rows(args)
 
     def _tell(self, model: str) -> None:
-        """Has Triton's log say what runs the model: it would answer all the same, only slowly."""
+        """Log the provider that runs the model: a fallback to the CPU would otherwise only be noticed as
+        slowness.
+        """
         provider = chosen(self._session)
         if provider == CPU and len(providers(onnxruntime.get_available_providers())) > 1:
             pb_utils.Logger.log_warn(
@@ -58,7 +61,7 @@ class TowerModel:
             pb_utils.Logger.log_info(f"{model} runs on {provider}")
 
     def _count_rows(self, args: dict[str, str]) -> None:
-        """Has Triton's metrics say how many rows were computed and how many taken from the cache."""
+        """Update Triton's metrics: rows computed, and rows taken from the cache."""
         self._family = pb_utils.MetricFamily(
             name="mmsearch_tower_rows",
             description="Rows of towers that remember, by whether they had to be computed",
@@ -70,8 +73,9 @@ class TowerModel:
         }
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """An answer for each request. Where the whole batch fails each is tried alone, so that one fails none
-        of the others."""
+        """Return a response for each request. If the whole batch fails, each request is run alone, so that
+        one failure does not affect the others.
+        """
         arrays = [self._arrays(request) for request in requests]
         wanted = [name for name in self._outputs if any(name in r.requested_output_names() for r in requests)]
         try:
@@ -99,7 +103,7 @@ class TowerModel:
         return responses
 
     def _remember(self, memory: EmbeddingCache, feeds: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """The first output, computed only for rows that were not read before."""
+        """Return the first output; only rows that are not cached are computed."""
         answer, computed = memory.run(feeds, lambda some: self._runner.run(self._outputs[:1], some)[0])
         self._counts["computed"].increment(computed)
         self._counts["cached"].increment(len(answer) - computed)
@@ -110,9 +114,10 @@ class TowerModel:
 
 
 def _failure(error: Exception) -> Any:
-    """INVALID_ARG where the inputs are at fault, which a caller must not send again; else INTERNAL, as for
-    memory that is used up or a device that is lost."""
-    # The runtime's own text may show file paths; its kind is enough for a caller.
+    """Return INVALID_ARG for invalid inputs, which must not be retried, else INTERNAL, for example when
+    memory is exhausted or a device is lost.
+    """
+    # The message of the runtime may contain file paths, so only the exception type is returned.
     got = f"got {type(error).__name__} from onnxruntime"
     if isinstance(error, (InvalidArgument, ValueError)):
         return pb_utils.TritonError(
@@ -128,17 +133,17 @@ def _failure(error: Exception) -> Any:
 
 
 def number(config: dict[str, Any], parameter: str) -> int:
-    """A whole number among the config's parameters; 0 where it is not there or empty."""
+    """Return an integer parameter of the config; 0 if it is missing or empty."""
     return int(config["parameters"].get(parameter, {}).get("string_value") or 0)
 
 
 def asks_to_remember(request: Any) -> bool:
-    """Whether whoever sent the request wants it answered from memory where that is possible."""
+    """Return whether the request allows cached rows."""
     return bool(json.loads(request.parameters() or "{}").get("remember"))
 
 
 def joined(feeds: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-    """The requests' inputs one after the other along the batch; a lone request's arrays are not copied."""
+    """Concatenate the requests' inputs along the batch. The arrays of a single request are not copied."""
     if len(feeds) == 1:
         return feeds[0]
     return {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}

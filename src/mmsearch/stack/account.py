@@ -1,4 +1,4 @@
-"""The unprivileged account under which root runs the node, which refuses to run as root."""
+"""The unprivileged account for the node when mmsearch runs as root. OpenSearch refuses to run as root."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Account:
-    """An account by its numbers, so that it need not exist in a file."""
+    """A user by uid and gid; it need not be in /etc/passwd."""
 
     name: str
     uid: int
@@ -17,12 +17,12 @@ class Account:
 
 
 def unprivileged() -> Account | None:
-    """`nobody` when we are root, None otherwise: then the servers run as ourselves."""
+    """Return `nobody` if this process is root, else None: the servers then run as the current user."""
     if os.geteuid() != 0:
         return None
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
-        # Slim images may lack the entry; the kernel's own overflow id is the same number everywhere.
+        # Minimal images may lack the entry; the kernel's overflow uid is the same on every system.
         return Account("nobody", 65534, 65534)
     return Account("nobody", nobody.pw_uid, nobody.pw_gid)

@@ -1,4 +1,4 @@
-"""What is missing or does not fit together, each finding with its repair."""
+"""Checks of `mmsearch doctor`: missing or incompatible parts, each with its repair."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mmsearch.stack.ports import HOST, taken
 from mmsearch.stack.state import Home, Ports
 
 NEEDED_DISK = 2 << 30
-"""bytes: the archives, the unpacked node and the models take 1.2 GB"""
+"""bytes: the archives, the unpacked node and the models need 1.2 GB"""
 NEEDED_SHARED_MEMORY = 64 << 20
 """bytes"""
 OPTION = {"http": "--http-port", "grpc": "--triton-grpc-port", "metrics": "--triton-metrics-port"}
@@ -29,7 +29,7 @@ OPTION = {"http": "--http-port", "grpc": "--triton-grpc-port", "metrics": "--tri
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. `wrong` stops something from working, `note` may be as it should."""
+    """Result of one check. `wrong` prevents operation; `note` may be intended."""
 
     name: str
     state: Literal["ok", "note", "wrong"]
@@ -38,7 +38,7 @@ class Finding:
 
 
 def examine(home: Home) -> list[Finding]:
-    """Look at everything, in the order in which it is needed; asks the servers only on loopback."""
+    """Run all checks in order of dependency. Only servers on loopback are contacted."""
     servers = states(home)
     return [
         python(),
@@ -55,7 +55,7 @@ def examine(home: Home) -> list[Finding]:
 
 
 def python() -> Finding:
-    """Triton's stub is made for these two versions, the packages too."""
+    """Check the version of Python: Triton's stub and the packages support these two."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
     if sys.version_info[:2] in triton_server.PYTHONS:
         return Finding("Python", "ok", version)
@@ -63,7 +63,7 @@ def python() -> Finding:
 
 
 def numpy() -> Finding:
-    """Under numpy 2, Triton's stub dies of the first string."""
+    """Check numpy: with numpy 2, Triton's stub crashes on the first string."""
     try:
         version = importlib.metadata.version("numpy")
     except importlib.metadata.PackageNotFoundError:
@@ -76,7 +76,7 @@ def numpy() -> Finding:
 
 
 def java() -> Finding:
-    """The Java that would run the node."""
+    """Check the Java runtime of the node."""
     try:
         chosen = choose(unprivileged())
     except StackError as error:
@@ -90,7 +90,7 @@ def java() -> Finding:
 
 
 def triton_wheel() -> Finding:
-    """The wheel that carries Triton, and whether its stub finds its libraries."""
+    """Check the wheel with Triton, and the shared libraries of its stub."""
     try:
         wheel = triton_server.parts()
     except StackError as error:
@@ -110,7 +110,7 @@ def triton_wheel() -> Finding:
 
 
 def plugin() -> Finding:
-    """The zip of our plugin, and whether it was built for the node's version."""
+    """Check the zip of our plugin and the OpenSearch version that it was built for."""
     wanted = archives()["opensearch"].version
     try:
         found = opensearch_files.find_plugin_zip()
@@ -129,7 +129,7 @@ def plugin() -> Finding:
 
 
 def models(home: Home) -> Finding:
-    """The served repository."""
+    """Check the served model repository."""
     missing = triton_server.missing_models(home)
     if missing:
         return Finding(
@@ -139,7 +139,7 @@ def models(home: Home) -> Finding:
 
 
 def disk(home: Home) -> Finding:
-    """Room for the node's files."""
+    """Check the free disk space for the node's files."""
     folder = opensearch_files.node_folder(home.folder, unprivileged())
     while not folder.exists():
         folder = folder.parent
@@ -151,7 +151,7 @@ def disk(home: Home) -> Finding:
 
 
 def shared_memory() -> Finding:
-    """Room for what Triton shares with its models' processes: one region for each, a megabyte at first."""
+    """Check the shared memory: Triton shares one region of at least a megabyte with each model process."""
     info = os.statvfs("/dev/shm")  # noqa: S108
     free = info.f_bavail * info.f_frsize
     if free < NEEDED_SHARED_MEMORY:
@@ -165,7 +165,9 @@ def shared_memory() -> Finding:
 
 
 def server_and_ports(server: State) -> Iterator[Finding]:
-    """One finding for a server that runs; for one that does not, each port that somebody else holds."""
+    """Return one finding for a running server; for a stopped one, a finding for each port used by another
+    process.
+    """
     if server.pid is not None:
         if server.answers is not None:
             yield Finding(server.name, "ok", f"{server.answers}, {server.restarts} restarts")
@@ -188,7 +190,7 @@ def server_and_ports(server: State) -> Iterator[Finding]:
 
 
 def fingerprints(ports: Ports, servers: list[State]) -> Iterator[Finding]:
-    """Whether the vectors of each index are of the encoder that is served."""
+    """Check that the vectors of each index are from the served encoder."""
     if not all(server.answers for server in servers):
         yield Finding("fingerprints", "note", "not compared: both servers have to answer", "mmsearch up")
         return
@@ -213,7 +215,7 @@ def fingerprints(ports: Ports, servers: list[State]) -> Iterator[Finding]:
 
 
 def vector_fields(mappings: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """(index, field, what `_meta.mmsearch` says of it) of every index that mmsearch made."""
+    """Return (index, field, its entry in `_meta.mmsearch`) for every index that mmsearch created."""
     for index, found in sorted(mappings.items()):
         ours = found.get("mappings", {}).get("_meta", {}).get("mmsearch", {})
         for field, about in sorted(ours.get("fields", {}).items()):
@@ -221,6 +223,6 @@ def vector_fields(mappings: dict[str, Any]) -> Iterator[tuple[str, str, dict[str
 
 
 def refused(name: str, error: StackError) -> Finding:
-    """An error's sentence as a finding: its repair stands after the last `repair:`."""
+    """Convert an error to a finding. The repair is the text after the last `repair:`."""
     found, _, repair = str(error).partition("; repair: ")
     return Finding(name, "wrong", found, repair)

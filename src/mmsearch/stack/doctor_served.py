@@ -1,4 +1,6 @@
-"""The findings of `mmsearch doctor` in a container, where the servers are others' and have only addresses."""
+"""Checks of `mmsearch doctor` in a container, where the servers run elsewhere and only their addresses are
+known.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from mmsearch.stack.doctor import Finding, numpy, python, vector_fields
 
 
 def examine_served() -> list[Finding]:
-    """Python, then the servers that MMSEARCH_OPENSEARCH and MMSEARCH_TRITON name, then whether they fit."""
+    """Check Python, the servers in MMSEARCH_OPENSEARCH and MMSEARCH_TRITON, and their compatibility."""
     found = [python(), numpy(), cache()]
     with closing(Encoder(os.environ.get("MMSEARCH_TRITON", DEFAULT_TRITON))) as encoder:
         triton, served = encoding(encoder)
@@ -31,7 +33,7 @@ def examine_served() -> list[Finding]:
 
 
 def cache() -> Finding:
-    """The folder that an ingest remembers in what it has done."""
+    """Check the cache folder, where an ingest stores its journal."""
     folder = Path(os.environ.get("MMSEARCH_CACHE", ""))
     if os.environ.get("MMSEARCH_CACHE") and not os.access(folder, os.W_OK):
         return Finding(
@@ -41,7 +43,7 @@ def cache() -> Finding:
 
 
 def encoding(encoder: Encoder) -> tuple[Finding, Served | None]:
-    """Whether a product's text is encoded: a dead model process answers readiness by yes."""
+    """Check that a product's text is encoded: readiness stays true when a model process is dead."""
     try:
         served = encoder.describe()
         encoder.encode([(b"chair", b"")], served, ["EMBEDDING"])
@@ -55,7 +57,7 @@ def encoding(encoder: Encoder) -> tuple[Finding, Served | None]:
 
 
 def node(client: OpenSearch, served: Served | None) -> Iterator[Finding]:
-    """The node's version, its plugin, and each index of ours. Raises MmsearchError."""
+    """Check the node's version, its plugin, and each mmsearch index. Raise MmsearchError."""
     version = ask(client, "GET", "/")["version"]["number"]
     yield Finding("OpenSearch", "ok", f"{version}, which lets us in")
     plugins = ask(client, "GET", "/_cat/plugins", params={"format": "json"})
@@ -83,7 +85,7 @@ def node(client: OpenSearch, served: Served | None) -> Iterator[Finding]:
 
 
 def faiss(client: OpenSearch) -> Finding:
-    """Whether an index of faiss can be made, for which every data node needs k-NN's native libraries."""
+    """Check that a faiss index can be created: every data node needs k-NN's native libraries."""
     try:
         lacks = lacking(by_node(client))
     except HttpError as error:
@@ -94,7 +96,7 @@ def faiss(client: OpenSearch) -> Finding:
 
 
 def refused(name: str, error: MmsearchError) -> Finding:
-    """An error's sentence as a finding; what stands after its last semicolon is the repair."""
+    """Convert an error to a finding. The repair is the text after the last semicolon."""
     text = error.sentence()
     found, _, repair = text.rpartition("; ")
     return Finding(name, "wrong", found or text, repair.removeprefix("repair: ") if found else "")

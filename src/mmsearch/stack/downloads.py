@@ -1,4 +1,4 @@
-"""The archives behind the embedded OpenSearch, by their Maven coordinates and pinned sha256."""
+"""Archives of the embedded OpenSearch, by Maven coordinates and pinned sha256."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mmsearch.errors import StackError
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip in Maven's coordinates; `sha256` is the only content that is accepted for it."""
+    """A zip with Maven coordinates. Content with another sha256 is rejected."""
 
     group: str
     artifact: str
@@ -28,35 +28,35 @@ class Archive:
 
     @property
     def file_name(self) -> str:
-        """The name in the cache."""
+        """Return the file name in the cache."""
         return f"{self.artifact}-{self.version}.zip"
 
 
 Resolve = Callable[[Archive, Path, bool], Path]
-"""(archive, scratch folder, may use the machine's Maven repository) → path of a zip that may be anything."""
+"""(archive, scratch folder, whether the local Maven repository may be used) → path of an unverified zip"""
 
 
 def archives(pinned: str = "downloads.json") -> dict[str, Archive]:
-    """The pinned archives by plugin name, in the order of installation, and `opensearch` for the
+    """Return the pinned archives by plugin name, in the order of installation, and `opensearch` for the
     distribution.
 
-    `pinned` is a file beside this one.
+    `pinned` is a file in this folder.
     """
     pins = json.loads(Path(__file__).with_name(pinned).read_text())
     return {name: Archive(**pin) for name, pin in pins.items()}
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file, as 64 hex digits."""
+    """Return the sha256 of a file as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fetch(archive: Archive, cache: Path | None = None, resolve: Resolve | None = None) -> Path:
-    """The archive's zip in the cache, downloaded when it is not there or not what was pinned.
+    """Return the archive's zip in the cache. Download it if it is missing or has the wrong sha256.
 
-    Two processes may ask at once: one downloads, the other waits for its file.
-    Raises StackError when what the registry serves does not have the pinned sha256, or nothing is served.
+    Concurrent processes are serialized: one downloads, the others wait. Raise StackError when the download
+    fails or does not have the pinned sha256.
     """
     cache = cache or cache_folder()
     resolve = resolve or resolve_with_jgo
@@ -66,7 +66,7 @@ def fetch(archive: Archive, cache: Path | None = None, resolve: Resolve | None =
         if kept.exists() and sha256_of(kept) == archive.sha256:
             return kept
         got = "nothing"
-        # A broken copy in the machine's own Maven repository must not stop us: then the registry is asked.
+        # If the copy in the local Maven repository is corrupt, download from the registry.
         for machine_repository in (True, False):
             with tempfile.TemporaryDirectory(prefix=".download-", dir=cache) as scratch:
                 found = resolve(archive, Path(scratch), machine_repository)
@@ -83,8 +83,9 @@ def fetch(archive: Archive, cache: Path | None = None, resolve: Resolve | None =
 
 
 def resolve_with_jgo(archive: Archive, scratch: Path, machine_repository: bool) -> Path:
-    """Download by jgo, the Maven client in Python; `scratch` is its repository, so nothing half-written
-    is kept."""
+    """Download with jgo, the Maven client in Python. `scratch` is its repository, so that no partial file is
+    kept.
+    """
     from jgo.maven import MavenContext
 
     machine = [Path(os.environ.get("M2_REPO") or Path.home() / ".m2" / "repository")]
@@ -98,7 +99,7 @@ def resolve_with_jgo(archive: Archive, scratch: Path, machine_repository: bool) 
             return Path(zip_of.resolve())
         except (OSError, RuntimeError) as error:  # requests' errors are OSErrors
             failure = error
-            # jgo leaves the part that it got under the final name and would take it for the file.
+            # jgo leaves a partial download under the final name and would reuse it.
             if zip_of.cached_path is not None:
                 zip_of.cached_path.unlink(missing_ok=True)
     raise StackError(
@@ -110,7 +111,7 @@ def resolve_with_jgo(archive: Archive, scratch: Path, machine_repository: bool) 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file, waiting for whoever holds it; the kernel frees it when its holder dies."""
+    """Hold a lock file while the block runs. The kernel releases the lock if its holder dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

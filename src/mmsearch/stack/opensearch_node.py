@@ -1,4 +1,4 @@
-"""A real OpenSearch node with k-NN and our plugin: how it is started, and when it is ready."""
+"""An OpenSearch node with k-NN and our plugin: configuration, start, and readiness."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ NAME = "opensearch"
 def settings(
     files: node.NodeFiles, http_port: int, triton_url: str | None, others: Mapping[str, Any] | None = None
 ) -> str:
-    """The text of opensearch.yml. `triton_url` is None without our plugin: the node refuses settings it
-    does not know. `others` take the place of ours, and None takes one away."""
+    """Return the text of opensearch.yml.
+
+    `triton_url` is None without our plugin, because the node rejects unknown settings. `others` override our
+    settings; None removes one.
+    """
     values: dict[str, Any] = {
         "cluster.name": "mmsearch",
         "node.name": "mmsearch",
@@ -35,17 +38,17 @@ def settings(
         "path.repo": [str(files.snapshots)],
         "network.host": HOST,
         "http.port": http_port,
-        # Nobody joins a single node; any free port will do.
+        # No other node joins a single node, so any free port works.
         "transport.port": "9300-9999",
         "discovery.type": "single-node",
-        # A half-full laptop disk is no reason to refuse writes on a single node: there is nowhere to
-        # move a shard to.
+        # Disk watermarks are off: a single node has no other node to move shards to, and a half-full disk
+        # must not block writes.
         "cluster.routing.allocation.disk.threshold_enabled": False,
     }
     if triton_url is not None:
         values["mmsearch.triton.endpoints"] = [triton_url]
     values |= others or {}
-    # JSON values are YAML values, whatever characters a path has.
+    # JSON values are valid YAML, whatever characters a path contains.
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items() if value is not None)
 
 
@@ -57,9 +60,10 @@ def plan(
     beside: Mapping[str, Archive] | None = None,
     others: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What a node would be made from; when it equals a running node's stamp there is nothing to do.
+    """Return the stamp of a node's configuration. If it equals that of the running node, nothing has to be
+    done.
 
-    `beside` are further plugins, `others` settings in place of ours.
+    `beside` are further plugins, `others` settings that override ours.
     """
     zip_path = node.find_plugin_zip(plugin_zip)
     return {
@@ -75,14 +79,16 @@ def plan(
 
 
 def make(home: Home, stamp: dict[str, Any], while_alive: Process | None) -> Launch:
-    """Install what is missing and say how the node is run. Raises StackError, the port taken included."""
+    """Install what is missing and return how to run the node. Raise StackError, also when the port is in
+    use.
+    """
     require_free(stamp["http_port"], "OpenSearch", "--http-port")
     account = unprivileged()
     files = node.NodeFiles(node.node_folder(home.folder, account))
     zip_path = Path(stamp["plugin_zip"]) if stamp["plugin_zip"] else None
     beside = {name: Archive(**pin) for name, pin in stamp["beside"].items()}
     java = node.prepare(files, choose(account), account, zip_path, beside)
-    # Says whose it is to who finds it in /var/tmp.
+    # Identifies the owner of the folder in /var/tmp.
     (files.folder / "home").write_text(f"{home.folder}\n")
     triton_url = f"http://{HOST}:{stamp['triton_http_port']}" if zip_path else None
     node.write_settings(files, account, settings(files, stamp["http_port"], triton_url, stamp["settings"]))
@@ -102,7 +108,7 @@ def launch(
     stamp: dict[str, Any] | None = None,
     while_alive: Process | None = None,
 ) -> Launch:
-    """How a node of these files is run: an environment of its own, both heap bounds alike."""
+    """Return how to run a node with these files: its own environment, with equal minimum and maximum heap."""
     return Launch(
         name=name,
         command=[str(files.software / "bin" / "opensearch")],
@@ -126,8 +132,9 @@ def launch(
 
 
 def require_answer(ports: Ports) -> str:
-    """The versions of a node that answers a real search; raises StackError, Answered, OSError or
-    ValueError if none."""
+    """Return the versions of a node that answers a real search. Raise StackError, Answered, OSError or
+    ValueError if it does not.
+    """
     url = f"http://{HOST}:{ports.http}"
     health = ask(f"{url}/_cluster/health")
     if health["status"] == "red":

@@ -10,7 +10,7 @@ HOST = "127.0.0.1"
 
 
 def free(count: int) -> list[int]:
-    """`count` different ports that nobody listens on, as the kernel gives them."""
+    """Return `count` different free ports, assigned by the kernel."""
     sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
     try:
         for each in sockets:
@@ -22,9 +22,9 @@ def free(count: int) -> list[int]:
 
 
 def taken(port: int) -> bool:
-    """Whether a server could not listen on the port."""
+    """Return whether a server cannot listen on the port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do it: what lingers in TIME_WAIT does not count, what listens does.
+        # SO_REUSEADDR as servers set it: connections in TIME_WAIT do not count, listening sockets do.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -34,7 +34,7 @@ def taken(port: int) -> bool:
 
 
 def require_free(port: int, server: str, option: str) -> None:
-    """Raise StackError when somebody else listens on the port."""
+    """Raise StackError when another process listens on the port."""
     if taken(port):
         raise StackError(
             f"expected port {port} to be free for {server}, got another server listening there; "

@@ -1,5 +1,4 @@
-"""Processes by number *and* start time, so that a number which the kernel gave to somebody else is never
-signalled."""
+"""Processes identified by pid *and* start time, so that a reused pid is never signalled."""
 
 from __future__ import annotations
 
@@ -14,20 +13,20 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Process:
-    """One process for ever: its pid, its start in clock ticks since boot, and the boot."""
+    """A unique process identity: its pid, its start in clock ticks since boot, and the boot id."""
 
     pid: int
     started: int
     boot: str
 
     def alive(self) -> bool:
-        """Whether this very process still runs; a zombie does not."""
+        """Return whether this process still runs; a zombie does not."""
         return identify(self.pid) == self
 
     def send(self, number: signal.Signals) -> bool:
-        """Signal this very process; False when it is gone."""
+        """Send a signal to this process. Return False if it is gone."""
         try:
-            # The descriptor pins the process before its start time is looked at: no other can slip in
+            # The pidfd is opened before the start time is checked, so that the pid cannot be reused in
             # between.
             descriptor = os.pidfd_open(self.pid)
         except ProcessLookupError:
@@ -43,7 +42,9 @@ class Process:
             os.close(descriptor)
 
     def end(self, grace: float) -> bool:
-        """Ask it to stop, wait `grace` seconds, then kill it. True when it ran; returns when it is gone."""
+        """Send SIGTERM, wait `grace` seconds, then send SIGKILL. Return after the process is gone, True if it
+        was running.
+        """
         if not self.send(signal.SIGTERM):
             return False
         if not self.wait(grace):
@@ -52,14 +53,14 @@ class Process:
         return True
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it is gone, at most `seconds`; whether it is."""
+        """Wait at most `seconds` until the process is gone. Return whether it is."""
         try:
             descriptor = os.pidfd_open(self.pid)
         except ProcessLookupError:
             return True
         try:
             deadline = time.monotonic() + seconds
-            # A pidfd is readable once its process has ended, zombie included.
+            # A pidfd becomes readable when its process has ended, even as a zombie.
             while self.alive() and (left := deadline - time.monotonic()) > 0:
                 select.select([descriptor], [], [], left)
             return not self.alive()
@@ -68,9 +69,9 @@ class Process:
 
 
 def identify(pid: int) -> Process | None:
-    """The process that has this pid now, or None when there is none (or only its zombie)."""
+    """Return the process that has this pid now, or None if there is none or only a zombie."""
     try:
-        # The name in parentheses may itself hold spaces and parentheses: split after the last one.
+        # The name in parentheses may contain spaces and parentheses, so split after the last one.
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
@@ -80,7 +81,7 @@ def identify(pid: int) -> Process | None:
 
 
 def myself() -> Process:
-    """The running process."""
+    """Return the current process."""
     found = identify(os.getpid())
     if found is None:  # /proc is missing or hides us
         raise RuntimeError("expected /proc to show the running process; repair: mount /proc")
@@ -88,42 +89,34 @@ def myself() -> Process:
 
 
 def marked(variable: str, value: str) -> list[Process]:
-    """The living processes that were started with this variable in their environment, and so inherited it.
+    """Return the living processes whose environment has this variable, which children inherit.
 
-    It finds what a killed server left behind, whoever its parent is by now. Processes of other users, whose
-    environment is closed to us, cannot be ours.
+    This finds orphans of a killed server. Processes of other users have unreadable environments and cannot be
+    ours.
     """
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        # The identity first: if the number changes hands in between, the identity is the dead one's, not
-        # its heir's.
-        process = identify(int(entry.name))
-        try:
-            environment = (entry / "environ").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
-        if process is not None and f"{variable}={value}".encode() in environment:
-            found.append(process)
-    return found
+    import psutil  # of the extra `local`, without which nothing of ours was started
+
+    return [
+        process
+        for each in psutil.process_iter(["environ"])
+        if (each.info["environ"] or {}).get(variable) == value
+        and (process := identify(each.pid))
+        and each.is_running()  # still, so that the number has not changed hands
+    ]
 
 
 def dead_helpers(parent: int) -> set[int]:
-    """The pids of children that ended and that their parent has not noticed: its zombies."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if fields[0] == "Z" and int(fields[1]) == parent:
-                found.add(int(entry.name))
-    return found
+    """Return the pids of the parent's zombies: children that ended and were not reaped."""
+    import psutil
+
+    return {
+        each.pid
+        for each in psutil.process_iter(["ppid", "status"])
+        if (each.info["ppid"], each.info["status"]) == (parent, psutil.STATUS_ZOMBIE)
+    }
 
 
 @functools.cache
 def boot_id() -> str:
-    """The kernel's name for this boot: start times are counted from it."""
+    """Return the kernel's boot id. Start times are relative to the boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

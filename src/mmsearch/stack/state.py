@@ -1,5 +1,6 @@
-"""What a home folder remembers: the stack's ports, and for each server what to run and which processes
-run it."""
+"""Persistent state of a home folder: the ports, and for each server its launch configuration and its
+processes.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ MARK = "MMSEARCH_LAUNCH"
 
 @dataclass(frozen=True)
 class Launch:
-    """How a server is run. `environment` is added to the supervisor's own, or is all there is with `bare`."""
+    """How to run a server. `environment` extends the supervisor's own, or replaces it with `bare`."""
 
     name: str
     command: list[str]
@@ -29,23 +30,23 @@ class Launch:
     folder: str
     log: str
     stamp: dict[str, Any]
-    """what the server was made from; another stamp means that it has to be started anew"""
+    """hash of the configuration; the server must be restarted when it changes"""
     uid: int | None = None
-    """the account to run as; None is our own"""
+    """uid to run as; None is the current user"""
     gid: int | None = None
     token: str = field(default_factory=lambda: secrets.token_hex(12))
-    """what every process of this launch carries in its environment, under MARK"""
+    """value of the environment variable MARK in every process of this launch"""
     shared_memory: str | None = None
     """prefix of the server's own files in /dev/shm"""
     while_alive: Process | None = None
-    """the server is ended when this process is gone"""
+    """the server is stopped when this process has ended"""
 
     def left_behind(self) -> list[Process]:
-        """The living processes of this launch, and of no other."""
+        """Return the living processes of this launch."""
         return marked(MARK, self.token)
 
     def remove_shared_memory(self) -> None:
-        """Delete the files that a killed Triton leaves in /dev/shm: those with this server's own prefix."""
+        """Delete the files that a killed Triton leaves in /dev/shm, by this server's own prefix."""
         if self.shared_memory:
             for left in Path("/dev/shm").glob(f"{self.shared_memory}*"):  # noqa: S108
                 left.unlink(missing_ok=True)
@@ -53,17 +54,17 @@ class Launch:
 
 @dataclass(frozen=True)
 class Running:
-    """The processes of a server as its supervisor wrote them down."""
+    """The processes of a server as recorded by its supervisor."""
 
     supervisor: Process
     child: Process | None
     restarts: int
     since: float
-    """time of the child's start, in seconds since the epoch"""
+    """start time of the child, in seconds since the epoch"""
     last_exit: str | None = None
 
     def supervised(self) -> bool:
-        """Whether the supervisor lives."""
+        """Return whether the supervisor is alive."""
         return self.supervisor.alive()
 
 
@@ -85,7 +86,9 @@ class Home:
 
     @classmethod
     def at(cls, given: str | Path | None = None) -> Home:
-        """The given folder, `MMSEARCH_HOME`, or `.mmsearch` in the working directory; absolute."""
+        """Return the home of the given folder, `MMSEARCH_HOME`, or `.mmsearch` in the working directory;
+        absolute.
+        """
         return cls(home_folder(given))
 
     @property
@@ -103,14 +106,14 @@ class Home:
         return self.folder / "run" / "lock"
 
     def make(self) -> None:
-        """Make the folders; only their owner can look into `run`, which says what is executed."""
+        """Create the folders. `run` is accessible only by the owner, since its content is executed."""
         self.logs.mkdir(parents=True, exist_ok=True)
         run = self.folder / "run"
         run.mkdir(exist_ok=True)
         run.chmod(0o700)
 
     def launch(self, name: str) -> Launch | None:
-        """What was last started under this name."""
+        """Return the last launch with this name."""
         found = self._read(f"{name}.launch.json")
         if found is None:
             return None
@@ -122,7 +125,7 @@ class Home:
         self._write(f"{launch.name}.launch.json", dataclasses.asdict(launch))
 
     def running(self, name: str) -> Running | None:
-        """The recorded processes, which need not live any more."""
+        """Return the recorded processes, which may have ended."""
         found = self._read(f"{name}.pid.json")
         if found is None:
             return None
@@ -138,7 +141,7 @@ class Home:
         (self.folder / "run" / f"{name}.pid.json").unlink(missing_ok=True)
 
     def ports(self) -> Ports | None:
-        """The ports of the last `up`."""
+        """Return the ports of the last `up`."""
         found = self._read("ports.json")
         return Ports(**found) if found else None
 
@@ -153,7 +156,7 @@ class Home:
 
     def _write(self, file: str, content: object) -> None:
         path = self.folder / "run" / file
-        # Readers see the old file or the new one, never half of it.
+        # Written atomically: readers see the old file or the new one.
         scratch = path.with_name(f".{file}.{os.getpid()}")
         scratch.write_text(json.dumps(content, indent=1))
         scratch.replace(path)

@@ -1,7 +1,7 @@
-"""One server's guardian: starts it, starts it again when it dies, ends it when asked.
+"""Supervisor of one server: starts it, restarts it when it dies, and stops it on request.
 
-Run as `python -m mmsearch.stack.supervisor HOME NAME`, in a session of its own.
-The kernel asks the server to end when its guardian is killed, so that no server runs unguarded.
+Run as `python -m mmsearch.stack.supervisor HOME NAME`, in its own session. The kernel signals the server to
+stop when its supervisor is killed, so that no server runs unsupervised.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from mmsearch.stack.processes import dead_helpers, identify, myself
 from mmsearch.stack.state import MARK, Home, Launch, Running
 
 GRACE = 20.0
-"""seconds that a server has to stop by itself"""
+"""seconds that a server has to stop after SIGTERM"""
 CALM = 60.0
-"""seconds of life after which a death is not held against a server any more"""
+"""seconds of uptime after which the failure counter is reset"""
 LONGEST_PAUSE = 30.0
 PATIENCE = 5.0
-"""seconds that a server has to notice the end of a process of its own"""
+"""seconds that a server has to reap a dead child process"""
 
 _PR_SET_PDEATHSIG = 1
 _WOKEN_BY = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 
 
 def supervise(home: Home, name: str) -> None:
-    """Keep the server alive until SIGTERM comes or the process it was started for is gone."""
+    """Keep the server running until SIGTERM, or until the process that it was started for has ended."""
     launch = home.launch(name)
     if launch is None:
         raise SystemExit(f"mmsearch: expected {name} to have been started once; repair: mmsearch up")
-    # Blocked signals wait to be taken by sigtimedwait, so that no handler runs in the middle of a restart.
+    # Signals are blocked and read with sigtimedwait, so that no handler interrupts a restart.
     signal.pthread_sigmask(signal.SIG_BLOCK, _WOKEN_BY)
     me = myself()
     restarts, pause, last_exit = 0, 1.0, None
@@ -61,7 +61,7 @@ def supervise(home: Home, name: str) -> None:
 
 
 def start(launch: Launch) -> subprocess.Popen[bytes]:
-    """Start the server in a session of its own, its output appended to its log."""
+    """Start the server in its own session, with output appended to its log."""
     inherited = {} if launch.bare else os.environ
     environment = {**inherited, **launch.environment, MARK: launch.token}
     with Path(launch.log).open("ab") as log:
@@ -81,7 +81,7 @@ def start(launch: Launch) -> subprocess.Popen[bytes]:
 
 
 def in_child(parent: int) -> Callable[[], None]:
-    """What the child does before it becomes the server: undo our signal mask, and ask to die with us."""
+    """Run in the child before exec: reset the signal mask, and set the parent-death signal."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
 
     def prepare() -> None:
@@ -94,11 +94,10 @@ def in_child(parent: int) -> Callable[[], None]:
 
 
 def watch(child: subprocess.Popen[bytes], launch: Launch) -> bool:
-    """Wait for the server's end (False) or for the wish to end it (True).
+    """Wait until the server has ended (False) or a stop is requested (True).
 
-    A server whose helper died counts as ended: Triton says that it is ready while a model's process is
-    dead, and
-    answers that model's requests with errors for ever.
+    A server with a dead helper process counts as ended: Triton reports ready when a model's process is dead,
+    and returns errors for that model forever.
     """
     suspects: dict[int, float] = {}
     looked = time.monotonic()
@@ -107,11 +106,11 @@ def watch(child: subprocess.Popen[bytes], launch: Launch) -> bool:
         if now - looked > PATIENCE / 2:
             looked = now
             suspects = {pid: suspects.get(pid, now) for pid in dead_helpers(child.pid)}
-        # Of a model that is unloaded in good order, the process is a zombie for a moment only.
+        # When a model is unloaded normally, its process is a zombie only briefly.
         if any(now - since > PATIENCE for since in suspects.values()):
             say(f"{launch.name} runs, but its processes {sorted(suspects)} are dead")
             return False
-        # Only looked at, not reaped: that is end_all's, which still needs the number.
+        # The process is not reaped here: end_all still needs the pid.
         if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
             return False
         if stop_wanted(PATIENCE / 5, launch):
@@ -119,8 +118,9 @@ def watch(child: subprocess.Popen[bytes], launch: Launch) -> bool:
 
 
 def stop_wanted(seconds: float, launch: Launch) -> bool:
-    """Wait for a signal, at most `seconds`; whether it asks us to stop, or nobody needs the server any
-    more."""
+    """Wait at most `seconds` for a signal. Return whether a stop was requested or the server is no longer
+    needed.
+    """
     woken = signal.sigtimedwait(_WOKEN_BY, seconds)
     if woken is not None and woken.si_signo != signal.SIGCHLD:
         return True
@@ -128,7 +128,7 @@ def stop_wanted(seconds: float, launch: Launch) -> bool:
 
 
 def sleep_unless_stopped(seconds: float, launch: Launch) -> bool:
-    """Sleep; True at once when we are asked to stop."""
+    """Sleep. Return True at once when a stop is requested."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         if stop_wanted(min(left, 1.0), launch):
@@ -137,9 +137,11 @@ def sleep_unless_stopped(seconds: float, launch: Launch) -> bool:
 
 
 def end_all(child: subprocess.Popen[bytes], launch: Launch) -> None:
-    """End the server and all that it started, first kindly, then not; remove its shared memory."""
+    """Stop the server and all its child processes, first with SIGTERM, then with SIGKILL. Remove its shared
+    memory.
+    """
     if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        # The server alone is asked: it ends its helpers in its own order.
+        # Only the server is signalled first: it stops its helpers in its own order.
         child.terminate()
         deadline = time.monotonic() + GRACE
         while time.monotonic() < deadline:
@@ -154,7 +156,7 @@ def end_all(child: subprocess.Popen[bytes], launch: Launch) -> None:
 
 
 def say(text: str) -> None:
-    """One line into the supervisor's log."""
+    """Write one line to the supervisor's log."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S")
     sys.stdout.write(f"{stamp} {text}\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""A real Triton Inference Server, the binary that the nvidia-pytriton wheel carries, on this Python."""
+"""A Triton Inference Server: the binary in the nvidia-pytriton wheel, run with this Python."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from mmsearch.stack.state import Home, Launch, Ports
 NAME = "triton"
 ENTRY_MODELS = ("query_encoder", "item_encoder")
 DOT = "GIF87a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2L\1\0;"
-"""A picture of one pixel whose bytes are all ASCII, as JSON can carry them."""
+"""An image of one pixel whose bytes are all ASCII, so that JSON can contain it."""
 CACHE_BYTES = 64 << 20
-"""size of the response cache, used by models that switch it on"""
+"""size of the response cache, used by models that enable it"""
 
 
 PYTHONS = ((3, 11), (3, 12))
-"""for which Triton's stub is made"""
+"""Python versions that Triton's stub supports"""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of the wheel, and the environment in which they find this Python's library."""
+    """The parts of the wheel, and the environment with which they find this Python's library."""
 
     binary: Path
     backend: Path
@@ -44,7 +44,9 @@ class Parts:
 
 
 def parts() -> Parts:
-    """Find the parts of the wheel; raises StackError when it is not installed or not made for this Python."""
+    """Find the parts of the wheel. Raise StackError when it is not installed or does not support this
+    Python.
+    """
     found = importlib.util.find_spec("pytriton")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     if found is None or found.origin is None:
@@ -64,8 +66,7 @@ def parts() -> Parts:
         raise StackError(
             f"expected Triton's stub for Python {version}, got none; repair: use Python 3.11 or 3.12"
         )
-    # Python's own folder first: a system libpython of the same name would bring another interpreter's
-    # modules.
+    # Python's own folder first: a system libpython of the same name would load another interpreter's modules.
     libraries = [str(sysconfig.get_config_var("LIBDIR")), str(package.parent / "nvidia_pytriton.libs")]
     inherited = os.environ.get("LD_LIBRARY_PATH")
     environment = {
@@ -78,8 +79,9 @@ def parts() -> Parts:
 
 
 def missing_libraries(of: Parts) -> list[str]:
-    """The shared libraries that the stub would not find; with any of them missing, Triton hangs without
-    a word."""
+    """Return the shared libraries that the stub would not find. If one is missing, Triton hangs without a
+    message.
+    """
     done = subprocess.run(
         ["ldd", str(of.stub)],
         env={**os.environ, **of.environment},
@@ -91,7 +93,9 @@ def missing_libraries(of: Parts) -> list[str]:
 
 
 def plan(home: Home, ports: Ports) -> dict[str, Any]:
-    """What a server would be made from: ports, Python, and the models by name, size and time of each file."""
+    """Return the stamp of a server's configuration: ports, Python, and the models by name, size and time of
+    each file.
+    """
     models = hashlib.sha256()
     for path in sorted(home.models.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
@@ -107,12 +111,14 @@ def plan(home: Home, ports: Ports) -> dict[str, Any]:
 
 
 def missing_models(home: Home) -> list[str]:
-    """The entry models that the served repository lacks."""
+    """Return the entry models that are missing in the served repository."""
     return [name for name in ENTRY_MODELS if not (home.models / name / "config.pbtxt").is_file()]
 
 
 def make(home: Home, stamp: dict[str, Any], while_alive: Process | None) -> Launch:
-    """Lay out the backend folder and say how the server is run. Raises StackError, a port taken included."""
+    """Create the backend folder and return how to run the server. Raise StackError, also when a port is in
+    use.
+    """
     require_free(stamp["http_port"], "Triton (HTTP)", "--triton-http-port")
     require_free(stamp["grpc_port"], "Triton (gRPC)", "--triton-grpc-port")
     require_free(stamp["metrics_port"], "Triton (metrics)", "--triton-metrics-port")
@@ -132,7 +138,7 @@ def make(home: Home, stamp: dict[str, Any], while_alive: Process | None) -> Laun
         )
     backends = home.folder / "triton" / "backends"
     lay_out_backend(backends / "python", wheel)
-    # A prefix of its own tells this server's shared memory from every other Triton's.
+    # A unique prefix distinguishes this server's shared memory from that of other Triton servers.
     prefix = f"mmsearch_{secrets.token_hex(6)}_"
     command = [
         str(wheel.binary),
@@ -144,8 +150,7 @@ def make(home: Home, stamp: dict[str, Any], while_alive: Process | None) -> Laun
         "--model-control-mode=explicit",
         "--load-model=*",
         "--disable-auto-complete-config",
-        # This version answers whoever reaches it, and has known holes: it must not be reachable from
-        # elsewhere.
+        # Loopback only: this version has no authentication and known vulnerabilities.
         f"--http-address={HOST}",
         f"--grpc-address={HOST}",
         f"--metrics-address={HOST}",
@@ -168,8 +173,9 @@ def make(home: Home, stamp: dict[str, Any], while_alive: Process | None) -> Laun
 
 
 def lay_out_backend(folder: Path, wheel: Parts) -> None:
-    """The Python backend as Triton wants it, the stub of this Python beside the library; links into the
-    wheel."""
+    """Create Triton's Python backend folder with the stub of this Python beside the library, as links into
+    the wheel.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     targets = [
         wheel.backend / "libtriton_python.so",
@@ -183,10 +189,10 @@ def lay_out_backend(folder: Path, wheel: Parts) -> None:
 
 
 def require_answer(ports: Ports) -> str:
-    """The version of a server whose entry models both encode; raises StackError, Answered, OSError or
-    ValueError.
+    """Return the version of a server whose two entry models encode. Raise StackError, Answered, OSError or
+    ValueError otherwise.
 
-    Readiness by `/v2/health/ready` is not enough: it stays 200 when a model's process is dead.
+    Readiness by `/v2/health/ready` is not sufficient: it stays 200 when a model's process is dead.
     """
     url = f"http://{HOST}:{ports.triton_http}"
     for model in ENTRY_MODELS:
@@ -196,9 +202,10 @@ def require_answer(ports: Ports) -> str:
 
 
 def infer(url: str, model: str, text: str) -> dict[str, Any]:
-    """One real inference of an entry model on a text; its outputs EMBEDDING and FINGERPRINT by name.
+    """Run one inference of an entry model on a text. Return its outputs EMBEDDING and FINGERPRINT by name.
 
-    A side that reads pictures only, as CLIP's products are read, has zeros for a text and is shown a picture.
+    A side that reads only images, such as CLIP's product side, returns zeros for a text and is given an image
+    instead.
     """
     for given in ({"TEXT": text, "IMAGE": ""}, {"TEXT": "", "IMAGE": DOT}):
         found = _encoded(url, model, given)

@@ -1,6 +1,7 @@
-"""Several processes as one training: each encodes its slices of the batch, all see the whole loss.
+"""Distributed data-parallel training: each process encodes its slices of the batch; the loss is over the
+whole batch.
 
-Started by `torchrun`, which sets the environment that is read here; without it everything is one process.
+Settings come from the environment set by `torchrun`; without it there is one process.
 """
 
 from __future__ import annotations
@@ -14,23 +15,23 @@ from torch import Tensor, distributed, nn
 
 
 def rank() -> int:
-    """This process's number, 0 where there is only one."""
+    """Return the rank of this process, 0 if there is only one."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def size() -> int:
-    """How many processes train together."""
+    """Return the number of processes."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def device(cuda: bool, environment: Mapping[str, str]) -> torch.device:
-    """Each process's own GPU where torch finds any, else the CPU."""
+    """Return the process's own GPU if torch finds one, else the CPU."""
     return torch.device("cuda", int(environment.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
 
 
 @contextmanager
 def group() -> Iterator[None]:
-    """Joins torchrun's other processes for as long as the block runs; one process joins nothing."""
+    """Join the process group of torchrun while the block runs. A single process joins none."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield
         return
@@ -43,7 +44,7 @@ def group() -> Iterator[None]:
 
 @contextmanager
 def first() -> Iterator[None]:
-    """The block runs in process 0 before it does in the others: what it writes to disk, they find there."""
+    """Run the block in process 0 before the others, so that they find the files it writes."""
     if size() > 1 and rank() > 0:
         distributed.barrier()
     yield
@@ -52,14 +53,14 @@ def first() -> Iterator[None]:
 
 
 def summed(tensor: Tensor) -> Tensor:
-    """The sum over all processes, in place."""
+    """Sum over all processes, in place."""
     if size() > 1:
         distributed.all_reduce(tensor)
     return tensor
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Adds up each parameter's gradient over the processes; one that nobody has stays none."""
+    """Sum each parameter's gradient over the processes. A gradient that is None in all of them stays None."""
     if size() == 1:
         return
     own = list(parameters)
@@ -72,7 +73,7 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def agreed(value: float, device: torch.device) -> float:
-    """Process 0's value in every process, so that rounding never parts their ways."""
+    """Return the value of process 0 in every process, so that rounding errors cannot make them diverge."""
     if size() == 1:
         return value
     tensor = torch.tensor(value, dtype=torch.float64, device=device)

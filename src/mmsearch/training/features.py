@@ -1,4 +1,4 @@
-"""Frozen towers' features, computed once and kept on disk by tower and by input."""
+"""Features of the frozen towers, computed once and cached on disk by tower and input."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BATCH = 32
 
 
 class FeatureCache:
-    """One tower's features by the hash of what it read; a file that is read whole and replaced whole."""
+    """Features of one tower by the hash of the input. The file is read and replaced as a whole."""
 
     def __init__(self, tower: Exported, precision: str = "fp32") -> None:
         name = tower.folder.name + ("" if precision == "fp32" else f"-{precision}")
@@ -35,7 +35,9 @@ class FeatureCache:
                 self._rows = dict(zip(keys, stored["FEATURES"], strict=True))
 
     def rows(self, inputs: Sequence[bytes], compute: Callable[[list[bytes]], Floats]) -> Floats:
-        """Features of n inputs, float32 [n, dimension]; `compute` is asked only for those not yet known."""
+        """Return features of n inputs, float32 [n, dimension]. `compute` is called only for inputs that are
+        not cached.
+        """
         keys = [hashlib.sha256(value).digest() for value in inputs]
         lacking = {key: value for key, value in zip(keys, inputs, strict=True) if key not in self._rows}
         if lacking:
@@ -53,13 +55,15 @@ class FeatureCache:
 
 
 def text_features(tower: Exported, texts: Sequence[str], precision: str = "fp32") -> Floats:
-    """Features of n texts by the tower's export, float32 [n, dimension]; an empty text is a zero row."""
+    """Return features of n texts from the exported tower, float32 [n, dimension]; an empty text gives a zero
+    row.
+    """
 
     def compute(values: list[bytes]) -> Floats:
         session = _session(tower.onnx(precision))
         numbers = tower.tower.numbers
         tokens = Tokens(tower.tokenizer, int(numbers["max_tokens"]), numbers.get("pad_to"))
-        # By length, so that short texts are not padded to the longest of all.
+        # Sorted by length, so that short texts are not padded to the longest of all.
         order = sorted(range(len(values)), key=lambda place: len(values[place]))
         found = np.empty((len(values), tower.tower.dimension), np.float32)
         for start in range(0, len(order), BATCH):
@@ -75,9 +79,9 @@ def text_features(tower: Exported, texts: Sequence[str], precision: str = "fp32"
 def picture_features(
     tower: Exported, pictures: Sequence[bytes], broken: Callable[[int, str], None]
 ) -> Floats:
-    """Features of n encoded pictures, float32 [n, dimension]; empty bytes are a zero row.
+    """Return features of n encoded images, float32 [n, dimension]; empty bytes give a zero row.
 
-    A picture that does not decode is a zero row too, and `broken` hears its number and why.
+    An image that does not decode also gives a zero row; `broken` is called with its number and the reason.
     """
     frame = Frame(int(tower.tower.numbers["size"]), str(tower.tower.numbers["fit"]))
     why: dict[bytes, str] = {}

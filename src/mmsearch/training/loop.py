@@ -1,4 +1,4 @@
-"""The training loop: batches of pairs, early stop on held-out recall, a log, and a resume that is exact."""
+"""The training loop: batches of pairs, early stopping on held-out recall, a log, and exact resumption."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Say = Callable[[dict[str, float]], None]
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """The fusion at its best step, and how it got there."""
+    """The fusion with its best weights, and the training history."""
 
     fusion: Fusion
     best_step: int
@@ -43,7 +43,7 @@ class Trained:
 
 
 class Run:
-    """One training: everything that the next step depends on, so that it can be saved and taken up again."""
+    """The complete state of a training run, so that it can be saved and resumed."""
 
     def __init__(self, fusion: Fusion, data: Features, numbers: Training, device: torch.device) -> None:
         self.numbers = numbers
@@ -66,11 +66,13 @@ class Run:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Of the data as it was given; computed where a folder is read or written."""
+        """hash of the original data; computed only when a checkpoint is read or written"""
         return self._given.fingerprint()
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """The rows and the drops of the next step, which follow from the seed and the step's number alone."""
+        """Return rows and modality dropout of the next step. They depend only on the seed and the step
+        number.
+        """
         generator = torch.Generator().manual_seed(self.numbers.seed * 1_000_003 + self.step)
         size = min(self.numbers.batch, len(self.train_rows))
         rows = self.train_rows[torch.randperm(len(self.train_rows), generator=generator)[:size]]
@@ -79,7 +81,7 @@ class Run:
         return rows.to(self.device), drop.to(self.device)
 
     def advance(self) -> float:
-        """One step; returns its loss."""
+        """Run one step and return its loss."""
         self.fusion.train()
         rows, drop = self.batch()
         self.optimizer.zero_grad()
@@ -88,7 +90,8 @@ class Run:
         else:
             with self._mixed():
                 vectors = encoded(self.fusion, self.data, rows, self.numbers, drop)
-            # In single precision, as over slices: a cosine over the temperature does not bear eight bits.
+            # In float32, as for slices: a cosine divided by the temperature needs more than bfloat16's 8 bits
+            # of precision.
             vectors = tuple(each.float() for each in vectors)
             loss = loss_of(vectors, self.data, rows, self.heat, self.numbers, drop)
             torch.autograd.backward(loss)
@@ -97,10 +100,10 @@ class Run:
         return float(loss.detach())
 
     def _in_slices(self, rows: Tensor, drop: Tensor) -> Tensor:
-        """The batch's gradients, slice by slice and by as many processes as there are; returns the loss."""
+        """Compute the gradients of the batch in slices, distributed over the processes. Return the loss."""
 
         def encode(part: slice) -> tuple[Tensor, ...]:
-            # The layers' dropout follows from the slice, whoever computes it and how often.
+            # Dropout is seeded by the slice, so that it does not depend on the process or on recomputation.
             torch.manual_seed((self.numbers.seed * 7_000_003 + self.step) * 1_009 + part.start)
             with self._mixed():
                 return encoded(self.fusion, self.data, rows[part], self.numbers, drop[part])
@@ -110,7 +113,8 @@ class Run:
 
         chunk = self.numbers.chunk or -(-len(rows) // distributed.size())
         found = chunked_backward(encode, len(rows), chunk, loss)
-        # Every process has the whole gradient of the temperature and its slices' of the fusion.
+        # Every process has the full gradient of the temperature, but only its own slices' gradient of the
+        # fusion.
         distributed.sum_gradients(self.fusion.parameters())
         return found
 
@@ -118,9 +122,9 @@ class Run:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda")
 
     def judge(self) -> bool:
-        """Measures held-out recall, remembers the best weights; False when patience is at its end."""
+        """Measure held-out recall and store the best weights. Return False when patience is exhausted."""
         recall = distributed.agreed(self.held.recall(self.fusion.eval(), self.data), self.device)
-        # With nothing held out there is nothing to stop by: the last weights are the best.
+        # Without held-out data there is no early stopping: the last weights are used.
         if recall > self.best_recall or not len(self.held.queries):
             self.best_recall, self.best_step, self.waited = recall, self.step, 0
             self.best = {name: value.detach().clone() for name, value in self.fusion.state_dict().items()}
@@ -129,7 +133,7 @@ class Run:
         return self.waited < self.numbers.patience
 
     def save(self, folder: Path) -> None:
-        """Writes weights, best weights, optimiser and progress as one file, whole or not at all."""
+        """Write weights, best weights, optimizer state and progress as one file, atomically."""
         from safetensors.torch import save_file
 
         tensors = {f"now.{name}": value for name, value in self.fusion.state_dict().items()}
@@ -151,7 +155,7 @@ class Run:
         draft.replace(folder / CHECKPOINT)
 
     def restore(self, folder: Path) -> None:
-        """Takes up what `save` wrote; raises TrainingError when it belongs to other numbers or data."""
+        """Restore what `save` wrote. Raise TrainingError when it belongs to other hyperparameters or data."""
         from safetensors import safe_open
 
         with safe_open(folder / CHECKPOINT, "pt") as file:
@@ -189,10 +193,10 @@ def train(
     folder: Path | None = None,
     say: Say | None = None,
 ) -> Trained:
-    """Trains until the steps or the patience are at their end and returns the fusion at its best step.
+    """Train until the last step or until patience is exhausted. Return the fusion with its best weights.
 
-    With a `folder`, every evaluation saves there, and a training that was cut off goes on from it as if it
-    had never stopped. `say` hears step, loss, recall and temperature at every evaluation.
+    With a `folder`, every evaluation writes a checkpoint, and an interrupted training resumes from it with
+    identical results. `say` is called with step, loss, recall and temperature at every evaluation.
     """
     started = time.monotonic()
     if folder is not None:
@@ -224,13 +228,14 @@ def train(
 
 
 def pick_device() -> torch.device:
-    """The GPU where torch finds one (each process of torchrun its own), else the CPU."""
+    """Return the GPU if torch finds one (each torchrun process its own), else the CPU."""
     return distributed.device(torch.cuda.is_available(), os.environ)
 
 
 def draw(folder: Path, best_step: int) -> None:
-    """Writes the curve of the log so far; a step that a cut-off run logged and that was done again counts
-    as it was last."""
+    """Write the curve of the log so far. Of a step that was repeated after an interruption, the last entry
+    counts.
+    """
     lines = {}
     for line in (folder / LOG).read_text(encoding="utf-8").splitlines():
         read = json.loads(line)
@@ -243,7 +248,7 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 class Held:
-    """Held-out products and the queries that they answer, ranked among themselves."""
+    """Held-out products and their queries, ranked against each other."""
 
     def __init__(self, items: Tensor, queries: Tensor, relevant: Tensor, ignored: Tensor) -> None:
         self.items, self.queries = items, queries
@@ -251,7 +256,7 @@ class Held:
         self.last = 0.0
 
     def recall(self, fusion: Fusion, data: Features) -> float:
-        """The mean of recall@10 and nDCG@10 of the fusion as it is; 0 where nothing is held out."""
+        """Return the mean of recall@10 and nDCG@10 of the current fusion; 0 without held-out data."""
         if not len(self.queries):
             return 0.0
         with torch.inference_mode():
@@ -269,9 +274,9 @@ class Held:
 
 
 def split(data: Features, numbers: Training) -> tuple[Tensor, Held]:
-    """The pairs to train on, int64 [m], and what is held out: whole groups, drawn by the seed.
+    """Return the training pairs, int64 [m], and the held-out data: whole groups, drawn by the seed.
 
-    Raises TrainingError where that leaves nothing to stop by, or fewer than two pairs to train on.
+    Raise TrainingError when nothing is held out, or fewer than two training pairs remain.
     """
     generator = torch.Generator().manual_seed(numbers.seed)
     names = torch.unique(data.group)

@@ -1,7 +1,7 @@
-"""NT-Xent: each query against every product of the batch, the cosine over a temperature, cross entropy.
+"""NT-Xent loss: cross entropy over cosine / temperature of each query with every product of the batch.
 
-For query i with product i the loss is -log(exp(s_ii / T) / sum_j exp(s_ij / T)); with B equal vectors it
-is log(B).
+For query i with product i the loss is -log(exp(s_ii / T) / sum_j exp(s_ij / T)). With B equal vectors it is
+log(B).
 """
 
 from __future__ import annotations
@@ -26,13 +26,12 @@ def nt_xent(
     hard: Tensor | None = None,
     symmetric: bool = True,
 ) -> Tensor:
-    """The mean loss of B pairs, a scalar.
+    """Return the mean loss of B pairs, a scalar.
 
-    `queries` and `products` are unit rows, float [B, d]; row i of one belongs to row i of the other.
-    `weights` float [B] counts a pair so many times (purchases); without any weight the loss is 0. `masked`
-    bool [B, B] is true where product j is right for query i as well and so is no negative (the diagonal is
-    ignored). `hard` float [B, h, d] are negatives of each query's own. `symmetric` adds the same loss from
-    the products' side, halved.
+    `queries` and `products` are unit rows, float [B, d]; row i of both is a pair. `weights` float [B] weighs
+    the pairs (purchase counts); if all are 0 the loss is 0. `masked` bool [B, B] is true where product j is
+    also relevant for query i and is therefore no negative; the diagonal is ignored. `hard` float [B, h, d]
+    are hard negatives per query. `symmetric` averages the loss with the one from products to queries.
     """
     scores = queries @ products.T
     rows = torch.arange(len(queries), device=queries.device)
@@ -53,8 +52,7 @@ def _cross_entropy(logits: Tensor, rows: Tensor, weights: Tensor | None) -> Tens
     if weights is None:
         return losses.mean()
     total = weights.sum()
-    # Where no pair counts, as when every product of a small batch lacks the modality, there is nothing to
-    # learn, and a mean over nothing would be no number.
+    # If no pair counts, as when every product of a small batch lacks the modality, the mean would be 0 / 0.
     return (losses * weights).sum() / torch.where(total > 0, total, torch.ones_like(total))
 
 
@@ -64,19 +62,20 @@ def chunked_backward(
     chunk: int,
     loss: Callable[..., Tensor],
 ) -> Tensor:
-    """Gradients of a batch that does not fit into memory at once, equal to those of the whole batch.
+    """Compute the exact gradients of a batch that does not fit into memory (gradient caching, Gao et al.
+    2021).
 
-    `encode(part)` gives the rows of that slice of the batch in one or more tensors, `loss(*tensors)` the
-    scalar over all of it. The rows are computed once without gradients, the loss's gradient on them is
-    kept, and each slice is computed again to carry its share of it backward (Gao et al. 2021). `encode`
-    must give the same rows both times, so draw dropout from a generator that it resets. Where several
-    processes train together each computes every so-manieth slice; the caller adds their gradients up, save
-    those of what `loss` alone depends on, which every process has whole. Returns the loss, detached.
+    `encode(part)` returns the rows of a slice of the batch in one or more tensors, `loss(*tensors)` the
+    scalar over the whole batch. Rows are first computed without gradients; the gradient of the loss with
+    respect to the rows is stored; each slice is then computed again to backpropagate its part. `encode` must
+    return the same rows both times, so dropout must be drawn from a generator that it resets. With several
+    processes each computes a share of the slices. The caller sums their gradients, except for parameters of
+    `loss` itself, whose gradient is complete in every process. Returns the detached loss.
     """
     parts = [slice(start, min(start + chunk, size)) for start in range(0, size, chunk)]
     own = parts[distributed.rank() :: distributed.size()]
     with torch.no_grad():
-        # Every process computes the first slice, which says what kinds of rows there are.
+        # Every process computes the first slice, which determines the kinds of rows.
         rows = [torch.zeros(size, *kind.shape[1:], device=kind.device) for kind in encode(parts[0])]
         for part in own:
             for whole, kind in zip(rows, encode(part), strict=True):

@@ -1,4 +1,4 @@
-"""Hard negatives: what a search puts on top for a query although nobody chose it."""
+"""Hard negatives: top search results for a query that are not among its relevant products."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Search = Callable[[str, int], list[str]]
 
 
 def bm25_search(products: Sequence[ProductInput]) -> Search:
-    """Searches the products' texts by BM25; products that share no word with the query are not returned."""
+    """Search the products' texts by BM25. Products without a shared word are not returned."""
     index = Bm25([product.text for product in products])
 
     def search(query: str, size: int) -> list[str]:
@@ -26,8 +26,9 @@ def bm25_search(products: Sequence[ProductInput]) -> Search:
 
 
 def mined(pairs: Sequence[Pair], searches: Sequence[Search], per_query: int) -> list[Pair]:
-    """The pairs with up to `per_query` hard negatives each: the best of every search in turn that is right
-    for none of the query's pairs."""
+    """Return the pairs with up to `per_query` hard negatives each: the top results of every search in turn,
+    without the products that are relevant for the query.
+    """
     right: dict[str, set[str]] = defaultdict(set)
     for pair in pairs:
         right[pair.query].add(pair.product)

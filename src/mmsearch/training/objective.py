@@ -1,4 +1,4 @@
-"""What a training minimises: its numbers, its data, and the loss of one batch."""
+"""The training objective: hyperparameters, data, and the loss of one batch."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from mmsearch.training.loss import nt_xent
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """The loop's numbers, as the architecture's data file gives them under `training`.
+    """Hyperparameters of the training loop, from `training` in the architecture's data file.
 
-    `single` weighs the loss on the text vectors alone and the picture vectors alone, `titles` the one that
-    brings each product's picture near its own title; `holdout` is the share of groups kept for early stop.
-    `chunk` above 0 computes a batch in slices of so many pairs, with the gradients of the whole: a batch
-    larger than memory, and what several processes share.
+    `single` weighs the loss on text vectors alone and on image vectors alone; `titles` weighs the loss
+    between each product's image and its own title. `holdout` is the share of groups held out for early
+    stopping. `chunk` > 0 computes a batch in slices of this many pairs with the exact gradients of the whole
+    batch, for batches larger than memory and for several processes.
     """
 
     steps: int = 600
@@ -43,7 +43,7 @@ class Training:
 
     @classmethod
     def of(cls, numbers: Mapping[str, Any]) -> Training:
-        """Raises TrainingError for a number that does not exist."""
+        """Build from a mapping. Raise TrainingError for an unknown name."""
         unknown = sorted(set(numbers) - {each.name for each in fields(cls)})
         if unknown:
             raise TrainingError(
@@ -55,14 +55,14 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Frozen towers' features and the pairs over them, q queries and n products.
+    """Features of the frozen towers and pairs of them, for q queries and n products.
 
-    `query_text`, `query_words` float32 [q, ·] and `item_text`, `item_image` float32 [n, ·]; `pairs` int64
-    [m, 2] of (query, product), `counts` float32 [m]; `known` int64, sorted, query * n + product for all
-    that is known to be right and so is never a negative; `group` int64 [n], which a split must not part;
-    `negatives` int64 [q, h] of each query's hard negatives, -1 where it has fewer (h may be 0).
-    `auxiliary_image` float32 [e, ·] are pictures of no product here, and `auxiliary_queries` float32 [e, ·]
-    what they would be asked by, in the picture space: the closed-form map learns from them, and no step does.
+    `query_text`, `query_words` float32 [q, ·] and `item_text`, `item_image` float32 [n, ·]. `pairs` int64 [m,
+    2] of (query, product), `counts` float32 [m]. `known` int64, sorted, has query * n + product for all
+    relevant pairs, which are never negatives. `group` int64 [n]: a split keeps groups together. `negatives`
+    int64 [q, h]: hard negatives per query, padded by -1 (h may be 0). `auxiliary_image` float32 [e, ·] are
+    images of other products, and `auxiliary_queries` float32 [e, ·] their queries in the image space; they
+    are used to fit the closed-form map, but not in training steps.
     """
 
     query_text: Tensor
@@ -78,7 +78,7 @@ class Features:
     auxiliary_queries: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
 
     def fingerprint(self) -> str:
-        """sha256 (hex) over everything here, so that a training is not taken up over other data."""
+        """Return the sha256 (hex) of all fields, so that training is not resumed on other data."""
         digest = hashlib.sha256()
         for each in fields(self):
             array = getattr(self, each.name).detach().cpu().contiguous().numpy()
@@ -90,9 +90,10 @@ class Features:
         return Features(*(getattr(self, each.name).to(device) for each in fields(self)))
 
     def fitted(self, fusion: Fusion) -> Features:
-        """With the pictures' features as the fusion shortens them, once instead of in every step.
+        """Return the features with the image features already reduced by the fusion, once instead of in every
+        step.
 
-        What the fusion can fit in closed form is fitted here.
+        The closed-form parts of the fusion are fitted here.
         """
         if not isinstance(fusion, FusionHead):
             return self
@@ -102,10 +103,11 @@ class Features:
         return replace(self, item_image=short)
 
     def asked(self) -> Tensor:
-        """The middle of the queries that each product answered, by count, at length 1; zero for none.
+        """Return for each product the normalized mean of its queries, weighted by count; zero for products
+        without queries. float32 [n, ·].
 
-        In the picture space: by the query's words where the architecture has them, else by its text.
-        float32 [n, ·].
+        The queries are in the image space: from the query's words if the architecture has them, else from its
+        text.
         """
         said = self.query_words if present(self.query_words).any() else self.query_text
         total = torch.zeros(len(self.item_text), said.shape[1], device=said.device)
@@ -113,7 +115,7 @@ class Features:
         return unit(total.index_add_(0, item, said[query] * self.counts.unsqueeze(1)))
 
     def is_known(self, codes: Tensor) -> Tensor:
-        """Whether each of `codes` (int64, any shape) is among `known`; bool of the same shape."""
+        """Return whether each of `codes` (int64, any shape) is in `known`; bool of the same shape."""
         places = torch.searchsorted(self.known, codes).clamp(max=len(self.known) - 1)
         return self.known[places] == codes
 
@@ -121,9 +123,10 @@ class Features:
 def batch_loss(
     fusion: Fusion, data: Features, rows: Tensor, heat: Tensor, numbers: Training, drop: Tensor
 ) -> Tensor:
-    """The loss of the pairs `rows` at temperature exp(heat), a scalar.
+    """Return the loss of the pairs `rows` at temperature exp(heat), a scalar.
 
-    `drop` float [B, 2] in 0…1 decides which products lack their text (half as often) or their picture.
+    `drop` float [B, 2] in 0…1 decides which products lose their text (half as often) or their image (modality
+    dropout).
     """
     return loss_of(encoded(fusion, data, rows, numbers, drop), data, rows, heat, numbers, drop)
 
@@ -131,11 +134,11 @@ def batch_loss(
 def encoded(
     fusion: Fusion, data: Features, rows: Tensor, numbers: Training, drop: Tensor
 ) -> tuple[Tensor, ...]:
-    """What the loss is computed from: vectors of the pairs' queries and products, float rows [B, ·].
+    """Return the inputs of the loss: vectors of the pairs' queries and products, float rows [B, ·].
 
-    Three of the queries, three of the products (fused, text, picture); the products' titles as words where
-    `titles` counts; three of the queries' hard negatives, float [B, h, ·], where there are any. Row i
-    depends on pair i alone.
+    Three for the queries and three for the products (fused, text, image); the products' titles as words if
+    `titles` > 0; three for the hard negatives, float [B, h, ·], if there are any. Row i depends only on pair
+    i.
     """
     query, item = data.pairs[rows, 0], data.pairs[rows, 1]
     text, image = data.item_text[item], data.item_image[item]
@@ -158,7 +161,7 @@ def loss_of(
     numbers: Training,
     drop: Tensor,
 ) -> Tensor:
-    """The loss over all of a batch's vectors, as `encoded` gives them: a scalar."""
+    """Return the loss over all vectors of a batch, as returned by `encoded`: a scalar."""
     query, item = data.pairs[rows, 0], data.pairs[rows, 1]
     asked, offered, rest = vectors[:3], vectors[3:6], list(vectors[6:])
     named = rest.pop(0) if numbers.titles else None
@@ -180,7 +183,7 @@ def loss_of(
 
     loss = contrast(0, counts)
     if numbers.single:
-        # What each modality says alone; a product that lacks it in this step does not count.
+        # Loss of each modality alone. Products without the modality in this step are not counted.
         loss = loss + numbers.single * contrast(1, counts * ~lacks_text.squeeze(1))
         loss = loss + numbers.single * contrast(2, counts * ~lacks_image.squeeze(1))
     if named is not None:
@@ -191,15 +194,15 @@ def loss_of(
 
 
 def _lacks(numbers: Training, drop: Tensor) -> tuple[Tensor, Tensor]:
-    """Which products go without their text and which without their picture, bool [B, 1] each."""
+    """Return which products lose their text and which their image, bool [B, 1] each."""
     lacks_image = drop[:, 1:] < numbers.modality_dropout
     return (drop[:, :1] < numbers.modality_dropout / 2) & ~lacks_image, lacks_image
 
 
 def _hard(fusion: Fusion, data: Features, query: Tensor) -> tuple[Tensor, ...]:
-    """The vectors of each query's hard negatives, float32 [B, h, d] three times, or nothing.
+    """Return the vectors of each query's hard negatives, float32 [B, h, d] three times, or nothing.
 
-    A query that has fewer than the others is filled up with zero rows: cosine 0, as good as far away.
+    Missing negatives are zero rows: their cosine is 0, as for unrelated products.
     """
     wanted = data.negatives[query]
     if not wanted.shape[1]:

@@ -1,4 +1,4 @@
-"""Pairs of queries and products out of files, joined with a catalog and with the towers' features."""
+"""Read pairs of queries and products, and join them with a catalog and with tower features."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ProductInput:
-    """What a tower reads of a product: `text`, its picture (a path, or a `data:` URI), and its `group`."""
+    """Tower inputs of a product: `text`, its image (a path, or a `data:` URI), and its `group`."""
 
     identifier: str
     text: str
@@ -40,7 +40,7 @@ class ProductInput:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A query, the product that answered it, how often, and products that look right to it and are not."""
+    """A query, a relevant product, its count, and hard negatives."""
 
     query: str
     product: str
@@ -49,9 +49,9 @@ class Pair:
 
 
 def read_pairs(source: Path | Iterable[Any] | Frame) -> list[Pair]:
-    """Reads query, product_id and count (1 by default) out of lines, gzip too, dicts or a pandas DataFrame.
+    """Read query, product_id and count (default 1) from lines (also gzip), dicts or a pandas DataFrame.
 
-    Raises TrainingError.
+    Raise TrainingError for invalid pairs.
     """
     pairs = []
     for where, record in _lines(source) if isinstance(source, Path) else _in_memory(source):
@@ -84,13 +84,13 @@ def read_products(
     renames: Mapping[str, str] | None = None,
     form: str | None = None,
 ) -> list[ProductInput]:
-    """Reads a catalog as `mmsearch ingest` does, so that a tower is trained on the text that it will read.
+    """Read a catalog as `mmsearch ingest` does, so that training and serving use the same text.
 
-    `renames` and `form` are those of `mmsearch ingest --map` and `--format`. The first picture is taken,
-    from under `root`, by default the catalog's folder, or the working directory for what is in memory.
-    `group` is an attribute, by default the product itself. Lines that ingest would reject are left out, and
-    `say` hears how many and why. Raises TrainingError where none is left, CatalogError where the file cannot
-    be read.
+    `renames` and `form` are `--map` and `--format` of `mmsearch ingest`. The first image is used, below
+    `root`; the default is the catalog's folder, or the working directory for data in memory. `group` names an
+    attribute; by default each product is its own group. Lines that ingest would reject are skipped; `say` is
+    called with their number and the reasons. Raise TrainingError when no product is left, CatalogError when
+    the file cannot be read.
     """
     products: dict[str, ProductInput] = {}
     left_out: Counter[str] = Counter()
@@ -129,11 +129,12 @@ def features(
     known: Mapping[str, list[str]] | None = None,
     precision: str = "fp32",
 ) -> Features:
-    """Runs the frozen towers (or takes what they said before) and joins pairs and products by number.
+    """Compute (or read from the cache) the features of the frozen towers, and join pairs and products by
+    number.
 
-    `known` maps a query to further products that are right for it and must not be negatives; `precision` is
-    the text towers'. A pair whose
-    product is not in the catalog is left out and counted; raises TrainingError when none is left.
+    `known` maps a query to further relevant products, which must not become negatives. `precision` is that of
+    the text towers. Pairs with a product that is not in the catalog are skipped and counted. Raise
+    TrainingError when no pair is left.
     """
     places = {product.identifier: number for number, product in enumerate(products)}
     queries = sorted({pair.query for pair in pairs})
@@ -210,7 +211,7 @@ def _read(product: ProductInput, say: Say) -> bytes:
 
 
 def _in_memory(source: Iterable[Any] | Frame) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each pair, with its place for messages; what is None or NaN is absent."""
+    """Yield each pair with its position for messages. None and NaN are missing values."""
     for number, row in enumerate(rows_of(source), 1):
         where = f"pair {number}"
         try:

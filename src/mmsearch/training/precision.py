@@ -1,4 +1,6 @@
-"""What int8 text towers cost a model set on somebody's own pairs, against the same set in fp32."""
+"""Loss of quality by int8 text towers: a model set on the user's pairs, compared with the same set in
+fp32.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,12 @@ from mmsearch.training.pairs import Pair, ProductInput, features
 
 Floats = NDArray[np.float32]
 BEARABLE = 0.01
-"""The share of nDCG@10 that int8 may cost before fp32 is advised."""
+"""relative loss of nDCG@10 above which fp32 is recommended"""
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """nDCG@10 in fp32 and in int8 over `queries` queries, and the share of fp32's top ten that stay."""
+    """nDCG@10 in fp32 and in int8 over `queries` queries, and the overlap of both top 10 as a share."""
 
     queries: int
     fp32: float
@@ -34,7 +36,7 @@ class Compared:
 
     @property
     def loss(self) -> float:
-        """The share of nDCG@10 that int8 costs; below 0 where it gains."""
+        """Return the relative loss of nDCG@10 by int8; negative if int8 is better."""
         return 1 - self.int8 / self.fp32 if self.fp32 else 0.0
 
     def sentence(self) -> str:
@@ -52,9 +54,9 @@ def compare(
     pairs: Sequence[Pair],
     say: Callable[[str], None],
 ) -> Compared:
-    """Ranks all products for each query of the pairs by both sets; a pair's count is its grade.
+    """Rank all products for each query with both sets. The count of a pair is its grade.
 
-    Raises TrainingError where no pair names one of the products.
+    Raise TrainingError when no pair has one of the products.
     """
     fusion = loaded(architecture, weights)
     tables: list[Floats] = []

@@ -1,4 +1,4 @@
-"""A training from files to files: what `mmsearch train` does."""
+"""Training from files to files, as run by `mmsearch train`."""
 
 from __future__ import annotations
 
@@ -35,13 +35,12 @@ def run(
     say: Callable[[str], None],
     evaluated: Callable[[dict[str, float], int], None],
 ) -> Trained:
-    """Trains the architecture's fusion on files or on what is in memory.
+    """Train the fusion of the architecture on files or data in memory. Write `architecture.json` and
+    `fusion.safetensors` into `out`.
 
-    It writes `architecture.json` and `fusion.safetensors` into `out`.
-
-    `changes` replaces numbers of the architecture's `training`; `renames` and `form` are those of
-    `mmsearch ingest --map` and `--format`. Raises TrainingError where the architecture
-    has nothing to train, `out` holds another architecture's training, or a file cannot be read or written.
+    `changes` overrides the architecture's `training` values; `renames` and `form` are `--map` and `--format`
+    of `mmsearch ingest`. Raise TrainingError when the architecture has no trainable fusion, `out` has the
+    training of another architecture, or a file cannot be read or written.
     """
     try:
         return _run(architecture, pairs, catalog, out, image_root, renames, form, changes, say, evaluated)

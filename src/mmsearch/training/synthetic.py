@@ -1,9 +1,9 @@
-"""Synthetic purchase pairs out of a catalog's own attributes: for tests and checks, never for a figure.
+"""Synthetic purchase pairs from a catalog's attributes, for tests and checks only; not for quality figures.
 
     mmsearch synthetic-pairs catalog.jsonl --out pairs.jsonl
 
-A query is one or two attribute values of a product ("red box"), and the products that carry them all were
-"bought", the earlier ones of the catalog more often. Real purchases are nothing like this.
+A query consists of one or two attribute values of a product ("red box"). The products with all these values
+count as bought, those earlier in the catalog more often. Real purchases have another distribution.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_PRODUCTS = 20
 
 
 def synthetic_pairs(records: Sequence[Mapping[str, Any]], count: int, seed: int = 0) -> list[Pair]:
-    """Up to `count` pairs over a catalog's records, the same for the same seed."""
+    """Return up to `count` pairs over a catalog's records, deterministic by the seed."""
     bearers: dict[str, list[str]] = defaultdict(list)
     for record in records:
         values = sorted(_values(record))
@@ -52,10 +52,10 @@ def write(
     renames: Mapping[str, str] | None = None,
     form: str | None = None,
 ) -> int:
-    """Writes `synthetic_pairs` of a catalog as the lines that `mmsearch train` reads; returns how many.
+    """Write `synthetic_pairs` of a catalog as input lines of `mmsearch train`. Return their number.
 
-    The catalog is read as `mmsearch ingest` reads it; `say` hears how many lines are left out. Raises
-    TrainingError where no pair comes of it or it cannot be written, CatalogError where the catalog cannot be
+    The catalog is read as by `mmsearch ingest`; `say` is called with the number of skipped lines. Raise
+    TrainingError when there is no pair or the file cannot be written, CatalogError when the catalog cannot be
     read.
     """
     records: list[Mapping[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Words and stems, as keywords and titles are compared with."""
+"""Words and stems, for the comparison of keywords with titles."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ _ENDINGS = ("ings", "ing", "ies", "ers", "er", "ed", "es", "s", "y", "e")
 
 
 def words(text: str) -> list[str]:
-    """The runs of letters in a text, in lower case; digits and punctuation part them and are dropped."""
+    """Return the sequences of letters in a text, in lower case. Digits and punctuation are separators."""
     return _WORD.findall(text.lower())
 
 
 def terms(text: str) -> list[str]:
-    """The runs of letters and digits in a text, in lower case: `iPhone 15` is two, `RTX4090` one."""
+    """Return the sequences of letters and digits in a text, in lower case: `iPhone 15` is two, `RTX4090`
+    one.
+    """
     return _TERM.findall(text.lower())
 
 
 def stem(word: str) -> str:
-    """A word without its English ending, where three letters remain.
+    """Return a word without its English ending, if at least three letters remain.
 
-    Deliberately greedy: a keyword counts as new only where no reading of it stands in the title.
+    Deliberately aggressive: a keyword counts as new only if no form of it is in the title.
     """
     for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= 3:
@@ -31,5 +33,5 @@ def stem(word: str) -> str:
 
 
 def stems(text: str) -> frozenset[str]:
-    """The stems of a text's words."""
+    """Return the stems of a text's words."""
     return frozenset(stem(word) for word in words(text))

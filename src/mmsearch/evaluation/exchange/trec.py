@@ -1,8 +1,8 @@
-"""TREC files: qrels (`query 0 product grade`) and runs (`query Q0 product rank score tag`), in and out.
+"""Read and write TREC files: qrels (`query 0 product grade`) and runs (`query Q0 product rank score tag`).
 
-White space ends a column there, so identifiers with white space are percent-encoded when written (`%20` for
-a space, and then `%25` for a percent sign), and decoded when read. All others are written and read as they
-are: a file of another program keeps its identifiers, with percent signs and letters of every script.
+Columns are separated by white space. Identifiers with white space are therefore percent-encoded when written
+(`%20` for a space, and then `%25` for a percent sign) and decoded when read. All other identifiers are
+unchanged, including percent signs and non-ASCII letters in files of other programs.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ from mmsearch.evaluation.runs import Run
 LABEL_GRADES = {"E": 3, "S": 2, "C": 1, "I": 0}
 _GRADE_LABELS = {grade: label for label, grade in LABEL_GRADES.items()}
 _SPACES = {quote(space): space for space in map(chr, range(sys.maxunicode + 1)) if space.isspace()}
-# Each as it is written, and as it is written of an identifier that has such letters itself: %2520 for %20.
+# Each escape, and its escaped form for identifiers that contain it literally: %2520 for %20.
 _ENCODED = re.compile("|".join(code.replace("%", "%(?:25)*") for code in _SPACES))
 _ESCAPE = re.compile("%25|" + "|".join(_SPACES))
 
 
 def read_qrels(path: Path, *, esci: bool = False) -> Judgments:
-    """Judgments from qrels: integer grades, read as labels (3 E, 2 S, 1 C, 0 I) with `esci`."""
+    """Read judgments from qrels with integer grades. With `esci`, grades become labels (3 E, 2 S, 1 C, 0
+    I).
+    """
     judgments = Judgments()
     for number, columns in _rows(path, 4):
         query, _, product, text = columns
@@ -54,7 +56,7 @@ def read_qrels(path: Path, *, esci: bool = False) -> Judgments:
 
 
 def write_qrels(judgments: Judgments, path: Path) -> int:
-    """Write qrels and return the number of lines: grades, else labels as 3 to 0, else 1 for a purchase."""
+    """Write qrels: grades, or labels as 3 to 0, or 1 for a purchase. Return the number of lines."""
     count = 0
     with path.open("w", encoding="utf-8") as lines:
         for query in judgments.queries:
@@ -79,7 +81,9 @@ def write_qrels(judgments: Judgments, path: Path) -> int:
 
 
 def read_run(path: Path, name: str | None = None) -> Run:
-    """A run from a TREC file, named by its tag or by `name`; the scores decide the order, as in trec_eval."""
+    """Read a run from a TREC file, named by its tag or by `name`. Scores determine the order, as in
+    trec_eval.
+    """
     scores: dict[str, dict[str, float]] = {}
     tag = ""
     for number, columns in _rows(path, 6):
@@ -101,11 +105,10 @@ def read_run(path: Path, name: str | None = None) -> Run:
 
 
 def write_run(run: Run, path: Path) -> int:
-    """Write a run and return its number of lines.
+    """Write a run and return the number of lines.
 
-    Where the run's own order is not what trec_eval makes of its scores (ties settled otherwise, say), the
-    ranks counted backwards stand in for that query's scores, so that every reader sees the order that the
-    user saw.
+    If the run's order differs from the order that trec_eval derives from the scores (for example on ties),
+    reversed ranks are written as the scores of that query, so that every reader gets the original order.
     """
     count = 0
     with path.open("w", encoding="utf-8") as lines:
@@ -128,7 +131,7 @@ def _faithful(products: list[str], scores: list[float]) -> list[float]:
 
 
 def _column(identifier: str) -> str:
-    """The identifier as one column, which `_identifier` reads back."""
+    """Encode an identifier as one column; `_identifier` decodes it."""
     if not any(map(str.isspace, identifier)) and not _ENCODED.search(identifier):
         return identifier
     escaped = identifier.replace("%", "%25")

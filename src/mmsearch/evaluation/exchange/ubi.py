@@ -1,9 +1,9 @@
-"""User Behavior Insights: what people did after a search, as judgments, and judgments as such events.
+"""User Behavior Insights (UBI): convert events to judgments, and judgments to events.
 
-A document of `ubi_queries` says what was asked (`query_id`, `user_query`), one of `ubi_events` what was done
-with which product (`action_name`, `query_id`, `event_attributes.object.object_id`). Purchases become the
-purchase counts of the query's text; what was shown and not bought stays unjudged, since nobody said that it
-is bad.
+A document of `ubi_queries` has the query (`query_id`, `user_query`); one of `ubi_events` has an action on a
+product (`action_name`, `query_id`, `event_attributes.object.object_id`). Purchases become purchase counts of
+the query text. Products that were shown but not bought stay unjudged, since that does not make them
+irrelevant.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ _NAMESPACE = uuid.UUID("3f0f2c2e-6f0e-5a55-9d1c-8d7b6a5c4e3f")
 
 @dataclass
 class Imported:
-    """Judgments from events; `skipped` counts, by reason, the events of the wanted actions that say
-    nothing."""
+    """Judgments from events. `skipped` counts the unusable events of the requested actions, by reason."""
 
     judgments: Judgments = field(default_factory=Judgments)
     taken: int = 0
@@ -38,8 +37,9 @@ def from_events(
     events: Iterable[Mapping[str, Any]],
     actions: Sequence[str] = ACTIONS,
 ) -> Imported:
-    """Purchases (or other `actions`) as judgments, one count an event; texts are compared with white space
-    folded."""
+    """Return purchases (or other `actions`) as judgments, one count per event. White space in query texts is
+    normalized.
+    """
     texts: dict[str, str] = {}
     for document in map(_source, queries):
         asked = " ".join(str(document.get("user_query") or "").split())
@@ -64,9 +64,10 @@ def from_events(
 def to_events(
     judgments: Judgments, *, application: str = "mmsearch", when: datetime | None = None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Documents for `ubi_queries` and `ubi_events`: one query a judged query with text, one event a purchase.
+    """Return documents for `ubi_queries` and `ubi_events`: one query per judged query with text, one event
+    per purchase.
 
-    Identifiers follow from the content, so that the same judgments give the same documents.
+    Identifiers are derived from the content, so that the same judgments give the same documents.
     """
     stamp = (when or datetime.now(UTC)).isoformat(timespec="milliseconds")
     queries = []
@@ -87,7 +88,7 @@ def to_events(
 
 
 def read_documents(path: Path) -> Iterator[dict[str, Any]]:
-    """One document a line, alone or as the `_source` of a hit."""
+    """Yield one document per line, either plain or as the `_source` of a hit."""
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():

@@ -1,8 +1,8 @@
-"""Judgment lists of OpenSearch's Search Relevance Workbench: what its judgments API takes and gives.
+"""Judgment lists of OpenSearch's Search Relevance Workbench: import and export format of its judgments API.
 
-The API takes `PUT _plugins/_search_relevance/judgments` with a name, the type IMPORT_JUDGMENT and ratings by
-query, as text with three decimals. It gives the same inside a document of its index, alone or in a search
-answer.
+The API accepts `PUT _plugins/_search_relevance/judgments` with a name, the type IMPORT_JUDGMENT and ratings
+by query, as text with three decimals. It returns the same inside a document of its index, alone or in a
+search response.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ _GRADE_LABELS = {float(grade): label for label, grade in LABEL_GRADES.items()}
 
 @dataclass(frozen=True)
 class Exported:
-    """A judgment list as the API takes it; `left_out` are the queries without text, which it cannot hold."""
+    """A judgment list for the API. `left_out` has the queries without text, which the format does not
+    support.
+    """
 
     body: dict[str, Any]
     left_out: list[str] = field(default_factory=list)
 
 
 def export(judgments: Judgments, name: str, description: str = "") -> Exported:
-    """The request body: labels as ratings 3 (E) to 0 (I), else grades, else purchase counts."""
+    """Return the request body: labels as ratings 3 (E) to 0 (I), or grades, or purchase counts."""
     lists = []
     left_out = []
     for identifier, query in judgments.queries.items():
@@ -55,8 +57,7 @@ def export(judgments: Judgments, name: str, description: str = "") -> Exported:
 
 
 def read(document: Any, *, esci: bool = False) -> Judgments:
-    """Judgments from a request body, a stored document or a search answer that holds some; ratings become
-    grades.
+    """Read judgments from a request body, a stored document or a search response. Ratings become grades.
 
     With `esci`, ratings 3 to 0 become the labels E, S, C, I.
     """

@@ -1,5 +1,4 @@
-"""Products as cards: what a page shows of a hit, with its picture, its scores by leg and how it was
-judged."""
+"""Product cards of a page: image, scores by leg, and judgment of a hit."""
 
 from __future__ import annotations
 
@@ -24,12 +23,12 @@ Picture = Callable[[str], str | None]
 
 @dataclass(frozen=True)
 class Card:
-    """One product in a list: `picture` is the address of an image (a `data:` URI in files that stand alone)
-    or None.
+    """One product in a list. `picture` is the URL of an image (a `data:` URI in self-contained files) or
+    None.
 
-    legs    name, rank, raw and normalised score of each leg that found it, and `only` for a sole finder
-    judged  `E`, `S`, `C`, `I`, a grade or `bought n`; None when nobody judged it
-    marks   short words on what is special: `only here`, say
+    legs    name, rank, raw and normalized score of each leg that found it, and `only` if no other leg did
+    judged  `E`, `S`, `C`, `I`, a grade or `bought n`; None if unjudged
+    marks   short labels such as `only here`
     """
 
     rank: int
@@ -46,7 +45,7 @@ class Card:
 def card(
     rank: int, hit: Hit, picture: Picture, *, judged: str | None = None, marks: Sequence[str] = ()
 ) -> Card:
-    """The card of one hit; `picture` turns the product's picture reference into an address."""
+    """Return the card of one hit. `picture` maps the product's image reference to a URL."""
     source = hit.source
     reference = first(source.get("image"))
     price = source.get("price")
@@ -67,15 +66,16 @@ def card(
 
 
 def first(value: Any) -> str | None:
-    """A field's text, or that of the first of several values."""
+    """Return the text of a field, or of its first value."""
     if isinstance(value, list):
         value = value[0] if value else None
     return None if value is None else str(value)
 
 
 class Thumbnails:
-    """Pictures below a folder as small `data:` URIs, each made once; `missing` tells what could not be shown,
-    and why."""
+    """Images below a folder as small `data:` URIs, each created once. `missing` has the images that failed,
+    with the reason.
+    """
 
     def __init__(self, root: Path, side: int = SIDE) -> None:
         self._root = root
@@ -105,7 +105,9 @@ class Thumbnails:
 
 
 def environment() -> Environment:
-    """The templates of this folder, everything escaped, an unknown name an error."""
+    """Return the template environment of this folder. All values are escaped; an undefined name is an
+    error.
+    """
     return Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -116,5 +118,7 @@ def environment() -> Environment:
 
 
 def page(title: str, subtitle: str, sections: Sequence[tuple[str, Sequence[Card]]]) -> str:
-    """A page that stands alone: one column of cards a section, as `mmsearch search --html` writes it."""
+    """Return a self-contained page with one column of cards per section, as written by `mmsearch search
+    --html`.
+    """
     return environment().get_template("search.html").render(title=title, subtitle=subtitle, sections=sections)

@@ -1,4 +1,4 @@
-"""The report: a study as one HTML file that needs no server and no network."""
+"""The report: a study as one HTML file that needs neither a server nor a network."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NEUTRAL_SHARES = ("S", "C", "unjudged")  # neither good nor bad by themselves
 
 @dataclass(frozen=True)
 class Shown:
-    """A query with every system's cards beside each other."""
+    """A query with the cards of every system."""
 
     query: Query
     picture: str | None
@@ -53,10 +53,11 @@ def render(
     query_pictures: Picture | None = None,
     verdicts: Sequence[Verdict] = (),
 ) -> str:
-    """The report as HTML.
+    """Return the report as HTML.
 
-    `show` queries stand side by side, those named first and then those in which systems differ most. The two
-    picture functions turn a reference into a `data:` URI; without one no pictures are shown.
+    `show` queries are shown with the results of all systems: the named ones first, then those with the
+    largest differences. The two image functions map a reference to a `data:` URI; without them no images are
+    shown.
     """
     picture = product_pictures or (lambda _: None)
     asked_with = query_pictures or (lambda _: None)
@@ -100,7 +101,7 @@ def render(
 
 
 def most_different(study: Study) -> list[str]:
-    """All queries, wins and losses of the challengers against the baseline in turn, the largest first."""
+    """Return all queries, alternating between wins and losses against the baseline, the largest first."""
     scores = study.scores[study.measures[0].name]
     base = scores[study.baseline].values
     reach = {
@@ -153,7 +154,7 @@ def _shown(study: Study, query_id: str, picture: Picture, asked_with: Picture) -
 
 
 def judged(judgments: Judgments, query: str, product: str) -> str | None:
-    """How a product was judged for a query, in one word; None when it was not."""
+    """Return the judgment of a product for a query in one word; None if unjudged."""
     if (label := judgments.labels.get(query, {}).get(product)) is not None:
         return label
     if (bought := judgments.purchases.get(query, {}).get(product)) is not None:
@@ -178,7 +179,7 @@ def _troubles(study: Study) -> list[tuple[str, list[tuple[str, str]], list[tuple
 
 
 def _best(study: Study, measure: Measure) -> str | None:
-    """The system that does best; None where more is neither better nor worse."""
+    """Return the best system; None for measures without a direction."""
     if _neutral(measure):
         return None
     means = {name: scores.mean for name, scores in study.scores[measure.name].items()}
@@ -194,7 +195,7 @@ def _less_is_better(measure: Measure) -> bool:
 
 
 def _tone(measure: Measure, comparison: Comparison) -> str:
-    """`better` or `worse` where the interval leaves out zero; nothing for shares that are neither."""
+    """Return `better` or `worse` if the interval excludes zero; nothing for shares without a direction."""
     if comparison.low <= 0 <= comparison.high or _neutral(measure):
         return ""
     return "better" if (comparison.difference > 0) != _less_is_better(measure) else "worse"

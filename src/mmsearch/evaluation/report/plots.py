@@ -1,9 +1,9 @@
-"""Plots as inline SVG: they take the page's colours, light or dark, print as lines, and bring no library
-along.
+"""Plots as inline SVG. They follow the page's light or dark colors, are readable in print, and need no
+library.
 
-Colours are classes (`s0`, `s1`, … for systems, `label-E` … for labels) that the page's style sheet fills in.
-Series also differ by dash and marker, so that a plot is readable without colour. Every mark carries its value
-as a title.
+Colors are CSS classes (`s0`, `s1`, … for systems, `label-E` … for labels) of the page's style sheet. Series
+also differ by dash and marker, so that a plot is readable without color. Every mark has its value as a title.
+`alone` returns a plot as a separate file with its own style.
 """
 
 from __future__ import annotations
@@ -15,6 +15,12 @@ from html import escape
 WIDTH, HEIGHT = 620, 320
 LEFT, RIGHT, TOP, BOTTOM = 60, 16, 14, 44
 _MARKERS = ("circle", "square", "diamond", "triangle")
+_STYLE = """
+text { font: 12px sans-serif; } .paper { fill: white; } .grid { stroke: #dddddd; }
+.curve { fill: none; stroke-width: 2; } .d1 { stroke-dasharray: 7 3; }
+.curve.s0 { stroke: #b4451f; } .mark.s0 { fill: #b4451f; }
+.curve.s1 { stroke: #1f5fb4; } .mark.s1 { fill: #1f5fb4; }
+"""
 
 
 def _svg(name: str, title: str, body: Sequence[str], height: int = HEIGHT) -> str:
@@ -33,7 +39,7 @@ def _line(x1: float, y1: float, x2: float, y2: float, css: str = "grid") -> str:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers from at most `low` to at least `high`, four to eight of them."""
+    """Return four to eight round tick values that cover `low` to `high`."""
     span = high - low or 1.0
     step = 10.0 ** math.floor(math.log10(span))
     for finer in (1, 0.5, 0.25, 0.2, 0.1):
@@ -45,7 +51,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _y_axis(ticks: Sequence[float], label: str) -> tuple[list[str], float]:
-    """Grid lines with their numbers, and the pixels of one unit."""
+    """Return labelled grid lines, and the pixels per unit."""
     unit = (HEIGHT - TOP - BOTTOM) / (ticks[-1] - ticks[0])
     body = []
     for tick in ticks:
@@ -59,18 +65,46 @@ def _y_axis(ticks: Sequence[float], label: str) -> tuple[list[str], float]:
     return body, unit
 
 
-def curves(name: str, title: str, series: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -> str:
-    """One line a system over a logarithmic x axis."""
+def alone(plot: str, legend: Sequence[str]) -> str:
+    """Return a plot of up to two series as a separate file, on white, with a legend below."""
+    names = "".join(
+        f'<g transform="translate({LEFT + 240 * number} {HEIGHT + 4})">{_key(number)}'
+        f"{_text(34, 10, text, 'start')}</g>"
+        for number, text in enumerate(legend)
+    )
+    size = f"0 0 {WIDTH} {HEIGHT + 24}"
+    return (
+        plot.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+        .replace(f'viewBox="0 0 {WIDTH} {HEIGHT}"', f'viewBox="{size}"', 1)
+        .replace(
+            "</title>", f'</title><style>{_STYLE}</style><rect class="paper" width="100%" height="100%"/>', 1
+        )
+        .replace("</svg>", f"{names}</svg>\n")
+    )
+
+
+def curves(
+    name: str,
+    title: str,
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    x: str,
+    y: str,
+    *,
+    logarithmic: bool = True,
+) -> str:
+    """Return one line per system over an x axis that is logarithmic or starts at 0."""
     points = [point for line in series.values() for point in line]
     ticks = _ticks(0.0, max((value for _, value in points), default=1.0) or 1.0)
     body, unit = _y_axis(ticks, y)
     places = sorted({place for place, _ in points}) or [1]
-    span = math.log(places[-1] / places[0]) or 1.0
+    numbered = places if logarithmic else _ticks(0.0, places[-1])
+    span = math.log(places[-1] / places[0]) if logarithmic else numbered[-1]
 
     def across(place: float) -> float:
-        return LEFT + 8 + (WIDTH - LEFT - RIGHT - 16) * math.log(place / places[0]) / span
+        reached = math.log(place / places[0]) if logarithmic else place
+        return LEFT + 8 + (WIDTH - LEFT - RIGHT - 16) * reached / (span or 1.0)
 
-    body += [_text(across(place), HEIGHT - BOTTOM + 16, f"{place:g}") for place in places]
+    body += [_text(across(place), HEIGHT - BOTTOM + 16, f"{place:g}") for place in numbered]
     body.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x, css="axis"))
     for number, (system, line) in enumerate(series.items()):
         pixels = [(across(place), HEIGHT - BOTTOM - (value - ticks[0]) * unit) for place, value in line]
@@ -96,15 +130,16 @@ def _marker(number: int, x: float, y: float, title: str) -> str:
 
 def legend_mark(number: int) -> str:
     """The line and marker of the number-th series, for a legend."""
-    return (
-        '<svg class="key" viewBox="0 0 28 12" aria-hidden="true">'
-        f'<line class="curve s{number % 8} d{number % 4}" x1="0" y1="6" x2="28" y2="6"/>'
-        f"{_marker(number, 14, 6, '')}</svg>"
-    )
+    return f'<svg class="key" viewBox="0 0 28 12" aria-hidden="true">{_key(number)}</svg>'
+
+
+def _key(number: int) -> str:
+    line = f'<line class="curve s{number % 8} d{number % 4}" x1="0" y1="6" x2="28" y2="6"/>'
+    return line + _marker(number, 14, 6, "")
 
 
 def stacked(name: str, title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
-    """One horizontal bar a system, split into shares of 1; a share's class is `label-PART`."""
+    """Return one horizontal bar per system, split into shares of 1. The class of a share is `label-PART`."""
     step, gutter = 34, 150
     height = TOP + step * len(rows) + 26
     scale = WIDTH - gutter - RIGHT
@@ -130,8 +165,7 @@ def stacked(name: str, title: str, rows: Mapping[str, Mapping[str, float]]) -> s
 def both_ways(
     name: str, title: str, rows: Sequence[tuple[str, float, float, float, float]], base: str
 ) -> str:
-    """Exclusive matches a query: to the right what a system alone found, to the left what the base alone
-    found.
+    """Return exclusive matches per query: to the right those of a system, to the left those of the base.
 
     A row is (system, own, own relevant, the base's own, the base's own relevant).
     """
@@ -164,7 +198,7 @@ def both_ways(
 
 
 def win_loss(name: str, title: str, differences: Sequence[float], label: str) -> str:
-    """One bar a query, sorted: above the line the system wins, below it loses."""
+    """Return one bar per query, sorted: above the line the system wins, below it loses."""
     ordered = sorted(differences, reverse=True)
     reach = max((abs(value) for value in ordered), default=0.0) or 1.0
     ticks = [round(-reach, 3), 0.0, round(reach, 3)]

@@ -1,1 +1,1 @@
-"""The fusion of a hybrid, found on judged queries."""
+"""Tuning of the fusion of a hybrid query on judged queries."""

@@ -1,4 +1,4 @@
-"""The `hybrid` clause that a tuning found, to paste into a search body."""
+"""The tuned `hybrid` clause, to paste into a search body."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.templates import Template
 from mmsearch.evaluation.tuning.fusion import Fusion
 from mmsearch.search.clauses import ALONE, BESIDE, ClauseNames
+from mmsearch.search.lexical import named
 
 
 def hybrid(
     systems: Sequence[Template | Run], fusion: Fusion, window: int, names: ClauseNames = ALONE
 ) -> dict[str, Any] | None:
-    """The hybrid clause over the legs' queries, with their placeholders, by the name that the node serves;
-    None when a leg is a finished run."""
+    """Return the hybrid clause over the legs' queries, with placeholders and the node's clause name; None
+    when a leg is a finished run.
+    """
     queries = []
     for system in systems:
         if isinstance(system, Run):
@@ -25,7 +27,7 @@ def hybrid(
 
 
 def _unwrapped(query: dict[str, Any], name: str) -> dict[str, Any]:
-    """A leg's query without a `bool` that does nothing but hold it, named so that the evidence tells it."""
+    """Return the query of a leg without a redundant `bool`, with a name that hits report."""
     inner = query.get("bool")
     if isinstance(inner, dict) and not inner.get("filter") and len(inner.get("must") or ()) == 1:
         rest = set(inner) - {"must", "filter"}
@@ -34,8 +36,4 @@ def _unwrapped(query: dict[str, Any], name: str) -> dict[str, Any]:
     if isinstance(body, dict) and kind in (ALONE.neural, BESIDE.neural):
         ((field, asked),) = body.items()
         return {kind: {field: {**asked, "_name": name}}}
-    return (
-        {kind: {**body, "_name": name}}
-        if isinstance(body, dict) and kind in ("bool", "multi_match")
-        else query
-    )
+    return named(query, name)

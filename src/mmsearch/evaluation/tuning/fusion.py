@@ -1,9 +1,8 @@
-"""How legs become one list: the same formulas as the plugin's `hybrid` clause, over lists that were fetched
-before.
+"""Fusion of legs into one list, with the formulas of the plugin's `hybrid` clause, over stored lists.
 
-Normalisation of each leg's scores: min_max, l2, z_score, or reciprocal ranks. Combination: arithmetic,
-geometric or harmonic mean by weight, or the weighted sum of reciprocal ranks (rrf; G. Cormack, C. Clarke and
-S. Büttcher, SIGIR 2009). Scores are 32-bit floats on the way in and out, as in the engine.
+Normalization of each leg's scores: min_max, l2, z_score, or reciprocal ranks. Combination: weighted
+arithmetic, geometric or harmonic mean, or the weighted sum of reciprocal ranks (rrf; G. Cormack, C. Clarke
+and S. Büttcher, SIGIR 2009). Input and output scores are 32-bit floats, as in the engine.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ RANK_CONSTANT = 60
 
 @dataclass(frozen=True)
 class Fusion:
-    """A technique, and a weight a leg; no weights mean equal ones."""
+    """A technique with one weight per leg; no weights mean equal weights."""
 
     normalization: str = "min_max"
     combination: str = "arithmetic_mean"
@@ -31,7 +30,7 @@ class Fusion:
     rank_constant: int = RANK_CONSTANT
 
     def clause(self) -> dict[str, Any]:
-        """The `fusion` object of a `hybrid` clause."""
+        """Return the `fusion` object of a `hybrid` clause."""
         combination: dict[str, Any] = {"technique": self.combination}
         if self.weights:
             combination["parameters"] = {"weights": list(self.weights)}
@@ -40,7 +39,7 @@ class Fusion:
         return {"normalization": {"technique": self.normalization}, "combination": combination}
 
     def weighed(self, weights: Sequence[float]) -> Fusion:
-        """The same technique with other weights."""
+        """Return the same technique with other weights."""
         return Fusion(self.normalization, self.combination, tuple(weights), self.rank_constant)
 
     def __str__(self) -> str:
@@ -53,14 +52,14 @@ class Fusion:
 
 
 def techniques() -> list[Fusion]:
-    """Every technique that the clause takes; z_score goes with the arithmetic mean only."""
+    """Return every technique that the clause supports; z_score requires the arithmetic mean."""
     means = ("arithmetic_mean", "geometric_mean", "harmonic_mean")
     pairs = [(norm, mean) for norm in ("min_max", "l2") for mean in means] + [("z_score", "arithmetic_mean")]
     return [Fusion(norm, mean) for norm, mean in pairs] + [Fusion("reciprocal_rank", "rrf")]
 
 
 def normalized(scores: Sequence[float], fusion: Fusion) -> Floats:
-    """One leg's scores, best first, made comparable: float64 [hits]."""
+    """Normalize the scores of one leg, best first: float64 [hits]."""
     raw = np.asarray(scores, np.float32).astype(np.float64)
     if not len(raw):
         return raw
@@ -78,8 +77,9 @@ def normalized(scores: Sequence[float], fusion: Fusion) -> Floats:
 
 
 def combined(scores: Floats, fusion: Fusion) -> Floats:
-    """Normalised scores float64 [..., legs], 0 where a leg did not find the product, to one score float64
-    [...]."""
+    """Combine normalized scores, float64 [..., legs], 0 where a leg did not find the product, into float64
+    [...].
+    """
     legs = scores.shape[-1]
     weights = np.asarray(fusion.weights or [1.0] * legs, np.float32).astype(np.float64)
     if fusion.combination in ("rrf", "arithmetic_mean"):
@@ -99,7 +99,7 @@ def combined(scores: Floats, fusion: Fusion) -> Floats:
 def fuse(legs: Sequence[Mapping[str, float]], fusion: Fusion) -> dict[str, float]:
     """Fuse one query's legs, `{product: score}` best first each, into `{product: score}` best first.
 
-    Equal scores stay in the order in which the legs, one after the other, name the products.
+    Ties keep the order of first occurrence over the legs.
     """
     places = {product: place for place, product in enumerate(dict.fromkeys(p for leg in legs for p in leg))}
     scores = np.zeros((len(places), len(legs)))

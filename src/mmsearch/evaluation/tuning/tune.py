@@ -1,12 +1,11 @@
-"""Find the fusion of a hybrid: technique and weights for any number of legs, judged on queries it was not
-chosen by.
+"""Tune the fusion of a hybrid: technique and weights for any number of legs, with cross-validation.
 
-The legs' lists are fetched once and fused here, by the plugin's formulas (fusion.py). For each fold of the
-queries the best fusion of the other folds is chosen and scored on this fold, so that the figure told is of
-held-out queries. The clause to paste is chosen on all queries.
+The legs' lists are retrieved once and fused here by the plugin's formulas (fusion.py). For each fold of the
+queries, the fusion that is best on the other folds is scored on this fold, so that the reported figure is
+from held-out queries. The final clause is chosen on all queries.
 
-A good mean may not be paid for by one class of queries: a fusion under which a class falls clearly below the
-leg that is best for it is chosen only where every fusion does that, or where the mean alone is to count.
+The mean must not improve at the expense of one class of queries. A fusion with a class clearly below the best
+leg of that class is chosen only if every fusion has one, or if only the mean is to count.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ FEWEST = 10  # queries in a class: the mean of fewer tells nothing
 
 @dataclass(frozen=True)
 class OfClass:
-    """One class of the queries: the best leg's mean on it, and that of the tuned fusion, held out."""
+    """One class of queries: the mean of its best leg, and that of the tuned fusion on held-out queries."""
 
     by: str
     name: str
@@ -49,19 +48,19 @@ class OfClass:
 
     @property
     def below(self) -> bool:
-        """Whether the fusion loses more here than is tolerated, against the leg that is best here."""
+        """Return whether the fusion is below the best leg of the class by more than the tolerance."""
         return self.held_out < (1 - TOLERATED) * self.leg
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What was found.
+    """The result of tuning.
 
-    fusion    the clause's fusion, chosen on all queries
-    held_out  its measure on queries that each fold's choice had not seen, against the best single leg
-    legs      the mean of each leg alone, and `equal` the plugin's default fusion
-    folds     what each fold chose
-    classes   the same by class of query: length, modality, and what else the judgments say of a query
+    fusion    the fusion of the clause, chosen on all queries
+    held_out  its measure on held-out queries of each fold, against the best single leg
+    legs      the mean of each leg alone; `equal` is the plugin's default fusion
+    folds     the fusion chosen in each fold
+    classes   the same by class of query: length, modality, and attributes in the judgments
     """
 
     measure: Measure
@@ -75,10 +74,10 @@ class Tuned:
 
 
 class Lists:
-    """The legs' lists of all queries as arrays, so that a fusion of all queries is one expression.
+    """The legs' lists of all queries as arrays, so that all queries are fused in one expression.
 
-    `scores[technique]` float64 [queries, products, legs], 0 where a leg did not find the product;
-    gain float64 [queries, products]; ideal float64 [queries], the best attainable sum.
+    `scores[technique]` float64 [queries, products, legs], 0 where a leg did not find the product; gain
+    float64 [queries, products]; ideal float64 [queries], the best attainable sum.
     """
 
     def __init__(self, judgments: Judgments, legs: Sequence[Run], measure: Measure, window: int) -> None:
@@ -111,10 +110,10 @@ class Lists:
             self.ideal[row] = float(np.dot(best, discount[: len(best)]))
 
     def values(self, fusion: Fusion) -> Floats:
-        """nDCG of every query under one fusion, float64 [queries]; equal scores in the order of `fuse`."""
+        """Return nDCG of every query under one fusion, float64 [queries]; ties are in the order of `fuse`."""
         fused = combined(self._scores(fusion), fusion).astype(np.float32)
         top = min(self.depth, fused.shape[1])
-        # Stable, so that the padding, which scores 0, comes after every product that scores 0.
+        # A stable sort keeps the padding, which scores 0, behind every product that scores 0.
         order = np.argsort(-fused, axis=1, kind="stable")[:, :top]
         gain = np.take_along_axis(self.gain, order, axis=1)
         return np.asarray(gain @ (1 / np.log2(np.arange(2, top + 2))) / self.ideal, np.float64)
@@ -146,8 +145,9 @@ def tune(
     window: int = 100,
     classes: bool = True,
 ) -> Tuned:
-    """Choose a fusion of `legs` by `measure`, an nDCG with a depth, and judge the choosing by
-    cross-validation. Without `classes` the mean alone counts, whatever a class of queries pays."""
+    """Choose a fusion of `legs` by `measure`, an nDCG with a depth, and estimate its value by
+    cross-validation. Without `classes` only the mean counts.
+    """
     if not 2 <= len(legs) <= 10:
         raise MmsearchError(f"expected 2 to 10 legs to fuse, got {len(legs)}; name each with --leg")
     lists = Lists(judgments, legs, measure, window)
@@ -186,7 +186,7 @@ def tune(
 
 
 def _aligned(queries: Sequence[str], alone: Mapping[str, Scores]) -> dict[str, Floats]:
-    """Each leg's values of the given queries, float64 [queries]."""
+    """Return each leg's values of the given queries, float64 [queries]."""
     found = {}
     for leg, scores in alone.items():
         rows = {query: row for row, query in enumerate(scores.queries)}
@@ -195,7 +195,9 @@ def _aligned(queries: Sequence[str], alone: Mapping[str, Scores]) -> dict[str, F
 
 
 def _classes(judgments: Judgments, queries: Sequence[str]) -> Iterator[tuple[str, str, npt.NDArray[np.intp]]]:
-    """Every class with enough queries, of every kind that divides them: kind, name, places of its queries."""
+    """Return every sufficiently large class of each attribute that divides the queries: attribute, name, row
+    numbers.
+    """
     places = {query: place for place, query in enumerate(queries)}
     attributes = dict.fromkeys(key for query in queries for key in judgments.queries[query].attributes)
     for by in [*BUILT_IN, *attributes]:
@@ -217,9 +219,9 @@ def _of_class(
 
 
 class _Search:
-    """Fusions tried so far, with every query's value: the folds share them.
+    """Cache of the fusions tried, with the value of every query, shared by the folds.
 
-    `classes` are the places of each class's queries, `alone` each leg's values.
+    `classes` has the row numbers of each class, `alone` the values of each leg.
     """
 
     def __init__(
@@ -243,8 +245,9 @@ class _Search:
         return self._values[fusion]
 
     def best(self, rows: npt.NDArray[np.bool_]) -> Fusion:
-        """The best fusion over some queries: the grid's best of each technique, refined, and the best of
-        these."""
+        """Return the best fusion over some queries: grid search per technique, then hill climbing from each
+        grid optimum.
+        """
         floors = [
             (members, (1 - TOLERATED) * max(values[members].mean() for values in self._alone.values()))
             for members in (members[rows[members]] for members in self._classes)
@@ -252,7 +255,7 @@ class _Search:
         ]
 
         def worth(fusion: Fusion) -> tuple[float, float]:
-            """How far classes are below their floors, negative, and where that is equal, the mean."""
+            """Return the sort key: how far classes are below their floors (negative), then the mean."""
             values = self.values(fusion)
             lacking = sum(max(0.0, floor - float(values[members].mean())) for members, floor in floors)
             return -lacking, float(values[rows].mean())
@@ -266,7 +269,7 @@ class _Search:
         return max((self._climbed(fusion, worth) for fusion in promising), key=worth)
 
     def _climbed(self, fusion: Fusion, worth: Callable[[Fusion], tuple[float, float]]) -> Fusion:
-        """Shift weight between two legs, one step at a time, as long as it helps."""
+        """Hill climbing: shift weight between two legs, one step at a time, while the value improves."""
         while True:
             best = max([fusion, *_neighbours(fusion)], key=worth)
             if worth(best) <= worth(fusion):
@@ -275,7 +278,9 @@ class _Search:
 
 
 def simplex(legs: int) -> list[tuple[float, ...]]:
-    """Weights to begin with: equal ones, and a grid of weights that sum to 1, as fine as 70 of them allow."""
+    """Return the initial weights: equal ones, and the finest grid of at most 70 weight vectors that sum to
+    1.
+    """
     fits = [
         step
         for step in range(1, _FINEST + 1)
@@ -288,7 +293,7 @@ def simplex(legs: int) -> list[tuple[float, ...]]:
 
 
 def _compositions(total: int, parts: int) -> Iterator[tuple[int, ...]]:
-    """Every way to write `total` as an ordered sum of `parts` numbers from 0."""
+    """Yield every composition of `total` into `parts` non-negative integers."""
     if parts == 1:
         yield (total,)
         return
@@ -310,7 +315,7 @@ def _neighbours(fusion: Fusion) -> Iterator[Fusion]:
 
 
 def fused_run(name: str, legs: Sequence[Run], fusion: Fusion, *, window: int = 100) -> Run:
-    """The run that a fusion makes of the legs' lists."""
+    """Return the run of a fusion over the legs' lists."""
 
     def cut(scores: Iterable[tuple[str, float]]) -> dict[str, float]:
         return dict(itertools.islice(scores, window))

@@ -1,7 +1,7 @@
-"""The search page: one local page that asks by words, pictures and products, two systems side by side.
+"""The local search page: search by text, image and product, with two systems side by side.
 
-It listens on the loopback address alone, answers only requests that name it so (a page elsewhere cannot reach
-it by a name of its own), loads nothing from anywhere else, and shows only pictures below the image root.
+The server listens on loopback only and accepts only requests with a loopback Host header, which prevents DNS
+rebinding. It loads nothing from other sites, and shows only images below the image root.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mmsearch.search.hits import Hit
 
 HERE = Path(__file__).parent
 REPORT = HERE.parent / "report"
-"""whose cards and style the page shares"""
+"""folder of the cards and the style that the page shares with the report"""
 MODES = ("hybrid", "neural", "lexical")
 FACETS = ("category", "brand")
 FACET_SIZE = 10
@@ -36,7 +36,7 @@ _MOST_BYTES = 24_000_000  # a picture of 20 MB and the form around it
 
 @dataclass(frozen=True)
 class Asked:
-    """One question as the page puts it; `picture` is base64, `weight` the dense leg's share of a hybrid."""
+    """One query of the page. `picture` is base64; `weight` is the share of the dense leg in a hybrid."""
 
     text: str
     picture: str
@@ -49,7 +49,7 @@ class Asked:
 
 @dataclass
 class Column:
-    """What one system answered, ready to show; `error` is a sentence when it did not."""
+    """The results of one system for display. `error` is a sentence when the search failed."""
 
     title: str
     cards: Sequence[Card] = ()
@@ -60,7 +60,7 @@ class Column:
 
 
 class Question(Protocol):
-    """Makes the `_search` body; `search.bodies.search_body` is one."""
+    """A function that builds the `_search` body, for example `search.bodies.search_body`."""
 
     def __call__(
         self,
@@ -72,7 +72,7 @@ class Question(Protocol):
         k: int = 10,
         filters: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """The body."""
+        """Return the body."""
 
 
 Search = Callable[[dict[str, Any]], Mapping[str, Any]]
@@ -82,9 +82,10 @@ Log = Callable[[Asked, Mapping[str, Any]], None]
 def create(
     question: Question, search: Search, image_root: Path, *, index: str, log: Log | None = None
 ) -> Flask:
-    """The application.
+    """Create the application.
 
-    `search` sends a body and gives the answer, or raises MmsearchError; `log` is told of every answer.
+    `search` sends a body and returns the response, or raises MmsearchError. `log` is called with every
+    response.
     """
     app = Flask(__name__, static_folder=None)
     app.jinja_loader = FileSystemLoader([HERE, REPORT])
@@ -148,7 +149,7 @@ def create(
 
 
 def read_form(prefix: str) -> Asked:
-    """The question of the current request, for the system whose fields begin with `prefix`."""
+    """Return the query of the current request, for the system whose form fields start with `prefix`."""
     upload = request.files.get("picture")
     data = upload.read() if upload and upload.filename else b""
     if upload and upload.filename:
@@ -182,7 +183,7 @@ def read_form(prefix: str) -> Asked:
 
 
 def body_of(question: Question, asked: Asked) -> dict[str, Any]:
-    """The `_search` body: the question, the weights of a hybrid, and the facets' aggregations."""
+    """Return the `_search` body: the query, the weights of a hybrid, and the aggregations of the facets."""
     body = question(
         asked.text,
         picture=asked.picture,
@@ -200,7 +201,7 @@ def body_of(question: Question, asked: Asked) -> dict[str, Any]:
 
 
 def column(asked: Asked, answer: Mapping[str, Any]) -> Column:
-    """One system's answer as cards."""
+    """Return the response of one system as cards."""
     hits = [
         Hit(
             hit["_id"],
@@ -226,7 +227,7 @@ def column(asked: Asked, answer: Mapping[str, Any]) -> Column:
 
 
 def picture_address(reference: str) -> str | None:
-    """Where the page finds a product's picture; None for what it does not load: other sites' pictures."""
+    """Return the URL of a product's image; None for images of other sites, which the page does not load."""
     if reference.startswith("data:image/"):
         return reference
     return None if "://" in reference else f"/picture?{urlencode({'ref': reference})}"
@@ -241,12 +242,12 @@ def _title(prefix: str) -> str:
 
 
 def _facets(columns: Sequence[Column]) -> dict[str, Sequence[tuple[str, int]]]:
-    """The first system's facets; those of a second one would count other hits under the same names."""
+    """Return the facets of the first system only, since counts of the second one are over other hits."""
     return {name: values for name, values in columns[0].facets.items() if values} if columns else {}
 
 
 def _mark_exclusive(columns: Sequence[Column]) -> None:
-    """Mark what only one of two systems found."""
+    """Mark products that only one of two systems found."""
     if len(columns) == 2 and not any(each.error for each in columns):
         ids = [{each.id for each in found.cards} for found in columns]
         for found, others in zip(columns, reversed(ids), strict=True):

@@ -1,4 +1,4 @@
-"""Each tower exported once into a cached folder: ONNX files, tokenizer, and what torch itself answers."""
+"""Export each tower once into a cache folder: ONNX files, tokenizer, and reference outputs of torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mmsearch.errors import WeightsError
 from mmsearch.models import weights
 from mmsearch.models.architecture import Architecture, Tower
 
-# A change to these files changes what an export of the kind is.
+# A change to these files invalidates cached exports.
 CODE = ("export/to_onnx.py", "export/tower_folder.py", "towers/encoders.py")
 QUANTIZED = ("export/calibration.py", "export/quantize.py")
 CODE_OF_KIND = {
@@ -28,14 +28,17 @@ CODE_OF_KIND = {
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A tower's folder: `fp32.onnx`, for text towers `int8.onnx`, `int8.json` (what that costs) and
-    `tokenizer.json`, and `golden.npz` (TEXTS or PIXELS, and the FEATURES that torch gives for them)."""
+    """The folder of an exported tower. Text towers: `fp32.onnx`, `int8.onnx`, `int8.json` (loss by int8) and
+    `tokenizer.json`. All: `fp32.onnx` and `golden.npz` (TEXTS or PIXELS, and torch's FEATURES for them).
+    """
 
     tower: Tower
     folder: Path
 
     def onnx(self, precision: str) -> Path:
-        """The file that serves: picture towers are fp32 in both, since int8 gains them nothing here."""
+        """Return the file to serve. Image towers are always fp32, since int8 does not make them faster
+        here.
+        """
         return self.folder / ("fp32.onnx" if self.tower.reads_pictures else f"{precision}.onnx")
 
     @property
@@ -44,22 +47,24 @@ class Exported:
 
     @property
     def loss(self) -> Path:
-        """What int8 costs, as `calibration.read` reads it; a picture tower and a wheel's have none."""
+        """Return the loss by int8 from `calibration.read`; None for image towers and for towers from a
+        wheel.
+        """
         return self.folder / "int8.json"
 
 
 MODELS = Path(__file__).parents[1]
 PACKAGED = MODELS / "packaged"
-"""What a released wheel brings built: the default set and its towers, under the cache's own names."""
+"""folder of the wheel with the default set and its towers, under the names of the cache"""
 
 
 def exported(
     architecture: Architecture, tower: Tower, say: Callable[[str], None], precision: str | None = None
 ) -> Exported:
-    """The tower's export, taken from the wheel or the cache, or made with torch; raises ModelError.
+    """Return the export of a tower from the wheel or the cache, or create it with torch. Raise ModelError.
 
-    The wheel holds what serves at one `precision` only, so that without one it is not looked at.
-    `say` hears one line when something has to be made.
+    The wheel has the files of one `precision` only, and is not used if none is given. `say` is called with
+    one line when an export is created.
     """
     name = f"{tower.name}-{_key(architecture, tower)}"
     packaged = Exported(tower, PACKAGED / name)
@@ -89,12 +94,14 @@ def exported(
 
 
 def weights_hashes(architecture: Architecture) -> dict[str, str]:
-    """sha256 (hex) of each source of weights that the architecture names."""
+    """Return the sha256 (hex) of each source of weights in the architecture."""
     return {tower.weights: weights.weights_hash(tower.weights) for tower in architecture.towers.values()}
 
 
 def _key(architecture: Architecture, tower: Tower) -> str:
-    """The cache's key: the tower's numbers, those of the tower it leans on, their weights, and the code."""
+    """Return the cache key: a hash of the tower's parameters, those of the tower it depends on, their
+    weights, and the code.
+    """
     involved = [tower]
     if "names_by" in tower.numbers:
         involved.append(architecture.towers[str(tower.numbers["names_by"])])

@@ -1,9 +1,9 @@
-"""A text tower's fp32 ONNX file to int8, such that a row's vector does not depend on what it is batched with.
+"""Quantize a text tower's fp32 ONNX file to int8 such that a row's vector is independent of its batch.
 
-Weights are int8 by output channel. Activations are int8 in ranges that are fixed beforehand, by what a few
-hundred texts show; ranges taken from each batch as it comes would let one text move another's vector.
-Channels that are wide in the activations are first evened out against the weights that they meet
-(SmoothQuant, arXiv 2211.10438), since one wide channel would cost all others their precision.
+Weights are int8 per output channel. Activations are int8 with static ranges, calibrated on a few hundred
+texts; dynamic ranges per batch would let one text change another's vector. Wide activation channels are first
+balanced against the weights (SmoothQuant, arXiv 2211.10438), since one wide channel would cost all others
+their precision.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Array = NDArray[Any]
 Floats = NDArray[np.float32]
 Feeds = Mapping[str, NDArray[np.int64]]
 MIGRATION = 0.75
-"""What channels are evened out for: 0 the weights alone, 1 the activations alone."""
+"""migration strength of SmoothQuant: 0 balances for the weights only, 1 for the activations only"""
 SMALL = 1e-5
 
 

@@ -1,4 +1,6 @@
-"""Features of the towers to the vectors that are indexed and searched: what every fusion shares, and cat."""
+"""Fusion of tower features into the vectors that are indexed and searched: the shared base class, and
+`cat`.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +13,22 @@ Vectors = tuple[Tensor, Tensor, Tensor]
 
 
 def unit(rows: Tensor) -> Tensor:
-    """Rows scaled to length 1; a row of zeros stays one, since it says that nothing is there."""
+    """Normalize rows to length 1. A zero row stays zero, since it marks a missing modality."""
     scaled: Tensor = rows / rows.norm(dim=1, keepdim=True).clamp(min=1e-12)
     return scaled
 
 
 def present(rows: Tensor) -> Tensor:
-    """1.0 where a row holds anything, 0.0 where its modality is absent; float32 [n, 1]."""
+    """Return 1.0 for rows with any non-zero value, 0.0 for missing modalities; float32 [n, 1]."""
     return (rows.abs().amax(dim=1, keepdim=True) > 0).to(rows.dtype)
 
 
 class Fusion(nn.Module):
-    """Both sides of a fusion. Features come in as float32 [n, tower's dimension]; a zero row is absent.
+    """Both sides of a fusion. Inputs are features, float32 [n, tower's dimension]; a zero row is a missing
+    modality.
 
-    Each side returns (EMBEDDING, TEXT_EMBEDDING, IMAGE_EMBEDDING), float32 rows of length 1, the single
-    ones all zero where the side has nothing to fill them with.
+    Each side returns (EMBEDDING, TEXT_EMBEDDING, IMAGE_EMBEDDING), float32 rows of length 1. A
+    single-modality output is zero if the side has no input for it.
     """
 
     def query(self, text: Tensor, clip_text: Tensor, image: Tensor) -> Vectors:
@@ -36,12 +39,12 @@ class Fusion(nn.Module):
 
 
 class Cat(Fusion):
-    """4tMM by concatenation: unit text half and unit picture half, weighted alpha to 1 - alpha.
+    """4tMM by concatenation: a unit text half and a unit image half, weighted alpha and 1 - alpha.
 
-    At alpha = 1/2, with both halves present on both sides, the cosine is exactly (s_text + s_image) / 2; at
-    any alpha it is (alpha² s_text + (1 - alpha)² s_image) / (alpha² + (1 - alpha)²). An absent half is
-    zero; the other one then carries the whole length. A query's text fills both halves, its picture the
-    picture half, and a query of both meets in the middle of the picture half.
+    At alpha = 1/2, with both halves present on both sides, the cosine is exactly (s_text + s_image) / 2; in
+    general it is (alpha² s_text + (1 - alpha)² s_image) / (alpha² + (1 - alpha)²). A missing half is zero,
+    and the other half then has length 1. A query's text fills both halves and its image the image half; for a
+    query with both, the image half is their normalized mean.
     """
 
     def __init__(self, numbers: FusionNumbers) -> None:
@@ -61,7 +64,7 @@ class Cat(Fusion):
 
 
 class TextOnly(Fusion):
-    """BiBERT alone: the query's text against the product's, the towers as they are."""
+    """BiBERT alone: the query's text against the product's text, with the frozen towers."""
 
     def query(self, text: Tensor, clip_text: Tensor, image: Tensor) -> Vectors:
         return unit(text), unit(text), torch.zeros_like(image)
@@ -71,7 +74,7 @@ class TextOnly(Fusion):
 
 
 class ImageOnly(Fusion):
-    """CLIP alone: the query's words, its picture or the middle of both, against the product's picture."""
+    """CLIP alone: the query's words, its image, or their mean, against the product's image."""
 
     def query(self, text: Tensor, clip_text: Tensor, image: Tensor) -> Vectors:
         seen = unit(unit(clip_text) + unit(image))

@@ -1,7 +1,7 @@
-"""Fusion heads: zero-initialised residuals on what the frozen towers say, joined in five ways.
+"""Fusion heads: zero-initialized residual networks on the features of the frozen towers, in five variants.
 
-All of them start as the untrained towers and move away from them only as far as the pairs lead; with a
-thousand products a plain network forgets more than it learns.
+Training starts from the output of the untrained towers and changes it only as far as the pairs require. With
+a thousand products, a network without the residual loses more than it learns.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mmsearch.models.fusion.kernel_map import KernelMap
 
 
 class Residual(nn.Module):
-    """A base plus what a small network adds to it, nothing at the start: unit(base + network(features))."""
+    """A base plus the output of a small network, zero at initialization: unit(base + network(features))."""
 
     __call__: Callable[..., Tensor]
 
@@ -36,10 +36,11 @@ class Residual(nn.Module):
 
 
 class FusionHead(Fusion):
-    """What the learned fusions share: an adapter for each text, a head for pictures, vectors for the absent.
+    """Base of the learned fusions: an adapter for each text, a head for images, and vectors for missing
+    modalities.
 
-    The picture's features begin with its place in the text tower's space (`image_dimension` numbers); the
-    head starts there, and once fitted between that and where people's queries put such pictures.
+    The first `image_dimension` image features are the image's vector in the text tower's space. The head
+    starts from this vector and, once fitted, from a mixture of it and the prediction of the kernel map.
     """
 
     def __init__(self, numbers: FusionNumbers, features: dict[str, int]) -> None:
@@ -51,10 +52,10 @@ class FusionHead(Fusion):
         self.query_text = Residual(features["query_text"], text, hidden, dropout)
         self.item_text = Residual(features["item_text"], text, hidden, dropout)
         self.kernel_map = KernelMap(numbers, features["image"])
-        # How far the picture's place leans to what the fitted map says of it.
+        # Weight of the kernel map's prediction in the image's base vector.
         self.lean = nn.Parameter(torch.tensor(1.0))
         self.picture = Residual(2 * image + axes, image, hidden, dropout)
-        # What stands in for a modality that a product lacks.
+        # Learned replacement for a modality that a product lacks.
         self.absent_text = nn.Parameter(torch.randn(text) / text**0.5)
         self.absent_image = nn.Parameter(torch.randn(image) / image**0.5)
 
@@ -62,9 +63,9 @@ class FusionHead(Fusion):
         return self.query_text(text, text) * present(text)
 
     def pictures(self, image: Tensor) -> Tensor:
-        """Unit picture vectors from the tower's features, or from what `kernel_map` made of them before."""
+        """Return unit image vectors from the tower's features, or from the output of `kernel_map`."""
         if not torch.onnx.is_in_onnx_export() and not image.any():
-            # Most queries hold no picture: the head would work on zeros for nothing.
+            # Most queries have no image, so the head is skipped for zero rows.
             return torch.zeros(len(image), self.place, device=image.device)
         if image.shape[1] != 2 * self.place + len(self.kernel_map.axes):
             image = self.kernel_map(image)
@@ -81,12 +82,12 @@ class FusionHead(Fusion):
         return self.join(*filled, image), text_vector, image_vector
 
     def join(self, text: Tensor, image: Tensor, features: Tensor) -> Tensor:
-        """A product's text and picture vectors, both present or filled in, to its fused vector."""
+        """Fuse a product's text and image vectors, both present or replaced, into one vector."""
         raise NotImplementedError
 
 
 class ThreeTower(FusionHead):
-    """3tMM: products are fused into the space of the query's text, where pictures as queries live too."""
+    """3tMM: products are fused into the space of the query's text, which image queries share."""
 
     def query(self, text: Tensor, clip_text: Tensor, image: Tensor) -> Vectors:
         text_vector = self.texts(text)
@@ -95,7 +96,7 @@ class ThreeTower(FusionHead):
 
 
 class WithWords(FusionHead):
-    """What has CLIP's text tower on the query's side: an adapter of its own into the picture space."""
+    """Base of fusions with CLIP's text tower on the query side and an adapter into the image space."""
 
     def __init__(self, numbers: FusionNumbers, features: dict[str, int]) -> None:
         super().__init__(numbers, features)
@@ -104,13 +105,15 @@ class WithWords(FusionHead):
         self.query_words = Residual(features["query_words"], image, int(own["hidden"]), float(own["dropout"]))
 
     def words(self, clip_text: Tensor, image: Tensor) -> Tensor:
-        """The query's vector in the picture space: of its text, its picture, or the middle of both."""
+        """Return the query's vector in the image space: of its text, its image, or the mean of both."""
         text_vector = self.query_words(clip_text, clip_text) * present(clip_text)
         return unit(text_vector + self.pictures(image))
 
 
 class FourTower(WithWords):
-    """4tMM: a text half and a picture half on both sides, the query's weighted by one learned number."""
+    """4tMM: a text half and an image half on both sides. One learned scalar weighs the halves of the
+    query.
+    """
 
     def __init__(self, numbers: FusionNumbers, features: dict[str, int]) -> None:
         super().__init__(numbers, features)
@@ -127,14 +130,14 @@ class FourTower(WithWords):
 
 
 class TrainedTextOnly(ThreeTower):
-    """The text-only control with the same training: adapters on the texts, no picture."""
+    """Text-only baseline with the same training: adapters on the texts, no image."""
 
     def join(self, text: Tensor, image: Tensor, features: Tensor) -> Tensor:
         return text
 
 
 class PictureOnly(WithWords):
-    """CLIP alone: the query's words against the product's picture."""
+    """CLIP alone: the query's words against the product's image."""
 
     def query(self, text: Tensor, clip_text: Tensor, image: Tensor) -> Vectors:
         image_vector = self.words(clip_text, image)
@@ -145,7 +148,7 @@ class PictureOnly(WithWords):
 
 
 class ThreeTowerMlp(ThreeTower):
-    """3tMM by an MLP over text and picture, residual on their weighted middle."""
+    """3tMM by an MLP over text and image, as a residual on their weighted mean."""
 
     def __init__(self, numbers: FusionNumbers, features: dict[str, int]) -> None:
         super().__init__(numbers, features)
@@ -160,7 +163,7 @@ class ThreeTowerMlp(ThreeTower):
 
 
 class FourTowerMlp(FourTower):
-    """4tMM by an MLP over the concatenation, residual on the concatenation."""
+    """4tMM by an MLP over the concatenation, as a residual on the concatenation."""
 
     def __init__(self, numbers: FusionNumbers, features: dict[str, int]) -> None:
         super().__init__(numbers, features)
@@ -174,7 +177,7 @@ class FourTowerMlp(FourTower):
 
 
 class Gate(nn.Module):
-    """How far to trust a product's picture: a number of 0…1 from its text and picture, float32 [n, 1]."""
+    """Weight of a product's image in 0…1, computed from its text and image, float32 [n, 1]."""
 
     __call__: Callable[..., Tensor]
 
@@ -204,7 +207,7 @@ class ThreeTowerGated(ThreeTower):
 
 
 class FourTowerGated(FourTower):
-    """4tMM with a gate for each product on its halves, and one for each query on its own."""
+    """4tMM with a gate per product over its halves, and a gate per query."""
 
     def __init__(self, numbers: FusionNumbers, features: dict[str, int]) -> None:
         super().__init__(numbers, features)
@@ -228,7 +231,7 @@ class FourTowerGated(FourTower):
 
 
 class FourTowerAttention(FourTower):
-    """4tMM with a small transformer over a product's two vectors, residual on the concatenation."""
+    """4tMM with a small transformer over a product's two vectors, as a residual on the concatenation."""
 
     def __init__(self, numbers: FusionNumbers, features: dict[str, int]) -> None:
         super().__init__(numbers, features)

@@ -1,10 +1,10 @@
-"""Kernel ridge regression in closed form from pictures to the queries that people asked for them with.
+"""Closed-form kernel ridge regression from image features to the vectors of the queries for these images.
 
-A thousand pictures are too few for gradient steps to find a map from thousands of features; the closed form
-finds the best one at once. A picture is told its place by how much it looks like those of known place.
-What the map says of a picture that it was fitted to is better than what it will say of a new one, and a
-fusion trained on that would trust pictures too far. So the rows to train on come from maps that never saw
-the picture's own group (stacking, Wolpert 1992).
+A thousand images are too few to learn a map from thousands of features by gradient steps; the closed form
+finds the optimum directly. Prediction is a kernel-weighted sum of the training targets. The map fits its own
+training images better than new ones, and a fusion trained on in-sample predictions would overweight images.
+Training rows are therefore out-of-fold predictions from maps fitted without the image's group (stacking,
+Wolpert 1992).
 """
 
 from __future__ import annotations
@@ -16,25 +16,26 @@ from mmsearch.models.architecture import FusionNumbers
 from mmsearch.models.fusion.base import present, unit
 
 FOLDS = 5
-# Up to so many pictures the map is exact; beyond, so many drawn ones stand for all that it is fitted to.
+# Up to this many images the map is exact; above, it uses this many randomly drawn landmarks.
 LANDMARKS = 4096
-# As many rows at once, so that a million products need no table of all likenesses.
+# Rows per block, so that a million products need no full kernel matrix.
 SLICE = 8192
 
 
 def likeness(rows: Tensor, others: Tensor) -> Tensor:
-    """exp(-|a - b|²) of n rows with m others, float32 [n, m]."""
+    """Return the RBF kernel exp(-|a - b|²) of n rows with m others, float32 [n, m]."""
     sizes = rows.square().sum(1, keepdim=True) + others.square().sum(1)
     near: Tensor = (2 * rows @ others.T - sizes).clamp(max=0).exp()
     return near
 
 
 def dual(rows: Tensor, landmarks: Tensor, targets: Tensor, weight: float) -> Tensor:
-    """The weights W, float32 [m, d], of m landmarks: a row is told likeness(row, landmarks) W.
+    """Return the dual weights W, float32 [m, d], of m landmarks; the prediction is likeness(row, landmarks)
+    W.
 
-    `rows` float32 [n, k], `targets` float32 [n, d], centred by the caller. Where the rows are the landmarks
-    this is kernel ridge regression, (K + weight) W = targets; else its best approximation by the landmarks
-    (subset of regressors): (K'K + weight G) W = K' targets for the landmarks' own likenesses G.
+    `rows` float32 [n, k], `targets` float32 [n, d], centered by the caller. If the rows are the landmarks
+    this is kernel ridge regression, (K + weight) W = targets; otherwise the subset-of-regressors
+    approximation (K'K + weight G) W = K' targets, where G is the kernel matrix of the landmarks.
     """
     own = likeness(landmarks, landmarks)
     if rows is landmarks:
@@ -47,24 +48,24 @@ def dual(rows: Tensor, landmarks: Tensor, targets: Tensor, weight: float) -> Ten
         near = likeness(rows[start : start + SLICE], landmarks).double()
         square += near.T @ near
         side += near.T @ targets[start : start + SLICE].double()
-    # Landmarks that look alike make the table singular but for rounding.
+    # Similar landmarks make the matrix numerically singular.
     square.diagonal().add_(1e-6 * float(square.diagonal().mean()))
     found: Tensor = torch.linalg.solve(square, side).to(targets.dtype)
     return found
 
 
 def fold_of(group: Tensor) -> Tensor:
-    """0 to 4 for each product, int64 [n]; the folds are whole groups, drawn by a fixed seed."""
+    """Return the fold 0 to 4 of each product, int64 [n]. Groups are kept together; the seed is fixed."""
     names, number = torch.unique(group, return_inverse=True)
     drawn = torch.randperm(len(names), generator=torch.Generator().manual_seed(0)).to(group.device)
     return (drawn % FOLDS)[number]
 
 
 class KernelMap(nn.Module):
-    """A picture's place among texts, what the map says of it, and its numbers on the main axes.
+    """An image's vector in the text space, the map's prediction for it, and its principal components.
 
-    Empty at the start, `fit` fills it before the first step, and training leaves it as it is. `parts` of the
-    data file weigh the features: pairs of a feature's number and the weight from there on.
+    Empty at initialization; `fit` fills it before the first step, and training does not change it. `parts` in
+    the data file weigh the features: pairs of a feature index and the weight from there on.
     """
 
     middle: Tensor
@@ -81,7 +82,7 @@ class KernelMap(nn.Module):
         self.parts = [(int(start), float(weight)) for start, weight in own.get("parts", [])]
         self.register_buffer("middle", torch.zeros(features))
         self.register_buffer("axes", torch.zeros(axes, features))
-        # The axes' deviations, in units in which likeness falls to 1/e.
+        # Standard deviations of the axes in units of the kernel's length scale.
         self.register_buffer("spread", torch.zeros(axes))
         landmarks = int(own.get("landmarks", LANDMARKS)) if axes else 0
         self.register_buffer("landmarks", torch.zeros(landmarks, axes))
@@ -95,11 +96,12 @@ class KernelMap(nn.Module):
         auxiliary: Tensor | None = None,
         by: Tensor | None = None,
     ) -> Tensor:
-        """Fits to pictures' features, float32 [n, features]; returns the rows to train on, as `forward`.
+        """Fit to image features, float32 [n, features]. Return the rows for training, in the form of
+        `forward`.
 
-        `asked` float32 [n, image_dimension] is the middle of each product's queries (zero for none) and
-        `group` int64 [n]; each row is predicted by a map that did not see its group. `auxiliary` float32 [e,
-        features] and `by` are further pictures and what they are asked by, which only the map learns from.
+        `asked` float32 [n, image_dimension] is the mean of each product's queries (zero for none) and `group`
+        int64 [n]; each row is predicted by a map fitted without its group. `auxiliary` float32 [e, features]
+        and `by` are further images and their queries, which are used only to fit the map.
         """
         there = present(image).squeeze(1) > 0
         short: Tensor
@@ -142,19 +144,21 @@ class KernelMap(nn.Module):
         return short
 
     def _fit_axes(self, rows: Tensor) -> None:
-        """The axes become the principal ones: thousands of features for a thousand pictures are learned by
-        heart, their main axes are not, and a step costs a tenth."""
+        """Set the principal axes. A network overfits thousands of features of a thousand images, but not
+        their principal components, and a step takes a tenth of the time.
+        """
         weigh = torch.ones_like(self.middle)
         for start, weight in self.parts:
             weigh[start:] = weight
         self.middle.copy_(rows.mean(0))
         weighed = (rows - self.middle) * weigh
         axes, sizes = main_axes(weighed, len(self.axes))
-        # Scaled so that each axis has deviation 1/sqrt(axes): the whole has about length 1, as the text has.
+        # Scaled so that each axis has standard deviation 1/sqrt(axes): the whole has length about 1, as the
+        # text has.
         scale = (len(rows) / max(len(self.axes), 1)) ** 0.5 / sizes.clamp(min=1e-6)
         self.axes.zero_()[: len(axes)] = axes * scale.unsqueeze(1) * weigh
         mean_square = weighed.square().sum(1).mean()
-        # Pictures that are all alike have no spread.
+        # Identical images have zero variance.
         apart = (self.width * mean_square).sqrt().clamp(min=1e-6)
         self.spread.zero_()[: len(axes)] = 1 / (scale * apart)
 
@@ -162,7 +166,7 @@ class KernelMap(nn.Module):
         return (image - self.middle) @ self.axes.T
 
     def forward(self, image: Tensor) -> Tensor:
-        """float32 [n, features] → [place | predicted | axes]; zero rows stay."""
+        """Map float32 [n, features] to [place | predicted | axes]. Zero rows stay zero."""
         place, axes = image[:, : self.place], self._axes(image)
         predicted = torch.zeros_like(place)
         if len(self.landmarks):
@@ -175,10 +179,10 @@ def centred(rows: Tensor) -> Tensor:
 
 
 def main_axes(features: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Up to `count` principal axes of centred rows, float32 [k, f], and their singular values, float32 [k].
+    """Return up to `count` principal axes of centered rows, float32 [k, f], and their singular values,
+    float32 [k].
 
-    By the eigenvectors of the smaller product of the rows with themselves: a tenth of the time of a whole
-    decomposition.
+    Computed from the eigenvectors of the smaller Gram matrix, in a tenth of the time of a full SVD.
     """
     rows, width = features.shape
     square = features @ features.T if rows < width else features.T @ features

@@ -1,8 +1,8 @@
-"""A picture tower that says more than what is shown: classes, deep and middle layers, colours and shapes.
+"""An image tower with more than class features: class, last and middle layers, colors and shapes.
 
-EfficientNet-Lite0 was trained to name a thousand kinds of things and to overlook their colours. What its
-last layer drops is still in its middle layers, and what no layer holds, colours and outlines, is counted
-from the pixels. A fusion learns from pairs which of it matters.
+EfficientNet-Lite0 was trained to classify a thousand kinds of objects and to ignore their colors. Middle
+layers have information that the last layer drops; colors and outlines are computed from the pixels. The
+fusion learns from pairs which of these matter.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ OUTLINE = 14
 
 
 class PictureLayers(nn.Module):
-    """Pictures to [place among texts | last layer | middle layers | colours | shapes].
+    """Map images to [text-space vector | last layer | middle layers | colors | shapes].
 
-    The first `names.shape[1]` numbers are the picture's place in the text tower's space, at length 1, and
-    each other part has length 1 too.
+    The first `names.shape[1]` values are the image's unit vector in the text tower's space. Each other part
+    has length 1 too.
     """
 
     names: Tensor

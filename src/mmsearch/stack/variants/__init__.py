@@ -1,1 +1,1 @@
-"""Embedded nodes that are not the usual one: several in a cluster, or with the official plugins."""
+"""Variants of the embedded node: several nodes in a cluster, or with the official plugins."""

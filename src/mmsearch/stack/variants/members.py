@@ -1,4 +1,4 @@
-"""Several embedded nodes that are one cluster, on this machine."""
+"""Several embedded nodes that form a cluster on this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from mmsearch.stack.ports import HOST, free
 
 
 def settings(names: Sequence[str], transport: Mapping[str, int]) -> dict[str, dict[str, Any]]:
-    """By name of a node what `Wanted.settings` takes; the first node founds the cluster, so it starts first.
+    """Return `Wanted.settings` by name of a node. The first node bootstraps the cluster and must be started
+    first.
 
     `transport` has a free port for each name.
     """
@@ -27,5 +28,5 @@ def settings(names: Sequence[str], transport: Mapping[str, int]) -> dict[str, di
 
 
 def transport_ports(names: Sequence[str]) -> dict[str, int]:
-    """A free port for each node."""
+    """Return a free port for each node."""
     return dict(zip(names, free(len(names)), strict=True))

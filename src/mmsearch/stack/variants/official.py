@@ -1,6 +1,6 @@
-"""The official neural-search and ml-commons beside our plugin on one node: for benches and slow tests.
+"""The official neural-search and ml-commons plugins beside ours on one node, for benchmarks and slow tests.
 
-Their names are `neural` and `hybrid` there; ours are `mmsearch_neural` and `mmsearch_hybrid`.
+`neural` and `hybrid` are then the official clauses; ours are `mmsearch_neural` and `mmsearch_hybrid`.
 """
 
 from __future__ import annotations
@@ -17,27 +17,28 @@ PINNED = "official.json"
 SETTINGS: dict[str, Any] = {
     "plugins.ml_commons.only_run_on_ml_node": False,
     "plugins.ml_commons.native_memory_threshold": 100,
-    # An encoder on this machine, which ml-commons takes for an attack otherwise.
+    # Allow an encoder on this machine; by default ml-commons blocks private addresses as an attack (SSRF).
     "plugins.ml_commons.connector.private_ip_enabled": True,
     "plugins.ml_commons.trusted_connector_endpoints_regex": ["^http://127.0.0.1:.*$"],
 }
 
 
 def plugins() -> dict[str, Archive]:
-    """What `Wanted.beside` takes: job-scheduler, ml-commons (391 MB) and neural-search; k-NN is there
-    already."""
+    """Return `Wanted.beside`: job-scheduler, ml-commons (391 MB) and neural-search. k-NN is already
+    installed.
+    """
     return archives(PINNED)
 
 
 def wanted() -> dict[str, Any]:
-    """The keys of `embedded.Wanted` that put the official plugins beside ours."""
+    """Return the fields of `embedded.Wanted` that add the official plugins to ours."""
     return {"beside": plugins(), "settings": SETTINGS}
 
 
 def remote_model(url: str, connector: Mapping[str, Any], within: float = 60.0) -> str:
-    """Create the connector and a deployed remote model over it; the model's id, which `neural` takes.
+    """Create a connector and a deployed remote model for it. Return the model id for `neural`.
 
-    Raises Answered where the node refuses either, StackError when the model is not deployed `within` seconds.
+    Raise Answered when the node rejects either, StackError when the model is not deployed `within` seconds.
     """
     made = ask(f"{url}/_plugins/_ml/connectors/_create", connector)
     model = {

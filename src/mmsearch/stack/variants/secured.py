@@ -1,7 +1,7 @@
-"""The newest OpenSearch that the official security plugin runs on, for containers and slow tests.
+"""The newest OpenSearch that supports the official security plugin, for containers and slow tests.
 
-3.4.0.0 is the only release of the plugin for OpenSearch 3 that is served. It runs on 3.5.0 with one line of
-its descriptor changed.
+3.4.0.0 is the only available release of the plugin for OpenSearch 3. It runs on 3.5.0 with one line of its
+descriptor changed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ SECURITY = _PINNED["opensearch-security"]
 
 
 def write_security_plugin(target: Path) -> None:
-    """The security plugin's zip, its descriptor saying that it is for this OpenSearch: for tests alone.
+    """Write the security plugin's zip with a descriptor for this OpenSearch version; for tests only.
 
-    Raises StackError where the descriptor is not the one that is known.
+    Raise StackError when the descriptor differs from the expected one.
     """
     with zipfile.ZipFile(fetch(SECURITY)) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():

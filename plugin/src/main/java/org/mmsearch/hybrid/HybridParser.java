@@ -98,6 +98,7 @@ final class HybridParser {
     private void value(String key) throws IOException {
         try {
             switch (key) {
+                case "filter" -> noFilter();
                 case "pagination_depth" -> paginationDepth = window(parser.intValue());
                 case "totals" -> totals = Totals.of(text(key));
                 case "on_encoder_failure" -> onEncoderFailure = OnEncoderFailure.of(text(key));
@@ -108,6 +109,13 @@ final class HybridParser {
             }
         } catch (IllegalArgumentException e) {
             throw error(e.getMessage(), e);
+        }
+    }
+
+    /** As in {@code bool}, null is no filter: what a client's template leaves where its caller gave none. */
+    private void noFilter() throws IOException {
+        if (parser.currentToken() != XContentParser.Token.VALUE_NULL) {
+            throw new IllegalArgumentException("expected [filter] to be a query, got [" + parser.text() + "]");
         }
     }
 

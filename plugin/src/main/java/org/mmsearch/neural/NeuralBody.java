@@ -90,9 +90,11 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
         parser.declareInt((body, value) -> body.k = value, K);
         parser.declareFloat((body, value) -> body.minScore = value, MIN_SCORE);
         parser.declareFloat((body, value) -> body.maxDistance = value, MAX_DISTANCE);
-        parser.declareObject(
+        // As in `bool`, null is no filter.
+        parser.declareObjectOrNull(
             (body, value) -> body.filter = value,
             (p, context) -> AbstractQueryBuilder.parseInnerQueryBuilder(p),
+            null,
             FILTER
         );
         parser.declareObject((body, value) -> body.methodParameters = value, (p, context) -> p.mapOrdered(), METHOD_PARAMETERS);

@@ -124,6 +124,10 @@ public class HybridQueryBuilderTests extends AbstractQueryTestCase<HybridQueryBu
         assertTrue(filtered.pushedFilter().toString(), filtered.pushedFilter().toString().contains("match_all"));
     }
 
+    public void testANullFilterIsNone() throws IOException {
+        assertNull(((HybridQueryBuilder) parseQuery("{\"hybrid\": {\"queries\": [{\"match_all\": {}}], \"filter\": null}}")).pushedFilter());
+    }
+
     public void testRefusals() {
         String one = "\"queries\": [{\"match_all\": {}}]";
         Map<String, String> refused = Map.ofEntries(
@@ -132,6 +136,7 @@ public class HybridQueryBuilderTests extends AbstractQueryTestCase<HybridQueryBu
             Map.entry("\"queries\": [" + "{\"match_all\": {}},".repeat(10) + "{\"match_all\": {}}]", "[hybrid] takes at most 10 queries"),
             Map.entry(one + ", \"x\": 1", "[hybrid] query does not support [x]"),
             Map.entry(one + ", \"x\": {}", "[hybrid] query does not support [x]"),
+            Map.entry(one + ", \"filter\": \"red\"", "[hybrid] expected [filter] to be a query, got [red]"),
             Map.entry(one + ", \"x\": []", "[hybrid] query does not support [x]"),
             Map.entry(one + ", \"pagination_depth\": 0", "expected [pagination_depth] from 1 to 10000, got [0]"),
             Map.entry(one + ", \"pagination_depth\": 10001", "expected [pagination_depth] from 1 to 10000, got [10001]"),

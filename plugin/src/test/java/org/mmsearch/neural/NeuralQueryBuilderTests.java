@@ -145,6 +145,13 @@ public class NeuralQueryBuilderTests extends AbstractQueryTestCase<NeuralQueryBu
         assertSame(query, query.filter(null));
     }
 
+    public void testANullFilterIsNone() throws IOException {
+        assertEquals(
+            parseQuery("{\"neural\": {\"v\": {\"query_text\": \"a\"}}}"),
+            parseQuery("{\"neural\": {\"v\": {\"query_text\": \"a\", \"filter\": null}}}")
+        );
+    }
+
     public void testFilterIsCombined() throws IOException {
         QueryBuilder query = parseQuery("{\"neural\": {\"v\": {\"query_text\": \"a\"}}}");
         QueryBuilder once = query.filter(QueryBuilders.termQuery("color", "red"));

@@ -1,0 +1,1 @@
+"""How a new index understands its products: languages, attributes, and what the shop adds of its own."""

@@ -1,0 +1,161 @@
+"""The config.pbtxt of each served model, for CPUs and GPUs: one template each for towers, fusions and entry
+models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+from mmsearch.models.architecture import SLOTS, fusion_inputs
+from mmsearch.models.build import ModelSet
+
+ENTRIES = {"query": "query_encoder", "item": "item_encoder"}
+MODELS = (*ENTRIES.values(), *SLOTS, "fusion_query", "fusion_item")
+MAX_TEXT_BYTES = 65_536
+MAX_IMAGE_BYTES = 20_000_000
+FILES = {"config.pbtxt": False, "configs/gpu.pbtxt": True}
+"""config files below a model's folder, and whether each is for a GPU (`--model-config-name=gpu`)"""
+ALL = "max_batch_size: 64 version_policy { all {} }"
+# No queue delay: it would slow down a single request, and under load batches form without it.
+ON_CPU = """
+backend: "python"
+dynamic_batching { max_queue_delay_microseconds: 0 }
+instance_group { count: 1 kind: KIND_CPU }
+parameters { key: "intra_op_threads" value { string_value: "1" } }
+"""
+# The same model.onnx, run by Triton's onnxruntime backend.
+ON_GPU = """
+backend: "onnxruntime"
+dynamic_batching { preferred_batch_size: [ 16, 32, 64 ] max_queue_delay_microseconds: 500 }
+instance_group { count: 1 kind: KIND_GPU }
+"""
+# TensorRT chooses fp16 by itself and does not support the int8 form for CPUs: build with --precision fp32 for
+# it.
+TENSORRT = """
+optimization { execution_accelerators { gpu_execution_accelerator {
+  name: "tensorrt"
+  parameters { key: "precision_mode" value: "FP16" }
+  parameters { key: "max_workspace_size_bytes" value: "2147483648" }
+  parameters { key: "trt_engine_cache_enable" value: "true" }
+  parameters { key: "trt_engine_cache_path" value: "/tmp/mmsearch-tensorrt" }
+} } }
+"""
+# Two instances: one reads and decodes while the towers work for the other.
+ENTRY = """
+backend: "python"
+dynamic_batching { max_queue_delay_microseconds: 0 }
+instance_group { count: 2 kind: KIND_CPU }
+"""
+TOKENS = {"INPUT_IDS": ("INT64", [-1]), "ATTENTION_MASK": ("INT64", [-1])}
+TEXT_ROWS, PICTURE_ROWS = (2, 32), (1, 2)
+
+Config = Any  # tritonclient's generated message has no types of its own
+Tensors = Mapping[str, tuple[str, list[int]]]
+
+
+def config_of(built: ModelSet, model: str, *, gpu: bool = False) -> Config:
+    """Return a model's config for a set, as Triton's protobuf message."""
+    if model in SLOTS:
+        return tower(built, model, gpu=gpu)
+    if model in ENTRIES.values():
+        return entry(built, model, gpu=gpu)
+    return fusion(built, model, gpu=gpu)
+
+
+def tower(built: ModelSet, slot: str, *, gpu: bool) -> Config:
+    """Return the config of a tower: token ids or RGB pixels to features."""
+    architecture = built.architecture
+    found = architecture.towers[architecture.slots[slot]]
+    inputs: Tensors = TOKENS
+    if found.reads_pictures:
+        size = int(found.numbers["size"])
+        inputs = {"PIXELS": ("UINT8", [size, size, 3])}
+    template = ON_GPU + TENSORRT if gpu else ON_CPU
+    config = _config(slot, template, inputs, {"FEATURES": ("FP32", [found.dimension])})
+    if not gpu:
+        least, most = slices(slot)
+        said = {"microbatch_rows_least": least, "microbatch_rows_most": most}
+        if slot in ("bibert_item", "clip_image"):
+            # The response cache is used if the request asks for it, as ingest does: the unchanged modality of
+            # an edited product is then not computed again.
+            said["remember_mib"] = 128
+        _say(config, said)
+    return config
+
+
+def slices(slot: str) -> tuple[int, int]:
+    """Return the minimum and maximum rows of a slice. A tower's batch is distributed over the cores by
+    slices.
+    """
+    return PICTURE_ROWS if slot == "clip_image" else TEXT_ROWS
+
+
+def fusion(built: ModelSet, model: str, *, gpu: bool) -> Config:
+    """Return the config of a fusion: features to vectors. A row of zeros is a missing modality."""
+    side = model.removeprefix("fusion_")
+    widths = fusion_inputs(built.architecture, side)
+    inputs = {name: ("FP32", [width]) for name, width in widths.items()}
+    config = _config(model, ON_GPU if gpu else ON_CPU, inputs, _vectors(built))
+    if gpu and side == "query":
+        config.dynamic_batching.preferred_batch_size[:] = [8, 16, 32]
+    return config
+
+
+def entry(built: ModelSet, model: str, *, gpu: bool) -> Config:
+    """Return the config of an entry model: text and image to vectors. Its parameters describe what it
+    serves.
+    """
+    strings = {name: ("STRING", [1]) for name in ("TEXT", "IMAGE")}
+    vectors = _vectors(built)
+    config = _config(model, ENTRY, strings, vectors | {"FINGERPRINT": ("STRING", [1])})
+    said: dict[str, object] = {
+        "fingerprint": built.fingerprint,
+        "architecture": built.architecture.name,
+        "max_text_bytes": MAX_TEXT_BYTES,
+        "max_image_bytes": MAX_IMAGE_BYTES,
+        # Dimensions of the newest version. `dims` is -1 once versions differ in dimension.
+        **{f"dimension.{name}": dims[0] for name, (_, dims) in vectors.items()},
+    }
+    if not gpu:
+        # On CPUs small towers run in the processes of this model; on GPUs all towers are called as separate
+        # models.
+        said["towers_in_process"] = "yes"
+    _say(config, said)
+    return config
+
+
+def parsed(file: Path) -> Config:
+    """Parse a config.pbtxt into Triton's protobuf message. Raise text_format.ParseError."""
+    return text_format.Parse(file.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
+
+
+def written(config: Config) -> str:
+    """Return a message as the text of a config.pbtxt."""
+    return text_format.MessageToString(config)
+
+
+def _vectors(built: ModelSet) -> dict[str, tuple[str, list[int]]]:
+    fusion = built.architecture.fusion
+    return {
+        "EMBEDDING": ("FP32", [fusion.dimension]),
+        "TEXT_EMBEDDING": ("FP32", [fusion.text_dimension]),
+        "IMAGE_EMBEDDING": ("FP32", [fusion.image_dimension]),
+    }
+
+
+def _config(name: str, template: str, inputs: Tensors, outputs: Tensors) -> Config:
+    config = text_format.Parse(f'name: "{name}" {ALL} {template}', model_config_pb2.ModelConfig())
+    for tensors, field in ((inputs, config.input), (outputs, config.output)):
+        for each, (kind, dims) in tensors.items():
+            field.add(name=each, data_type=model_config_pb2.DataType.Value(f"TYPE_{kind}"), dims=dims)
+    return config
+
+
+def _say(config: Config, parameters: Mapping[str, object]) -> None:
+    for name, value in parameters.items():
+        config.parameters[name].string_value = str(value)

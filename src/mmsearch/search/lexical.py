@@ -1,0 +1,138 @@
+"""The lexical query: what `search`, `ui` and `evaluate` ask BM25, out of a search template in the cluster.
+
+A shop changes it by `PUT _scripts/mmsearch-lexical-products`. Where the cluster has no template for an index,
+the one in `opensearch/lexical.template.json` is asked, which `bench lexical` chose. It names fields of new
+indexes too; older ones leave out what they lack.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from mmsearch.clients.opensearch import HttpError, ask
+from mmsearch.errors import SearchError
+
+TEMPLATE = Path(__file__).parents[1] / "opensearch" / "lexical.template.json"
+PLACEHOLDER = "{{query}}"
+REMEMBERED = 30.0
+"""seconds that a template is taken as it was"""
+_NUMBERED = re.compile(r"-\d{6}$")
+_NAMED = ("bool", "combined_fields", "dis_max", "multi_match", "query_string", "simple_query_string")
+"""queries that take a `_name` at their top"""
+_log = logging.getLogger("mmsearch.search")
+Clause = Mapping[str, Any]
+
+
+def template() -> dict[str, Any]:
+    """The body of the template that comes with this release."""
+    body: dict[str, Any] = json.loads(TEMPLATE.read_text(encoding="utf-8"))
+    return body
+
+
+DEFAULT: Clause = template()["query"]
+
+
+def name_of(index: str) -> str:
+    """The template of an index or alias; `products-000002` has that of `products`."""
+    return f"mmsearch-lexical-{_NUMBERED.sub('', index)}"
+
+
+def store(client: OpenSearch, index: str) -> None:
+    """Put the template of an index into the cluster where there is none. Raises AwayError or HttpError."""
+    path = f"/_scripts/{name_of(index)}"
+    try:
+        ask(client, "GET", path)
+    except HttpError as error:
+        if error.status != 404:
+            raise
+        ask(client, "PUT", path, body={"script": {"lang": "mustache", "source": template()}})
+
+
+def stored_or_said(client: OpenSearch, index: str, say: Callable[[str], None]) -> None:
+    """As `store`; where the cluster does not take the template, that is said, and the default is asked.
+
+    Raises AwayError.
+    """
+    try:
+        store(client, index)
+    except HttpError as error:
+        say(
+            f"the search template {name_of(index)} could not be stored, got {error}; searches ask the default"
+        )
+
+
+def lexical_clause(client: OpenSearch, index: str) -> Clause:
+    """The query of an index's template, with PLACEHOLDER for the words; DEFAULT where there is none.
+
+    Raises AwayError, HttpError, or SearchError for a template that does not ask with the words.
+    """
+    name = name_of(index)
+    try:
+        # Rendered by the node, since only the node knows all that a template may say.
+        answer = ask(
+            client, "POST", f"/_render/template/{name}", body={"params": {"query": PLACEHOLDER, "size": 10}}
+        )
+    except HttpError as error:
+        if error.status == 403:
+            _log.warning("the search template %s may not be read, got %s; the default is asked", name, error)
+        elif error.status != 404:
+            raise SearchError(
+                f"expected the search template {name} to be rendered, got {error}; mend it by PUT "
+                f"_scripts/{name}, or DELETE it for the default"
+            ) from None
+        return DEFAULT
+    query = answer.get("template_output", {}).get("query")
+    if not isinstance(query, dict) or PLACEHOLDER not in json.dumps(query):
+        raise SearchError(
+            f"expected the search template {name} to have a `query` that asks with {PLACEHOLDER}, got none; "
+            f"mend it by PUT _scripts/{name}, or DELETE it for the default"
+        )
+    return query
+
+
+class LexicalClauses:
+    """The queries of a client's indexes, each asked for once in REMEMBERED seconds."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, Clause]] = {}
+
+    def of(self, client: OpenSearch, index: str) -> Clause:
+        """As `lexical_clause`."""
+        at, query = self._known.get(index, (-REMEMBERED, DEFAULT))
+        if time.monotonic() - at >= REMEMBERED:
+            query = lexical_clause(client, index)
+            self._known[index] = time.monotonic(), query
+        return query
+
+
+def filled(query: Clause, words: str) -> dict[str, Any]:
+    """The query with the words in the place of PLACEHOLDER."""
+    found = _filled(query, words)
+    assert isinstance(found, dict)
+    return found
+
+
+def _filled(node: Any, words: str) -> Any:
+    if isinstance(node, str):
+        return node.replace(PLACEHOLDER, words)
+    if isinstance(node, Mapping):
+        return {key: _filled(value, words) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_filled(each, words) for each in node]
+    return node
+
+
+def named(query: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The query with a `_name`, by which the evidence tells it."""
+    ((kind, body),) = query.items()
+    if kind in _NAMED and isinstance(body, Mapping):
+        return {kind: {**body, "_name": name}}
+    return {"bool": {"must": [query], "_name": name}}
