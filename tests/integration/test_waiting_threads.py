@@ -138,9 +138,9 @@ def test_while_all_wait_for_the_encoder_no_thread_that_takes_requests_is_in_our_
         inside = [thread for thread in taking_requests(threads) if thread.in_ours]
         assert not inside, inside
         assert node.encoder.waiting == CLIENTS
-        # Of all the node's threads, the selector that reads the encoder's answers alone waits in our code.
+        # Of all the node's threads, the one that reads the encoder's answers alone waits in our code.
         waiting = [thread for thread in threads if thread.in_ours and thread.waits]
-        assert ["[mmsearch_http]" in thread.name for thread in waiting] == [True], waiting
+        assert [thread.name for thread in waiting] == ["requester-dispatch-1"], waiting
         node.encoder.answering.set()
         clients.finish()
         assert clients.statuses == {200: CLIENTS}

@@ -10,7 +10,6 @@ import java.util.concurrent.TimeUnit;
 import org.mmsearch.encoder.EncoderException;
 import org.mmsearch.encoder.EncoderFailure;
 import org.mmsearch.encoder.EncoderSettings;
-import org.mmsearch.encoder.service.EncoderService;
 import org.mmsearch.encoder.triton.StubTriton;
 import org.mmsearch.encoder.triton.StubTriton.Behaviour;
 import org.mmsearch.stats.StatsAction;
@@ -212,7 +211,7 @@ public class NeuralFaultsIT extends NeuralIT {
             all.add(client().search(asked(index, i % 3 == 0 ? neural : hybrid)));
         }
         assertBusy(() -> assertEquals(60, triton.calls.size()));
-        // They are seen to stand still twice: nothing of ours is on any stack but the reader of the answers, which none waits for.
+        // They are seen to stand still twice: nothing of ours is on any stack.
         for (int look = 0; look < 2; look++) {
             assertBusy(() -> Thread.getAllStackTraces().forEach(NeuralFaultsIT::assertWaitsForNothingOfOurs));
         }
@@ -230,13 +229,13 @@ public class NeuralFaultsIT extends NeuralIT {
     }
 
     private static void assertWaitsForNothingOfOurs(Thread thread, StackTraceElement[] stack) {
-        if (thread.getName().startsWith("stub-triton") || thread.getName().contains(EncoderService.THREAD)) {
+        if (thread.getName().startsWith("stub-triton")) {
             return;
         }
         for (StackTraceElement frame : stack) {
             String in = frame.getClassName();
             boolean ours = in.startsWith("org.mmsearch.") && in.startsWith(NeuralFaultsIT.class.getName()) == false;
-            assertFalse(thread.getName() + " stands in " + frame, ours || in.startsWith("java.net.http.HttpClient"));
+            assertFalse(thread.getName() + " stands in " + frame, ours);
         }
     }
 

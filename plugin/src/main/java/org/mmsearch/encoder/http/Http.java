@@ -28,20 +28,4 @@ public interface Http extends AutoCloseable {
     /** Ends all calls under way; nothing is waited for. */
     @Override
     void close();
-
-    /** The client for each scheme: {@code plain} for http, {@code secure} for https. */
-    static Http bySchemes(Http plain, Http secure) {
-        return new Http() {
-            @Override
-            public Exchange post(URI uri, Map<String, String> headers, byte[] body, BiConsumer<HttpReply, Throwable> done) {
-                return ("https".equals(uri.getScheme()) ? secure : plain).post(uri, headers, body, done);
-            }
-
-            @Override
-            public void close() {
-                plain.close();
-                secure.close();
-            }
-        };
-    }
 }

@@ -1,67 +1,69 @@
 package org.mmsearch.encoder.http;
 
-import java.net.URI;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BiConsumer;
 
-/** One call of {@link PlainHttp}: its bytes, and its listener. Whoever {@link #claim}s it, and nobody else, ends it. */
-final class HttpCall implements Http.Exchange {
+import org.apache.hc.core5.concurrent.FutureCallback;
+import org.apache.hc.core5.http.ConnectionClosedException;
+import org.apache.hc.core5.http.EntityDetails;
+import org.apache.hc.core5.http.Header;
+import org.apache.hc.core5.http.HttpException;
+import org.apache.hc.core5.http.HttpRequest;
+import org.apache.hc.core5.http.HttpResponse;
+import org.apache.hc.core5.http.impl.BasicEntityDetails;
+import org.apache.hc.core5.http.nio.AsyncClientEndpoint;
+import org.apache.hc.core5.http.nio.AsyncClientExchangeHandler;
+import org.apache.hc.core5.http.nio.CapacityChannel;
+import org.apache.hc.core5.http.nio.DataStreamChannel;
+import org.apache.hc.core5.http.nio.RequestChannel;
+import org.apache.hc.core5.http.protocol.HttpContext;
+import org.apache.hc.core5.http.protocol.HttpCoreContext;
 
-    private static final int SMALL = 16 << 10;
+/** One call of {@link ReactorHttp}: its request, what has come of its answer, and its listener, which whoever ends it calls. */
+final class HttpCall implements Http.Exchange, FutureCallback<AsyncClientEndpoint>, AsyncClientExchangeHandler {
 
-    final HttpTarget target;
-    private final byte[] head;
-    private final byte[] body;
+    private final HttpRequest request;
+    private final ByteBuffer body;
     private final AtomicReference<BiConsumer<HttpReply, Throwable>> done;
-    private volatile HttpConnection connection;
+    private final Set<HttpCall> underWay;
+    private final ByteArrayOutputStream answer = new ByteArrayOutputStream(4096);
+    private volatile AsyncClientEndpoint connection;
+    private HttpResponse head;
 
-    HttpCall(URI uri, Map<String, String> headers, byte[] body, BiConsumer<HttpReply, Throwable> done) {
-        this.target = HttpTarget.of(uri);
-        this.body = body;
+    /** @param underWay holds it until it has ended */
+    HttpCall(HttpRequest request, byte[] body, BiConsumer<HttpReply, Throwable> done, Set<HttpCall> underWay) {
+        this.request = request;
+        this.body = ByteBuffer.wrap(body);
         this.done = new AtomicReference<>(done);
-        StringBuilder lines = new StringBuilder(256).append("POST ")
-            .append(uri.getRawPath())
-            .append(" HTTP/1.1\r\nHost: ")
-            .append(uri.getRawAuthority())
-            .append("\r\nContent-Length: ")
-            .append(body.length)
-            .append("\r\n");
-        headers.forEach((name, value) -> lines.append(name).append(": ").append(value).append("\r\n"));
-        head = lines.append("\r\n").toString().getBytes(StandardCharsets.ISO_8859_1);
+        this.underWay = underWay;
+        underWay.add(this);
     }
 
-    /** The request: in one piece where it is small, so that it leaves in one packet. */
-    List<ByteBuffer> bytes() {
-        return body.length > SMALL
-            ? List.of(ByteBuffer.wrap(head), ByteBuffer.wrap(body))
-            : List.of(ByteBuffer.allocate(head.length + body.length).put(head).put(body).flip());
-    }
-
-    /** The listener; null when the call has already ended. The caller of this method has to call it. */
-    BiConsumer<HttpReply, Throwable> claim() {
-        return done.getAndSet(null);
-    }
-
+    /** Whether it has been given up, so that it needs no connection. */
     boolean over() {
         return done.get() == null;
     }
 
-    void fail(Throwable why) {
-        BiConsumer<HttpReply, Throwable> listener = claim();
-        if (listener != null) {
-            listener.accept(null, why);
-        }
+    /** The listener, for whoever ends the call; null when it has ended. */
+    private BiConsumer<HttpReply, Throwable> claim() {
+        underWay.remove(this);
+        return done.getAndSet(null);
     }
 
-    /** The call goes over this connection from now on, and nothing of it has been written; false where it was aborted meanwhile. */
-    boolean assign(HttpConnection connection) {
-        this.connection = connection;
-        return over() == false;
+    private void end(HttpReply reply, Throwable error) {
+        BiConsumer<HttpReply, Throwable> listener = claim();
+        if (listener != null) {
+            listener.accept(reply, error);
+        }
     }
 
     @Override
@@ -71,10 +73,120 @@ final class HttpCall implements Http.Exchange {
             return;
         }
         // The connection first: a server learns that nobody waits before the next call takes this one's place.
-        HttpConnection carries = connection;
-        if (carries != null) {
-            carries.close(new CancellationException());
-        }
+        discard();
         listener.accept(null, new CancellationException("the call was given up"));
+    }
+
+    private void discard() {
+        AsyncClientEndpoint carries = connection;
+        if (carries != null) {
+            carries.releaseAndDiscard();
+        }
+    }
+
+    /** It has a connection. */
+    @Override
+    public void completed(AsyncClientEndpoint endpoint) {
+        connection = endpoint;
+        if (over()) {
+            // Nothing has been written: another call can have it.
+            endpoint.releaseAndReuse();
+            return;
+        }
+        try {
+            endpoint.execute(this, HttpCoreContext.create());
+        } catch (IllegalStateException e) {
+            // An abort has closed it meanwhile.
+            failed(e);
+        }
+    }
+
+    @Override
+    public void produceRequest(RequestChannel channel, HttpContext context) throws HttpException, IOException {
+        channel.sendRequest(request, new BasicEntityDetails(body.remaining(), null), context);
+    }
+
+    @Override
+    public int available() {
+        return body.remaining();
+    }
+
+    @Override
+    public void produce(DataStreamChannel channel) throws IOException {
+        channel.write(body);
+        if (body.hasRemaining() == false) {
+            channel.endStream();
+        }
+    }
+
+    @Override
+    public void consumeInformation(HttpResponse response, HttpContext context) {
+        // An answer is still to come.
+    }
+
+    @Override
+    public void consumeResponse(HttpResponse response, EntityDetails entity, HttpContext context) throws IOException {
+        head = response;
+        if (entity == null) {
+            answered();
+        } else if (entity.getContentLength() > HttpReply.MAX_BODY_BYTES) {
+            throw new HttpReply.TooLong();
+        }
+    }
+
+    @Override
+    public void updateCapacity(CapacityChannel channel) throws IOException {
+        channel.update(HttpReply.MAX_BODY_BYTES);
+    }
+
+    @Override
+    public void consume(ByteBuffer part) throws IOException {
+        if (part.remaining() > HttpReply.MAX_BODY_BYTES - answer.size()) {
+            throw new HttpReply.TooLong();
+        }
+        byte[] bytes = new byte[part.remaining()];
+        part.get(bytes);
+        answer.writeBytes(bytes);
+    }
+
+    @Override
+    public void streamEnd(List<? extends Header> trailers) {
+        answered();
+    }
+
+    private void answered() {
+        if (body.hasRemaining()) {
+            connection.releaseAndDiscard();
+        } else {
+            connection.releaseAndReuse();
+        }
+        Map<String, String> headers = new HashMap<>();
+        for (Header header : head.getHeaders()) {
+            headers.merge(header.getName().toLowerCase(Locale.ROOT), header.getValue(), (first, next) -> first + "," + next);
+        }
+        end(new HttpReply(head.getCode(), headers, answer.toByteArray()), null);
+    }
+
+    /** There is no connection, or it broke. */
+    @Override
+    public void failed(Exception cause) {
+        discard();
+        end(null, HttpFailure.of(cause));
+    }
+
+    /** The connection was closed before the request went over it. */
+    @Override
+    public void cancel() {
+        failed(new ConnectionClosedException());
+    }
+
+    @Override
+    public void cancelled() {
+        failed(new ConnectionClosedException("the client is closed"));
+    }
+
+    @Override
+    public void releaseResources() {
+        discard();
     }
 }

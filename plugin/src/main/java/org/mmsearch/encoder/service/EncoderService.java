@@ -1,23 +1,18 @@
 package org.mmsearch.encoder.service;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.Executor;
-import java.util.concurrent.ThreadFactory;
 
 import org.mmsearch.encoder.EncoderSettings;
 import org.mmsearch.encoder.http.Http;
-import org.mmsearch.encoder.http.PlainHttp;
-import org.mmsearch.encoder.http.SecureHttp;
+import org.mmsearch.encoder.http.ReactorHttp;
 import org.mmsearch.encoder.http.Timer;
 import org.mmsearch.encoder.triton.TritonTls;
 import org.mmsearch.stats.EncoderStats;
 import org.opensearch.common.settings.ClusterSettings;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.common.unit.TimeValue;
-import org.opensearch.common.util.concurrent.OpenSearchExecutors;
 import org.opensearch.core.common.settings.SecureString;
 import org.opensearch.threadpool.ExecutorBuilder;
 import org.opensearch.threadpool.ScalingExecutorBuilder;
@@ -29,8 +24,6 @@ public final class EncoderService implements AutoCloseable {
 
     /** The thread pool on which searches go on when their vectors have come. */
     public static final String POOL = "mmsearch";
-    /** The one thread that reads the answers of Triton. */
-    public static final String THREAD = "mmsearch_http";
 
     private final Http http;
     private final Encoder encoder;
@@ -46,7 +39,12 @@ public final class EncoderService implements AutoCloseable {
             return due::cancel;
         };
         Executor executor = threads.executor(POOL);
-        http = http(settings, config, timer, executor);
+        http = new ReactorHttp(
+            EncoderSettings.CONNECT_TIMEOUT.get(settings).millis(),
+            TritonTls.context(settings, config),
+            timer,
+            executor
+        );
         encoder = new Encoder(
             http,
             token(settings),
@@ -76,17 +74,6 @@ public final class EncoderService implements AutoCloseable {
     @Override
     public void close() {
         http.close();
-    }
-
-    private static Http http(Settings settings, Path config, Timer timer, Executor executor) {
-        long connectMillis = EncoderSettings.CONNECT_TIMEOUT.get(settings).millis();
-        SecureHttp secure = new SecureHttp(connectMillis, TritonTls.context(settings, config), executor);
-        try {
-            ThreadFactory thread = OpenSearchExecutors.daemonThreadFactory(settings, THREAD);
-            return Http.bySchemes(new PlainHttp(connectMillis, timer, executor, thread), secure);
-        } catch (IOException e) {
-            throw new UncheckedIOException("the client that calls Triton cannot be opened", e);
-        }
     }
 
     private static Map<String, String> token(Settings settings) {

@@ -2,7 +2,6 @@ package org.mmsearch.encoder.triton;
 
 import java.io.IOException;
 import java.net.ProtocolException;
-import java.nio.channels.UnresolvedAddressException;
 
 import javax.net.ssl.SSLException;
 
@@ -75,6 +74,6 @@ final class TritonFailure {
         if (error instanceof ProtocolException || error instanceof HttpReply.TooLong || error instanceof SSLException) {
             return false;
         }
-        return error instanceof UnresolvedAddressException || error instanceof IOException;
+        return error instanceof IOException;
     }
 }

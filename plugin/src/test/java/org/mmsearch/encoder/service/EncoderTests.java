@@ -24,7 +24,7 @@ import org.mmsearch.encoder.EncoderInput;
 import org.mmsearch.encoder.EncoderModel;
 import org.mmsearch.encoder.TritonOptions;
 import org.mmsearch.encoder.http.Http;
-import org.mmsearch.encoder.http.PlainHttp;
+import org.mmsearch.encoder.http.ReactorHttp;
 import org.mmsearch.encoder.http.Timer;
 import org.mmsearch.encoder.triton.StubTriton;
 import org.mmsearch.encoder.triton.StubTriton.Behaviour;
@@ -48,7 +48,7 @@ public class EncoderTests extends OpenSearchTestCase {
         super.setUp();
         executor = Executors.newFixedThreadPool(4);
         scheduler = Executors.newSingleThreadScheduledExecutor();
-        http = http(timer(), executor);
+        http = new ReactorHttp(500, null, timer(), executor);
         triton = new StubTriton();
     }
 
@@ -60,11 +60,6 @@ public class EncoderTests extends OpenSearchTestCase {
         executor.shutdown();
         assertTrue(executor.awaitTermination(5, TimeUnit.SECONDS));
         super.tearDown();
-    }
-
-    /** The client under test. */
-    Http http(Timer timer, Executor executor) throws IOException {
-        return new PlainHttp(500, timer, executor, Thread.ofPlatform().daemon().name("http-client").factory());
     }
 
     public void testRequestAtTheWire() throws Exception {

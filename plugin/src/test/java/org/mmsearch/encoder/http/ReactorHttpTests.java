@@ -9,6 +9,8 @@ import java.net.ProtocolException;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.URI;
+import java.net.UnknownHostException;
+import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -33,7 +35,7 @@ import org.mmsearch.encoder.triton.StubTriton;
 import org.opensearch.test.OpenSearchTestCase;
 
 /** The client at the wire: the test is the server, and says each byte itself. */
-public class PlainHttpTests extends OpenSearchTestCase {
+public class ReactorHttpTests extends OpenSearchTestCase {
 
     private static final String OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -41,7 +43,7 @@ public class PlainHttpTests extends OpenSearchTestCase {
     private ServerSocket server;
     private ExecutorService executor;
     private ScheduledExecutorService scheduler;
-    private PlainHttp http;
+    private ReactorHttp http;
 
     @Override
     public void setUp() throws Exception {
@@ -50,7 +52,7 @@ public class PlainHttpTests extends OpenSearchTestCase {
         Thread.ofPlatform().daemon().name("http-server").start(this::accept);
         executor = Executors.newFixedThreadPool(2);
         scheduler = Executors.newSingleThreadScheduledExecutor();
-        http = new PlainHttp(500, this::schedule, executor, Thread.ofPlatform().daemon().name("http-client").factory());
+        http = new ReactorHttp(500, null, this::schedule, executor);
     }
 
     @Override
@@ -67,7 +69,7 @@ public class PlainHttpTests extends OpenSearchTestCase {
         CompletableFuture<HttpReply> reply = post("hello", Map.of("X-One", "1"));
         Socket socket = socket();
         assertEquals(
-            "POST /a/b HTTP/1.1\r\nHost: 127.0.0.1:" + server.getLocalPort() + "\r\nContent-Length: 5\r\nX-One: 1\r\n\r\nhello",
+            "POST /a/b HTTP/1.1\r\nX-One: 1\r\nHost: 127.0.0.1:" + server.getLocalPort() + "\r\nContent-Length: 5\r\n\r\nhello",
             asked(socket, 5)
         );
         say(socket, OK);
@@ -102,11 +104,13 @@ public class PlainHttpTests extends OpenSearchTestCase {
     }
 
     public void testAConnectionThatEndsIsNotUsedAgain() throws Exception {
-        for (String last : List.of("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", OK + "more than it")) {
+        for (String last : List.of(OK.replace("OK", "OK\r\nConnection: close"), OK.replace("HTTP/1.1", "HTTP/1.0"))) {
             CompletableFuture<HttpReply> reply = post("1", Map.of());
-            say(socket(), last);
+            Socket socket = socket();
+            say(socket, last);
             assertEquals("ok", said(reply));
-            assertEquals(0, http.idleConnections());
+            asked(socket, 1);
+            assertEquals("the server sees the end", -1, socket.getInputStream().read());
         }
         CompletableFuture<HttpReply> toTheEnd = post("1", Map.of());
         Socket socket = socket();
@@ -114,7 +118,9 @@ public class PlainHttpTests extends OpenSearchTestCase {
         say(socket, "HTTP/1.1 200 OK\r\n\r\nok");
         socket.close();
         assertEquals("ok", said(toTheEnd));
-        assertEquals(0, http.idleConnections());
+        CompletableFuture<HttpReply> next = post("1", Map.of());
+        say(socket(), OK);
+        assertEquals("ok", said(next));
     }
 
     public void testAnIdleConnectionThatTheServerCloses() throws Exception {
@@ -124,7 +130,8 @@ public class PlainHttpTests extends OpenSearchTestCase {
         say(socket, OK);
         said(reply);
         socket.close();
-        assertBusy(() -> assertEquals(0, http.idleConnections()));
+        // A call that is faster than the news is one on a lost connection, which is made again.
+        Thread.sleep(100);
         CompletableFuture<HttpReply> next = post("1", Map.of());
         say(socket(), OK);
         assertEquals("ok", said(next));
@@ -177,7 +184,7 @@ public class PlainHttpTests extends OpenSearchTestCase {
         CompletableFuture<HttpReply> tooLong = post("1", Map.of());
         say(socket(), "HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n");
         assertTrue(failure(tooLong) instanceof HttpReply.TooLong);
-        for (String cut : List.of("", "HTT", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")) {
+        for (String cut : List.of("", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")) {
             CompletableFuture<HttpReply> reply = post("1", Map.of());
             Socket socket = socket();
             asked(socket, 1);
@@ -197,6 +204,45 @@ public class PlainHttpTests extends OpenSearchTestCase {
         assertTrue(failure(post(URI.create("http://127.0.0.1:" + port + "/"), "1", Map.of())) instanceof ConnectException);
     }
 
+    public void testAConnectionThatIsNotMadeInTime() throws Exception {
+        List<SocketChannel> waiting = new ArrayList<>();
+        try (ServerSocket full = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            // Nobody accepts: the kernel takes a few, and then answers no more.
+            for (int i = 0; i < 8; i++) {
+                SocketChannel channel = SocketChannel.open();
+                waiting.add(channel);
+                channel.configureBlocking(false);
+                channel.connect(full.getLocalSocketAddress());
+            }
+            URI there = URI.create("http://127.0.0.1:" + full.getLocalPort() + "/");
+            long begin = System.nanoTime();
+            Throwable late = failure(post(there, "1", Map.of()));
+            assertTrue(String.valueOf(late), late instanceof IOException && late instanceof ProtocolException == false);
+            long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begin);
+            assertTrue(millis + " ms", millis >= 400);
+        } finally {
+            for (SocketChannel channel : waiting) {
+                channel.close();
+            }
+        }
+    }
+
+    public void testAHostByItsSixthVersion() throws Exception {
+        server.close();
+        server = new ServerSocket(0, 50, InetAddress.getByName("::1"));
+        Thread.ofPlatform().daemon().name("http-server").start(this::accept);
+        String host = "[::1]:" + server.getLocalPort();
+        CompletableFuture<HttpReply> reply = post(URI.create("http://" + host + "/"), "1", Map.of());
+        Socket socket = socket();
+        assertTrue(asked(socket, 1).contains("Host: " + host + "\r\n"));
+        say(socket, OK);
+        assertEquals("ok", said(reply));
+    }
+
+    public void testAHostThatIsNotKnown() {
+        assertTrue(failure(post(URI.create("http://nowhere.invalid/"), "1", Map.of())) instanceof UnknownHostException);
+    }
+
     public void testAnAbortClosesTheConnectionAndTellsAtOnce() throws Exception {
         CompletableFuture<HttpReply> reply = new CompletableFuture<>();
         Http.Exchange exchange = http.post(uri(), Map.of(), new byte[1], into(reply));
@@ -212,7 +258,7 @@ public class PlainHttpTests extends OpenSearchTestCase {
     public void testAnAbortBeforeThereIsAConnection() throws Exception {
         List<Runnable> lookups = new ArrayList<>();
         http.close();
-        http = new PlainHttp(500, this::schedule, lookups::add, Thread.ofPlatform().daemon().name("http-client").factory());
+        http = new ReactorHttp(500, null, this::schedule, lookups::add);
         CompletableFuture<HttpReply> reply = new CompletableFuture<>();
         http.post(uri(), Map.of(), new byte[1], into(reply)).abort();
         assertTrue(failure(reply) instanceof CancellationException);
@@ -315,7 +361,9 @@ public class PlainHttpTests extends OpenSearchTestCase {
         InputStream in = socket.getInputStream();
         StringBuilder head = new StringBuilder();
         while (head.indexOf("\r\n\r\n") < 0) {
-            head.append((char) in.read());
+            int next = in.read();
+            assertTrue("the connection ended after " + head, next >= 0);
+            head.append((char) next);
         }
         byte[] body = in.readNBytes(bodyLength);
         assertEquals(bodyLength, body.length);
