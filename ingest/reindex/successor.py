@@ -9,8 +9,9 @@ from typing import Any
 from mmsearch.clients.triton import FIELD_OUTPUTS, Served
 from mmsearch.ingest.product_index.storage import Storage, StorageOptions, for_every_release
 from mmsearch.ingest.product_index.target import DEFAULT_FIELDS, NESTED, definition
-from mmsearch.ingest.schema.analysis import analysed_by_us, unanalysed, without_ours
-from mmsearch.ingest.schema.fields import META, Schema
+from mmsearch.ingest.schema.analysis import analysed_by_us, has_synonyms, unanalysed, without_ours
+from mmsearch.ingest.schema.fields import META, UNKNOWN, Schema
+from mmsearch.ingest.schema.shop_files import NO_FILES, ShopFiles
 
 _NOT_CARRIED = (
     # What OpenSearch writes itself, and refuses from others.
@@ -37,16 +38,19 @@ def successor(
     fields: Sequence[str] | None = None,
     options: StorageOptions,
     shards: int | None = None,
-    schema: Schema | None = None,
+    schema: Schema = UNKNOWN,
+    files: ShopFiles = NO_FILES,
 ) -> dict[str, Any]:
     """Settings and mappings of the index that follows `name`, which is `about` as `GET /INDEX` tells it.
 
-    Everything is kept but what `fields`, `options`, `shards` and `schema` say. Raises MismatchError for a
-    storage that k-NN does not have, or an encoder without a field's output.
+    Everything is kept but what `fields`, `options`, `shards`, `schema` and the shop's `files` say. Raises
+    MismatchError for a storage that k-NN does not have, an encoder without a field's output, or files that
+    contradict ours.
     """
     fields = fields or vector_fields(about)
     storage = options.over(Storage.of(_vector(about, DEFAULT_FIELDS[0])))
-    body = definition(served, fields, storage=storage, shards=shards, schema=schema)
+    synonyms = files.synonyms or has_synonyms(about["settings"]["index"])
+    body = definition(served, fields, storage=storage, shards=shards, schema=schema, synonyms=synonyms)
     body["settings"]["index"] = _settings(body["settings"]["index"], about["settings"]["index"], shards)
     mappings, old = body["mappings"], about["mappings"]
     vectors = {field.partition(".")[0] for field in (*fields, *_meta(about).get("fields", {}))}
@@ -59,6 +63,7 @@ def successor(
     mappings |= {key: value for key, value in old.items() if key not in _OURS}
     ours = {**mappings["_meta"]["mmsearch"], REPLACES: name}
     mappings["_meta"] = {**old.get("_meta", {}), "mmsearch": ours}
+    files.merge(body, shards)
     return body
 
 
@@ -70,7 +75,9 @@ def _settings(new: Mapping[str, Any], old: Mapping[str, Any], shards: int | None
     settings = _over(needed, without_ours(kept))
     # Of an index that was shrunk or split: the node that its first copy had to be on.
     settings.get("routing", {}).get("allocation", {}).pop("initial_recovery", None)
-    return settings | ({"number_of_shards": shards} if shards else {})
+    # An index of the shop's own may be one without vectors.
+    vectors = {} if str(settings.get("knn")).lower() == "true" else {"knn": True}
+    return settings | vectors | ({"number_of_shards": shards} if shards else {})
 
 
 def fills(about: Mapping[str, Any], old: str, wanted: Mapping[str, Any]) -> bool:
