@@ -20,14 +20,14 @@ PRODUCTS = (
 MAPPING = {
     "properties": {
         "title": {"boost": 3, "fields": {"sort": {"type": "keyword"}}},
-        "brand": {"analyzer": "whole"},
+        "brand": {"analyzer": "single"},
         "popularity": {"type": "rank_feature"},
     }
 }
 SETTINGS = {
     "index.number_of_replicas": 0,
     "analysis": {
-        "analyzer": {"whole": {"type": "custom", "tokenizer": "keyword", "filter": ["lowercase"]}},
+        "analyzer": {"single": {"type": "custom", "tokenizer": "keyword", "filter": ["lowercase"]}},
         "filter": {"mmsearch_synonyms": {"synonyms": ["couch, sofa"]}},
     },
 }
@@ -70,7 +70,7 @@ def test_the_node_takes_a_shops_mapping_and_settings(stack: Any, run: Run, tmp_p
         mapping = ask(client, "GET", f"/{index}/_mapping")[f"{index}-000002"]["mappings"]
         assert mapping["properties"]["title"]["boost"] == 3.0
         assert mapping["properties"]["title"]["analyzer"] == "mmsearch_de"
-        assert mapping["properties"]["brand"]["analyzer"] == "whole"
+        assert mapping["properties"]["brand"]["analyzer"] == "single"
     finally:
         ask(client, "DELETE", f"/{index}-000001,{index}-000002", params={"ignore_unavailable": "true"})
         client.close()
