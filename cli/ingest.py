@@ -234,6 +234,8 @@ def command(
                 vectors=fields,
                 shards=shards,
                 language=schema.language,
+                mapping=schema.files.mapping,
+                settings=schema.files.settings,
                 knn_engine=cast(Any, storage.engine),
                 knn_encoder=cast(Any, storage.encoder),
                 knn_mode=cast(Any, storage.mode),

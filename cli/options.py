@@ -20,6 +20,7 @@ from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES
 from mmsearch.ingest.product_index.target import VECTORS
 from mmsearch.ingest.schema.fields import SchemaOptions
 from mmsearch.ingest.schema.languages import language_of
+from mmsearch.ingest.schema.shop_files import ShopFiles
 from mmsearch.products.catalog import FORMATS
 from mmsearch.products.record import KNOWN
 
@@ -184,8 +185,8 @@ def vectors(command: F) -> F:
 
 
 def new_index(command: F) -> F:
-    """--shards, --language as the argument `schema`, and --knn-engine, --knn-encoder and --knn-mode as
-    `storage`."""
+    """--shards, --language, --mapping and --settings as the argument `schema`, and --knn-engine,
+    --knn-encoder and --knn-mode as `storage`."""
 
     @functools.wraps(command)
     def stored(
@@ -194,10 +195,13 @@ def new_index(command: F) -> F:
         knn_encoder: str | None,
         knn_mode: str | None,
         language: str | None,
+        mapping: Path | None,
+        settings: Path | None,
         **named: Any,
     ) -> Any:
         storage = StorageOptions(knn_engine, knn_encoder, knn_mode)
-        return command(*arguments, storage=storage, schema=SchemaOptions(language), **named)
+        schema = SchemaOptions(language, ShopFiles.read(mapping, settings))
+        return command(*arguments, storage=storage, schema=schema, **named)
 
     return _all(
         cast(F, stored),
@@ -210,6 +214,16 @@ def new_index(command: F) -> F:
         ),
         click.option(
             "--shards", type=click.IntRange(1), help="Number of primary shards of a new index.  [default: 1]"
+        ),
+        click.option(
+            "--mapping",
+            type=click.Path(path_type=Path),
+            help="JSON file with your own fields, analyzers or boosts, for a new index.",
+        ),
+        click.option(
+            "--settings",
+            type=click.Path(path_type=Path),
+            help="JSON file with settings of a new index: analyzers, synonyms, replicas.",
         ),
         click.option(
             "--knn-engine",

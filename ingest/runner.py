@@ -34,7 +34,15 @@ from mmsearch.ingest.product_index.foreign_fields import Stored, stored
 from mmsearch.ingest.product_index.presence import Presence
 from mmsearch.ingest.product_index.storage import Storage
 from mmsearch.ingest.product_index.sync import sync
-from mmsearch.ingest.product_index.target import Target, existing_target, known, open_index, pinned
+from mmsearch.ingest.product_index.target import (
+    Target,
+    existing_target,
+    known,
+    open_index,
+    pinned,
+    require_adoptable,
+    shops_own,
+)
 from mmsearch.ingest.read_stage import ReadStage
 from mmsearch.ingest.recipe import remember
 from mmsearch.ingest.reporting.reject_writer import Rejects
@@ -44,7 +52,6 @@ from mmsearch.ingest.schema.sample import Sampled, schema_for
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.in_memory import InMemoryCatalog
 from mmsearch.products.rejects import Rejected
-from mmsearch.search.lexical import stored_or_said
 
 FIRST_ENCODING, MOST_ENCODING = 4, 8
 MOST_WRITING = 2
@@ -120,6 +127,9 @@ def _prepared(
     storage = job.storage.over(Storage())
     if pin := pinned(client, job.index):
         served = encoder.pinned(served, pin.version, pin.fingerprint, pin.dimensions)
+    if job.dry_run and (own := shops_own(client, job.index)):
+        require_adoptable(client, own, served, job.fields, storage)
+        return served, None
     if job.dry_run or job.partial:
         target = existing_target(client, job.index, served, job.fields)
         if job.partial and target is None:
@@ -138,10 +148,10 @@ def _prepared(
             storage=storage,
             shards=job.shards,
             schema=lambda: schema_for(catalog.first(), job.renames, job.schema, say),
+            files=job.schema.files,
+            say=say,
         )
-    if target and target.created:
-        stored_or_said(client, job.index, say)
-    elif target:
+    if target and not target.created:
         require_as_asked(client, target, job.storage, job.shards, job.schema)
     return served, target
 

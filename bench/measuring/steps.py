@@ -62,7 +62,13 @@ SUBJECTS = {
     "hybrid": (*hybrid_tables(1, (1, 3), (10, 100, 500)), *hybrid_tables(2, (3,), (10, 100, 500))),
     "index": _tables("slow-legs", "legs", "quantization", "growth"),
     "offline": _tables("training", "evaluation"),
-    "quality": ("quality-fusion", "quality-hybrid", "quality-served", "quality-lexical"),
+    "quality": (
+        "quality-fusion",
+        "quality-hybrid",
+        "quality-served",
+        "quality-lexical",
+        "quality-lexical-queries",
+    ),
     "faults": (
         *ingest.TABLES.values(),
         *(query.TABLES[name] for name in ("F5", "F6", "F7", "F8")),

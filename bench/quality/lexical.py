@@ -1,5 +1,5 @@
-"""What words find in catalogs that Debian packages ship: lexical, dense and hybrid searches, and an index of
-the same texts by one analyser alone.
+"""What words find in catalogs that Debian packages ship: lexical, dense and hybrid searches, an index of the
+same texts by one analyser alone, and the lexical query beside others.
 
     .venv/bin/python bench lexical [--sets software furniture] [--record FILE] [--short]
 
@@ -33,6 +33,7 @@ from mmsearch.config import cache_folder
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.reader import read_products
 from mmsearch.products.record import Product
+from mmsearch.search.lexical import DEFAULT
 
 ENGLISH = ("openclipart", "furniture", "software")
 TRANSLATED = tuple(f"software-{each}" for each in software.LANGUAGES if each != software.ENGLISH)
@@ -42,13 +43,38 @@ MEASURES = {"ndcg(esci)@10": "nDCG@10", "recall(exact)@10": "R@10", "recall(exac
 ANALYSERS = {"de": "german", "fr": "french", "ru": "russian", "ja": "cjk"}
 BEFORE = Path(__file__).parent / "lexical_before.json"
 """what `mmsearch search` of the release before found"""
-AS_BEFORE = {
+AS_BEFORE: dict[str, Any] = {
     "multi_match": {
         "query": "{{query}}",
         "fields": ["title^2", "description", "category", "brand"],
         "type": "cross_fields",
     }
 }
+OWN = DEFAULT["multi_match"]
+UNSTEMMED = [name for name in OWN["fields"] if ".exact" in name]
+STEMMED = [name for name in OWN["fields"] if name not in UNSTEMMED]
+PLAIN = AS_BEFORE["multi_match"]["fields"]
+
+
+def _multi_match(fields: Sequence[str], kind: str, **options: object) -> dict[str, Any]:
+    return {"multi_match": {"query": "{{query}}", "fields": fields, "type": kind, **options}}
+
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "as before": AS_BEFORE,
+    "without whole words": _multi_match(STEMMED, "cross_fields", tie_breaker=0.3),
+    "without a tie breaker": _multi_match(OWN["fields"], "cross_fields"),
+    "every word": _multi_match(OWN["fields"], "cross_fields", tie_breaker=0.3, operator="and"),
+    "best_fields": _multi_match(OWN["fields"], "best_fields", tie_breaker=0.3),
+    "most_fields": _multi_match(OWN["fields"], "most_fields"),
+    "combined_fields": {"combined_fields": {"query": "{{query}}", "fields": PLAIN}},
+    "title^1": _multi_match(["title", *OWN["fields"][1:]], "cross_fields", tie_breaker=0.3),
+    "title^4": _multi_match(["title^4", *OWN["fields"][1:]], "cross_fields", tie_breaker=0.3),
+    "and phrases with a slop of 2": {
+        "bool": {"should": [DEFAULT, _multi_match(PLAIN, "phrase", slop=2, boost=0.5)]}
+    },
+}
+"""queries that were not chosen, on the same index"""
 Found = dict[str, dict[str, float]]
 """system → measure → mean"""
 
@@ -115,6 +141,7 @@ def measured(servers: Both, folder: Path, name: str) -> dict[str, Any]:
         study = partial(evaluate, judged, client=shop, measures=list(MEASURES))
         found = study(systems)
         means: Found = named(found.means)
+        others: Found = named(study({name: {"query": query} for name, query in OTHERS.items()}).means)
         with connect(servers.url) as client:
             for analyser in languages_of(name):
                 with analysed_alone(client, folder / "catalog.jsonl", analyser) as alone:
@@ -124,6 +151,7 @@ def measured(servers: Both, folder: Path, name: str) -> dict[str, Any]:
             "products": report.indexed,
             "queries": len(found.study.judgments.queries),
             "systems": means,
+            "others": others,
         }
 
 
@@ -155,6 +183,19 @@ def table_of(sets: dict[str, Any], before: dict[str, Any]) -> Table:
     return table
 
 
+def table_of_queries(sets: dict[str, Any]) -> Table:
+    """nDCG@10 of the lexical query and of those that were not chosen, and their means over the sets."""
+    table = Table("quality-lexical-queries", "", {})
+    columns = {
+        name: {"chosen": about["systems"]["lexical"], **about["others"]} for name, about in sets.items()
+    }
+    for query in ("chosen", *OTHERS):
+        values = {name: column[query]["nDCG@10"] for name, column in columns.items()}
+        for name, value in {**values, "mean": sum(values.values()) / len(values)}.items():
+            table.figure(f"{query}: {name}", round(value, 4), {}, exact=True)
+    return table
+
+
 TARGETS = {"openclipart": 0.240}
 """nDCG@10 of lexical searches; in the other sets that of the best analyser alone"""
 
@@ -173,4 +214,5 @@ def main() -> int:
             sets[name] = measured(servers, written(Path(scratch), name), name)
     if asked.record:
         asked.record.write_text(json.dumps(sets, indent=1) + "\n", encoding="utf-8")
+    table_of_queries(sets).finish()
     return 0 if table_of(sets, before).finish() else 1

@@ -22,8 +22,13 @@ def require_as_asked(
     if schema.language is not None and schema.language != target.schema.language:
         raise MismatchError(
             f"expected {index} to be made with --language {schema.language}, got "
-            f"{target.schema.language or 'one of before there were languages'}; leave that out, or build a "
+            f"{target.schema.language or 'no language'}; leave that out, or build a "
             f"new index by: mmsearch reindex --language {schema.language}"
+        )
+    if schema.files and schema.files.digest() != target.schema.shop:
+        raise MismatchError(
+            f"expected {index} to be made with these --mapping and --settings, got others; leave them out, "
+            "or build a new index by: mmsearch reindex, with both"
         )
     if not options and shards is None:
         return

@@ -1,7 +1,8 @@
 """What others write into our documents, such as a popularity or a pipeline's fields, and how it stays.
 
 Ours are the fields of a product and its vectors. Of `attributes` ours are those names that the document lists
-in `ingest.attributes`; a document without that list is from before it, and all its attributes are ours.
+in `ingest.attributes`; a document without that list is from before it, and all its attributes are ours. One
+without `ingest` is the shop's own.
 """
 
 from __future__ import annotations
@@ -53,9 +54,13 @@ def stored(
 
 def attributes_of_others(source: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes of a stored document that are not ours."""
-    ours = (source.get("ingest") or {}).get(ATTRIBUTES)
     there = source.get(ATTRIBUTES)
-    if ours is None or not isinstance(there, dict):
+    if not isinstance(there, dict):
+        return {}
+    if "ingest" not in source:
+        return dict(there)
+    ours = source["ingest"].get(ATTRIBUTES)
+    if ours is None:
         return {}
     return {name: value for name, value in there.items() if name not in set(ours)}
 

@@ -15,8 +15,11 @@ from mmsearch.clients.opensearch import HttpError, ask, documents
 from mmsearch.clients.triton import FIELD_OUTPUTS, Served
 from mmsearch.errors import MismatchError
 from mmsearch.ingest.item import Known
+from mmsearch.ingest.product_index.adoption import adopt, lacking
 from mmsearch.ingest.product_index.storage import Storage
 from mmsearch.ingest.schema.fields import META, UNKNOWN, Schema
+from mmsearch.ingest.schema.shop_files import NO_FILES, ShopFiles
+from mmsearch.search.lexical import stored_or_said
 
 MAPPING = Path(__file__).parents[2] / "opensearch" / "products.mapping.json"
 DEFAULT_FIELDS = ("embedding",)
@@ -47,22 +50,38 @@ def open_index(
     storage: Storage | None = None,
     shards: int | None = None,
     schema: Callable[[], Schema] = Schema,
+    files: ShopFiles = NO_FILES,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Target:
     """The index behind `name`, created as NAME-000001 with the alias when there is none; only then `schema`
-    is asked what it is to understand.
+    is asked what it is to understand, and the shop's own `files` are merged in.
 
     Raises MismatchError when it was made for another encoder, AwayError when OpenSearch is away.
     """
+    storage = storage or Storage()
+    if own := shops_own(client, name):
+        storage.require_libraries(client)
+        adopt(client, own, definition(served, fields or DEFAULT_FIELDS, storage=storage))
+        say(f"{own} is an index of your own; its fields and analysers stay, and it gets those that it lacks")
+        stored_or_said(client, name, say)
     target = existing_target(client, name, served, fields)
     if target is None:
-        storage = storage or Storage()
         storage.require_libraries(client)
         understood = schema()
-        body = definition(served, fields or DEFAULT_FIELDS, storage=storage, shards=shards, schema=understood)
+        body = definition(
+            served,
+            fields or DEFAULT_FIELDS,
+            storage=storage,
+            shards=shards,
+            schema=understood,
+            synonyms=files.synonyms,
+        )
+        files.merge(body, shards)
         body["aliases"] = {name: {}}
         index = f"{name}-000001"
         try:
             ask(client, "PUT", f"/{index}", body=body)
+            stored_or_said(client, name, say)
             return Target(name, index, tuple(fields or DEFAULT_FIELDS), created=True, schema=understood)
         except HttpError as error:
             # A second ingest may have been faster.
@@ -72,6 +91,20 @@ def open_index(
                     f"expected OpenSearch to create the index {index}, got {error.kind}: {error.reason}"
                 ) from None
     return target
+
+
+def shops_own(client: OpenSearch, name: str) -> str | None:
+    """The index behind `name` where it is none of ours."""
+    found = _existing(client, name)
+    return found[0] if found and not found[1].get("fields") else None
+
+
+def require_adoptable(
+    client: OpenSearch, index: str, served: Served, fields: Sequence[str] | None, storage: Storage
+) -> None:
+    """Raises MismatchError where an index of the shop's own could not become one of ours."""
+    storage.require_libraries(client)
+    lacking(client, index, definition(served, fields or DEFAULT_FIELDS, storage=storage))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +165,11 @@ def definition(
     *,
     storage: Storage | None = None,
     shards: int | None = None,
-    schema: Schema | None = None,
+    schema: Schema = UNKNOWN,
+    synonyms: bool = False,
 ) -> dict[str, Any]:
     """Settings and mappings of a new index for this encoder; without a schema texts are analysed by
-    OpenSearch's default."""
+    OpenSearch's default, and with `synonyms` queries by those of the shop."""
     body: dict[str, Any] = json.loads(MAPPING.read_text(encoding="utf-8"))
     if shards:
         body["settings"]["index"]["number_of_shards"] = shards
@@ -161,8 +195,8 @@ def definition(
             "item_model": served.item_model,
         }
     ours: dict[str, Any] = {"version": 1, "fields": meta}
-    if schema and schema.language:
-        schema.apply(body)
+    if schema.language:
+        schema.apply(body, synonyms=synonyms)
         ours[META] = schema.described()
     body["mappings"]["_meta"] = {"mmsearch": ours}
     return body

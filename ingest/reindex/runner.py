@@ -56,11 +56,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """The index behind the alias: its name, its part of `GET /INDEX`, and how it was filled."""
+    """The index behind the alias: its name, its part of `GET /INDEX`, how it was filled, and whether mmsearch
+    created it. An index that mmsearch did not create has no vectors to compare.
+    """
 
     name: str
     about: Mapping[str, Any]
     recipe: Recipe
+    ours: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +80,18 @@ class Reindexed:
 
 
 def behind(client: OpenSearch, alias: str) -> Old:
-    """Return the index behind an alias. Raise MismatchError when there is none, more than one, or one that
-    mmsearch did not create.
-    """
+    """Return the index behind an alias. Raise MismatchError if there is none, or more than one."""
     found = _said(lambda: ask(client, "GET", "/_alias"), f"{alias} stays where it is")
     olds = sorted(name for name, about in found.items() if alias in about["aliases"])
     if len(olds) != 1:
         raise MismatchError(
             f"expected one index behind the alias {alias}, got {', '.join(olds) or 'none'}; "
-            "name the alias of an index that mmsearch made by --index"
+            "name the alias of an index by --index"
         )
     (name,) = olds
     about = _said(lambda: ask(client, "GET", f"/{name}"), f"{alias} stays on {name}")[name]
     meta = about["mappings"].get("_meta", {}).get("mmsearch", {})
-    if not meta.get("fields"):
-        raise MismatchError(
-            f"expected {alias} to be an index made by mmsearch, got {name} without `_meta.mmsearch`; "
-            "ingest its catalog into a new index"
-        )
-    return Old(name, about, Recipe.read(meta))
+    return Old(name, about, Recipe.read(meta), ours=bool(meta.get("fields")))
 
 
 def readable(recipe: Recipe, old: str, *, named: bool) -> Recipe:
@@ -152,7 +148,7 @@ def reindex(
             say(f"{carried} products keep the fields that others have written into {old.name}")
         limits = {"max_rejects": wanted.max_rejects, "allow_fewer": wanted.allow_fewer}
         require_complete(client, old.name, new, job.rejects, **limits)
-        if not wanted.queries and wanted.judgments is None:
+        if not old.ours or (not wanted.queries and wanted.judgments is None):
             return report, None
         return report, parity(client, old.name, new, wanted.queries, wanted.judgments)
 
@@ -192,6 +188,7 @@ def _index(
         options=wanted.storage,
         shards=wanted.shards,
         schema=_schema(old, recipe, wanted, say),
+        files=wanted.schema.files,
     )
     there: dict[str, Any] = ask(client, "GET", "/_alias")
     for name in sorted(there, reverse=True):

@@ -10,8 +10,9 @@ from typing import Any
 from mmsearch.clients.triton import FIELD_OUTPUTS, Served
 from mmsearch.ingest.product_index.storage import Storage, StorageOptions, for_every_release
 from mmsearch.ingest.product_index.target import DEFAULT_FIELDS, NESTED, definition
-from mmsearch.ingest.schema.analysis import analysed_by_us, unanalysed, without_ours
-from mmsearch.ingest.schema.fields import META, Schema
+from mmsearch.ingest.schema.analysis import analysed_by_us, has_synonyms, unanalysed, without_ours
+from mmsearch.ingest.schema.fields import META, UNKNOWN, Schema
+from mmsearch.ingest.schema.shop_files import NO_FILES, ShopFiles
 
 _NOT_CARRIED = (
     # OpenSearch sets these itself and rejects them in a create request.
@@ -38,16 +39,19 @@ def successor(
     fields: Sequence[str] | None = None,
     options: StorageOptions,
     shards: int | None = None,
-    schema: Schema | None = None,
+    schema: Schema = UNKNOWN,
+    files: ShopFiles = NO_FILES,
 ) -> dict[str, Any]:
     """Return settings and mappings of the index that replaces `name`; `about` is its part of `GET /INDEX`.
 
-    Everything is kept except what `fields`, `options`, `shards` and `schema` change. Raise MismatchError for
-    an unknown k-NN storage, or when the encoder lacks the output of a field.
+    Everything is kept except what `fields`, `options`, `shards`, `schema` and `files` change. Raise
+    MismatchError for an unknown k-NN storage, an encoder without the output of a field, or files that
+    contradict the mapping of mmsearch.
     """
     fields = fields or vector_fields(about)
     storage = options.over(Storage.of(_vector(about, DEFAULT_FIELDS[0])))
-    body = definition(served, fields, storage=storage, shards=shards, schema=schema)
+    synonyms = files.synonyms or has_synonyms(about["settings"]["index"])
+    body = definition(served, fields, storage=storage, shards=shards, schema=schema, synonyms=synonyms)
     body["settings"]["index"] = _settings(body["settings"]["index"], about["settings"]["index"], shards)
     mappings, old = body["mappings"], about["mappings"]
     vectors = {field.partition(".")[0] for field in (*fields, *_meta(about).get("fields", {}))}
@@ -60,6 +64,7 @@ def successor(
     mappings |= {key: value for key, value in old.items() if key not in _OURS}
     ours = {**mappings["_meta"]["mmsearch"], REPLACES: name}
     mappings["_meta"] = {**old.get("_meta", {}), "mmsearch": ours}
+    files.merge(body, shards)
     return body
 
 
@@ -72,7 +77,9 @@ def _settings(new: Mapping[str, Any], old: Mapping[str, Any], shards: int | None
     settings = _over(needed, without_ours(kept))
     # Left by shrink or split: the node that had to hold the source shards.
     settings.get("routing", {}).get("allocation", {}).pop("initial_recovery", None)
-    return settings | ({"number_of_shards": shards} if shards else {})
+    # An index of the shop's own may be one without vectors.
+    vectors = {} if str(settings.get("knn")).lower() == "true" else {"knn": True}
+    return settings | vectors | ({"number_of_shards": shards} if shards else {})
 
 
 def fills(about: Mapping[str, Any], old: str, wanted: Mapping[str, Any]) -> bool:

@@ -20,7 +20,8 @@ LONG = f"{OURS}long"
 EXACT = "exact"
 """the sub-field of whole words"""
 _PARTS = f"{OURS}parts"
-_PLAIN = f"{OURS}plain"
+PLAIN = f"{OURS}plain"
+"""the analyser of words as a shop writes its synonyms"""
 _SHARED: dict[str, Any] = {
     _PARTS: {"type": "word_delimiter_graph", "preserve_original": True, "stem_english_possessive": False},
     f"{OURS}pairs": {"type": "cjk_bigram"},
@@ -54,7 +55,7 @@ def settings(languages: Iterable[Language], *, synonyms: bool = False) -> dict[s
             chosen = [_named(each, f"{OURS}{language.code}", filters) for each in chain]
             analysers[name] = {"type": "custom", "tokenizer": language.tokenizer, "filter": chosen}
     if synonyms:
-        analysers[_PLAIN] = {"type": "custom", "tokenizer": "standard", "filter": ["lowercase"]}
+        analysers[PLAIN] = {"type": "custom", "tokenizer": "standard", "filter": ["lowercase"]}
     return {"analysis": {"filter": filters, "analyzer": analysers}, "similarity": dict(_SIMILARITY)}
 
 
@@ -96,6 +97,11 @@ def without_ours(settings: Mapping[str, Any]) -> dict[str, Any]:
     kept["similarity"] = theirs(settings.get("similarity", {}))
     rest = {name: value for name, value in settings.items() if name not in kept}
     return rest | {name: value for name, value in kept.items() if value}
+
+
+def has_synonyms(settings: Mapping[str, Any]) -> bool:
+    """Whether an index's settings define the shop's synonyms."""
+    return SYNONYMS in settings.get("analysis", {}).get("filter", {})
 
 
 def _chains(language: Language, *, synonyms: bool) -> dict[str, list[Filter]]:

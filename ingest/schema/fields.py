@@ -8,6 +8,7 @@ from typing import Any
 
 from mmsearch.ingest.schema.analysis import settings, text_field
 from mmsearch.ingest.schema.languages import LANGUAGES, Language
+from mmsearch.ingest.schema.shop_files import NO_FILES, ShopFiles
 from mmsearch.products import translations as products
 
 META = "schema"
@@ -22,27 +23,31 @@ _TEXTS = ("title", "description", "category", "brand")
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """`language` is the code of the products' own texts, empty in an index of before there were any;
-    `translations` are those of the others that have analysers."""
+    """`language` is the code of the products' own texts, empty where the analysers are not ours;
+    `translations` are those of the others that have analysers; `shop` tells the shop's own mapping and
+    settings from others."""
 
     language: str = ""
     translations: tuple[str, ...] = ()
+    shop: str = ""
 
     @classmethod
     def read(cls, meta: Mapping[str, Any]) -> Schema:
         """Out of `_meta.mmsearch`; of an older index, one that knows of nothing."""
         found: Mapping[str, Any] = meta.get(META, {})
-        return cls(found.get("language", ""), tuple(found.get("translations", ())))
+        return cls(found.get("language", ""), tuple(found.get("translations", ())), found.get("shop", ""))
 
     def described(self) -> dict[str, Any]:
         """What `_meta.mmsearch.schema` holds."""
-        return {"language": self.language, "translations": list(self.translations)}
+        described = {"language": self.language, "translations": list(self.translations)}
+        return described | ({"shop": self.shop} if self.shop else {})
 
-    def apply(self, body: dict[str, Any]) -> None:
-        """Add analysers, and the fields that use them, to the definition of a new index."""
+    def apply(self, body: dict[str, Any], *, synonyms: bool = False) -> None:
+        """Add analysers, and the fields that use them, to the definition of a new index; `synonyms` says that
+        the shop defines some."""
         own = LANGUAGES[self.language]
         others = [LANGUAGES[code] for code in self.translations]
-        body["settings"]["index"] |= settings([own, *others])
+        body["settings"]["index"] |= settings([own, *others], synonyms=synonyms)
         properties = body["mappings"]["properties"]
         for name in _TEXTS:
             exact, long = name in _EXACT, name == "description"
@@ -82,12 +87,10 @@ def translated(source: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class SchemaOptions:
-    """What `--language` says; None where it was not given."""
+    """What `--language`, None where it was not given, `--mapping` and `--settings` say."""
 
     language: str | None = None
-
-    def __bool__(self) -> bool:
-        return self.language is not None
+    files: ShopFiles = NO_FILES
 
 
 def _translation(language: Language) -> dict[str, Any]:

@@ -72,7 +72,8 @@ def schema_for(
     language = known or _detected(_read(lines, renames), say)
     found = _others(_read(lines, renames, language))
     kept = before.translations if before else ()
-    return Schema(language, tuple(sorted({*kept, *found} - {language})))
+    shop = options.files.digest() or (before.shop if before else "")
+    return Schema(language, tuple(sorted({*kept, *found} - {language})), shop)
 
 
 def _read(

@@ -272,10 +272,12 @@ class _Handler(BaseHTTPRequestHandler):
             return (200, {index: {"aliases": found}}) if found or verb == "_alias" else (404, {})
         if method == "GET" and not verb:
             about = node.indices[index]
-            settings = {"index": {"number_of_shards": "1", **about["settings"]["index"]}}
+            settings = {"index": {"number_of_shards": "1", **about.get("settings", {}).get("index", {})}}
             return 200, {index: {**about, "settings": settings, "aliases": self._aliases(index, "")}}
         if method == "PUT" and verb == "_mapping":
-            node.indices[index]["mappings"] |= json.loads(body)
+            mappings, added = node.indices[index]["mappings"], json.loads(body)
+            properties = {**mappings.get("properties", {}), **added.pop("properties", {})}
+            mappings |= {**added, **({"properties": properties} if properties else {})}
             return 200, {"acknowledged": True}
         if verb == "_mapping":
             return 200, {index: {"mappings": node.indices[index]["mappings"]}}
@@ -308,7 +310,7 @@ class _Handler(BaseHTTPRequestHandler):
             found = [
                 source
                 for source in node.documents[index].values()
-                if not pictured or "image" in source["ingest"]["modalities"]
+                if not pictured or "image" in source.get("ingest", {}).get("modalities", ())
             ]
             return 200, {"count": len(found), "_shards": {"total": 1, "failed": 0}}
         if verb == "_refresh":

@@ -699,6 +699,8 @@ def test_an_index_that_is_not_there_or_not_ours(shop: mmsearch.Client, node: Fak
         shop.delete(["1"])
     node.create("products", {"mappings": {}})
     with pytest.raises(MismatchError, match="expected products to be an index made by mmsearch"):
+        shop.delete(["1"])
+    with pytest.raises(MismatchError, match=r"to have index\.knn: true.* mmsearch reindex CATALOG"):
         shop.ingest([{"id": "1", "title": "chair"}])
 
 

@@ -132,6 +132,8 @@ class Client:
         vectors: Sequence[str] | None = None,
         shards: int | None = None,
         language: str | None = None,
+        mapping: Mapping[str, Any] | File | None = None,
+        settings: Mapping[str, Any] | File | None = None,
         knn_engine: Literal["lucene", "faiss"] | None = None,
         knn_encoder: Literal["float", "byte", "fp16", "binary"] | None = None,
         knn_mode: Literal["in_memory", "on_disk"] | None = None,
@@ -172,6 +174,7 @@ class Client:
         shards, knn_*      settings of a new index
         language           language of a new index, for example "de" or "german"; "none" turns stemming off;
                            default: detected and logged
+        mapping, settings  your own fields, analyzers and synonyms for a new index: dicts or JSON files
         engine, workers    "ray" distributes a catalog file over this many Ray workers
         processes          processes that decode images; 0 decodes in this one; default: half of the CPUs
         batch              products per encoder request
@@ -191,6 +194,7 @@ class Client:
         from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
         from mmsearch.ingest.schema.fields import SchemaOptions
         from mmsearch.ingest.schema.languages import language_of
+        from mmsearch.ingest.schema.shop_files import ShopFiles
         from mmsearch.products.catalog import FORMATS
         from mmsearch.products.record import KNOWN
 
@@ -233,7 +237,12 @@ class Client:
                 fields=ingestion.vector_fields(vectors),
                 storage=StorageOptions(knn_engine, knn_encoder, knn_mode),
                 shards=shards,
-                schema=SchemaOptions(None if language is None else language_of(language).code),
+                schema=SchemaOptions(
+                    None if language is None else language_of(language).code,
+                    ShopFiles.read(
+                        ingestion.mapping_of("mapping", mapping), ingestion.mapping_of("settings", settings)
+                    ),
+                ),
                 text_only=text_only,
                 fetch=fetch_images,
                 renames=dict(map or {}),

@@ -46,6 +46,11 @@ def vector_fields(names: Sequence[str] | None) -> tuple[str, ...] | None:
     return tuple(names)
 
 
+def mapping_of(name: str, value: Mapping[str, Any] | str | os.PathLike[str] | None) -> Any:
+    """A dict as it is, or the path of a file. Raises ArgumentError."""
+    return value if value is None or isinstance(value, Mapping) else path_of(name, value)
+
+
 def require_compatible(
     *, sync: float | None, limit: int | None, partial: bool, text_only: bool, force: bool
 ) -> None:
