@@ -122,12 +122,13 @@ def pin_apart(options: list[str]) -> None:
     pins, versions, files = APART.with_suffix(".txt"), WORK / "apart.txt", WORK / "pylock.apart.toml"
     if pins.is_file():
         shutil.copy(pins, versions)
-    platform = ["--python-version", "3.11", "--python-platform", f"x86_64-manylinux_2_{GLIBC}"]
+    pythons = ("3.11", "3.12")
+    every = ["--universal", "--python-version", pythons[0]]
+    platform = ["--python-version", pythons[0], "--python-platform", f"x86_64-manylinux_2_{GLIBC}"]
     compile_(*platform, *options, str(APART), "--output-file", str(versions))
     files.unlink(missing_ok=True)
-    compile_(*platform, "--no-deps", "--format", "pylock.toml", str(versions), "--output-file", str(files))
+    compile_(*every, "--no-deps", "--format", "pylock.toml", str(versions), "--output-file", str(files))
     packages = tomllib.loads(files.read_text(encoding="utf-8"))["packages"]
-    pythons = ("3.11", "3.12")
     lines = [
         Pin(package["name"], package["version"], pythons, (), hashes(package, pythons)).line()
         for package in packages

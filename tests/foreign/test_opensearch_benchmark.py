@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import fcntl
 import json
+import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +27,7 @@ DOCUMENTS = 1000
 @contextmanager
 def alone() -> Iterator[None]:
     """One benchmark at a time on a machine: its processes meet on one port, 1900, whoever started them."""
-    with Path("/var/tmp/mmsearch-benchmark.lock").open("a") as lock:
+    with Path(tempfile.gettempdir(), f"mmsearch-benchmark-{os.getuid()}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
