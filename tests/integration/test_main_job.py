@@ -208,10 +208,12 @@ def test_the_search_command_prints_hits_and_legs(shop: Shop) -> None:
 
 
 def test_an_index_of_another_encoder_is_refused(shop: Shop) -> None:
-    shop_mapping = json.load(urllib.request.urlopen(f"{shop.url}/{INDEX}/_mapping", timeout=30))
-    mapping = next(iter(shop_mapping.values()))["mappings"]
+    (index,) = json.load(urllib.request.urlopen(f"{shop.url}/{INDEX}", timeout=30)).values()
+    mapping = index["mappings"]
     mapping["_meta"]["mmsearch"]["fields"]["embedding"]["fingerprint"] = "0" * 64
-    body = json.dumps({"settings": {"index.knn": True, "number_of_replicas": 0}, "mappings": mapping})
+    named = {key: index["settings"]["index"].get(key, {}) for key in ("analysis", "similarity")}
+    settings = {"index": {"knn": True, "number_of_replicas": 0, **named}}
+    body = json.dumps({"settings": settings, "mappings": mapping})
     request = urllib.request.Request(
         f"{shop.url}/{INDEX}-other", body.encode(), {"Content-Type": "application/json"}, method="PUT"
     )

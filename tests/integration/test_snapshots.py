@@ -28,9 +28,11 @@ def url(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     ingested = CliRunner(env=environment).invoke(cli, ["ingest", str(catalog)])
     assert ingested.exit_code == 0, ingested.output
     url: str = stack.opensearch.url
-    mapping = mappings(url, f"{INDEX}-000001")
+    (index,) = ask(url, "GET", f"/{INDEX}-000001").values()
+    mapping = index["mappings"]
     mapping["_meta"]["mmsearch"]["fields"]["embedding"]["fingerprint"] = "0" * 64
-    body = {"settings": {"index.knn": True, "number_of_replicas": 0}, "mappings": mapping}
+    named = {key: index["settings"]["index"].get(key, {}) for key in ("analysis", "similarity")}
+    body = {"settings": {"index": {"knn": True, "number_of_replicas": 0, **named}}, "mappings": mapping}
     ask(url, "PUT", f"/{INDEX}-other", body)
     location = {"type": "fs", "settings": {"location": "tested"}}
     ask(url, "PUT", "/_snapshot/tested", location)
