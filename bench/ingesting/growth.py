@@ -53,12 +53,15 @@ class Built:
 
 
 class Real:
-    """The products that are repeated, with unit vectors float32 [n, dimension], and the mapping they had."""
+    """The products that are repeated, with unit vectors float32 [n, dimension], and the mapping and analysis
+    that they had."""
 
     def __init__(self, client: Client) -> None:
-        found: dict[str, Any] = json.loads(client.call("GET", "/products/_mapping"))
+        found: dict[str, Any] = json.loads(client.call("GET", "/products"))
         ((_, index),) = found.items()
         self.mapping: dict[str, Any] = index["mappings"]
+        named = index["settings"]["index"]
+        self.analysis = {key: named[key] for key in ("analysis", "similarity") if key in named}
         body = {"size": 10_000, "_source": ["title", "embedding"], "query": {"match_all": {}}}
         answer = json.loads(client.call("POST", "/products/_search", json.dumps(body).encode()))
         sources = [hit["_source"] for hit in answer["hits"]["hits"] if "embedding" in hit["_source"]]
@@ -82,7 +85,7 @@ class Real:
 
 def build(client: Client, real: Real, index: str, size: int) -> Built:
     """Fill an index until it is searchable in one segment."""
-    create(client, index, real.mapping)
+    create(client, index, real.mapping, **real.analysis)
     processor = Processor([client.url])
     seconds, before = 0.0, processor.ms()
 
