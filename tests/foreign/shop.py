@@ -80,12 +80,12 @@ class Shop:
     def ask(self, method: str, path: str, body: object = None) -> Any:
         return ask(self.url, method, path, body)
 
-    def hits(self, body: dict[str, Any], index: str = INDEX, query: str = "") -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.ask("POST", f"/{index}/_search{query}", body)["hits"]["hits"]
+    def hits(self, body: dict[str, Any], index: str = INDEX) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.ask("POST", f"/{index}/_search", body)["hits"]["hits"]
         return found
 
-    def ids(self, body: dict[str, Any], index: str = INDEX, query: str = "") -> list[str]:
-        return [hit["_id"] for hit in self.hits(body, index, query)]
+    def ids(self, body: dict[str, Any], index: str = INDEX) -> list[str]:
+        return [hit["_id"] for hit in self.hits(body, index)]
 
     def vectors(self, index: str = INDEX, field: str = "embedding") -> dict[str, list[float]]:
         """Every document's vector by its id, for which `_source` is asked by name."""
