@@ -89,8 +89,8 @@ final class HttpCall implements Http.Exchange, FutureCallback<AsyncClientEndpoin
     public void completed(AsyncClientEndpoint endpoint) {
         connection = endpoint;
         if (over()) {
-            // Nothing has been written: another call can have it.
-            endpoint.releaseAndReuse();
+            // Kept, the connections of many cancelled searches would outnumber the calls that may be in flight.
+            endpoint.releaseAndDiscard();
             return;
         }
         try {

@@ -1,5 +1,6 @@
 package org.mmsearch.encoder.http;
 
+import java.io.IOException;
 import java.net.ProtocolException;
 
 import org.apache.hc.core5.http.HttpException;
@@ -16,6 +17,10 @@ final class HttpFailure {
         boolean foreign = cause instanceof HttpException
             || cause instanceof MessageConstraintException
             || cause instanceof MalformedChunkCodingException && cause instanceof TruncatedChunkException == false;
-        return foreign ? (ProtocolException) new ProtocolException(cause.getMessage()).initCause(cause) : cause;
+        if (foreign) {
+            return new ProtocolException(cause.getMessage()).initCause(cause);
+        }
+        // A closed pool or executor throws unchecked exceptions.
+        return cause instanceof IOException ? cause : new IOException(cause.getMessage(), cause);
     }
 }

@@ -8,6 +8,7 @@ import java.net.InetAddress;
 import java.net.ProtocolException;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.SocketException;
 import java.net.URI;
 import java.net.UnknownHostException;
 import java.nio.channels.SocketChannel;
@@ -26,6 +27,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.BiConsumer;
 
 import org.mmsearch.encoder.EncoderInput;
@@ -294,6 +296,40 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         assertTrue(failure(post("1", Map.of())) instanceof IOException);
     }
 
+    /** A connection that is made after its call was aborted is closed: many cancelled searches leave none behind. */
+    public void testConnectionsOfAbortedCallsAreClosed() throws Exception {
+        for (int i = 0; i < 200; i++) {
+            CompletableFuture<HttpReply> reply = new CompletableFuture<>();
+            Http.Exchange exchange = http.post(uri(), Map.of(), new byte[1], into(reply));
+            LockSupport.parkNanos(randomIntBetween(0, 1_000_000));
+            exchange.abort();
+            assertTrue(failure(reply) instanceof CancellationException);
+        }
+        assertBusy(() -> {
+            assertEquals("kept", 0, http.idleConnections());
+            for (Socket socket = accepted.poll(); socket != null; socket = accepted.poll()) {
+                assertEnds(socket);
+            }
+        });
+    }
+
+    /** Whenever the client is closed, a call fails as one whose connection was lost. */
+    public void testCallsDuringClosing() throws Exception {
+        List<CompletableFuture<HttpReply>> all = new ArrayList<>();
+        Thread closer = new Thread(http::close);
+        for (int i = 0; i < 300; i++) {
+            all.add(post("1", Map.of()));
+            if (i == 100) {
+                closer.start();
+            }
+        }
+        closer.join();
+        for (CompletableFuture<HttpReply> one : all) {
+            Throwable failure = failure(one);
+            assertTrue(String.valueOf(failure), failure instanceof IOException);
+        }
+    }
+
     /** Calls from many threads, some given up, some cut: each is told once and gets its own answer. */
     public void testManyAtOnce() throws Exception {
         try (StubTriton triton = new StubTriton()) {
@@ -354,6 +390,16 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         Socket socket = accepted.poll(10, TimeUnit.SECONDS);
         assertNotNull("no connection came", socket);
         return socket;
+    }
+
+    /** The client closes or resets it within five seconds, whatever it sends before. */
+    private static void assertEnds(Socket socket) throws IOException {
+        socket.setSoTimeout(5_000);
+        try {
+            socket.getInputStream().readAllBytes();
+        } catch (SocketException e) {
+            assertTrue(e.toString(), e.getMessage().contains("reset"));
+        }
     }
 
     /** Reads one whole request. */
