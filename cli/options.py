@@ -155,8 +155,7 @@ def catalog_form(command: F) -> F:
             "--format",
             "form",
             type=click.Choice(FORMATS),
-            help="Format of the catalog.  [default: Parquet by content, CSV and TSV by file name, "
-            "otherwise jsonl]",
+            help="Format of the catalog.  [default: told by its content]",
         ),
     )
 

@@ -98,7 +98,7 @@ def read_products(
     file, folder = "the products in memory", Path()
     if isinstance(source, Path):
         file, folder = str(source), source.parent
-    with closing(Catalog(file, form) if isinstance(source, Path) else source) as lines:
+    with closing(Catalog(file, form, say) if isinstance(source, Path) else source) as lines:
         for line, found in reader.read_products(lines, renames):
             record = found
             if not isinstance(record, RecordError) and record.id in products:

@@ -1,0 +1,99 @@
+"""Find the element that is a product in an XML document: `item` of RSS, `entry` of Atom, any repeated one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mmsearch.errors import CatalogError
+from mmsearch.products.formats.documents.xml_events import CHUNK, XmlEvents
+
+Path = tuple[str, ...]
+PRODUCTS = (
+    *(
+        "item",
+        "entry",
+        "product",
+        "offer",
+        "shopitem",
+        "article",
+        "produkt",
+        "artikel",
+        "produit",
+        "producto",
+    ),
+    *("prodotto", "good", "listing", "sku", "record", "row", "o", "node"),
+)
+"""local names of elements that are products, most certain first"""
+NEVER = frozenset(("category", "currency", "image", "picture", "photo", "param", "option", "variant", "link"))
+MAX_PATHS = 10_000
+
+
+@dataclass(slots=True)
+class _Seen:
+    count: int = 0
+    inside: int = 0
+    """elements or attributes in all of them together"""
+    parents: set[int] = field(default_factory=set)
+
+
+class _Survey:
+    """Counts the elements of a document by their path."""
+
+    def __init__(self) -> None:
+        self.paths: dict[Path, _Seen] = {}
+        self._path: Path = ()
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if self._path in self.paths:
+            self.paths[self._path].inside += 1
+        self._path = (*self._path, name)
+        if len(self.paths) < MAX_PATHS:
+            self.paths.setdefault(self._path, _Seen())
+        if self._path in self.paths:
+            seen = self.paths[self._path]
+            seen.count += 1
+            seen.inside += sum(not key.startswith("xmlns") for key in attributes) // 2
+
+    def text(self, characters: str) -> None:
+        """Text does not matter."""
+
+    def end(self, name: str) -> None:
+        self._path = self._path[:-1]
+
+
+def place(window: bytes, name: str) -> tuple[Path, tuple[str, ...]]:
+    """Return the path of the elements that are the products, from the root, and of others that are repeated
+    and not read. `window` is the beginning of the document. Raise CatalogError if there is none.
+    """
+    survey = _Survey()
+    events = XmlEvents(name, survey.start, survey.text, survey.end)
+    for start in range(0, len(window), CHUNK):
+        events.feed(window[start : start + CHUNK])
+    filled = {path: seen for path, seen in survey.paths.items() if seen.inside}
+    named = [path for path in filled if _local(path) in PRODUCTS]
+    if named:
+        best = min(named, key=lambda path: (len(path) == 1, len(path), PRODUCTS.index(_local(path))))
+    else:
+        repeated = [
+            path
+            for path, seen in filled.items()
+            if len(path) > 1 and seen.count > filled[path[:-1]].count and _local(path) not in NEVER
+        ]
+        if not repeated:
+            root = next(iter(survey.paths), ("nothing",))[0]
+            raise CatalogError(
+                f"expected a repeated element such as item, entry or product in {name}, got <{root}> without "
+                "one; export the products as RSS, Atom, CSV or JSON"
+            )
+        best = min(repeated, key=lambda path: (len(path), -filled[path].count))
+    beside = [
+        "/".join(path)
+        for path, seen in filled.items()
+        if path != best and len(path) <= len(best) and path[: len(best)] != best and seen.count > 1
+    ]
+    return best, tuple(beside[:5])
+
+
+def _local(path: Path) -> str:
+    return path[-1].rpartition(":")[2].lower()
