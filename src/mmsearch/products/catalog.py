@@ -6,6 +6,7 @@ import io
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -57,6 +58,7 @@ class Catalog:
         self.found = Found()
         self._size = 0
         self._raw = self._opened()
+        self._keep = ExitStack()
         self._counted: _Counted | None = None
         try:
             self._records = self._reader(format, say)
@@ -76,6 +78,7 @@ class Catalog:
         return self._raw.raw.tell() / self._size if self._size and not self._raw.closed else 0.0
 
     def close(self) -> None:
+        self._keep.close()
         if self.path != "-":
             self._raw.close()
 
@@ -87,15 +90,15 @@ class Catalog:
 
     def _reader(self, given: str | None, say: Callable[[str], None]) -> Iterator[Line] | _Counted:
         found, name = self.found, self.path
-        stream, found.compression = unpacked(Ahead(self._raw), name)
+        stream, found.compression = unpacked(Ahead(self._raw), name, self._keep)
         begins = stream.peek(512)
         if begins.startswith(MAGIC) or given == "parquet":
             found.format, found.encoding = "parquet", ""
-            self._counted = Parquet(seekable(stream, name), name, found)
+            self._counted = Parquet(seekable(stream, name, self._keep), name, found)
             return self._counted
         if begins.startswith(ZIP) or given == "xlsx":
             found.format, found.encoding = "xlsx", ""
-            self._counted = Workbook(seekable(stream, name), name, found)
+            self._counted = Workbook(seekable(stream, name, self._keep), name, found, self._keep)
             return self._counted
         told.require_readable(begins, name)
         text = Ahead(Utf8(stream, name, found, say, declared(stream.peek(1024))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
+from contextlib import ExitStack
 from typing import IO, Any, BinaryIO, cast
 
 from mmsearch.errors import CatalogError
@@ -50,15 +51,15 @@ def buffered(stream: io.RawIOBase) -> io.BufferedReader:
     return io.BufferedReader(stream, BUFFER)
 
 
-def seekable(stream: Ahead, name: str) -> BinaryIO:
+def seekable(stream: Ahead, name: str, keep: ExitStack) -> BinaryIO:
     """Return a file that can be read from its end: the catalog itself, or a temporary copy of a pipe or of
-    what was compressed. Raise CatalogError if the copy becomes too large.
+    what was compressed, which `keep` closes. Raise CatalogError if the copy becomes too large.
     """
     source = stream.source
     if isinstance(source, io.BufferedReader) and isinstance(source.raw, io.FileIO) and name != "-":
         source.seek(0)
         return cast(BinaryIO, source)
-    copy: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the reader closes it
+    copy: IO[bytes] = keep.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
     shutil.copyfileobj(_Limited(stream, name), copy, BUFFER)
     copy.seek(0)
     return cast(BinaryIO, copy)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import bz2
-import contextlib
 import gzip
 import io
 import lzma
 import struct
 import zipfile
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from typing import Any, BinaryIO, cast
 
 from mmsearch.errors import CatalogError
@@ -39,23 +39,23 @@ def compression(begins: bytes) -> str:
     return next((kind for magic, kind in _KINDS.items() if begins.startswith(magic)), "")
 
 
-def unpacked(stream: Ahead, name: str) -> tuple[Ahead, tuple[str, ...]]:
+def unpacked(stream: Ahead, name: str, keep: ExitStack) -> tuple[Ahead, tuple[str, ...]]:
     """Return the uncompressed stream and the compressions found, outermost first. An archive that is a
-    document of its own, such as xlsx, is left as it is. Raise CatalogError.
+    document of its own, such as xlsx, is left as it is. `keep` closes what is opened. Raise CatalogError.
     """
     layers: list[str] = []
     while True:
         begins = stream.peek(8)
         kind = compression(begins)
         if not kind and begins.startswith((ZIP, EMPTY_ZIP)):
-            file = seekable(stream, name)
-            archive = opened(file, name)
+            file = seekable(stream, name, keep)
+            archive = keep.enter_context(opened(file, name))
             if document(archive) in ("xlsx", "xlsb", "ods", "docx"):
                 file.seek(0)
                 return Ahead(file), tuple(layers)
-            kind, inner = "zip", _only_member(archive, name)
+            kind, inner = "zip", keep.enter_context(_only_member(archive, name))
         elif kind:
-            inner = _Inflated(_inner(kind, stream, name), stream, name)
+            inner = _Inflated(keep.enter_context(_inner(kind, stream, name)), stream, name)
         else:
             return stream, tuple(layers)
         if len(layers) == MAX_LAYERS:
@@ -179,6 +179,10 @@ class _Member(io.RawIOBase):
         except zipfile.BadZipFile as error:
             raise OSError(str(error)) from None
 
+    def close(self) -> None:
+        self._inner.close()
+        super().close()
+
 
 class _Streams(io.RawIOBase):
     """Streams of bzip2 or xz, one after another. Raises OSError or EOFError."""
@@ -239,6 +243,6 @@ class _Zstd(io.RawIOBase):
             raise OSError(str(error)) from None
 
     def close(self) -> None:
-        with contextlib.suppress(AttributeError):  # without zstandard nothing is open
+        with suppress(AttributeError):  # without zstandard nothing is open
             self._inner.close()
         super().close()

@@ -46,7 +46,7 @@ class Delimited:
         self._before = skipped
         self._text = text
         try:
-            self._header = Header(next(self._reader, []), name)
+            self._header = Header(next(filter(any, self._reader), []), name)
         except csv.Error as error:
             raise self._broken(error) from None
         found.columns = self._header.columns
@@ -97,7 +97,7 @@ def fit(sample: str, delimiter: str) -> tuple[float, int]:
     if lines and _SEP.fullmatch(lines[0].strip("\ufeff \r\n")):
         lines = lines[1:]
     try:
-        rows = list(itertools.islice(csv.reader(lines, delimiter=delimiter), SAMPLED))
+        rows = list(itertools.islice(filter(any, csv.reader(lines, delimiter=delimiter)), SAMPLED))
     except csv.Error:
         return 0.0, 0
     header, rows = (rows[0], rows[1:]) if rows else ([], [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from itertools import islice
 from pathlib import Path
@@ -11,6 +12,7 @@ import orjson
 from mmsearch.errors import CatalogError
 from mmsearch.products.formats import delimited
 from mmsearch.products.formats.documents import json_place
+from mmsearch.products.formats.documents.json_scan import BrokenError, Scanner
 
 WINDOW = 1 << 20
 SAMPLE = 64 << 10
@@ -35,7 +37,9 @@ _FOREIGN = (
     (b"GIF8", "a picture", "name the catalog"),
 )
 _JSON_LIST = re.compile(rb'\[\s*(?:[\[{"\]\d-]|true|false|null)')
-_HTML = re.compile(rb"<!doctype html|<html[\s>]|<head[\s>]|<body[\s>]", re.IGNORECASE)
+_HTML = re.compile(
+    rb"(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*(?:<!doctype html|<html[\s>]|<head[\s>]|<body[\s>])", re.I | re.S
+)
 _SEP = re.compile(rb'"?sep=.', re.IGNORECASE)
 _CONTROLS = bytes({*range(32)} - {*b"\t\n\r\f\x1a\x1b"})
 TABLES = (".csv", ".tsv", ".tab", ".txt")
@@ -57,7 +61,7 @@ def told(window: bytes, name: str, *, whole: bool) -> str:
     """
     text = window.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"<"):
-        if _HTML.search(text[:2048]):
+        if _HTML.match(text[:4096]):
             raise CatalogError(
                 f"expected a catalog in {name}, got an HTML page, as of a login or an error; fetch it again"
             )
@@ -76,7 +80,11 @@ def _objects(text: bytes, whole: bool) -> str:
     if not after and not whole:
         return "json" if json_place.place(text, several=True)[0] else "jsonl"
     if _object(line):
-        return "json" if json_place.place(line, several=bool(after))[0] else "jsonl"
+        if json_place.place(line, several=bool(after))[0]:
+            return "json"
+        return "json" if not after and json_place.looks_like_nothing(line) else "jsonl"
+    if _several(line):
+        return "json"
     line = line.rstrip()
     if line.endswith(b"[") or after.startswith((b'"', b"}", b"]", b",")):
         return "json"
@@ -119,6 +127,16 @@ def sample_of(window: bytes) -> bytes:
     """Return the first whole lines of a table."""
     sample = window[:SAMPLE]
     return sample if len(window) <= SAMPLE else sample[: sample.rfind(b"\n") + 1] or sample
+
+
+def _several(line: bytes) -> bool:
+    """Return whether a line has several objects."""
+    scanner = Scanner(io.BytesIO(line))
+    try:
+        first, _ = scanner.value()
+        return _object(first) and scanner.sign() in ("{", ",")
+    except BrokenError:
+        return False
 
 
 def _object(line: bytes) -> bool:

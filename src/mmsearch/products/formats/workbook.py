@@ -8,6 +8,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pyexpat import ExpatError, ParserCreate
 from typing import Any, BinaryIO
 
@@ -35,7 +36,7 @@ class Workbook:
     is the header. Raise CatalogError for a file that is damaged or exceeds a limit.
     """
 
-    def __init__(self, file: BinaryIO, name: str, found: Found) -> None:
+    def __init__(self, file: BinaryIO, name: str, found: Found, keep: ExitStack) -> None:
         try:
             import openpyxl
         except ModuleNotFoundError:
@@ -46,10 +47,12 @@ class Workbook:
         self._name = name
         self._number = 0
         self._total = 0
-        _require_safe(compressed.opened(file, name), name)
+        with compressed.opened(file, name) as archive:
+            _require_safe(archive, name)
         file.seek(0)
         try:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+            keep.callback(book.close)
             sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
             for sheet in sheets:
                 self._total = sheet.max_row or 0
