@@ -72,7 +72,10 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ),
         ('{"query": "a", "product_id": "p", "purchases": 1.5}', "got 1.5"),
         ('{"query": "a", "product_id": "p", "grade": "2"}', "expected a number in `grade`, got '2'"),
-        ('{"query": "a", "product_id": 7, "label": "E"}', "expected text in `product_id`, got 7"),
+        (
+            '{"query": "a", "product_id": 7.5, "label": "E"}',
+            "a string or an integer in `product_id`, got 7.5",
+        ),
     ],
 )
 def test_a_bad_line_is_named(line: str, sentence: str, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from mmsearch.evaluation.live import Answers, clause_names, lexical_of
 from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.systems import index_of, read_system
 from mmsearch.evaluation.templates import Template, load
+from mmsearch.products.ids import identifier
 from mmsearch.products.in_memory import Frame, is_frame, plain, rows_of
 from mmsearch.search.clauses import ALONE, ClauseNames
 from mmsearch.search.lexical import DEFAULT
@@ -152,17 +153,21 @@ def _scores(rows: Iterable[Mapping[str, Any]], name: str) -> dict[str, dict[str,
     scores: dict[str, dict[str, float]] = {}
     for number, row in enumerate(rows, 1):
         query, product, score = (plain(row.get(column)) for column in RUN_COLUMNS)
-        if query is None or product is None or isinstance(score, bool) or not isinstance(score, int | float):
+        try:
+            query, product = identifier(query), identifier(product)
+        except ValueError:
+            query = ""
+        if not query or not product or isinstance(score, bool) or not isinstance(score, int | float):
             raise ArgumentError(
                 f"expected the columns {', '.join(RUN_COLUMNS)} with a number as score in the run {name}, "
                 f"got {shown(dict(row))} in row {number}"
             )
-        of_query = scores.setdefault(str(query), {})
-        if str(product) in of_query:
+        of_query = scores.setdefault(query, {})
+        if product in of_query:
             raise ArgumentError(
                 f"expected each product once for query {query!r} in the run {name}, got {product!r} again"
             )
-        of_query[str(product)] = float(score)
+        of_query[product] = float(score)
     return scores
 
 
@@ -177,6 +182,6 @@ def _finished(source: Mapping[str, Any], name: str) -> dict[str, dict[str, float
                 f"{{query: {{product: score}}}}, got {shown(products)} for {query!r}"
             )
     return {
-        str(query): {str(product): float(score) for product, score in products.items()}
+        str(query).strip(): {str(product).strip(): float(score) for product, score in products.items()}
         for query, products in source.items()
     }

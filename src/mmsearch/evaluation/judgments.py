@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from mmsearch.errors import MmsearchError
+from mmsearch.products.ids import identifier as id_of
 from mmsearch.products.in_memory import plain
 
 LABELS = ("E", "S", "C", "I")
@@ -101,7 +102,7 @@ def _once(pairs: dict[str, Any], query: str, product: str, kind: str, value: obj
 
 def query_id(text: str | None, image: str | None) -> str:
     """Return the identifier of a query without one: its text, its image, or both joined by a bar."""
-    return " | ".join(part for part in (text, image) if part)
+    return " | ".join(part.strip() for part in (text, image) if part and part.strip())
 
 
 def read_jsonl(path: Path) -> Judgments:
@@ -122,7 +123,7 @@ def read_jsonl(path: Path) -> Judgments:
 def from_records(pairs: Iterable[Any]) -> Judgments:
     """Build judgments from dicts with the keys of the JSON Lines. None and NaN are missing values.
 
-    Ids may be integers, and a count may be a float without a fraction, as in a table with missing values.
+    A count may be a float without a fraction, as in a table with missing values.
     Raise MmsearchError with the number of the pair, starting at 1.
     """
     judgments = Judgments()
@@ -138,9 +139,6 @@ def from_records(pairs: Iterable[Any]) -> Judgments:
 
 def _of_table(record: dict[str, Any]) -> dict[str, Any]:
     """Convert types of tables to those of JSON Lines."""
-    for key in ("query_id", "product_id"):
-        if isinstance(record.get(key), int) and not isinstance(record[key], bool):
-            record[key] = str(record[key])
     count = record.get("purchases")
     if isinstance(count, float) and count.is_integer():
         record["purchases"] = int(count)
@@ -157,11 +155,11 @@ def _add_record(judgments: Judgments, record: Any) -> None:
     if not isinstance(record, dict):
         raise MmsearchError(f"expected a JSON object, got {type(record).__name__}; write one object a line")
     text, image = (_text(record, key) for key in ("query", "query_image"))
-    product = _text(record, "product_id")
+    product = _identifier(record, "product_id")
     if not product:
         raise MmsearchError("expected a `product_id`, got none; name the judged product")
-    identifier = _text(record, "query_id") or query_id(text, image)
-    if not identifier:
+    query = _identifier(record, "query_id") or query_id(text, image)
+    if not query:
         raise MmsearchError("expected `query`, `query_image` or `query_id`, got none; say what was asked")
     if not any(record.get(key) is not None for key in ("label", "purchases", "grade")):
         raise MmsearchError(
@@ -173,7 +171,7 @@ def _add_record(judgments: Judgments, record: Any) -> None:
         if key not in _OWN_KEYS and isinstance(value, str | int | float | bool)
     }
     judgments.add(
-        Query(identifier, text, image, attributes),
+        Query(query, text, image, attributes),
         product,
         label=_text(record, "label"),
         purchases=_count(record, "purchases"),
@@ -186,6 +184,13 @@ def _text(record: Mapping[str, Any], key: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise MmsearchError(f"expected text in `{key}`, got {value!r}; put it in quotes")
     return value
+
+
+def _identifier(record: Mapping[str, Any], key: str) -> str:
+    try:
+        return id_of(record.get(key))
+    except ValueError as error:
+        raise MmsearchError(f"expected {error} in `{key}`, got {record[key]!r}; name the id alone") from None
 
 
 def _count(record: Mapping[str, Any], key: str) -> int | None:

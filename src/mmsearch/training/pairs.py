@@ -20,6 +20,7 @@ from mmsearch.models.architecture import Architecture
 from mmsearch.models.export.export_cache import exported
 from mmsearch.products import reader
 from mmsearch.products.catalog import Catalog
+from mmsearch.products.ids import identifier
 from mmsearch.products.in_memory import Frame, InMemoryCatalog, plain, rows_of
 from mmsearch.products.text import tower_text
 from mmsearch.training.features import picture_features, text_features
@@ -55,8 +56,9 @@ def read_pairs(source: Path | Iterable[Any] | Frame) -> list[Pair]:
     """
     pairs = []
     for where, record in _lines(source) if isinstance(source, Path) else _in_memory(source):
-        query, product, count = record.get("query"), record.get("product_id"), record.get("count", 1)
-        if not (isinstance(query, str) and query.strip() and isinstance(product, str)):
+        query, count = record.get("query"), record.get("count", 1)
+        product = _identifier(record.get("product_id"))
+        if not (isinstance(query, str) and query.strip() and product):
             raise TrainingError(
                 f"expected a query and a product_id in {where}, "
                 f"got {json.dumps(record)[:80]}; correct the line"
@@ -64,12 +66,13 @@ def read_pairs(source: Path | Iterable[Any] | Frame) -> list[Pair]:
         if isinstance(count, bool) or not isinstance(count, int | float) or not 0 < count < float("inf"):
             raise TrainingError(f"expected a count above 0 in {where}, got {count!r}; correct the line")
         negatives = record.get("negatives", [])
-        if not isinstance(negatives, list) or not all(isinstance(name, str) for name in negatives):
+        others = [_identifier(name) for name in negatives] if isinstance(negatives, list) else [""]
+        if not all(others):
             raise TrainingError(
                 f"expected negatives as a list of product ids in {where}, "
                 f"got {json.dumps(negatives)[:40]}; correct the line"
             )
-        pairs.append(Pair(query, product, float(count), tuple(negatives)))
+        pairs.append(Pair(query, product, float(count), tuple(others)))
     if not pairs:
         name = source if isinstance(source, Path) else "memory"
         raise TrainingError(f"expected pairs in {name}, got none; name a file with at least one line")
@@ -210,6 +213,14 @@ def _read(product: ProductInput, say: Say) -> bytes:
         return b""
 
 
+def _identifier(value: Any) -> str:
+    """Return the id of a product, empty if there is none."""
+    try:
+        return identifier(value)
+    except ValueError:
+        return ""
+
+
 def _in_memory(source: Iterable[Any] | Frame) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each pair with its position for messages. None and NaN are missing values."""
     for number, row in enumerate(rows_of(source), 1):
@@ -220,8 +231,6 @@ def _in_memory(source: Iterable[Any] | Frame) -> Iterator[tuple[str, dict[str, A
             raise TrainingError(f"expected values that JSON has in {where}, got {error}") from None
         if not isinstance(record, dict):
             raise TrainingError(f"expected a dict as {where}, got {type(row).__name__}")
-        if isinstance(record.get("product_id"), int):
-            record["product_id"] = str(record["product_id"])
         yield where, {key: value for key, value in record.items() if value is not None}
 
 

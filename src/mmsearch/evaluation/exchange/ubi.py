@@ -18,6 +18,7 @@ from typing import Any
 
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.judgments import Judgments, Query
+from mmsearch.products.ids import identifier as id_of
 
 ACTIONS = ("purchase",)
 _NAMESPACE = uuid.UUID("3f0f2c2e-6f0e-5a55-9d1c-8d7b6a5c4e3f")
@@ -50,13 +51,16 @@ def from_events(
         if event.get("action_name") not in actions:
             continue
         attributes = event.get("event_attributes") or {}
-        product = (attributes.get("object") or {}).get("object_id")
+        try:
+            product = id_of((attributes.get("object") or {}).get("object_id"))
+        except ValueError:
+            product = ""
         text = texts.get(str(event.get("query_id")))
         reason = "no object_id" if not product else "a query_id that no query has" if text is None else ""
         if reason or text is None:
             result.skipped[reason] = result.skipped.get(reason, 0) + 1
             continue
-        result.judgments.add(Query(text, text), str(product), purchases=1)
+        result.judgments.add(Query(text, text), product, purchases=1)
         result.taken += 1
     return result
 

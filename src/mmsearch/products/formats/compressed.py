@@ -110,7 +110,9 @@ def _directory(file: BinaryIO) -> int:
 
 def _only_member(archive: zipfile.ZipFile, name: str) -> io.RawIOBase:
     members = [
-        each for each in archive.infolist() if not each.is_dir() and not any(map(each.filename.count, _NOISE))
+        each
+        for each in archive.infolist()
+        if each.filename and not each.is_dir() and not any(map(each.filename.count, _NOISE))
     ]
     if len(members) != 1:
         shown = ", ".join(each.filename[:60] for each in members[:5]) + (", …" if len(members) > 5 else "")
@@ -121,7 +123,7 @@ def _only_member(archive: zipfile.ZipFile, name: str) -> io.RawIOBase:
     require_within(members[0], name)
     try:
         return cast(io.RawIOBase, _Member(archive.open(members[0])))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, struct.error) as error:
         raise CatalogError(
             f"expected {name} to be a whole zip archive, got: {error}; copy it again"
         ) from None

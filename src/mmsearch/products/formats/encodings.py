@@ -163,7 +163,7 @@ class Utf8(io.RawIOBase):
             return "cp1252"
         lines = [line for line in data.splitlines() if line.strip()]
         bad = sum(not line.isascii() for line in lines)
-        if bad < 5 or bad < 0.3 * len(lines):
+        if bad < 3 or bad < 0.3 * len(lines):
             return "utf-8"  # damaged lines among good ones
         raise CatalogError(
             f"expected text in UTF-8, UTF-16 or cp1252 in {self._name}, got another encoding; convert it, "

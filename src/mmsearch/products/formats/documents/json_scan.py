@@ -13,7 +13,7 @@ MAX_KEY = 1 << 16
 # Possessive, so that no input makes them slow.
 _NESTED = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 _STRING = re.compile(rb"(?:[^\"\\]++|\\.)*+", re.DOTALL)
-_SCALAR = re.compile(rb'[^"\[\]{},:\s]*+')
+_SCALAR = re.compile(rb'[^"\[\]{},: \t\r\n]*+')
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _OPEN, _QUOTE = b"[{", 0x22
 
