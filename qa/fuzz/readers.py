@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import atheris
-import openpyxl
 from google.protobuf.message import DecodeError
 from tritonclient.grpc import service_pb2 as wire
 
-with atheris.instrument_imports(include=["mmsearch"]):
+with atheris.instrument_imports(include=["mmsearch", "openpyxl"]):
+    import openpyxl
+
     from mmsearch.clients.triton import Encoder, Served
     from mmsearch.errors import CatalogError, EncoderError, PictureError, RecordError
     from mmsearch.images.decode import checked, goes_as_it_is
@@ -89,7 +90,9 @@ def whole_workbook() -> dict[str, bytes]:
     part = f'<Override PartName="/{MEMBERS[1]}" ContentType="{openpyxl.xml.constants.SHARED_STRINGS}"/>'
     members["[Content_Types].xml"] = types.replace("</Types>", f"{part}</Types>").encode()
     namespace = openpyxl.xml.constants.SHEET_MAIN_NS
-    members[MEMBERS[1]] = f'<sst xmlns="{namespace}"><si><t>id</t></si></sst>'.encode()
+    members[MEMBERS[1]] = (
+        f'<sst xmlns="{namespace}"><si><t>id</t></si><si><t>title</t></si><si><t>x</t></si></sst>'.encode()
+    )
     return members
 
 

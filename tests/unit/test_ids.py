@@ -14,7 +14,8 @@ from mmsearch.api.judged import Asked
 from mmsearch.cli.main import cli
 from mmsearch.errors import MmsearchError, RecordError
 from mmsearch.evaluation.exchange import trec, ubi, workbench
-from mmsearch.evaluation.judgments import from_records, read_jsonl
+from mmsearch.evaluation.exchange.judged_file import read_judgments
+from mmsearch.evaluation.judgments import from_records
 from mmsearch.products.ids import identifier
 from mmsearch.products.record import Line, parse
 
@@ -22,7 +23,16 @@ from ..fakes.fake_opensearch import FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton
 from ..fakes.ingesting import Catalog
 
-SAME: list[Any] = [77, 77.0, "77", " 77 ", "\t77\r", "\u00a077", {"#text": " 77", "@kind": "x"}]
+SAME: list[Any] = [
+    77,
+    77.0,
+    "77",
+    " 77 ",
+    "\t77\r",
+    "\u00a077",
+    {"#text": " 77", "@kind": "x"},
+    {"$oid": "77"},
+]
 OTHER: list[Any] = [True, False, 7.5, 1e300, [], ["77"], {}, {"@kind": "x"}]
 
 
@@ -33,7 +43,7 @@ def test_one_id_in_every_reader(tmp_path: Path, written: Any) -> None:
     judged = {"query": "chair", "product_id": written, "label": "E"}
     file = tmp_path / "j.jsonl"
     file.write_text(json.dumps(judged), encoding="utf-8")
-    for judgments in (read_jsonl(file), from_records([judged])):
+    for judgments in (read_judgments(file), from_records([judged])):
         assert judgments.labels == {"chair": {"77": "E"}}
     event = {
         "action_name": "purchase",

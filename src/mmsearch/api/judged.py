@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from mmsearch.api.arguments import path_of, records_of, shown
 from mmsearch.errors import ArgumentError, MmsearchError
-from mmsearch.evaluation.exchange import trec
+from mmsearch.evaluation.exchange.judged_file import read_judgments
 from mmsearch.evaluation.gather import gather, known_bodies, known_names
-from mmsearch.evaluation.judgments import Judgments, from_records, read_jsonl
+from mmsearch.evaluation.judgments import Judgments, from_records
 from mmsearch.evaluation.live import Answers, clause_names, lexical_of
 from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.systems import index_of, read_system
@@ -39,18 +39,22 @@ Bodies = Mapping[str, Mapping[str, Any]]
 RUN_COLUMNS = ("query", "product_id", "score")
 
 
-def judgments_of(judged: Judged, *, esci: bool = False) -> tuple[Judgments, Path]:
+def judgments_of(
+    judged: Judged, *, esci: bool = False, only: Mapping[str, str] | None = None
+) -> tuple[Judgments, Path]:
     """The judgments, and the folder that their queries' images lie in: the file's, or the working directory.
 
-    A file is JSON Lines, or TREC qrels when its name ends in .qrels or .txt. Raises MmsearchError.
+    A file is read as `read_judgments` does. Raises MmsearchError.
     """
+    if only and not isinstance(judged, str | os.PathLike):
+        raise ArgumentError("expected a file of judgments with only=, got judgments in memory; filter these")
     if isinstance(judged, Judgments):
         return judged, Path()
     if not isinstance(judged, str | os.PathLike):
         return from_records(rows_of(records_of("judgments", judged))), Path()
     path = path_of("judgments", judged)
     try:
-        found = trec.read_qrels(path, esci=esci) if path.suffix in (".qrels", ".txt") else read_jsonl(path)
+        found = read_judgments(path, esci=esci, only=only)
     except OSError as error:
         raise MmsearchError(
             f"expected judgments in {path}, got: {error.strerror}; name a JSON Lines file"

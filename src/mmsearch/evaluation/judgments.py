@@ -105,21 +105,6 @@ def query_id(text: str | None, image: str | None) -> str:
     return " | ".join(part.strip() for part in (text, image) if part and part.strip())
 
 
-def read_jsonl(path: Path) -> Judgments:
-    """Read judgments from JSON Lines. Raise MmsearchError with file, line and repair for an invalid line."""
-    judgments = Judgments()
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                try:
-                    _add_record(judgments, json.loads(line))
-                except (ValueError, MmsearchError) as error:
-                    raise MmsearchError(f"{path}, line {number}: {_sentence(error)}") from None
-    if not judgments.queries:
-        raise MmsearchError(f"expected judged pairs in {path}, found none; write one JSON object a line")
-    return judgments
-
-
 def from_records(pairs: Iterable[Any]) -> Judgments:
     """Build judgments from dicts with the keys of the JSON Lines. None and NaN are missing values.
 
@@ -129,7 +114,7 @@ def from_records(pairs: Iterable[Any]) -> Judgments:
     judgments = Judgments()
     for number, record in enumerate(pairs, 1):
         try:
-            _add_record(judgments, _of_table(plain(record)) if isinstance(record, Mapping) else record)
+            add_record(judgments, _of_table(plain(record)) if isinstance(record, Mapping) else record)
         except (TypeError, ValueError, MmsearchError) as error:
             raise MmsearchError(f"judged pair {number}: {error}") from None
     if not judgments.queries:
@@ -145,13 +130,8 @@ def _of_table(record: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
-def _sentence(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"expected one JSON object on the line, got other text ({error.msg}); mend or remove it"
-    return str(error)
-
-
-def _add_record(judgments: Judgments, record: Any) -> None:
+def add_record(judgments: Judgments, record: Any) -> None:
+    """Add the judged pair of one record. Raise MmsearchError for an invalid record."""
     if not isinstance(record, dict):
         raise MmsearchError(f"expected a JSON object, got {type(record).__name__}; write one object a line")
     text, image = (_text(record, key) for key in ("query", "query_image"))
@@ -212,7 +192,7 @@ def _number(record: Mapping[str, Any], key: str) -> float | None:
 
 
 def records(judgments: Judgments) -> Iterator[dict[str, object]]:
-    """Yield each judged pair as a record of JSON Lines, for a round trip through `read_jsonl`."""
+    """Yield each judged pair as a record of JSON Lines, for a round trip through `read_judgments`."""
     for identifier, query in judgments.queries.items():
         kinds: dict[str, Mapping[str, object]] = {
             "label": judgments.labels.get(identifier, {}),

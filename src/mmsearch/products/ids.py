@@ -6,6 +6,7 @@ from typing import Any
 
 MAX_EXACT = 1 << 53
 """up to here a float has every integer"""
+_WRAPPED = ("#text", "@value", "$oid", "$numberLong", "$numberInt")
 EXPECTED = "a string or an integer"
 
 
@@ -25,7 +26,9 @@ def identifier(value: Any) -> str:
         return str(value)
     if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_EXACT:
         return str(int(value))
-    if isinstance(value, dict) and isinstance(value.get("#text"), str):
-        # An XML element with attributes.
-        return str(value["#text"]).strip()
+    if isinstance(value, dict):
+        # An XML element with attributes, JSON-LD, or an export of MongoDB.
+        for key in _WRAPPED:
+            if isinstance(value.get(key), str):
+                return str(value[key]).strip()
     raise ValueError(EXPECTED)

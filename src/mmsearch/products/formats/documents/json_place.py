@@ -58,7 +58,7 @@ class _Object:
     objects: dict[str, _Object] = field(default_factory=dict)
 
     def has(self, names: frozenset[str]) -> bool:
-        return any(key.lower() in names for key in self.scalars)
+        return any(key.lower() in names for key in (*self.scalars, *self.objects))
 
 
 def place(window: bytes, *, several: bool = False) -> tuple[Path, tuple[str, ...]]:
