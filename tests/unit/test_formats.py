@@ -11,6 +11,7 @@ import lzma
 import re
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ from mmsearch.errors import CatalogError
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.formats.found import Found
 from mmsearch.products.record import Line
+
+from ..fakes.fake_opensearch import FakeOpenSearch
+from ..fakes.fake_triton import FakeTriton
+from ..fakes.ingesting import Catalog as IngestedCatalog
 
 PRODUCTS: list[dict[str, Any]] = [
     {"id": "a", "title": "Stühle, groß", "price": 19.5},
@@ -189,6 +194,9 @@ def test_the_bytes_of_a_record_stay_so_that_a_repeated_key_is_told(tmp_path: Pat
         (b"<items><item><id>1</idx></item></items>", "mismatched tag on line 1"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "old Excel"),
         (b"%PDF-1.7\n", "a PDF"),
+        (b"{'id': 1}\n{'id': 2}\n{'id': 3}\n", "one JSON object per line, got lines that are none"),
+        (b"<urlset><url><loc>a</loc></url><url><loc>b</loc></url></urlset>", "a sitemap"),
+        (b"<ss:Workbook><Row><Cell>a</Cell></Row><Row><Cell>b</Cell></Row></ss:Workbook>", "Excel 2003"),
         (bytes(range(32)) * 40, "no text"),
         (b"just a few words\nand some more of them\nand a third line", "a table with one header"),
         (b"id,id\n1,2\n", "distinct column names"),
@@ -300,7 +308,11 @@ def test_xml_in_an_encoding_that_it_does_not_name(tmp_path: Path) -> None:
     lines, found, said = opened(tmp_path, data)
     assert json.loads(lines[0].raw)["title"] == "Stühle & Tisch"
     assert found.encoding == "cp1252"
-    assert any("is read as cp1252" in each for each in said)
+    assert "in cp1252; if letters are wrong, save it as UTF-8" in said[0]
+
+
+def test_white_space_before_xml(tmp_path: Path) -> None:
+    assert records(tmp_path, b"\n \r\n" + RSS.encode()) == RSS_RECORDS
 
 
 LAUGHS = "<!DOCTYPE r [" + "".join(
@@ -674,3 +686,38 @@ def test_json_scanned_in_pieces_against_the_whole(tmp_path: Path, monkeypatch: p
         assert not whole
         assert data.startswith(raw)
         assert json.loads(scanner.value()[0]) == 12
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[IngestedCatalog]:
+    with FakeTriton() as triton, FakeOpenSearch() as node:
+        yield IngestedCatalog(tmp_path, triton, node)
+
+
+@pytest.mark.parametrize(
+    ("data", "names", "number"),
+    [
+        (RSS.replace("<g:id>2</g:id>", "").encode(), {"id": "g:id"}, 2),
+        (document({"products": [{"sku": "1", "title": "x"}, {"title": "y"}]}), {"id": "sku"}, 2),
+        (b"sep=;\nsku;title\n1;x\n;y\n", {"id": "sku"}, 4),
+        (workbook(["sku", "title"], [1, "x"], [None, "y"]), {"id": "sku"}, 3),
+    ],
+    ids=["xml", "json", "csv", "xlsx"],
+)
+def test_rejects_have_the_number_of_their_record_and_can_be_mended(
+    catalog: IngestedCatalog, data: bytes, names: dict[str, str], number: int
+) -> None:
+    feed = catalog.folder / "feed"
+    feed.write_bytes(data)
+    report = catalog.ingest(catalog=str(feed), renames=names)
+    assert (report.indexed, report.rejected) == (1, 1)
+    (entry,) = catalog.rejected()
+    assert (entry["line"], entry["reason"]) == (number, "missing_id")
+    assert any(f"{feed} is " in message for message in catalog.messages)
+    entry["record"][names["id"]] = 2
+    rejects = catalog.folder / "mended.jsonl"
+    rejects.write_text(json.dumps(entry) + "\n", encoding="utf-8")
+    still = catalog.folder / "still.jsonl"
+    again = catalog.ingest(catalog=str(rejects), retry=True, renames=names, rejects=still)
+    assert (again.indexed, sorted(catalog.node.sources())) == (1, ["1", "2"])
+    assert catalog.ingest(catalog=str(feed), renames=names).unchanged == 1

@@ -60,6 +60,7 @@ class Catalog:
         self._raw = self._opened()
         self._keep = ExitStack()
         self._counted: _Counted | None = None
+        self._open = False
         try:
             self._records = self._reader(format, say)
         except _READABLE as error:
@@ -68,8 +69,10 @@ class Catalog:
         except BaseException:
             self.close()
             raise
+        self._open = True
         if not self.found.plain:
-            say(f"{path} is {self.found.sentence()}")
+            doubt = "; if letters are wrong, save it as UTF-8" if self.found.encoding == "cp1252" else ""
+            say(f"{path} is {self.found.sentence()}{doubt}")
 
     def share(self) -> float:
         """Return the share of the input read, 0 to 1; 0 for a pipe, whose length is unknown."""
@@ -101,7 +104,15 @@ class Catalog:
             self._counted = Workbook(seekable(stream, name, self._keep), name, found, self._keep)
             return self._counted
         told.require_readable(begins, name)
-        text = Ahead(Utf8(stream, name, found, say, declared(stream.peek(1024))))
+        text = Ahead(
+            Utf8(
+                stream,
+                name,
+                found,
+                lambda late: say(late) if self._open else None,
+                declared(stream.peek(1024)),
+            )
+        )
         window = text.peek(told.WINDOW)
         found.format = given or told.told(window, name, whole=len(window) < told.WINDOW)
         if found.format == "xml":

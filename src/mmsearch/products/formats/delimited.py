@@ -93,7 +93,7 @@ def fit(sample: str, delimiter: str) -> tuple[float, int]:
     """Return the share of the first rows with the columns of the header, 0 if it has one, and the number of
     columns.
     """
-    lines = [line for line in sample.splitlines(keepends=True) if line.strip()]
+    lines = [line for line in io.StringIO(sample, newline="") if line.strip()]
     if lines and _SEP.fullmatch(lines[0].strip("\ufeff \r\n")):
         lines = lines[1:]
     try:

@@ -18,8 +18,10 @@ WINDOW = 1 << 20
 SAMPLE = 64 << 10
 """bytes of a table by which its separator is chosen"""
 _LINES = 20
+FEWEST = 3
+"""lines from which a fault that all have is one of the file"""
 _FOREIGN = (
-    (b"\xd0\xcf\x11\xe0", "an old Excel or Office file", "save it as xlsx or CSV"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel file or one with a password", "save it as xlsx or CSV"),
     (b"%PDF-", "a PDF", "export the products as CSV or JSON"),
     (b"SQLite format 3\0", "an SQLite database", "export the table as CSV"),
     (b"Obj\x01", "an Avro file", "convert it to Parquet or JSON Lines"),
@@ -63,7 +65,8 @@ def told(window: bytes, name: str, *, whole: bool) -> str:
     if text.startswith(b"<"):
         if _HTML.match(text[:4096]):
             raise CatalogError(
-                f"expected a catalog in {name}, got an HTML page, as of a login or an error; fetch it again"
+                f"expected a catalog in {name}, got an HTML page, as of a login, an error or an "
+                "old export; save it as xlsx, CSV or JSON"
             )
         return "xml"
     if _JSON_LIST.match(text):
@@ -85,6 +88,7 @@ def _objects(text: bytes, whole: bool) -> str:
         return "json" if not after and json_place.looks_like_nothing(line) else "jsonl"
     if _several(line):
         return "json"
+    _require_some_object(text, whole)
     line = line.rstrip()
     if line.endswith(b"[") or after.startswith((b'"', b"}", b"]", b",")):
         return "json"
@@ -127,6 +131,18 @@ def sample_of(window: bytes) -> bytes:
     """Return the first whole lines of a table."""
     sample = window[:SAMPLE]
     return sample if len(window) <= SAMPLE else sample[: sample.rfind(b"\n") + 1] or sample
+
+
+def _require_some_object(text: bytes, whole: bool) -> None:
+    """Refuse what looks like JSON Lines and is none, before every line is rejected."""
+    lines = [line for line in islice(text.split(b"\n", 200), 200) if line.strip()]
+    if not whole:
+        lines.pop()
+    begun = [line for line in lines if line.lstrip().startswith(b"{") and line.rstrip(b" \r,").endswith(b"}")]
+    if len(begun) == len(lines) >= FEWEST and not any(map(_object, lines)):
+        raise CatalogError(
+            f"expected one JSON object per line, got lines that are none, such as {ascii(lines[0][:60])[1:]}"
+        )
 
 
 def _several(line: bytes) -> bool:

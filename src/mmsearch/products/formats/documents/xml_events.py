@@ -58,7 +58,9 @@ class XmlEvents:
         parser.EntityDeclHandler = self._declares
 
     def feed(self, data: bytes) -> None:
-        """Parse more of the file; no bytes end it."""
+        """Parse more of the file; no bytes end it. White space before it, which XML forbids, is skipped."""
+        if not self._fed and data and not (data := data.lstrip()):
+            return
         try:
             self._parser.Parse(data, not data)
         except ExpatError as error:

@@ -27,6 +27,14 @@ PRODUCTS = (
 """local names of elements that are products, most certain first"""
 NEVER = frozenset(("category", "currency", "image", "picture", "photo", "param", "option", "variant", "link"))
 MAX_PATHS = 10_000
+_FOREIGN = {
+    "workbook": "a workbook in XML of Excel 2003; save it as xlsx or CSV",
+    "urlset": "a sitemap; export the products as RSS, Atom, CSV or JSON",
+    "sitemapindex": "a sitemap; export the products as RSS, Atom, CSV or JSON",
+    "opml": "a list of feeds; name the feed of products",
+    "svg": "a picture; name the catalog",
+}
+"""local names of roots that have repeated elements and no products"""
 
 
 @dataclass(slots=True)
@@ -42,9 +50,11 @@ class _Survey:
 
     def __init__(self) -> None:
         self.paths: dict[Path, _Seen] = {}
+        self.root = ""
         self._path: Path = ()
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        self.root = self.root or _local((name,))
         if self._path in self.paths:
             self.paths[self._path].inside += 1
         self._path = (*self._path, name)
@@ -70,6 +80,8 @@ def place(window: bytes, name: str) -> tuple[Path, tuple[str, ...]]:
     events = XmlEvents(name, survey.start, survey.text, survey.end)
     for start in range(0, len(window), CHUNK):
         events.feed(window[start : start + CHUNK])
+    if survey.root in _FOREIGN:
+        raise CatalogError(f"expected a feed of products in {name}, got {_FOREIGN[survey.root]}")
     filled = {path: seen for path, seen in survey.paths.items() if seen.inside}
     named = [path for path in filled if _local(path) in PRODUCTS]
     if named:
@@ -81,10 +93,9 @@ def place(window: bytes, name: str) -> tuple[Path, tuple[str, ...]]:
             if len(path) > 1 and seen.count > filled[path[:-1]].count and _local(path) not in NEVER
         ]
         if not repeated:
-            root = next(iter(survey.paths), ("nothing",))[0]
             raise CatalogError(
-                f"expected a repeated element such as item, entry or product in {name}, got <{root}> without "
-                "one; export the products as RSS, Atom, CSV or JSON"
+                f"expected a repeated element such as item, entry or product in {name}, got <{survey.root}> "
+                "without one; export the products as RSS, Atom, CSV or JSON"
             )
         best = min(repeated, key=lambda path: (len(path), -filled[path].count))
     beside = [
