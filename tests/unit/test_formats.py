@@ -204,6 +204,7 @@ def test_the_bytes_of_a_record_stay_so_that_a_repeated_key_is_told(tmp_path: Pat
         ("id;t\n1;стол деревянный\n2;большой стул\n3;лампа\n4;диван\n".encode("cp1251"), "another enc"),
         ("id;t\n1;zażółć gęślą\n2;łóżko\n3;półka\n4;krzesło\n5;stół\n".encode("cp1250"), "another enc"),
         ("id,t\n1,椅子の木製\n2,大きな机\n3,ソファ\n4,照明\n5,本棚\n".encode("shift_jis"), "another enc"),
+        ("id;t\n1;Stühle rücken\n2;größer\n3;Küche\n4;Möbel\n5;schön\n".encode("mac_roman"), "another enc"),
     ],
 )  # fmt: skip
 def test_what_is_no_catalog_is_one_sentence(tmp_path: Path, data: bytes, told: str) -> None:
@@ -286,6 +287,11 @@ YML = """<?xml version="1.0" encoding="windows-1251"?><!DOCTYPE yml_catalog SYST
             b"</x:katalog>",
             "x:katalog/ware",
             [{"@nr": "1", "@t": "a"}, {"@nr": "2", "@t": "b"}],
+        ),
+        (
+            b"<shop><info><a>1</a></info><product sku='1'/><product sku='2'/></shop>",
+            "shop/product",
+            [{"@sku": "1"}, {"@sku": "2"}],
         ),
         (b"<product><id>1</id><title>x</title></product>", "product", [{"id": "1", "title": "x"}]),
         (
@@ -376,6 +382,32 @@ def test_what_stands_before_a_header(tmp_path: Path, before: str, text: str, fir
     assert [json.loads(line.raw) for line in lines] == ROWS
     assert [line.number for line in lines] == [first, first + 1]
     assert found.columns == ("id", "title", "price")
+
+
+@pytest.mark.parametrize(
+    "above", ["Export of 2026\n\n", "Export of 2026,,\n", "# made by us\n# for you\n", "sep=,\nExport\n"]
+)
+def test_titles_and_comments_above_a_header(tmp_path: Path, above: str) -> None:
+    lines, found, (said,) = opened(tmp_path, (above + table()).encode(), "feed.csv")
+    assert [json.loads(line.raw) for line in lines] == ROWS
+    assert lines[0].number == above.count("\n") + 2
+    assert found.columns == ("id", "title", "price")
+    assert "above the header" in said
+    book = workbook(["Export of 2026"], [], ["id", "title"], [1, "x"])
+    assert [(line.number, json.loads(line.raw)) for line in opened(tmp_path, book)[0]] == [
+        (4, {"id": 1, "title": "x"})
+    ]
+
+
+def test_a_table_of_one_column(tmp_path: Path) -> None:
+    assert records(tmp_path, b"id\n1\n2\n", "feed.csv") == [{"id": "1"}, {"id": "2"}]
+    with pytest.raises(CatalogError, match="a table with one header"):
+        opened(tmp_path, b"id\n1\n2\n", "feed.txt")
+
+
+def test_lists_without_products(tmp_path: Path) -> None:
+    for data in (b"[]", b'{"products": []}', b'{\n"data": {"items": [ ]}, "count": 0}', b""):
+        assert opened(tmp_path, data)[0] == []
 
 
 def test_columns_without_or_with_the_same_name(tmp_path: Path) -> None:

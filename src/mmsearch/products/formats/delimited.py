@@ -12,7 +12,7 @@ from typing import TextIO
 
 from mmsearch.errors import CatalogError
 from mmsearch.products.formats.found import Found
-from mmsearch.products.formats.header import Header
+from mmsearch.products.formats.header import Header, header_at
 from mmsearch.products.record import MAX_LINE_BYTES, Line
 
 SEPARATORS = {"csv": ",;\t|", "tsv": "\t"}
@@ -45,8 +45,11 @@ class Delimited:
         self._reader = csv.reader(itertools.chain([first], lines), delimiter=found.separator, strict=False)
         self._before = skipped
         self._text = text
+        above = header_at(_rows(sample.decode("utf-8", "replace"), found.separator))
+        if above:
+            found.beside = (f"{above} {'line' if above == 1 else 'lines'} above the header",)
         try:
-            self._header = Header(next(filter(any, self._reader), []), name)
+            self._header = Header(next(itertools.islice(filter(any, self._reader), above, None), []), name)
         except csv.Error as error:
             raise self._broken(error) from None
         found.columns = self._header.columns
@@ -93,20 +96,26 @@ def fit(sample: str, delimiter: str) -> tuple[float, int]:
     """Return the share of the first rows with the columns of the header, 0 if it has one, and the number of
     columns.
     """
-    lines = [line for line in io.StringIO(sample, newline="") if line.strip()]
-    if lines and _SEP.fullmatch(lines[0].strip("\ufeff \r\n")):
-        lines = lines[1:]
-    try:
-        rows = list(itertools.islice(filter(any, csv.reader(lines, delimiter=delimiter)), SAMPLED))
-    except csv.Error:
-        return 0.0, 0
-    header, rows = (rows[0], rows[1:]) if rows else ([], [])
+    rows = _rows(sample, delimiter)
+    above = header_at(rows)
+    header, rows = (rows[above], rows[above + 1 :]) if rows else ([], [])
     while header and not header[-1].strip():
         header.pop()
     if len(header) < 2:
         return 0.0, len(header)
     fitting = sum(len(row) >= len(header) and not any(row[len(header) :]) for row in rows)
     return (fitting / len(rows) if rows else 1.0), len(header)
+
+
+def _rows(sample: str, delimiter: str) -> list[list[str]]:
+    """Return the first rows that are not empty; none if the separator does not make any."""
+    lines = [line for line in io.StringIO(sample, newline="") if line.strip()]
+    if lines and _SEP.fullmatch(lines[0].strip("\ufeff \r\n")):
+        lines = lines[1:]
+    try:
+        return list(itertools.islice(filter(any, csv.reader(lines, delimiter=delimiter)), SAMPLED))
+    except csv.Error:
+        return []
 
 
 def _lines(text: TextIO, name: str) -> Iterator[str]:

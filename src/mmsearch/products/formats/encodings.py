@@ -32,6 +32,7 @@ _BETWEEN = "’‘´–—…\xa0\xad·/".encode("cp1252")
 """signs that stand inside words"""
 _ALONE = "àâéèêôöüäßåæøñùçÀÂÉÈÖÜÄÅÆØ".encode("cp1252")
 """letters that stand alone"""
+_CAPITAL_INSIDE = re.compile(rb"[a-z\xdf-\xf6\xf8-\xff][\x8a\x8c\x8e\x9f\xc0-\xd6\xd8-\xde]")
 _ASCII = re.compile(rb"[A-Za-z]")
 _DECLARED = re.compile(
     r"(?:us-?ascii|latin-?1|(?:windows|cp|ibm)-?\d{3,4}|iso-?8859-?\d{1,2}|koi8-[ru]|shift[_-]?jis|euc[_-](?:jp|kr)"
@@ -218,4 +219,6 @@ def _western(word: bytes) -> bool:
     letters = bare.translate(None, _BETWEEN)
     if not _ASCII.search(letters):
         return len(letters) == 1 and letters in _ALONE
+    if _CAPITAL_INSIDE.search(bare):
+        return False  # as Macs wrote
     return not letters.translate(None, _LETTERS + bytes(range(0x80)))

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from mmsearch.errors import CatalogError
+
+ABOVE = 20
+"""rows among which the header is looked for"""
+
+
+def header_at(rows: Iterable[Sequence[Any]]) -> int:
+    """Return which of the first rows is the header: the first that has at least half as many filled cells as
+    any. Above it there may be a title or a comment.
+    """
+    filled = [sum(cell not in ("", None) for cell in row) for row in islice(rows, ABOVE)]
+    most = max(filled, default=0)
+    enough = max(min(2, most), most / 2)
+    return next((number for number, count in enumerate(filled) if count >= enough), 0)
 
 
 class Header:

@@ -44,7 +44,6 @@ _HTML = re.compile(
 )
 _SEP = re.compile(rb'"?sep=.', re.IGNORECASE)
 _CONTROLS = bytes({*range(32)} - {*b"\t\n\r\f\x1a\x1b"})
-TABLES = (".csv", ".tsv", ".tab", ".txt")
 
 
 def require_readable(begins: bytes, name: str) -> None:
@@ -119,8 +118,8 @@ def _table(text: bytes, name: str, *, whole: bool) -> str:
         return "tsv" if max(fits, key=fits.__getitem__) == "\t" and share > 0.5 else "csv"
     if not whole and b"\n" not in text and suffixes[-1:] in ([".jsonl"], [".ndjson"], [".json"]):
         return "jsonl"  # one line, which is too long
-    if any(suffix in TABLES for suffix in suffixes[-2:]) and (columns < 2 or len(lines) < 3):
-        return "csv"
+    if columns < 2 and any(suffix in (".csv", ".tsv") for suffix in suffixes[-2:]):
+        return "csv"  # of one column
     raise CatalogError(
         f"expected JSON, XML or a table with one header for all rows in {name}, got "
         f"{ascii(lines[0][:40])[1:]} on its first line; name the format by --format if it is one"

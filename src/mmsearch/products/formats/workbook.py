@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import re
 import warnings
 import zipfile
@@ -17,7 +18,7 @@ import orjson
 from mmsearch.errors import CatalogError
 from mmsearch.products.formats import compressed
 from mmsearch.products.formats.found import Found
-from mmsearch.products.formats.header import Header
+from mmsearch.products.formats.header import ABOVE, Header, header_at
 from mmsearch.products.record import Line
 
 MAX_STRINGS = 128 << 20
@@ -57,15 +58,19 @@ class Workbook:
             for sheet in sheets:
                 self._total = sheet.max_row or 0
                 sheet.reset_dimensions()
-                self._rows = enumerate(sheet.iter_rows(max_row=MAX_ROWS, values_only=True), 1)
-                for number, row in self._rows:
-                    if any(cell not in (None, "") for cell in row):
-                        self._number = number
-                        self._header = Header(row, name)
-                        found.columns = self._header.columns
-                        found.beside = tuple(f"sheet {each.title!r}" for each in sheets if each is not sheet)
-                        found.place = f"sheet {sheet.title!r}" if found.beside else ""
-                        return
+                rows = filter(_filled, enumerate(sheet.iter_rows(max_row=MAX_ROWS, values_only=True), 1))
+                first = list(itertools.islice(rows, ABOVE))
+                if not first:
+                    continue
+                above = header_at(row for _, row in first)
+                self._rows = itertools.chain(first[above + 1 :], rows)
+                self._number, header = first[above]
+                self._header = Header(header, name)
+                found.columns = self._header.columns
+                others = [f"sheet {each.title!r}" for each in sheets if each is not sheet]
+                found.place = f"sheet {sheet.title!r}" if others else ""
+                found.beside = (*others, *([f"{above} rows above the header"] if above else []))
+                return
         except CatalogError:
             raise
         except Exception as error:
@@ -80,8 +85,7 @@ class Workbook:
         try:
             for number, row in self._rows:
                 self._number = number
-                if any(cell not in (None, "") for cell in row):
-                    yield self._line(row)
+                yield self._line(row)
         except Exception as error:
             raise self._broken(error) from None
 
@@ -101,6 +105,10 @@ class Workbook:
         return CatalogError(
             f"expected {self._name} to be a whole Excel workbook, got: {why}; save it again as xlsx or CSV"
         )
+
+
+def _filled(row: tuple[int, tuple[Any, ...]]) -> bool:
+    return any(cell not in (None, "") for cell in row[1])
 
 
 def _json(cell: Any) -> Any:

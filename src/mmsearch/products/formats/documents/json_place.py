@@ -111,7 +111,7 @@ def _explore(scanner: Scanner, found: _Object, depth: int) -> None:
             _explore(scanner, inner, depth - 1)
         elif sign == "[":
             scanner.take("[")
-            if scanner.sign() == "{":
+            if scanner.sign() == "{" or (scanner.sign() == "]" and key.lower() in LISTS):
                 found.lists.append(key)
             _leave(scanner)
         elif sign:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mmsearch.errors import CatalogError
 from mmsearch.products.formats.documents.xml_events import CHUNK, XmlEvents
@@ -41,8 +41,9 @@ _FOREIGN = {
 class _Seen:
     count: int = 0
     inside: int = 0
-    """elements or attributes in all of them together"""
-    parents: set[int] = field(default_factory=set)
+    """elements in all of them together"""
+    attributes: int = 0
+    """attributes of the one that has most"""
 
 
 class _Survey:
@@ -63,7 +64,8 @@ class _Survey:
         if self._path in self.paths:
             seen = self.paths[self._path]
             seen.count += 1
-            seen.inside += sum(not key.startswith("xmlns") for key in attributes) // 2
+            count = sum(not key.startswith("xmlns") for key in attributes)
+            seen.attributes = max(seen.attributes, count)
 
     def text(self, characters: str) -> None:
         """Text does not matter."""
@@ -82,7 +84,12 @@ def place(window: bytes, name: str) -> tuple[Path, tuple[str, ...]]:
         events.feed(window[start : start + CHUNK])
     if survey.root in _FOREIGN:
         raise CatalogError(f"expected a feed of products in {name}, got {_FOREIGN[survey.root]}")
-    filled = {path: seen for path, seen in survey.paths.items() if seen.inside}
+    filled = {
+        path: seen
+        for path, seen in survey.paths.items()
+        # A text with one attribute is part of a product; nothing but attributes is a product.
+        if seen.inside or seen.attributes > (_local(path) not in PRODUCTS)
+    }
     named = [path for path in filled if _local(path) in PRODUCTS]
     if named:
         best = min(named, key=lambda path: (len(path) == 1, len(path), PRODUCTS.index(_local(path))))
@@ -90,7 +97,7 @@ def place(window: bytes, name: str) -> tuple[Path, tuple[str, ...]]:
         repeated = [
             path
             for path, seen in filled.items()
-            if len(path) > 1 and seen.count > filled[path[:-1]].count and _local(path) not in NEVER
+            if len(path) > 1 and seen.count > survey.paths[path[:-1]].count and _local(path) not in NEVER
         ]
         if not repeated:
             raise CatalogError(
