@@ -221,7 +221,7 @@ public final class VectorQueries {
         return new KnnQueryBuilder(this, bare, null).boost(knn.boost()).queryName(knn.queryName());
     }
 
-    /** @return the same query anew */
+    /** @return the same query again */
     public QueryBuilder copy(QueryBuilder query) {
         try (BytesStreamOutput out = new BytesStreamOutput()) {
             out.writeNamedWriteable(query);
