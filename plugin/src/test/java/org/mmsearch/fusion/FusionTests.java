@@ -213,10 +213,10 @@ public class FusionTests extends OpenSearchTestCase {
             "{\"combination\": {\"parameters\": {\"weights\": [0.5, 0.6]}}}", "expected weights that sum to 1",
             "{\"combination\": {\"parameters\": {\"weights\": [-1, 2]}}}", "expected weights between 0 and 1",
             "{\"normalization\": {\"technique\": \"z_score\"}, \"combination\": {\"technique\": \"harmonic_mean\"}}",
-            "z_score goes with arithmetic_mean only",
-            "{\"normalization\": {\"technique\": \"l2\", \"parameters\": {\"lower_bounds\": []}}}", "bounds go with min_max only",
+            "z_score is supported only with arithmetic_mean, got [harmonic_mean]",
+            "{\"normalization\": {\"technique\": \"l2\", \"parameters\": {\"lower_bounds\": []}}}", "bounds are supported only with min_max, got [l2]",
             "{\"normalization\": {}, \"combination\": {\"technique\": \"rrf\"}}", "rrf combines ranks",
-            "{\"combination\": {\"rank_constant\": 3}}", "goes with the technique rrf only",
+            "{\"combination\": {\"rank_constant\": 3}}", "[rank_constant] is supported only with the technique rrf, got [arithmetic_mean]",
             "{\"combination\": {\"technique\": \"rrf\", \"rank_constant\": 0}}", "whole number from 1 to 10000"
         );
         refused.forEach((json, message) -> {
