@@ -74,7 +74,7 @@ final class SecurityRules {
                 any.add(clause.query(), Occur.SHOULD);
                 rules++;
             } else if (clause.occur() != Occur.SHOULD || clause.query() instanceof ToChildBlockJoinQuery == false) {
-                // With nested fields, each rule occurs again for nested documents. Only the rules for root documents are needed.
+                // Not the security plugin's query. With nested fields, it repeats each rule in a ToChildBlockJoinQuery, which is skipped.
                 return null;
             }
         }

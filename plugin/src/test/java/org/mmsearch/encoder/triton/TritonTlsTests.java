@@ -94,10 +94,10 @@ public class TritonTlsTests extends OpenSearchTestCase {
     public void testWhatCannotBeUsedNamesItsSetting() throws Exception {
         Files.writeString(config.resolve("empty.pem"), "");
         Files.writeString(config.resolve("old.key"), "-----BEGIN RSA PRIVATE KEY-----\n");
-        refused("mmsearch.triton.tls.authorities must hold PEM certificates", settings("empty.pem", null, null));
+        refused("mmsearch.triton.tls.authorities must contain PEM certificates", settings("empty.pem", null, null));
         refused("mmsearch.triton.tls.authorities cannot be read", settings("none.pem", null, null));
         refused("mmsearch.triton.tls.authorities must be a file under", settings("../server.pem", null, null));
-        refused("belong together", settings("server.pem", "node.pem", null));
+        refused("got only one of them", settings("server.pem", "node.pem", null));
         refused("must be PKCS#8 in PEM, not encrypted", settings("server.pem", "node.pem", "old.key"));
     }
 
