@@ -16,7 +16,7 @@ final class LateFilter extends Query {
     @Override
     public Query rewrite(IndexSearcher searcher) {
         if (filter == null) {
-            throw new IllegalStateException("expected the outer filter to be known when its query is rewritten, got none");
+            throw new IllegalStateException("expected the outer filter to be set before its query is rewritten, got none");
         }
         return filter;
     }
