@@ -34,7 +34,7 @@ import org.junit.BeforeClass;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.test.OpenSearchTestCase;
 
-/** TLS to a real server on loopback, with keys that the JDK's own keytool makes for each run. */
+/** Tests TLS connections to a real server on loopback, with keys that keytool creates for each run. */
 public class TritonTlsTests extends OpenSearchTestCase {
 
     private static final char[] PASSWORD = "changeit".toCharArray();
