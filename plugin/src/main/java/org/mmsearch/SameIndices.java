@@ -18,8 +18,8 @@ public final class SameIndices {
     private SameIndices() {}
 
     /**
-     * Replaces the aliases in a search request by their concrete indices. Does not change a search of a point in time, which is
-     * already pinned, or a search by an alias with a filter or a routing, which would be lost.
+     * Replaces the aliases in a search request by their concrete indices. Does nothing if the search has a point in time, which is already
+     * pinned, or if an alias has a filter or a routing, which the index name would lose.
      *
      * @param indices what the request resolves to; if empty, the request does not change, because no names would mean all indices
      */

@@ -6,7 +6,7 @@ import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
 
 /**
- * The version number of mmsearch's serialized objects. Each of them starts with this number, which also applies to its nested objects.
+ * The form (format version) of mmsearch's serialized objects. Each object starts with its form, which also applies to nested objects.
  * During a rolling upgrade of the plugin, nodes with the same OpenSearch version run two versions of mmsearch. The stream version does
  * not distinguish these, and reading one form as another would give wrong results instead of an error.
  */
@@ -17,13 +17,13 @@ public final class WireForm {
 
     private WireForm() {}
 
-    /** Writes the number of a form. */
+    /** Writes the form of an object. Must be called first. */
     public static void begin(StreamOutput out, int form) throws IOException {
         out.writeVInt(form);
     }
 
     /**
-     * Reads the number of a form.
+     * Reads the form of an object.
      *
      * @param name name of the object that is read, for the error message
      * @param newest the newest form that the caller supports

@@ -86,7 +86,7 @@ final class LeaveOutVectors implements ActionFilter {
         if (search.scroll() != null || source.pointInTimeBuilder() != null || SearchSources.unsaid(source, true).isEmpty()) {
             return List.of();
         }
-        // The mappings of remote indices are not known here, and local and remote indices share one request body.
+        // This node has no mappings of remote indices, and they share the request body with local ones: do not mark it.
         Found found = remote(search) ? NOTHING : found(search);
         if (found.vectors() == false) {
             return List.of();

@@ -143,7 +143,7 @@ final class InferReply {
             throw new EncoderException(
                 EncoderFailure.INPUT,
                 "the output " + model.output() + " of " + model.label() + " is all zero: the query lacks the"
-                    + " modality that it encodes; add the text or the image"
+                    + " modality that this output encodes; add the text or the image"
             );
         }
         return vector;

@@ -71,7 +71,7 @@ public final class FieldEncoders {
             if (RequestIndices.remote(name)) {
                 throw new IllegalArgumentException(
                     "expected indices of this cluster, got [" + name + "], whose mapping is not available for encoding;"
-                        + " send the search to its own cluster"
+                        + " send the search to that cluster"
                 );
             }
         }
