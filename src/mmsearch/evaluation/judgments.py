@@ -140,11 +140,9 @@ def add_record(judgments: Judgments, record: Any) -> None:
         raise MmsearchError("expected a `product_id`, got none; name the judged product")
     query = _identifier(record, "query_id") or query_id(text, image)
     if not query:
-        raise MmsearchError("expected `query`, `query_image` or `query_id`, got none; say what was asked")
+        raise MmsearchError("expected `query`, `query_image` or `query_id`, got none; add the query")
     if not any(record.get(key) is not None for key in ("label", "purchases", "grade")):
-        raise MmsearchError(
-            "expected `label`, `purchases` or `grade`, got none; say how the product was judged"
-        )
+        raise MmsearchError("expected `label`, `purchases` or `grade`, got none; add the judgment")
     attributes = {
         key: str(value)
         for key, value in record.items()

@@ -74,6 +74,11 @@ class Catalog:
             doubt = "; if letters are wrong, save it as UTF-8" if self.found.encoding == "cp1252" else ""
             say(f"{path} is {self.found.sentence()}{doubt}")
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The header of a table; empty for other formats."""
+        return self.found.columns
+
     def share(self) -> float:
         """Return the share of the input read, 0 to 1; 0 for a pipe, whose length is unknown."""
         if self._counted is not None:
@@ -135,5 +140,5 @@ class Catalog:
 
     def _unreadable(self, error: Exception) -> CatalogError:
         return CatalogError(
-            f"expected {self.path} to be readable to its end, got: {error}; what was read before is in"
+            f"expected {self.path} to be readable to the end, got: {error}; the records before are indexed"
         )

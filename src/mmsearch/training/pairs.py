@@ -157,7 +157,7 @@ def features(
         say(f"{len(pairs) - len(joined)} of {len(pairs)} pairs name products that the catalog lacks")
     if not joined:
         raise TrainingError(
-            "expected pairs whose product_id stands in the catalog, got none; use the same ids in both"
+            "expected pairs whose product_id is in the catalog, got none; use the same ids in both"
         )
     codes = {query * len(products) + product for query, product, _ in joined}
     for query, right in (known or {}).items():
@@ -257,7 +257,7 @@ def _of_file(file: Path, say: Say, only: Mapping[str, str]) -> Iterator[tuple[st
     except OSError as error:
         why = error.strerror or str(error)
         raise TrainingError(
-            f"expected {file} to be readable to its end, got: {why}; write it anew"
+            f"expected {file} to be readable to the end, got: {why}; write it again"
         ) from error
     except RecordError as error:
         raise TrainingError(

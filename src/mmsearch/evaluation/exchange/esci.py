@@ -55,7 +55,7 @@ def label(record: Mapping[str, Any]) -> str:
     written = str(record[LABEL]).strip()
     found = _LABELS.get(written.lower(), written.upper())
     if found not in _LABELS.values():
-        raise MmsearchError(f"expected an {LABEL} out of E, S, C, I, got {written[:40]!r}; mend the row")
+        raise MmsearchError(f"expected an {LABEL} out of E, S, C, I, got {written[:40]!r}; fix the row")
     return found
 
 

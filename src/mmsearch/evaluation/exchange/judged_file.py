@@ -48,7 +48,7 @@ def read_judgments(path: Path, *, esci: bool = False, only: Mapping[str, str] | 
             except MmsearchError as error:
                 raise MmsearchError(f"{path}, line {number}: {error}") from None
     except RecordError as error:
-        raise MmsearchError(f"{path}, line {error.line}: {error.message}; mend or remove it") from None
+        raise MmsearchError(f"{path}, line {error.line}: {error.message}; fix or remove it") from None
     if said := require_selected(left, read, wanted, columns, path):
         logger.warning("%s", said)
     if not judgments.queries:

@@ -56,7 +56,7 @@ def from_events(
         except ValueError:
             product = ""
         text = texts.get(str(event.get("query_id")))
-        reason = "no object_id" if not product else "a query_id that no query has" if text is None else ""
+        reason = "no object_id" if not product else "an unknown query_id" if text is None else ""
         if reason or text is None:
             result.skipped[reason] = result.skipped.get(reason, 0) + 1
             continue
@@ -99,7 +99,7 @@ def read_documents(path: Path) -> Iterator[dict[str, Any]]:
         for _, document in rows(path):
             yield document
     except RecordError as error:
-        raise MmsearchError(f"{path}, line {error.line}: {error.message}; mend or remove it") from None
+        raise MmsearchError(f"{path}, line {error.line}: {error.message}; fix or remove it") from None
 
 
 def _source(document: Mapping[str, Any]) -> Mapping[str, Any]:

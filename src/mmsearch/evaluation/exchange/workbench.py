@@ -66,7 +66,7 @@ def read(document: Any, *, esci: bool = False) -> Judgments:
     for ratings in _lists(document):
         text = ratings.get("query")
         if not isinstance(text, str) or not text:
-            raise MmsearchError(f"expected text as the query of a judgment list, got {text!r}; mend the file")
+            raise MmsearchError(f"expected text as the query of a judgment list, got {text!r}; fix the file")
         for rating in ratings.get("ratings", ()):
             value = _number(rating.get("rating"), text)
             try:
@@ -76,7 +76,7 @@ def read(document: Any, *, esci: bool = False) -> Judgments:
             if not product:
                 raise MmsearchError(
                     f"expected a docId for every rating of query {text!r}, got {rating.get('docId')!r}; "
-                    "mend the file"
+                    "fix the file"
                 )
             if esci and value not in _GRADE_LABELS:
                 raise MmsearchError(
@@ -109,6 +109,6 @@ def _number(rating: object, query: str) -> float:
         value = float(str(rating))
     except ValueError:
         raise MmsearchError(
-            f"expected a number as a rating of query {query!r}, got {rating!r}; mend the file"
+            f"expected a number as a rating of query {query!r}, got {rating!r}; fix the file"
         ) from None
     return int(value) if value == int(value) else value

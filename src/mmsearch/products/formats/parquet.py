@@ -55,7 +55,7 @@ class Parquet:
     def _broken(self, error: Exception) -> CatalogError:
         return CatalogError(
             f"expected {self._name} to be a whole Parquet file, got: "
-            f"{(str(error) or 'none').splitlines()[0]}; the first {self._number} rows are in"
+            f"{(str(error) or 'none').splitlines()[0]}; the first {self._number} rows are indexed"
         )
 
 

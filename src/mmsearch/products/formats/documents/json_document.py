@@ -47,7 +47,7 @@ class JsonDocument:
         except BrokenError as broken:
             raise CatalogError(
                 f"expected {broken.expected} after record {self._number} of {self._name}, got {broken.got}; "
-                "mend the JSON there; the records before it are in"
+                "fix the JSON there; the records before are indexed"
             ) from None
 
     def _values(self, path: json_place.Path) -> Iterator[Line]:

@@ -66,7 +66,7 @@ class XmlEvents:
         except ExpatError as error:
             raise CatalogError(
                 f"expected well-formed XML in {self._name}, got: {errors.messages[error.code]} on line "
-                f"{error.lineno}; mend it there, or export it again"
+                f"{error.lineno}; fix it there, or export it again"
             ) from None
         self._fed += len(data)
         if self._fed - max(0, self._parser.CurrentByteIndex) > MAX_TOKEN:
