@@ -200,6 +200,7 @@ def test_the_bytes_of_a_record_stay_so_that_a_repeated_key_is_told(tmp_path: Pat
         (bytes(range(32)) * 40, "no text"),
         (b"just a few words\nand some more of them\nand a third line", "a table with one header"),
         (b"id,id\n1,2\n", "distinct column names"),
+        (b",".join(b"c%d" % n for n in range(10_001)) + b"\n", "at most 10000 columns"),
         (codecs.BOM_UTF16_LE + "id,title\n1,x".encode("utf-16-le") + b"\0", "text in utf-16-le"),
         ("id;t\n1;стол деревянный\n2;большой стул\n3;лампа\n4;диван\n".encode("cp1251"), "another enc"),
         ("id;t\n1;zażółć gęślą\n2;łóżko\n3;półka\n4;krzesło\n5;stół\n".encode("cp1250"), "another enc"),

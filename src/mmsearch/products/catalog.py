@@ -140,5 +140,5 @@ class Catalog:
 
     def _unreadable(self, error: Exception) -> CatalogError:
         return CatalogError(
-            f"expected {self.path} to be readable to the end, got: {error}; the records before are indexed"
+            f"expected {self.path} to be readable to the end, got: {error}; the lines before are indexed"
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from mmsearch.errors import CatalogError
 
+MAX_COLUMNS = 10_000
 ABOVE = 20
 """rows among which the header is looked for"""
 
@@ -36,6 +37,8 @@ class Header:
             raise CatalogError(
                 f"expected a header with distinct column names in {name}, got {list(self.columns[:20])}"
             )
+        if len(self.columns) > MAX_COLUMNS:
+            raise CatalogError(f"expected at most {MAX_COLUMNS} columns in {name}, got {len(self.columns)}")
         self._repeated = {each for each, count in counts.items() if count > 1}
 
     def record(self, cells: Sequence[Any]) -> dict[str, Any] | None:
