@@ -213,12 +213,17 @@ public class RandomHybridsIT extends MmsearchIT {
             return 1.0 / (60 + position + 1);
         }
         return switch (hybrid.normalization) {
-            case "min_max" -> max == min ? 1 : score == min ? 0.001 : (score - min) / (max - min);
+            case "min_max" -> {
+                // The last hit's floor stays below the hit before it.
+                double before = Arrays.stream(window).filter(s -> s > min).map(s -> (s - min) / (max - min)).min().orElse(1);
+                yield max == min ? 1 : score == min ? Math.min(0.001, before * (1 - 1e-6)) : (score - min) / (max - min);
+            }
             case "l2" -> score / Math.sqrt(Arrays.stream(window).map(s -> s * s).sum());
             case "z_score" -> {
                 double mean = Arrays.stream(window).average().orElseThrow();
                 double variance = Arrays.stream(window).map(s -> (s - mean) * (s - mean)).sum() / (window.length - 1);
-                yield max == min ? 1 : Math.max(0.001, (score - mean) / Math.sqrt(variance));
+                double z = (score - mean) / Math.sqrt(variance);
+                yield max == min ? 1 : z < 0.001 ? 0.001 * Math.exp(z - 0.001) : z;
             }
             default -> throw new AssertionError(hybrid.normalization);
         };
