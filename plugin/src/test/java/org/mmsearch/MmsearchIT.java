@@ -27,6 +27,12 @@ import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 /** What every test on an in-JVM cluster shares: nodes with k-NN and mmsearch, and indices of one shape. */
 public abstract class MmsearchIT extends OpenSearchIntegTestCase {
 
+    /** Settings of an index whose segments stay as they are. */
+    protected static final Settings UNMERGED = Settings.builder()
+        .put("index.merge.policy.segments_per_tier", 1000)
+        .put("index.merge.policy.max_merge_at_once", 1000)
+        .build();
+
     @Override
     protected Collection<Class<? extends Plugin>> nodePlugins() {
         return List.of(Knn.plugin(), MmsearchPlugin.class);
@@ -132,6 +138,20 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
             long open = client().admin().indices().prepareStats().setSearch(true).get().getTotal().getSearch().getOpenContexts();
             assertEquals("open reader contexts", 0, open);
         });
+    }
+
+    /** @return how many segments the searches of an index read, over all shards */
+    protected static long segments(String index) {
+        return client().admin().indices().prepareStats(index).clear().setSegments(true).get().getTotal().getSegments().getCount();
+    }
+
+    /** Has an index searched concurrently or not: {@code all}, {@code auto} or {@code none}, in so many slices of a shard at most. */
+    protected static void slices(String index, String mode, int most) {
+        Settings settings = Settings.builder()
+            .put("index.search.concurrent_segment_search.mode", mode)
+            .put("index.search.concurrent.max_slice_count", most)
+            .build();
+        assertAcked(client().admin().indices().prepareUpdateSettings(index).setSettings(settings));
     }
 
     /** @return a search request of a JSON body */

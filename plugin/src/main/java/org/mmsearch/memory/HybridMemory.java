@@ -15,7 +15,7 @@ public final class HybridMemory {
     /**
      * @param legs how many
      * @param window how many hits of each
-     * @param shards how many send such windows
+     * @param shards how many send such windows, or how many slices of one shard have them
      */
     public static long windows(int legs, long window, int shards) {
         return legs * window * shards * HIT;
