@@ -16,6 +16,7 @@ import org.opensearch.core.rest.RestStatus;
 import org.opensearch.core.xcontent.DeprecationHandler;
 import org.opensearch.core.xcontent.NamedXContentRegistry;
 import org.opensearch.core.xcontent.XContentParser;
+import org.opensearch.search.MockSearchService;
 import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.search.pipeline.SearchPipelineService;
 import org.opensearch.plugins.Plugin;
@@ -45,6 +46,14 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
             .put(super.nodeSettings(nodeOrdinal))
             .put("mmsearch.hybrid.legs_at_once_from", randomFrom(0, 100_000))
             .build();
+    }
+
+    /**
+     * @param mocks of the framework, that stand in for parts of a node
+     * @return those without the one for searches, which leaves out what plugins have a say in: profiles, and when slices are searched
+     */
+    protected static Collection<Class<? extends Plugin>> withOwnSearches(Collection<Class<? extends Plugin>> mocks) {
+        return mocks.stream().filter(mock -> mock != MockSearchService.TestPlugin.class).toList();
     }
 
     /**

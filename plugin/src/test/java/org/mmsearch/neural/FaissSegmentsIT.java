@@ -2,6 +2,7 @@ package org.mmsearch.neural;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 
@@ -9,6 +10,7 @@ import org.mmsearch.encoder.triton.StubTriton;
 import org.opensearch.action.search.SearchResponse;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.common.xcontent.XContentType;
+import org.opensearch.plugins.Plugin;
 import org.opensearch.search.SearchHit;
 
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
@@ -39,6 +41,11 @@ public class FaissSegmentsIT extends NeuralIT {
         "{\"dis_max\": {\"queries\": [%s, {\"term\": {\"title\": \"7\"}}]}}",
         "{\"boosting\": {\"positive\": %s, \"negative\": {\"term\": {\"color\": \"red\"}}, \"negative_boost\": 0.5}}"
     );
+
+    @Override
+    protected Collection<Class<? extends Plugin>> getMockPlugins() {
+        return withOwnSearches(super.getMockPlugins());
+    }
 
     private void create(String name, int shards) {
         Settings settings = Settings.builder()
@@ -138,7 +145,7 @@ public class FaissSegmentsIT extends NeuralIT {
             bodies.add(hybrid(NEURAL.replace("\"k\": 3", "\"min_score\": 0.8")));
             bodies.add(hybrid(NEURAL.replace("\"k\": 3", "\"k\": 3, \"cutoff\": {\"min_score\": 0.99}")));
             bodies.add(hybrid(NEURAL.replace("3}", "3, \"_name\": \"near\"}")));
-            bodies.add(hybrid(NEURAL).replace("{\"size\"", "{\"explain\": true, \"size\""));
+            bodies.add(hybrid(NEURAL).replace("{\"size\"", "{\"profile\": true, \"explain\": true, \"size\""));
             for (HybridWay way : HybridWay.values()) {
                 by(way, () -> assertSame("one" + shards, "many" + shards, bodies));
             }
@@ -157,7 +164,7 @@ public class FaissSegmentsIT extends NeuralIT {
             }
             bodies.add(asked(NESTED));
             bodies.add(asked(NEURAL.replace("3}", "3, \"boost\": 2, \"_name\": \"near\"}")));
-            bodies.add(asked(NEURAL).replace("{\"size\"", "{\"explain\": true, \"size\""));
+            bodies.add(asked(NEURAL).replace("{\"size\"", "{\"profile\": true, \"explain\": true, \"size\""));
             bodies.add(asked(NEURAL).replace("{\"size\"", "{\"aggs\": {\"c\": {\"terms\": {\"field\": \"color\"}}}, \"size\""));
             assertSame(one, many, bodies);
             assertEquals(shards * 3L, ask(many, asked(NEURAL)).getHits().getTotalHits().value());
