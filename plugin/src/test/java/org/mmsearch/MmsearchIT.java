@@ -39,12 +39,14 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
         return List.of(Knn.plugin(), MmsearchPlugin.class);
     }
 
-    /** The legs of a hybrid run one after the other, as on small shards, or at the same time, as on large ones. */
+    /** The legs of a hybrid run one after the other, as on small shards, or at the same time, as on large ones; in slices or not. */
     @Override
     protected Settings nodeSettings(int nodeOrdinal) {
         return Settings.builder()
             .put(super.nodeSettings(nodeOrdinal))
             .put("mmsearch.hybrid.legs_at_once_from", randomFrom(0, 100_000))
+            .put("search.concurrent_segment_search.mode", randomFrom("auto", "all", "none"))
+            .put("search.concurrent.max_slice_count", randomFrom(0, 2, 4))
             .build();
     }
 

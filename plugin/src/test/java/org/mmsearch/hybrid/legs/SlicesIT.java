@@ -24,6 +24,7 @@ import org.opensearch.core.xcontent.MediaTypeRegistry;
 import org.opensearch.plugins.Plugin;
 import org.opensearch.script.MockScriptPlugin;
 import org.opensearch.search.SearchHit;
+import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
@@ -243,6 +244,19 @@ public class SlicesIT extends MmsearchIT {
             }
         } finally {
             set(Settings.builder().putNull("mmsearch.hybrid.legs_at_once_from"));
+        }
+        assertNothingOpen();
+    }
+
+    /** They make weights without a search that has decided on slices. */
+    public void testWhatExplainsOrValidates() throws Exception {
+        for (int shards : SHARDS) {
+            String index = products(shards);
+            slices(index, "all", 4);
+            SearchSourceBuilder source = asked(index, hybrid(20, "", TIES, KNN)).source();
+            String id = ask(index, hybrid(20, "", TIES, KNN)).getHits().getAt(0).getId();
+            assertTrue(client().prepareExplain(index, id).setQuery(source.query()).get().isMatch());
+            assertTrue(client().admin().indices().prepareValidateQuery(index).setQuery(source.query()).setRewrite(true).get().isValid());
         }
         assertNothingOpen();
     }
