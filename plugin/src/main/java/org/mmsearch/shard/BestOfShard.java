@@ -56,7 +56,8 @@ final class BestOfShard extends Query {
                     return Explanation.noMatch("not among the best " + most + " of the shard");
                 }
                 Explanation segment = searcher.createWeight(query, ScoreMode.COMPLETE, 1).explain(leaf, doc);
-                return Explanation.match(docs.score(found) * boost, "among the best " + most + " of the shard, times boost " + boost, segment);
+                String why = "among the best " + most + " of the shard, times boost " + boost;
+                return Explanation.match(docs.score(found) * boost, why, segment);
             }
 
             @Override

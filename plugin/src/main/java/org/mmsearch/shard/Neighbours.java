@@ -14,8 +14,8 @@ public final class Neighbours {
     /**
      * @param searcher of a shard
      * @param query of k-NN, rewritten for the searcher
-     * @return a query with at most the {@code k} best hits on the shard. k-NN's others have no more; the one by which faiss searches vectors
-     *     that are not quantised has as many in each segment
+     * @return a query with the {@code k} best hits of the shard at most: the one by which faiss searches vectors that are not quantised
+     *     has as many in each segment; k-NN's others have not
      */
     public static Query ofShard(IndexSearcher searcher, Query query) throws IOException {
         if (query instanceof KNNQuery each && each.getK() > 0 && each.getRadius() == null && searcher.getLeafContexts().size() > 1) {

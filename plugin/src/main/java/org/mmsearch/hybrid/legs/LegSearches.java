@@ -87,7 +87,7 @@ public final class LegSearches {
         }
         try {
             // Until they are merged, each slice has hits of its own.
-            Releasable more = reserve(searcher, legs, window, Math.max(0, slices.length - 1));
+            Releasable more = slices.length < 2 ? () -> {} : reserve(searcher, legs, window, slices.length - 1);
             try {
                 return run(searcher, slices, legs, window, overdue, late);
             } finally {
