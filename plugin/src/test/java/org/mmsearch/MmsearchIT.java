@@ -16,6 +16,7 @@ import org.opensearch.core.rest.RestStatus;
 import org.opensearch.core.xcontent.DeprecationHandler;
 import org.opensearch.core.xcontent.NamedXContentRegistry;
 import org.opensearch.core.xcontent.XContentParser;
+import org.opensearch.search.MockSearchService;
 import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.search.pipeline.SearchPipelineService;
 import org.opensearch.plugins.Plugin;
@@ -27,18 +28,34 @@ import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 /** Base class of tests on an in-JVM cluster: nodes with k-NN and mmsearch, and indices with the same mapping. */
 public abstract class MmsearchIT extends OpenSearchIntegTestCase {
 
+    /** Settings of an index whose segments stay as they are. */
+    protected static final Settings UNMERGED = Settings.builder()
+        .put("index.merge.policy.segments_per_tier", 1000)
+        .put("index.merge.policy.max_merge_at_once", 1000)
+        .build();
+
     @Override
     protected Collection<Class<? extends Plugin>> nodePlugins() {
         return List.of(Knn.plugin(), MmsearchPlugin.class);
     }
 
-    /** Randomly runs the legs of a hybrid sequentially, as on small shards, or concurrently, as on large shards. */
+    /** Randomly runs the legs of a hybrid sequentially, as on small shards, or concurrently, as on large shards; in slices or not. */
     @Override
     protected Settings nodeSettings(int nodeOrdinal) {
         return Settings.builder()
             .put(super.nodeSettings(nodeOrdinal))
             .put("mmsearch.hybrid.legs_at_once_from", randomFrom(0, 100_000))
+            .put("search.concurrent_segment_search.mode", randomFrom("auto", "all", "none"))
+            .put("search.concurrent.max_slice_count", randomFrom(0, 2, 4))
             .build();
+    }
+
+    /**
+     * @param mocks of the framework, that stand in for parts of a node
+     * @return those without the one for searches, which leaves out what plugins have a say in: profiles, and when slices are searched
+     */
+    protected static Collection<Class<? extends Plugin>> withOwnSearches(Collection<Class<? extends Plugin>> mocks) {
+        return mocks.stream().filter(mock -> mock != MockSearchService.TestPlugin.class).toList();
     }
 
     /**
@@ -132,6 +149,20 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
             long open = client().admin().indices().prepareStats().setSearch(true).get().getTotal().getSearch().getOpenContexts();
             assertEquals("open reader contexts", 0, open);
         });
+    }
+
+    /** Returns the number of segments of an index, over all shards. */
+    protected static long segments(String index) {
+        return client().admin().indices().prepareStats(index).clear().setSegments(true).get().getTotal().getSegments().getCount();
+    }
+
+    /** Sets the concurrent search mode of an index ({@code all}, {@code auto} or {@code none}) and its maximum number of slices. */
+    protected static void slices(String index, String mode, int most) {
+        Settings settings = Settings.builder()
+            .put("index.search.concurrent_segment_search.mode", mode)
+            .put("index.search.concurrent.max_slice_count", most)
+            .build();
+        assertAcked(client().admin().indices().prepareUpdateSettings(index).setSettings(settings));
     }
 
     /** Returns a search request with a JSON body. */
