@@ -183,7 +183,8 @@ public final class HybridFeature {
             client,
             () -> cluster.localNode().getId(),
             ways::of,
-            request -> clause.coordinator().severalShards(request)
+            request -> clause.coordinator().severalShards(request),
+            cluster.getClusterSettings()
         );
         clause.coordinator(new Coordinator(clause, cluster, resolver, writeables, notes, vectors));
     }

@@ -3,6 +3,7 @@ package org.mmsearch.neural;
 import java.util.ArrayList;
 import java.util.List;
 
+import org.mmsearch.RunningSearch;
 import org.mmsearch.fusion.Cutoff;
 import org.mmsearch.fusion.FusedHit;
 import org.mmsearch.fusion.LegScore;
@@ -33,6 +34,7 @@ final class CutoffRound {
 
     /**
      * @param request the search that the clause stands in
+     * @param search that the request is, whose answer tells of shards that this round lacks
      * @param parent its task, or null
      * @param knn the query whose hits are cut
      * @param vectors make the scores k-NN's own
@@ -41,6 +43,7 @@ final class CutoffRound {
     static void leastScore(
         Client client,
         IndicesRequest request,
+        RunningSearch search,
         TaskId parent,
         QueryBuilder knn,
         NeuralBody body,
@@ -57,7 +60,10 @@ final class CutoffRound {
             round,
             // The clause goes on as part of its own search, not of this one.
             ContextPreservingActionListener.wrapPreservingContext(
-                ActionListener.wrap(response -> listener.onResponse(least(response, body.cutoff())), listener::onFailure),
+                ActionListener.wrap(response -> {
+                    search.beside(response);
+                    listener.onResponse(least(response, body.cutoff()));
+                }, listener::onFailure),
                 client.threadPool().getThreadContext()
             )
         );

@@ -6,6 +6,7 @@ import java.util.concurrent.atomic.AtomicReference;
 
 import org.mmsearch.hybrid.candidates.CandidatesQueryBuilder;
 import org.mmsearch.hybrid.fused.HybridNode;
+import org.mmsearch.hybrid.fused.InShardQueryBuilder;
 import org.mmsearch.hybrid.fused.RankDocsQueryBuilder;
 import org.mmsearch.hybrid.fused.ShardRankDocs;
 import org.mmsearch.hybrid.legs.InternalLegs;
@@ -68,10 +69,32 @@ public final class Rounds {
             return;
         }
         ReaderContexts readers = notes.readers();
-        readers.run(id -> {
-            ActionListener<QueryBuilder> ended = id == null ? ActionListener.runBefore(listener, readers::roundEnded) : listener;
-            round(client, original, id == null ? null : new PointInTimeBuilder(id), legs, described, ended);
+        readers.run(ActionListener.wrap(id -> {
+            if (id != null && readers.only() != null) {
+                // The engine fetches from one shard before its windows could be fused, and the shard can fuse them itself.
+                listener.onResponse(new InShardQueryBuilder(node, legs, described, readers.only()));
+            } else if (id != null) {
+                round(client, original, new PointInTimeBuilder(id), legs, described, listener);
+            } else {
+                first(client, original, legs, described, listener);
+            }
+        }, listener::onFailure));
+    }
+
+    private void first(Client client, SearchRequest original, List<QueryBuilder> legs, Legs described, ActionListener<QueryBuilder> listener) {
+        ReaderContexts readers = notes.readers();
+        ActionListener<QueryBuilder> ended = ActionListener.wrap(fused -> {
+            readers.opened();
+            listener.onResponse(fused);
+        }, failure -> {
+            listener.onFailure(failure);
+            readers.notOpened(failure);
         });
+        try {
+            round(client, original, null, legs, described, ended);
+        } catch (RuntimeException e) {
+            ended.onFailure(e);
+        }
     }
 
     /** @param pointInTime that the round is run in; null where the round opens the readers */
@@ -100,7 +123,7 @@ public final class Rounds {
         }
         ActionListener<SearchResponse> answered = ActionListener.wrap(response -> {
             long answer = System.nanoTime();
-            notes.round(response);
+            note(response, pointInTime == null);
             QueryBuilder fused = fused(original, windows(response, captured.get()), legs, described);
             node.stats().byRounds(notes.way() == Way.POINT_IN_TIME, answer - start, System.nanoTime() - answer);
             listener.onResponse(fused);
@@ -110,6 +133,18 @@ public final class Rounds {
             request(original, source),
             ContextPreservingActionListener.wrapPreservingContext(answered, client.threadPool().getThreadContext())
         );
+    }
+
+    /** @param first whether the round was to open the readers */
+    private void note(SearchResponse response, boolean first) {
+        notes.profile(response);
+        if (first && notes.readers().id() != null) {
+            notes.shards().opening(response, notes.readers().size());
+        } else {
+            notes.shards().within(response);
+            notes.readers().without(notes.shards().failed());
+            notes.shards().check();
+        }
     }
 
     private SearchRequest request(SearchRequest original, SearchSourceBuilder source) {

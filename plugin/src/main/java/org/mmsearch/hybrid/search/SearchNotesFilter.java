@@ -6,6 +6,7 @@ import java.util.function.Predicate;
 import java.util.function.Supplier;
 
 import org.mmsearch.BodyPipeline;
+import org.mmsearch.RunningSearch;
 import org.opensearch.action.ActionRequest;
 import org.opensearch.action.search.SearchAction;
 import org.opensearch.action.search.SearchRequest;
@@ -13,11 +14,13 @@ import org.opensearch.action.search.SearchResponse;
 import org.opensearch.action.support.ActionFilter;
 import org.opensearch.action.support.ActionFilterChain;
 import org.opensearch.action.support.ActionRequestMetadata;
+import org.opensearch.common.settings.ClusterSettings;
 import org.opensearch.common.util.concurrent.ThreadContext;
 import org.opensearch.core.action.ActionListener;
 import org.opensearch.core.action.ActionResponse;
 import org.opensearch.core.tasks.TaskId;
 import org.opensearch.index.query.QueryCoordinatorContext;
+import org.opensearch.search.SearchService;
 import org.opensearch.tasks.Task;
 import org.opensearch.transport.client.Client;
 
@@ -27,14 +30,13 @@ import org.opensearch.transport.client.Client;
  */
 public final class SearchNotesFilter implements ActionFilter {
 
-    private static final String NOTES = "mmsearch.notes";
-
     private final String clause;
     private final Client client;
     private final ThreadContext context;
     private final Supplier<String> localNode;
     private final Function<SearchRequest, Way> ways;
     private final Predicate<SearchRequest> severalShards;
+    private final ClusterSettings settings;
 
     /**
      * @param clause the hybrid's name
@@ -42,13 +44,15 @@ public final class SearchNotesFilter implements ActionFilter {
      * @param localNode the node's id, known once it has started
      * @param ways chooses the way of a request
      * @param severalShards whether a request goes to several shards
+     * @param settings of the cluster
      */
     public SearchNotesFilter(
         String clause,
         Client client,
         Supplier<String> localNode,
         Function<SearchRequest, Way> ways,
-        Predicate<SearchRequest> severalShards
+        Predicate<SearchRequest> severalShards,
+        ClusterSettings settings
     ) {
         this.clause = clause;
         this.client = client;
@@ -56,11 +60,12 @@ public final class SearchNotesFilter implements ActionFilter {
         this.localNode = localNode;
         this.ways = ways;
         this.severalShards = severalShards;
+        this.settings = settings;
     }
 
     /** @return the notes of the search that this thread works for, or null outside a search */
     public SearchNotes current() {
-        return context.getTransient(NOTES);
+        return context.getTransient(RunningSearch.KEY);
     }
 
     /** @return the notes of the search that a rewrite belongs to, or null outside a search */
@@ -94,15 +99,20 @@ public final class SearchNotesFilter implements ActionFilter {
         BodyPipeline.use(search, way != Way.NONE);
         SearchNotes notes = new SearchNotes(new TaskId(localNode.get(), task.getId()), search.pipeline());
         notes.way(way);
+        ActionListener<SearchResponse> answer = (ActionListener<SearchResponse>) listener;
         ActionListener<SearchResponse> noted = ActionListener.runBefore(
-            ActionListener.map((ActionListener<SearchResponse>) listener, response -> NotedResponse.of(notes, response)),
+            ActionListener.map(
+                ActionListener.wrap(answer::onResponse, failure -> answer.onFailure(notes.shards().with(failure))),
+                response -> NotedResponse.of(notes, response)
+            ),
             notes::end
         );
         if (notes.way() != Way.POINT_IN_TIME || search.pointInTimeBuilder() != null || severalShards.test(search) == false) {
             proceed(task, action, request, notes, (ActionListener<Response>) noted, chain);
             return;
         }
-        PointInTime.open(client, clause, search, notes, ActionListener.wrap(delete -> {
+        boolean inPart = settings.get(SearchService.DEFAULT_ALLOW_PARTIAL_SEARCH_RESULTS);
+        PointInTime.open(client, clause, search, notes, inPart, ActionListener.wrap(delete -> {
             proceed(task, action, request, notes, (ActionListener<Response>) ActionListener.runBefore(noted, delete::run), chain);
         }, listener::onFailure));
     }
@@ -116,9 +126,9 @@ public final class SearchNotesFilter implements ActionFilter {
         ActionFilterChain<Request, Response> chain
     ) {
         // A search inside another one, as _msearch and hybrid make them, has its own notes.
-        ThreadContext.StoredContext outer = context.newStoredContext(true, List.of(NOTES));
+        ThreadContext.StoredContext outer = context.newStoredContext(true, List.of(RunningSearch.KEY));
         try {
-            context.putTransient(NOTES, notes);
+            context.putTransient(RunningSearch.KEY, notes);
             chain.proceed(task, action, request, listener);
         } finally {
             outer.close();

@@ -140,10 +140,11 @@ public final class VectorSource {
             listener.onFailure(e);
             return;
         }
+        StoredVector vector = new StoredVector(client, services.context().task(), index, like, field, model.dimension());
         if (rules == null) {
-            StoredVector.get(client, index, like, field, model.dimension(), listener);
+            vector.get(listener);
         } else {
-            StoredVector.find(client, index, like, field, model.dimension(), rules, listener);
+            vector.find(rules, listener);
         }
     }
 
