@@ -24,7 +24,7 @@ import org.opensearch.search.query.QuerySearchResult;
 final class ReaderContexts {
 
     private final Queue<ActionListener<String>> waiting = new ArrayDeque<>();
-    private boolean opening;
+    private boolean busy;
     private Exception failure;
     private String id;
     private List<QuerySearchResult> open = List.of();
@@ -34,21 +34,22 @@ final class ReaderContexts {
     private boolean released;
 
     /**
-     * Runs a round in these readers: at once where it is the first one or they are open; else when they are.
+     * Runs a round in these readers when those before it have ended: where one fails on a shard, its context there is free, and another at
+     * the same time would find none and say no more than that.
      *
-     * @param round is given the id of the readers, in the form of a point in time, or null where it is the one that opens them, which then
-     *     calls {@link #opened} or {@link #notOpened}; it fails where that one has failed
+     * @param round is given the id of the readers, in the form of a point in time, or null where it is to open them; it calls {@link #ended}
+     *     or {@link #failed} then. It fails where one before it has
      */
     void run(ActionListener<String> round) {
         String readers;
         Exception failed;
         synchronized (this) {
             failed = failure;
-            if (id == null && opening && failed == null) {
+            if (busy && failed == null) {
                 waiting.add(round);
                 return;
             }
-            opening = true;
+            busy = true;
             readers = id;
         }
         if (failed == null) {
@@ -117,28 +118,22 @@ final class ReaderContexts {
         return id;
     }
 
-    /** Lets the other rounds begin; where no reader was kept, the next of them is the first one. */
-    void opened() {
-        while (true) {
-            ActionListener<String> next;
-            String readers;
-            synchronized (this) {
-                next = waiting.poll();
-                if (next == null) {
-                    opening = id != null;
-                    return;
-                }
-                readers = id;
-            }
+    /** Lets the next round begin. */
+    void ended() {
+        ActionListener<String> next;
+        String readers;
+        synchronized (this) {
+            next = waiting.poll();
+            readers = id;
+            busy = next != null;
+        }
+        if (next != null) {
             next.onResponse(readers);
-            if (readers == null) {
-                return;
-            }
         }
     }
 
-    /** Fails the other rounds with the first one: its contexts are free, or will be. */
-    void notOpened(Exception why) {
+    /** Fails the rounds that wait: the search fails with this one, and the contexts are free, or will be. */
+    void failed(Exception why) {
         List<ActionListener<String>> others;
         synchronized (this) {
             failure = why;

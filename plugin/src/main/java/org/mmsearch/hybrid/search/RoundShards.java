@@ -26,6 +26,8 @@ final class RoundShards {
     private int lost;
     /** The shards that failed where the readers were opened. */
     private int unopened;
+    /** Those of them without a reason: no later search is sent to them. */
+    private int silent;
     /** The readers that were opened, or -1 where they are the caller's. */
     private int readers = -1;
 
@@ -48,6 +50,7 @@ final class RoundShards {
         fail(failed);
         total = Math.max(total, all);
         unopened = all - successful;
+        silent = unopened - failed.length;
         readers = opened;
         lost = Math.max(lost, unopened);
     }
@@ -108,7 +111,7 @@ final class RoundShards {
 
     private int left() {
         // A shard without a reason in one search may be one with a reason in another.
-        return Math.max(0, total - Math.max(failures.size(), lost));
+        return Math.max(0, total - Math.max(silent + failures.size(), lost));
     }
 
     /** In the engine's order: by shard. */

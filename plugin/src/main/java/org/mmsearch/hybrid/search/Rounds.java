@@ -70,31 +70,24 @@ public final class Rounds {
         }
         ReaderContexts readers = notes.readers();
         readers.run(ActionListener.wrap(id -> {
-            if (id != null && readers.only() != null) {
-                // The engine fetches from one shard before its windows could be fused, and the shard can fuse them itself.
-                listener.onResponse(new InShardQueryBuilder(node, legs, described, readers.only()));
-            } else if (id != null) {
-                round(client, original, new PointInTimeBuilder(id), legs, described, listener);
-            } else {
-                first(client, original, legs, described, listener);
+            ActionListener<QueryBuilder> ended = ActionListener.wrap(fused -> {
+                readers.ended();
+                listener.onResponse(fused);
+            }, failure -> {
+                listener.onFailure(failure);
+                readers.failed(failure);
+            });
+            try {
+                if (readers.only() != null) {
+                    // The engine fetches from one shard before its windows could be fused, and the shard can fuse them itself.
+                    ended.onResponse(new InShardQueryBuilder(node, legs, described, readers.only()));
+                } else {
+                    round(client, original, id == null ? null : new PointInTimeBuilder(id), legs, described, ended);
+                }
+            } catch (RuntimeException e) {
+                ended.onFailure(e);
             }
         }, listener::onFailure));
-    }
-
-    private void first(Client client, SearchRequest original, List<QueryBuilder> legs, Legs described, ActionListener<QueryBuilder> listener) {
-        ReaderContexts readers = notes.readers();
-        ActionListener<QueryBuilder> ended = ActionListener.wrap(fused -> {
-            readers.opened();
-            listener.onResponse(fused);
-        }, failure -> {
-            listener.onFailure(failure);
-            readers.notOpened(failure);
-        });
-        try {
-            round(client, original, null, legs, described, ended);
-        } catch (RuntimeException e) {
-            ended.onFailure(e);
-        }
     }
 
     /** @param pointInTime that the round is run in; null where the round opens the readers */

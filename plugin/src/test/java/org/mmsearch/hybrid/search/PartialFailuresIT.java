@@ -1,7 +1,6 @@
 package org.mmsearch.hybrid.search;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -10,6 +9,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Predicate;
 
 import org.mmsearch.MmsearchIT;
 import org.mmsearch.hybrid.FaultyQueries;
@@ -17,7 +17,6 @@ import org.opensearch.ExceptionsHelper;
 import org.opensearch.action.NoShardAvailableActionException;
 import org.opensearch.action.admin.cluster.health.ClusterHealthResponse;
 import org.opensearch.action.bulk.BulkRequestBuilder;
-import org.opensearch.action.bulk.BulkResponse;
 import org.opensearch.action.search.CreatePitAction;
 import org.opensearch.action.search.CreatePitRequest;
 import org.opensearch.action.search.DeletePitAction;
@@ -29,10 +28,13 @@ import org.opensearch.action.search.SearchResponse;
 import org.opensearch.action.search.SearchTransportService;
 import org.opensearch.action.search.ShardSearchFailure;
 import org.opensearch.action.support.ActiveShardCount;
+import org.opensearch.action.support.WriteRequest;
 import org.opensearch.cluster.routing.ShardRouting;
+import org.opensearch.cluster.service.ClusterService;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.common.unit.TimeValue;
 import org.opensearch.common.xcontent.XContentType;
+import org.opensearch.core.index.shard.ShardId;
 import org.opensearch.plugins.Plugin;
 import org.opensearch.search.SearchHit;
 import org.opensearch.search.SearchService;
@@ -98,7 +100,7 @@ public class PartialFailuresIT extends MmsearchIT {
         bodies.put("two hybrids", "\"query\": {\"bool\": {\"must\": [" + clause.of(CHAIRS, LATE_1) + "," + clause.of(CHAIRS) + "]}}");
         bodies.put("second", "\"query\": {\"bool\": {\"should\": [" + clause.of(CHAIRS) + "," + clause.of(CHAIRS, LATE_1) + "]}}");
         bodies.put("the same", "\"query\": {\"bool\": {\"must\": [" + clause.of(EARLY_1) + "," + clause.of(CHAIRS, EARLY_1) + "]}}");
-        bodies.put("three", "\"query\": {\"bool\": {\"should\": [" + clause.of(CHAIRS) + "," + clause.of(LATE_1) + "," + clause.of(EARLY_1) + "]}}");
+        bodies.put("three", "\"query\": {\"bool\": {\"should\": [" + clause.of(CHAIRS) + "," + clause.of(LATE_1) + "," + clause.of(LATE_1) + "," + clause.of(CHAIRS) + "]}}");
         bodies.put("one each", "\"query\": {\"bool\": {\"should\": [" + clause.of(LATE_0) + "," + clause.of(CHAIRS, LATE_1) + "]}}");
         bodies.put("in another", "\"query\": " + clause.of(CHAIRS, clause.of(CHAIRS, LATE_1)));
         bodies.put(
@@ -139,7 +141,7 @@ public class PartialFailuresIT extends MmsearchIT {
     private void products(String index, int shards, Settings.Builder settings) {
         create(index, shards, settings);
         ensureGreen(index);
-        assertFalse(fill(index).get().hasFailures());
+        assertFalse(fill(index, id -> true).get().hasFailures());
         refresh(index);
     }
 
@@ -152,11 +154,13 @@ public class PartialFailuresIT extends MmsearchIT {
         );
     }
 
-    private static BulkRequestBuilder fill(String index) {
+    private static BulkRequestBuilder fill(String index, Predicate<String> ids) {
         BulkRequestBuilder bulk = client().prepareBulk();
         for (int i = 0; i < 30; i++) {
             String body = "{\"title\": \"chair\", \"color\": \"c" + i % 3 + "\", \"price\": " + i + "}";
-            bulk.add(client().prepareIndex(index).setId("p" + i).setSource(body, XContentType.JSON));
+            if (ids.test("p" + i)) {
+                bulk.add(client().prepareIndex(index).setId("p" + i).setSource(body, XContentType.JSON));
+            }
         }
         return bulk;
     }
@@ -279,9 +283,13 @@ public class PartialFailuresIT extends MmsearchIT {
         create("red", 3, Settings.builder().put("index.routing.allocation.total_shards_per_node", 1));
         ClusterHealthResponse health = client().admin().cluster().prepareHealth("red").setWaitForNoInitializingShards(true).get();
         assertEquals(2, health.getActiveShards());
-        BulkResponse indexed = fill("red").setTimeout(TimeValue.timeValueMillis(100)).get();
-        assertTrue(indexed.hasFailures() && Arrays.stream(indexed.getItems()).anyMatch(item -> item.isFailed() == false));
-        refresh("red");
+        ClusterService cluster = internalCluster().clusterService();
+        Predicate<String> placed = id -> {
+            ShardId shard = cluster.operationRouting().indexShards(cluster.state(), "red", id, null).shardId();
+            return cluster.state().getRoutingTable().shardRoutingTable(shard).primaryShard().active();
+        };
+        // A refresh of the index would wait for the third.
+        assertFalse(fill("red", placed).setRefreshPolicy(WriteRequest.RefreshPolicy.IMMEDIATE).get().hasFailures());
         SearchResponse bool = ask("red", bodies(PartialFailuresIT::bool).get("whole"));
         assertEquals(bool.toString(), 3, bool.getTotalShards());
         assertEquals(bool.toString(), 2, bool.getSuccessfulShards());
