@@ -9,8 +9,19 @@ public interface RunningSearch {
     /** What the thread context keeps it under. */
     String KEY = "mmsearch.notes";
 
-    /** None: a query that is rewritten outside a search, as by {@code _explain}, has no answer with shards. */
-    RunningSearch NONE = answer -> {};
+    /** None: a query that is rewritten outside a search, as by {@code _explain}, has no deadline and no answer with shards. */
+    RunningSearch NONE = new RunningSearch() {
+        @Override
+        public Deadline deadline() {
+            return Deadline.NONE;
+        }
+
+        @Override
+        public void beside(SearchResponse answer) {}
+    };
+
+    /** @return when the search ends */
+    Deadline deadline();
 
     /**
      * Lets the answer of the search tell what that of another one lacks, which was run for it on the same shards.

@@ -189,6 +189,11 @@ public final class HybridFeature {
         clause.coordinator(new Coordinator(clause, cluster, resolver, writeables, notes, vectors));
     }
 
+    /** What the engine finds by its class among the node's components; asked for after {@link #open}. */
+    public List<Object> components() {
+        return List.of(notes.remaining());
+    }
+
     /** Lets a hybrid add to its search's answer; asked for after {@link #open}. */
     public List<ActionFilter> actionFilters() {
         return List.of(notes);

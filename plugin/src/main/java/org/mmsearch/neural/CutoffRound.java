@@ -34,7 +34,7 @@ final class CutoffRound {
 
     /**
      * @param request the search that the clause stands in
-     * @param search that the request is, whose answer tells of shards that this round lacks
+     * @param search that the request is: the round shares its time, and its answer tells of shards that the round lacks
      * @param parent its task, or null
      * @param knn the query whose hits are cut
      * @param vectors make the scores k-NN's own
@@ -53,7 +53,7 @@ final class CutoffRound {
         // The best hit decides a share of it; a gap can lie behind any hit.
         int most = Math.min(MOST_HITS, body.k() == null ? MOST_HITS : body.k());
         int size = body.cutoff().gap() == null ? 1 : most;
-        SearchRequest round = round(request, parent, knn, size);
+        SearchRequest round = round(request, search, parent, knn, size);
         vectors.scoreRaw(round.source(), most);
         client.execute(
             SearchAction.INSTANCE,
@@ -69,17 +69,18 @@ final class CutoffRound {
         );
     }
 
-    private static SearchRequest round(IndicesRequest request, TaskId parent, QueryBuilder knn, int size) {
+    private static SearchRequest round(IndicesRequest request, RunningSearch running, TaskId parent, QueryBuilder knn, int size) {
         SearchSourceBuilder source = new SearchSourceBuilder().query(knn)
             .size(size)
             .fetchSource(false)
             .storedField("_none_")
-            .trackTotalHits(false);
+            .trackTotalHits(false)
+            .timeout(running.deadline().left());
         SearchRequest round;
         if (request instanceof SearchRequest search) {
             round = new SearchRequest(search).scroll((Scroll) null);
             if (search.source() != null) {
-                source.timeout(search.source().timeout()).pointInTimeBuilder(search.source().pointInTimeBuilder());
+                source.pointInTimeBuilder(search.source().pointInTimeBuilder());
             }
         } else {
             round = new SearchRequest(request.indices()).indicesOptions(request.indicesOptions());

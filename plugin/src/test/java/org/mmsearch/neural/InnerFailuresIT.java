@@ -4,18 +4,30 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Predicate;
 
 import org.mmsearch.neural.vectors.IndexedVectorExt;
 import org.opensearch.ExceptionsHelper;
 import org.opensearch.action.NoShardAvailableActionException;
+import org.opensearch.action.admin.cluster.node.tasks.cancel.CancelTasksRequest;
+import org.opensearch.action.get.GetAction;
+import org.opensearch.action.search.SearchAction;
+import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.search.SearchResponse;
 import org.opensearch.action.search.SearchTransportService;
+import org.opensearch.common.action.ActionFuture;
 import org.opensearch.common.settings.Settings;
+import org.opensearch.common.unit.TimeValue;
 import org.opensearch.common.xcontent.XContentType;
 import org.opensearch.core.rest.RestStatus;
+import org.opensearch.core.tasks.TaskCancelledException;
 import org.opensearch.plugins.Plugin;
 import org.opensearch.search.internal.ShardSearchRequest;
+import org.opensearch.tasks.TaskInfo;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 import org.opensearch.test.transport.MockTransportService;
@@ -152,6 +164,86 @@ public class InnerFailuresIT extends NeuralIT {
         failing(Fault.BROKEN, shard -> shard.shardId().id() != at && looksUp(shard), () -> {
             assertTrue(failure("products", like).contains("has no vector"));
         });
+    }
+
+    /** Holds what the first node asks of the second one by an action until the check is done. */
+    private void held(String held, Check check) throws Exception {
+        String[] nodes = internalCluster().getNodeNames();
+        MockTransportService sends = (MockTransportService) internalCluster().getInstance(TransportService.class, nodes[0]);
+        CountDownLatch until = new CountDownLatch(1);
+        List<Thread> waiting = new CopyOnWriteArrayList<>();
+        sends.addSendBehavior(
+            internalCluster().getInstance(TransportService.class, nodes[1]),
+            (connection, id, action, request, options) -> {
+                if (action.startsWith(held) == false) {
+                    connection.sendRequest(id, action, request, options);
+                    return;
+                }
+                Thread thread = new Thread(() -> {
+                    try {
+                        until.await();
+                        connection.sendRequest(id, action, request, options);
+                    } catch (InterruptedException | IOException e) {
+                        throw new AssertionError(e);
+                    }
+                });
+                waiting.add(thread);
+                thread.start();
+            }
+        );
+        try {
+            check.run();
+        } finally {
+            until.countDown();
+            for (Thread thread : waiting) {
+                thread.join();
+            }
+            sends.clearAllRules();
+        }
+    }
+
+    public void testADocumentThatIsLookedForTooLong() throws Exception {
+        onTheOtherNode("products");
+        String like = "{\"timeout\": \"200ms\", \"query\": {\"neural\": {\"v\": {\"like\": {\"_id\": \"p1\"}}}}}";
+        held(GetAction.NAME, () -> {
+            Exception e = expectThrows(Exception.class, () -> asker().search(asked("products", like)).actionGet(20, TimeUnit.SECONDS));
+            assertEquals(e.toString(), RestStatus.GATEWAY_TIMEOUT, ExceptionsHelper.status(e));
+            assertTrue(e.getMessage(), e.getMessage().contains("within the search's timeout"));
+        });
+        // What is looked up is part of the search, and cancelled with it.
+        held(GetAction.NAME, () -> {
+            SearchRequest request = asked("products", like.replace("200ms", "1m"));
+            ActionFuture<SearchResponse> search = asker().search(request);
+            assertBusy(() -> {
+                List<TaskInfo> gets = tasks(GetAction.NAME);
+                assertEquals(1, gets.size());
+                assertEquals(tasks(SearchAction.NAME).get(0).getTaskId(), gets.get(0).getParentTaskId());
+            });
+            client().admin().cluster().cancelTasks(new CancelTasksRequest().setTaskId(tasks(SearchAction.NAME).get(0).getTaskId())).actionGet();
+            Exception e = expectThrows(Exception.class, () -> search.actionGet(20, TimeUnit.SECONDS));
+            assertTrue(ExceptionsHelper.stackTrace(e), ExceptionsHelper.stackTrace(e).contains(TaskCancelledException.class.getSimpleName()));
+        });
+    }
+
+    private static List<TaskInfo> tasks(String action) {
+        return client().admin().cluster().prepareListTasks().setActions(action).get().getTasks();
+    }
+
+    /** The time after which a search is cancelled begins with it, not with its point in time. */
+    public void testACancelledSearchWhosePointInTimeIsBeingOpened() throws Exception {
+        onTheOtherNode("products");
+        by(HybridWay.POINT_IN_TIME, () -> {
+            SearchRequest request = asked("products", "{\"query\": {\"hybrid\": {\"queries\": [{\"match\": {\"title\": \"chair\"}}]}}}");
+            request.setCancelAfterTimeInterval(TimeValue.timeValueMillis(100));
+            AtomicReference<ActionFuture<SearchResponse>> search = new AtomicReference<>();
+            held(SearchTransportService.CREATE_READER_CONTEXT_ACTION_NAME, () -> {
+                search.set(asker().search(request));
+                assertBusy(() -> assertTrue(tasks(SearchAction.NAME).get(0).isCancelled()));
+            });
+            Exception e = expectThrows(Exception.class, () -> search.get().actionGet(20, TimeUnit.SECONDS));
+            assertTrue(ExceptionsHelper.stackTrace(e), ExceptionsHelper.stackTrace(e).contains(TaskCancelledException.class.getSimpleName()));
+        });
+        assertNothingOpen();
     }
 
     private static boolean looksUp(ShardSearchRequest request) {

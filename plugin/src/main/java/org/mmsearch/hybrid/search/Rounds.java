@@ -144,10 +144,10 @@ public final class Rounds {
         SearchRequest round = new SearchRequest(original);
         SearchSourceBuilder asked = original.source();
         if (asked != null) {
-            source.timeout(asked.timeout()).profile(asked.profile());
+            source.profile(asked.profile());
             DerivedFields.copy(asked, source);
         }
-        round.source(source);
+        round.source(source.timeout(notes.deadline().left()));
         round.pipeline("_none");
         round.setBatchedReduceSize(Integer.MAX_VALUE);
         // Document numbers are worth nothing in another search, so they are not worth a place in the request cache.

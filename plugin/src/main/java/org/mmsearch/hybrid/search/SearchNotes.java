@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
+import org.mmsearch.Deadline;
 import org.mmsearch.RunningSearch;
 import org.mmsearch.fusion.Fusion;
 import org.opensearch.action.search.SearchResponse;
@@ -18,6 +19,7 @@ public final class SearchNotes implements RunningSearch {
 
     private final TaskId task;
     private final String pipeline;
+    private final Deadline deadline;
     private final ReaderContexts readers = new ReaderContexts();
     private final RoundShards shards = new RoundShards();
     private final List<DegradedLeg> degraded = new ArrayList<>();
@@ -32,10 +34,12 @@ public final class SearchNotes implements RunningSearch {
     /**
      * @param task of the search
      * @param pipeline the search pipeline that its request names, or null; the request that a rewrite sees has lost it
+     * @param deadline when it ends
      */
-    SearchNotes(TaskId task, String pipeline) {
+    SearchNotes(TaskId task, String pipeline, Deadline deadline) {
         this.task = task;
         this.pipeline = pipeline;
+        this.deadline = deadline;
     }
 
     TaskId task() {
@@ -95,6 +99,11 @@ public final class SearchNotes implements RunningSearch {
     /** @return what the rounds say of their shards */
     RoundShards shards() {
         return shards;
+    }
+
+    @Override
+    public Deadline deadline() {
+        return deadline;
     }
 
     @Override

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
+import org.mmsearch.Deadline;
 import org.opensearch.OpenSearchStatusException;
 import org.opensearch.action.ActionRequest;
 import org.opensearch.action.get.GetRequest;
@@ -20,6 +21,7 @@ import org.opensearch.index.query.BoolQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryBuilders;
 import org.opensearch.search.SearchHit;
+import org.opensearch.search.SearchService;
 import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.search.fetch.subphase.FetchSourceContext;
 import org.opensearch.transport.client.Client;
@@ -29,6 +31,7 @@ final class StoredVector {
 
     private final Client client;
     private final TaskId parent;
+    private final Deadline deadline;
     private final String index;
     private final LikeDocument like;
     private final String field;
@@ -36,14 +39,16 @@ final class StoredVector {
 
     /**
      * @param parent task of the search, or null
+     * @param deadline of the search
      * @param index where the document is
      * @param like the document
      * @param field its vector
      * @param dimension the length that the vector must have
      */
-    StoredVector(Client client, TaskId parent, String index, LikeDocument like, String field, int dimension) {
+    StoredVector(Client client, TaskId parent, Deadline deadline, String index, LikeDocument like, String field, int dimension) {
         this.client = client;
         this.parent = parent;
+        this.deadline = deadline;
         this.index = index;
         this.like = like;
         this.field = field;
@@ -95,12 +100,18 @@ final class StoredVector {
 
     private SearchSourceBuilder one(QueryBuilder rules) {
         BoolQueryBuilder one = QueryBuilders.boolQuery().filter(QueryBuilders.idsQuery().addIds(like.id()));
-        return new SearchSourceBuilder().query(rules == null ? one : one.filter(rules)).size(1).trackTotalHits(false);
+        return new SearchSourceBuilder().query(rules == null ? one : one.filter(rules)).size(1).trackTotalHits(false)
+            .timeout(deadline.left());
     }
 
     /** @param listener is given the hit, or null */
     private void search(SearchSourceBuilder source, ActionListener<SearchHit> listener) {
-        SearchRequest find = new SearchRequest(index).routing(like.routing()).source(source).pipeline("_none").allowPartialSearchResults(true);
+        SearchRequest find = new SearchRequest(index).routing(like.routing())
+            .source(source)
+            .pipeline("_none")
+            .allowPartialSearchResults(true);
+        // It ends with the search that it is part of, not by a time of its own.
+        find.setCancelAfterTimeInterval(SearchService.NO_TIMEOUT);
         client.search(of(find), ActionListener.map(listener, response -> {
             SearchHit[] hits = response.getHits().getHits();
             return hits.length == 0 ? none(response) : hits[0];
