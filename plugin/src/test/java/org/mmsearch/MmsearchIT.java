@@ -2,6 +2,7 @@ package org.mmsearch;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.util.Collection;
 import java.util.List;
 
@@ -38,6 +39,18 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
         return Settings.builder()
             .put(super.nodeSettings(nodeOrdinal))
             .put("mmsearch.hybrid.legs_at_once_from", randomFrom(0, 100_000))
+            .build();
+    }
+
+    /** @return settings of nodes that keep segments and translogs in a repository, the same for all of a suite */
+    protected Settings remoteStore() {
+        if (repository == null) {
+            repository = randomRepoPath().toAbsolutePath();
+        }
+        return Settings.builder()
+            .put(remoteStoreClusterSettings("remote", repository))
+            // Each write waits for so long.
+            .put("cluster.remote_store.translog.buffer_interval", "10ms")
             .build();
     }
 
@@ -101,6 +114,7 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
     }
 
     private static volatile HybridWay way = HybridWay.ONE_SEARCH;
+    private Path repository;
 
     /**
      * Does something while hybrids are answered in one way. By one search, those that cannot be take two rounds; by two rounds, all do; by
@@ -124,6 +138,16 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
 
     private static void set(Settings.Builder settings) {
         assertAcked(client().admin().cluster().prepareUpdateSettings().setTransientSettings(settings));
+    }
+
+    /** Waits for the copies of shards that are filled by segments: they have them a little later than the refresh. */
+    protected static void awaitAllCopies(String index, int documents) throws Exception {
+        for (String node : internalCluster().getNodeNames()) {
+            String id = internalCluster().clusterService(node).localNode().getId();
+            SearchRequest request = new SearchRequest(index).source(new SearchSourceBuilder().size(0)).preference("_prefer_nodes:" + id);
+            request.requestCache(false);
+            assertBusy(() -> assertEquals(documents, asker().search(request).actionGet().getHits().getTotalHits().value()));
+        }
     }
 
     /** Every search of the test has freed its readers. */

@@ -12,6 +12,7 @@ import org.opensearch.action.search.SearchPhaseExecutionException;
 import org.opensearch.action.search.SearchPhaseName;
 import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.search.SearchResponse;
+import org.opensearch.cluster.routing.Preference;
 import org.opensearch.common.document.DocumentField;
 import org.opensearch.common.xcontent.support.XContentMapValues;
 import org.opensearch.core.action.ActionListener;
@@ -107,6 +108,8 @@ final class StoredVector {
     /** @param listener is given the hit, or null */
     private void search(SearchSourceBuilder source, ActionListener<SearchHit> listener) {
         SearchRequest find = new SearchRequest(index).routing(like.routing())
+            // A copy that is filled by segments may not have what was refreshed.
+            .preference(Preference.PRIMARY_FIRST.type())
             .source(source)
             .pipeline("_none")
             .allowPartialSearchResults(true);
