@@ -2,6 +2,7 @@ package org.mmsearch;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.util.Collection;
 import java.util.List;
 
@@ -47,6 +48,18 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
             .put("mmsearch.hybrid.legs_at_once_from", randomFrom(0, 100_000))
             .put("search.concurrent_segment_search.mode", randomFrom("auto", "all", "none"))
             .put("search.concurrent.max_slice_count", randomFrom(0, 2, 4))
+            .build();
+    }
+
+    /** @return settings of nodes that keep segments and translogs in a repository, the same for all of a suite */
+    protected Settings remoteStore() {
+        if (repository == null) {
+            repository = randomRepoPath().toAbsolutePath();
+        }
+        return Settings.builder()
+            .put(remoteStoreClusterSettings("remote", repository))
+            // Each write waits for so long.
+            .put("cluster.remote_store.translog.buffer_interval", "10ms")
             .build();
     }
 
@@ -118,6 +131,7 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
     }
 
     private static volatile HybridWay way = HybridWay.ONE_SEARCH;
+    private Path repository;
 
     /**
      * Runs a test with one execution of hybrids. With one search, hybrids that do not support it take two rounds. With two rounds, all
@@ -141,6 +155,16 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
 
     private static void set(Settings.Builder settings) {
         assertAcked(client().admin().cluster().prepareUpdateSettings().setTransientSettings(settings));
+    }
+
+    /** Waits for the copies of shards that are filled by segments: they have them a little later than the refresh. */
+    protected static void awaitAllCopies(String index, int documents) throws Exception {
+        for (String node : internalCluster().getNodeNames()) {
+            String id = internalCluster().clusterService(node).localNode().getId();
+            SearchRequest request = new SearchRequest(index).source(new SearchSourceBuilder().size(0)).preference("_prefer_nodes:" + id);
+            request.requestCache(false);
+            assertBusy(() -> assertEquals(documents, asker().search(request).actionGet().getHits().getTotalHits().value()));
+        }
     }
 
     /** Checks that all searches of the test released their reader contexts. */
