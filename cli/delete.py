@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -14,8 +11,8 @@ from mmsearch.api.client import Client
 from mmsearch.cli.ending import again, ended_by_signals, ending, messages, say
 from mmsearch.cli.options import tls
 from mmsearch.clients.opensearch import DEFAULT_URL
-from mmsearch.errors import CatalogError
 from mmsearch.ingest.reporting.losses import examples
+from mmsearch.products.formats.text_lines import text_lines
 
 
 @click.command("delete")
@@ -23,7 +20,7 @@ from mmsearch.ingest.reporting.losses import examples
     "--ids",
     required=True,
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    help="File with one id per line, or - for standard input.",
+    help="File with one id per line, compressed or not, or - for standard input.",
 )
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
@@ -53,20 +50,13 @@ def command(ids: Path, index: str, opensearch: str, give_up_after: float, as_jso
         messages(say),
         Client(opensearch, index=index) as shop,
     ):
-        report = shop.delete(_read(ids), give_up_after=give_up_after, resume=again(), progress=live.watch)
+        report = shop.delete(
+            text_lines(str(ids), "a file of ids", say),
+            give_up_after=give_up_after,
+            resume=again(),
+            progress=live.watch,
+        )
     for line in examples(report.losses):
         say(line)
     click.echo(json.dumps(report.summary()) if as_json else report.sentence())
     raise SystemExit(report.exit_code)
-
-
-def _read(path: Path) -> Iterator[str]:
-    """The ids of a file, without blank lines. Raises CatalogError."""
-    with ExitStack() as opened:
-        try:
-            file = sys.stdin if str(path) == "-" else opened.enter_context(path.open(encoding="utf-8-sig"))
-            yield from filter(None, (line.strip() for line in file))
-        except OSError as error:
-            raise CatalogError(f"expected a file of ids at {path}, got: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise CatalogError(f"expected UTF-8 in {path}, got other bytes; save it as UTF-8") from None

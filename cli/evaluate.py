@@ -10,7 +10,8 @@ import click
 
 from mmsearch.api import evaluation as api
 from mmsearch.api.client import Client
-from mmsearch.cli.options import tls
+from mmsearch.cli.ending import messages, say
+from mmsearch.cli.options import only, tls
 from mmsearch.clients.opensearch import DEFAULT_URL
 from mmsearch.evaluation.live import WAYS
 from mmsearch.evaluation.study import Study
@@ -20,7 +21,10 @@ PATH = click.Path(path_type=Path)
 
 @click.command("evaluate")
 @click.option(
-    "--judgments", type=PATH, required=True, help="Judged pairs: JSON Lines, or TREC qrels (.qrels)."
+    "--judgments",
+    type=PATH,
+    required=True,
+    help="Judged pairs: JSON Lines, a table, ESCI's examples, or TREC qrels.",
 )
 @click.option(
     "--system",
@@ -66,6 +70,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--runs-out", type=PATH, help="Folder for the results of each system, as TREC runs.")
 @click.option("--per-query", type=PATH, help="CSV file with each measure of each query.")
 @click.option("--esci", is_flag=True, help="Read grades 3 to 0 of qrels as E, S, C, I.")
+@only
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
 @tls
@@ -86,6 +91,7 @@ def command(
     runs_out: Path | None,
     per_query: Path | None,
     esci: bool,
+    only: dict[str, str],
     index: str,
     opensearch: str,
     as_json: bool,
@@ -102,7 +108,7 @@ def command(
       mmsearch evaluate --judgments test.qrels --system old=old.run --system new=new.run \\
           --gate "ndcg@10 >= baseline - 0.5%"
     """
-    with Client(opensearch, index=index) as client:
+    with messages(say), Client(opensearch, index=index) as client:
         found = api.evaluate(
             judgments,
             systems,
@@ -113,6 +119,7 @@ def command(
             gates=gates,
             through=cast(Any, through),
             esci=esci,
+            only=only,
         )
     if runs_out:
         found.write_runs(runs_out)

@@ -86,7 +86,7 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="Format of the catalog.  [default: Parquet by content, CSV and TSV by file name, otherwise jsonl]",
+    help="Format of the catalog.  [default: told by its content]",
 )
 @click.option("--limit", type=click.IntRange(1), help="Read only the first lines, this many.")
 @click.option(
@@ -186,7 +186,8 @@ def command(
 ) -> None:
     """Encode a catalog with Triton and index it in OpenSearch.
 
-    CATALOG is a JSON Lines, CSV, TSV or Parquet file, compressed or not, or - for standard input.
+    CATALOG is JSON Lines, JSON, XML, CSV, TSV, xlsx or Parquet, compressed or not, or - for standard input.
+    Format and encoding are told by its content.
 
     A second run encodes only what has changed. The exit code is 0 if all products are indexed, 3 if some
     were rejected, and 1 if the run failed; run the command again to continue.

@@ -11,11 +11,13 @@ import click
 from opensearchpy import OpenSearch, helpers
 from opensearchpy.exceptions import OpenSearchException
 
-from mmsearch.cli.options import tls
+from mmsearch.cli.ending import messages, say
+from mmsearch.cli.options import only, tls
 from mmsearch.clients.opensearch import DEFAULT_URL, connect
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.exchange import trec, ubi, workbench
-from mmsearch.evaluation.judgments import Judgments, read_jsonl, write_jsonl
+from mmsearch.evaluation.exchange.judged_file import read_judgments
+from mmsearch.evaluation.judgments import Judgments, write_jsonl
 
 PATH = click.Path(path_type=Path)
 _KINDS = {
@@ -23,6 +25,7 @@ _KINDS = {
     ".qrels": "TREC qrels",
     ".json": "a Search Relevance Workbench judgment list",
 }
+_OTHER = "a table"
 
 
 @click.group("judgments")
@@ -37,22 +40,26 @@ def command() -> None:
 @click.argument("source", type=PATH)
 @click.argument("target", type=PATH)
 @click.option("--esci", is_flag=True, help="Read grades or ratings 3 to 0 as E, S, C, I.")
+@only
 @click.option("--name", help="Name of the list in the workbench.  [default: the file's]")
-def convert(source: Path, target: Path, esci: bool, name: str | None) -> None:
+def convert(source: Path, target: Path, esci: bool, only: dict[str, str], name: str | None) -> None:
     """Convert a judgment file; the file endings select the formats.
 
     .jsonl is JSON Lines, .qrels is TREC, and .json is a judgment list of the Search Relevance Workbench, as
-    its API returns it or as `PUT _plugins/_search_relevance/judgments` takes it.
+    its API returns it or as `PUT _plugins/_search_relevance/judgments` takes it. SOURCE may also be a table
+    (CSV, Parquet, xlsx) or the examples of the Shopping Queries Dataset (ESCI).
 
     \b
     Example:
       mmsearch judgments convert judgments.jsonl list.json --name "Spring catalog"
       mmsearch judgments convert list.json judgments.jsonl --esci
+      mmsearch judgments convert shopping_queries_dataset_examples.parquet us.jsonl \\
+          --only product_locale=us
     """
-    for path in (source, target):
-        if path.suffix not in _KINDS:
-            raise MmsearchError(f"expected a file that ends in {', '.join(_KINDS)}, got {path}; rename it")
-    judgments = _read(source, esci)
+    if target.suffix not in _KINDS:
+        raise MmsearchError(f"expected a file that ends in {', '.join(_KINDS)}, got {target}; rename it")
+    with messages(say):
+        judgments = _read(source, esci, only)
     if target.suffix == ".json":
         exported = workbench.export(judgments, name or target.stem)
         target.write_text(json.dumps(exported.body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -66,9 +73,8 @@ def convert(source: Path, target: Path, esci: bool, name: str | None) -> None:
         trec.write_qrels(judgments, target)
     else:
         write_jsonl(judgments, target)
-    click.echo(
-        f"{len(judgments.queries)} queries: {_KINDS[source.suffix]} to {_KINDS[target.suffix]}, {target}"
-    )
+    kind = _KINDS.get(source.suffix, _OTHER)
+    click.echo(f"{len(judgments.queries)} queries: {kind} to {_KINDS[target.suffix]}, {target}")
 
 
 @command.command("from-events")
@@ -127,7 +133,7 @@ def to_events(source: Path, folder: Path) -> None:
 
     Example: mmsearch judgments to-events judgments.jsonl events/
     """
-    queries, events = ubi.to_events(_read(source, esci=False))
+    queries, events = ubi.to_events(_read(source, esci=False, only={}))
     folder.mkdir(parents=True, exist_ok=True)
     for name, documents in (("ubi_queries", queries), ("ubi_events", events)):
         lines = "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents)
@@ -135,11 +141,11 @@ def to_events(source: Path, folder: Path) -> None:
     click.echo(f"{len(queries)} queries and {len(events)} events: {folder}")
 
 
-def _read(path: Path, esci: bool) -> Judgments:
+def _read(path: Path, esci: bool, only: dict[str, str]) -> Judgments:
     try:
         if path.suffix == ".json":
             return workbench.read(json.loads(path.read_text(encoding="utf-8")), esci=esci)
-        return trec.read_qrels(path, esci=esci) if path.suffix == ".qrels" else read_jsonl(path)
+        return read_judgments(path, esci=esci, only=only)
     except OSError as error:
         raise MmsearchError(f"expected judgments in {path}, got: {error.strerror}; name a file") from None
     except ValueError as error:

@@ -27,6 +27,25 @@ from mmsearch.products.record import KNOWN
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def _selected(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for value in values:
+        column, equals, wanted = value.partition("=")
+        if not (equals and column.strip()):
+            raise click.BadParameter(f"expected COLUMN=VALUE such as product_locale=us, got {value!r}")
+        found[column.strip()] = wanted
+    return found
+
+
+only = click.option(
+    "--only",
+    metavar="COLUMN=VALUE",
+    multiple=True,
+    callback=_selected,
+    help="Read only the rows with this value in this column; may be repeated.",
+)
+
+
 def renames(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """OURS=THEIRS, several times, as a dictionary."""
     found = {}
@@ -155,8 +174,7 @@ def catalog_form(command: F) -> F:
             "--format",
             "form",
             type=click.Choice(FORMATS),
-            help="Format of the catalog.  [default: Parquet by content, CSV and TSV by file name, "
-            "otherwise jsonl]",
+            help="Format of the catalog.  [default: told by its content]",
         ),
     )
 

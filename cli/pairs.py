@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mmsearch.cli.options import catalog_form, tls
+from mmsearch.cli.options import catalog_form, only, tls
 
 
 @click.command("pairs")
@@ -38,6 +38,7 @@ from mmsearch.cli.options import catalog_form, tls
     help="URL of OpenSearch.",
 )
 @catalog_form
+@only
 @tls
 def command(
     pairs: Path,
@@ -49,6 +50,7 @@ def command(
     opensearch: str,
     renamed: dict[str, str],
     form: str | None,
+    only: dict[str, str],
 ) -> None:
     """Add hard negatives to PAIRS: products that BM25 or the current index returns and that nobody chose.
 
@@ -61,11 +63,12 @@ def command(
     from mmsearch.training.mining import Search, bm25_search, mined
     from mmsearch.training.pairs import read_pairs, read_products
 
+    def told(line: str) -> None:
+        click.echo(f"  {line}", err=True)
+
     searches: list[Search] = []
     if not no_bm25:
-        products = read_products(
-            catalog, say=lambda line: click.echo(f"  {line}", err=True), renames=renamed, form=form
-        )
+        products = read_products(catalog, say=told, renames=renamed, form=form)
         searches.append(bm25_search(products))
     if index:
         client = connect(opensearch)
@@ -83,7 +86,7 @@ def command(
         searches.append(by_index)
     if not searches:
         raise MmsearchError("expected BM25 or --index to mine from, got neither; leave out --no-bm25")
-    found = mined(read_pairs(pairs), searches, per_query)
+    found = mined(read_pairs(pairs, told, only), searches, per_query)
     records = (
         {
             "query": pair.query,

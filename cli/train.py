@@ -17,7 +17,7 @@ from mmsearch.cli.ending import messages
     "--pairs",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON Lines of query, product_id and count.",
+    help="A file of query, product_id and count, or ESCI's examples.",
 )
 @click.option(
     "--catalog",
@@ -34,6 +34,7 @@ from mmsearch.cli.ending import messages
     help="Folder with the pictures.  [default: the catalog's folder]",
 )
 @options.catalog_form
+@options.only
 @click.option(
     "--steps", type=click.IntRange(1), help="Maximum number of steps, instead of the architecture's."
 )
@@ -46,6 +47,7 @@ def command(
     image_root: Path | None,
     renamed: dict[str, str],
     form: str | None,
+    only: dict[str, str],
     steps: int | None,
     seed: int | None,
 ) -> None:
@@ -93,6 +95,7 @@ def command(
             image_root=image_root,
             map=renamed,
             format=cast(Any, form),
+            only=only,
             steps=steps,
             seed=seed,
             progress=evaluated,

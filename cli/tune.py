@@ -9,8 +9,9 @@ import click
 
 from mmsearch.api.client import Client
 from mmsearch.api.tuning import WINDOW, tune
+from mmsearch.cli.ending import messages, say
 from mmsearch.cli.evaluate import PATH
-from mmsearch.cli.options import tls
+from mmsearch.cli.options import only, tls
 from mmsearch.clients.opensearch import DEFAULT_URL
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.tuning.tune import FEWEST, TOLERATED, Tuned
@@ -18,7 +19,10 @@ from mmsearch.evaluation.tuning.tune import FEWEST, TOLERATED, Tuned
 
 @click.command("tune")
 @click.option(
-    "--judgments", type=PATH, required=True, help="Judged pairs: JSON Lines, or TREC qrels (.qrels)."
+    "--judgments",
+    type=PATH,
+    required=True,
+    help="Judged pairs: JSON Lines, a table, ESCI's examples, or TREC qrels.",
 )
 @click.option(
     "--leg",
@@ -41,6 +45,7 @@ from mmsearch.evaluation.tuning.tune import FEWEST, TOLERATED, Tuned
     help="Avoid that a class of queries falls below its best leg, or use the mean alone.",
 )
 @click.option("--esci", is_flag=True, help="Read grades 3 to 0 of qrels as E, S, C, I.")
+@only
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
 @tls
@@ -54,6 +59,7 @@ def command(
     window: int,
     classes: bool,
     esci: bool,
+    only: dict[str, str],
     index: str,
     opensearch: str,
     out: Path | None,
@@ -69,7 +75,7 @@ def command(
       mmsearch tune --judgments judgments.jsonl
       mmsearch tune --judgments judgments.jsonl --leg lexical --leg text --leg picture --out tuned.json
     """
-    with Client(opensearch, index=index) as client:
+    with messages(say), Client(opensearch, index=index) as client:
         found = tune(
             judgments,
             legs or ("lexical", "neural"),
@@ -79,6 +85,7 @@ def command(
             window=window,
             classes=classes,
             esci=esci,
+            only=only,
         )
     if out:
         if found.clause is None:

@@ -54,7 +54,7 @@ def run_on_ray(
     # Create the index before the workers start, so that they do not race for it. Unreachable servers are
     # reported before Ray takes seconds to load.
     encoder, client = Encoder(triton), connect(opensearch)
-    catalog = Sampled(Catalog(job.catalog, job.format))
+    catalog = Sampled(Catalog(job.catalog, job.format, say))
     try:
         prepare_servers(job, encoder, client, say, catalog)
     finally:

@@ -76,7 +76,7 @@ def run(
     """
     with ExitStack() as opened:
         opened.enter_context(span("ingest", index=job.index, catalog=Path(job.catalog).name))
-        catalog = opened.enter_context(closing(Sampled(source or _opened(job))))
+        catalog = opened.enter_context(closing(Sampled(source or _opened(job, say))))
         decoders = opened.enter_context(closing(DecoderPool(job.image_root, job.processes)))
         served, target = prepare_servers(job, encoder, client, say, catalog)
         stats = Stats()
@@ -96,8 +96,8 @@ def run(
         return report
 
 
-def _opened(job: Job) -> Catalog | Rejected:
-    return Rejected(Path(job.catalog)) if job.retry else Catalog(job.catalog, job.format)
+def _opened(job: Job, say: Say) -> Catalog | Rejected:
+    return Rejected(Path(job.catalog)) if job.retry else Catalog(job.catalog, job.format, say)
 
 
 def prepare_servers(

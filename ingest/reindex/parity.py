@@ -16,7 +16,8 @@ from opensearchpy import OpenSearch
 from mmsearch.clients.causes import described
 from mmsearch.clients.opensearch import HttpError, ask
 from mmsearch.errors import ComparisonError
-from mmsearch.evaluation.judgments import Judgments, read_jsonl
+from mmsearch.evaluation.exchange.judged_file import read_judgments
+from mmsearch.evaluation.judgments import Judgments
 from mmsearch.evaluation.measures import parse, score
 from mmsearch.evaluation.relevance import binary_view
 from mmsearch.evaluation.runs import Run
@@ -54,7 +55,7 @@ def parity(client: OpenSearch, old: str, new: str, queries: int, judged: Path | 
 
     Raise ComparisonError when there are no queries, or a search fails.
     """
-    judgments = read_jsonl(judged) if judged else None
+    judgments = read_judgments(judged) if judged else None
     if judgments:
         texts = {key: query.text for key, query in judgments.queries.items() if query.text}
     else:

@@ -2,10 +2,10 @@
 
     .venv/bin/python qa fuzz [--only reader] [--seconds 60] [--short]
 
-Atheris, guided by coverage, feeds the catalog reader, the picture read_header and ingest's reader of Triton's
-answers; random JSON goes to the parsers of both clauses, and spoilt answers to the plugin's HTTP client and
-its reader of Triton's answers. Nothing but what each promises may come of it, and nothing may hang. An input
-that fails is kept under build/bench/fuzz, and the command that repeats it is printed.
+Atheris, guided by coverage, feeds the readers of catalogs, the picture read_header and ingest's reader of
+Triton's answers; random JSON goes to the parsers of both clauses, and spoilt answers to the plugin's HTTP
+client and its reader of Triton's answers. Nothing but what each promises may come of it, and nothing may
+hang. An input that fails is kept under build/bench/fuzz, and the command that repeats it is printed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from measuring.options import Options
 
 SCRIPT = ROOT / "qa" / "fuzz" / "readers.py"
 KEPT = OUTPUT / "fuzz"
-PYTHON = {"reader": "fuzz-reader", "picture": "fuzz-picture", "reply": "fuzz-reply"}
+CATALOGS = ("reader", "document", "xml", "table", "workbook", "packed")
+PYTHON = {target: f"fuzz-{target}" for target in (*CATALOGS, "picture", "reply")}
 JAVA = {
     "clauses": ("fuzz-clauses", "org.mmsearch.ClauseFuzzTests"),
     "plugin-reply": ("fuzz-reply-in-the-plugin", "org.mmsearch.encoder.triton.ReplyFuzzTests"),

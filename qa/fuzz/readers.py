@@ -1,12 +1,14 @@
-"""Fuzzing what reads others' bytes: `python qa/fuzz/readers.py reader|picture|reply -max_total_time=60`.
+"""Fuzzing what reads others' bytes: `python qa/fuzz/readers.py TARGET -max_total_time=60`.
 
 Atheris ends with an error when a target raises anything but what it promises.
 """
 
 from __future__ import annotations
 
+import io
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ import atheris
 from google.protobuf.message import DecodeError
 from tritonclient.grpc import service_pb2 as wire
 
-with atheris.instrument_imports(include=["mmsearch"]):
+with atheris.instrument_imports(include=["mmsearch", "openpyxl"]):
+    import openpyxl
+
     from mmsearch.clients.triton import Encoder, Served
     from mmsearch.errors import CatalogError, EncoderError, PictureError, RecordError
     from mmsearch.images.decode import checked, goes_as_it_is
@@ -24,25 +28,75 @@ with atheris.instrument_imports(include=["mmsearch"]):
     from mmsearch.products.record import parse
 
 FOLDER = Path(tempfile.mkdtemp())
+MEMBERS = ("xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/workbook.xml", "xl/styles.xml")
 
 
 def reader(data: bytes) -> None:
     """The whole file as a catalog, in a format that its first byte chooses, line by line to a product."""
-    form = (None, "jsonl", "csv", "tsv")[data[0] % 4] if data else None
+    catalog_of(data[1:], (None, "jsonl", "csv", "tsv")[data[0] % 4] if data else None)
+
+
+def catalog_of(data: bytes, form: str | None = None) -> None:
+    """A catalog, whose format its content tells if none is given: refused, or read record by record."""
     path = FOLDER / "catalog"
-    path.write_bytes(data[1:])
-    catalog = Catalog(str(path), form)
+    path.write_bytes(data)
     try:
+        catalog = Catalog(str(path), form)
+    except CatalogError as error:
+        require_sentence(str(error))
+        return
+    try:
+        if not catalog.found.sentence():
+            raise RuntimeError("expected to be told what the catalog is, got nothing")
         for line in catalog:
             try:
                 Item.of(line, parse(line, {"title": "info.name"}), 1_000).document()
             except RecordError as error:
-                if not error.message.startswith("expected "):
-                    raise
-    except CatalogError:
-        return
+                require_sentence(error.message)
+    except CatalogError as error:
+        require_sentence(str(error))
     finally:
         catalog.close()
+
+
+def require_sentence(message: str) -> None:
+    if not message.startswith("expected ") or "\n" in message:
+        raise RuntimeError(f"expected one sentence, got {message!r}")
+
+
+def workbook(data: bytes) -> None:
+    """A workbook of which one member, as the first byte chooses, has other bytes."""
+    if not data:
+        return
+    spoilt = MEMBERS[data[0] % len(MEMBERS)]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in WHOLE.items():
+            archive.writestr(name, data[1:] if name == spoilt else content)
+    catalog_of(out.getvalue())
+
+
+def whole_workbook() -> dict[str, bytes]:
+    """The members of a small workbook."""
+    book = openpyxl.Workbook()
+    book.active.append(["id", "title", "price"])
+    book.active.append([7, "Oak chair", 19.5])
+    out = io.BytesIO()
+    book.save(out)
+    with zipfile.ZipFile(out) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    # Excel keeps the texts in a part of their own, which openpyxl reads and does not write.
+    types = members["[Content_Types].xml"].decode()
+    part = f'<Override PartName="/{MEMBERS[1]}" ContentType="{openpyxl.xml.constants.SHARED_STRINGS}"/>'
+    members["[Content_Types].xml"] = types.replace("</Types>", f"{part}</Types>").encode()
+    namespace = openpyxl.xml.constants.SHEET_MAIN_NS
+    members[MEMBERS[1]] = (
+        f'<sst xmlns="{namespace}"><si><t>id</t></si><si><t>title</t></si><si><t>x</t></si></sst>'.encode()
+    )
+    return members
+
+
+WHOLE = whole_workbook()
 
 
 def picture(data: bytes) -> None:
@@ -93,7 +147,10 @@ def reply(data: bytes) -> None:
 
 
 def main() -> None:
-    target = {"reader": reader, "picture": picture, "reply": reply}[sys.argv.pop(1)]
+    targets = {"reader": reader, "picture": picture, "reply": reply, "workbook": workbook}
+    # These read any format; what they begin with is theirs.
+    targets |= dict.fromkeys(("document", "xml", "table", "packed"), catalog_of)
+    target = targets[sys.argv.pop(1)]
     atheris.Setup(sys.argv, target)
     atheris.Fuzz()
 

@@ -53,6 +53,10 @@ PYTHON = {
         "forty bombs: more than 250 MB or 2 s, or an ingest that ends",
         ("tests/unit/test_images.py", "-k", "bombs or damaged or ends_its_decoder"),
     ),
+    "catalogs": Tried(
+        "XML entities, bombs of each compression, workbooks that take too much",
+        ("tests/unit/test_formats.py", "-k", "bombs or entities or dangerous or workbook or memory"),
+    ),
     "tls": Tried(
         "certificates that are taken or refused wrongly, on three links", ("tests/unit/test_access_tls.py",)
     ),

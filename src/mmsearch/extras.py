@@ -15,6 +15,7 @@ EXTRAS = {
     "psutil": "local",
     "onnxruntime": "local",
     "tokenizers": "local",
+    "openpyxl": "formats",
     "pyarrow": "formats",
     "zstandard": "formats",
     "ray": "ray",

@@ -18,8 +18,9 @@ from sample_data import drawn
 from mmsearch.cli.main import cli
 from mmsearch.cli.ui import record, search
 from mmsearch.clients.opensearch import ask, connect
+from mmsearch.evaluation.exchange.judged_file import read_judgments
 from mmsearch.evaluation.gather import gather, known_bodies
-from mmsearch.evaluation.judgments import Judgments, read_jsonl
+from mmsearch.evaluation.judgments import Judgments
 from mmsearch.evaluation.live import Answers
 from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.systems import read_system
@@ -173,7 +174,7 @@ def asked(
 
 
 def test_what_is_fused_offline_is_what_the_plugin_fuses(shop: Shop) -> None:
-    judged = read_jsonl(shop.folder / "judgments.jsonl")
+    judged = read_judgments(shop.folder / "judgments.jsonl")
     legs = [read_system(name, known_bodies(100)) for name in ("bm25=lexical", "text", "fused=neural")]
     runs, _ = asked(shop, legs, judged, 100)
     fusions = [technique.weighed(weights) for technique in techniques() for weights in ((), (0.2, 0.3, 0.5))]
@@ -193,7 +194,7 @@ def test_what_is_fused_offline_is_what_the_plugin_fuses(shop: Shop) -> None:
 
 
 def test_rank_eval_answers_what_msearch_answers(shop: Shop) -> None:
-    judged = read_jsonl(shop.folder / "judgments.jsonl")
+    judged = read_judgments(shop.folder / "judgments.jsonl")
     systems = [read_system(name, known_bodies(20)) for name in ("lexical", "neural", "hybrid")]
     _, many = asked(shop, systems, judged, 20)
     _, ranked = asked(shop, systems, judged, 20, "rank_eval")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,11 @@ import pytest
 from tritonclient.grpc import service_pb2 as wire
 
 from ..unit.test_catalog import CSV, JSONL
+from ..unit.test_formats import ATOM, DANGEROUS, DOCUMENTS, PACKED, RSS, YML, as_excel_writes, table, workbook
 from ..unit.test_images import halves, saved
 from ..unit.test_records import BAD, GOOD_BUT_ODD
 
+TARGETS = ("reader", "document", "xml", "table", "workbook", "packed", "picture", "reply")
 SCRIPT = Path(__file__).parents[2] / "qa" / "fuzz" / "readers.py"
 
 
@@ -48,6 +52,24 @@ def seeds(target: str) -> list[bytes]:
     if target == "reader":
         lines = [raw for raw, _, _ in BAD.values() if len(raw) < 2_000] + GOOD_BUT_ODD
         return [b"\x01" + line for line in lines] + [b"\x00" + JSONL, b"\x02" + CSV]
+    if target == "document":
+        return list(DOCUMENTS.values())
+    if target == "xml":
+        texts = [RSS, ATOM, YML.replace("windows-1251", "utf-8"), *DANGEROUS.values()]
+        return [text.encode() for text in texts if len(text) < 9_000]
+    if target == "table":
+        encodings = ("utf-8", "utf-8-sig", "utf-16", "utf-16-be", "cp1252")
+        return [f"sep=;\n{table(';')}".encode(), b"\n" + CSV] + [
+            table(separator).encode(encoding) for separator in ",;\t|" for encoding in encodings
+        ]
+    if target == "packed":
+        return [pack(data) for pack in PACKED.values() for data in (JSONL, CSV)]
+    if target == "workbook":
+        with zipfile.ZipFile(
+            io.BytesIO(as_excel_writes(workbook(["id", "title"], [7, "Oak chair"])))
+        ) as archive:
+            members = ("xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/workbook.xml", "xl/styles.xml")
+            return [bytes([number]) + archive.read(name) for number, name in enumerate(members)]
     kinds = [
         ("JPEG", {}),
         ("JPEG", {"progressive": True}),
@@ -66,7 +88,7 @@ def write_seeds(target: str, folder: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["reader", "picture", "reply"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_minute_of_fuzzing_finds_nothing(tmp_path: Path, target: str) -> None:
     corpus = tmp_path / "corpus"
     corpus.mkdir()

@@ -140,7 +140,11 @@ def test_files_and_frames_are_trained_on_and_a_curve_comes_out(
         ({"catalog": [{}]}, TrainingError, "expected products in the products in memory, got none"),
         ({"catalog": 5}, ArgumentError, "expected products as an iterable of dicts, a path or a pandas"),
         ({"steps": 0}, ArgumentError, "expected a whole number from 1 as steps, got 0"),
-        ({"format": "xml"}, ArgumentError, "expected format out of jsonl, csv, tsv, parquet, got 'xml'"),
+        (
+            {"format": "pdf"},
+            ArgumentError,
+            "expected format out of jsonl, json, xml, csv, tsv, xlsx, parquet, got",
+        ),
     ],
 )
 def test_what_cannot_be_trained_on_is_one_sentence(

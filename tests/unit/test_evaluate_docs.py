@@ -10,8 +10,8 @@ import click
 import pytest
 
 from mmsearch.cli.main import cli
+from mmsearch.evaluation.exchange.judged_file import read_judgments
 from mmsearch.evaluation.gate import parse_gate
-from mmsearch.evaluation.judgments import read_jsonl
 from mmsearch.evaluation.measures import parse
 
 PAGE = Path(__file__).parents[2] / "docs" / "evaluation.md"
@@ -40,7 +40,7 @@ def test_each_command_takes_these_arguments(line: str) -> None:
 def test_judgments_gates_and_measures_are_read(tmp_path: Path) -> None:
     (block,) = re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)
     (tmp_path / "judgments.jsonl").write_text(block, encoding="utf-8")
-    judgments = read_jsonl(tmp_path / "judgments.jsonl")
+    judgments = read_judgments(tmp_path / "judgments.jsonl")
     assert [query.modality for query in judgments.queries.values()] == ["text", "picture", "both"]
     gates = re.search(r"own units: (.*)\.", TEXT)
     assert gates

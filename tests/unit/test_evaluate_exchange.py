@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from mmsearch.cli.judgments import command
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.exchange import ubi, workbench
-from mmsearch.evaluation.judgments import Judgments, Query, read_jsonl
+from mmsearch.evaluation.exchange.judged_file import read_judgments
+from mmsearch.evaluation.judgments import Judgments, Query
 
 LIST = {
     "judgmentRatings": [
@@ -135,7 +136,7 @@ def run(*arguments: object) -> Any:
 def test_files_are_converted_by_their_endings(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps(LIST), encoding="utf-8")
     assert run("convert", tmp_path / "a.json", tmp_path / "a.jsonl").exit_code == 0
-    assert read_jsonl(tmp_path / "a.jsonl").grades == workbench.read(LIST).grades
+    assert read_judgments(tmp_path / "a.jsonl").grades == workbench.read(LIST).grades
     result = run("convert", tmp_path / "a.jsonl", tmp_path / "b.json", "--name", "Again")
     assert result.stdout.startswith("2 queries: JSON Lines to a Search Relevance Workbench judgment list")
     body = json.loads((tmp_path / "b.json").read_text(encoding="utf-8"))
@@ -151,7 +152,7 @@ def test_events_in_files_become_judgments(tmp_path: Path) -> None:
     files = ["--events", tmp_path / "ubi/ubi_events.ndjson", "--queries", tmp_path / "ubi/ubi_queries.ndjson"]
     result = run("from-events", tmp_path / "back.jsonl", *files)
     assert result.stdout == f"2 events became judgments of 1 queries: {tmp_path / 'back.jsonl'}\n"
-    assert read_jsonl(tmp_path / "back.jsonl") == read_jsonl(source)
+    assert read_judgments(tmp_path / "back.jsonl") == read_judgments(source)
 
 
 def test_bad_files_are_named(tmp_path: Path) -> None:
@@ -160,7 +161,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
     for arguments, sentence in [
         (("convert", tmp_path / "a.json", tmp_path / "b.jsonl"), "expected JSON in"),
         (
-            ("convert", tmp_path / "a.csv", tmp_path / "b.jsonl"),
+            ("convert", tmp_path / "a.json", tmp_path / "b.csv"),
             "expected a file that ends in .jsonl, .qrels, .json",
         ),
         (("convert", tmp_path / "none.jsonl", tmp_path / "b.jsonl"), "No such file"),
@@ -170,7 +171,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         ),
         (
             ("from-events", "b.jsonl", "--events", tmp_path / "e.ndjson", "--queries", tmp_path / "e.ndjson"),
-            "e.ndjson, line 2: expected a JSON object, got list",
+            "e.ndjson, line 2: expected a JSON object in line 2, got a list",
         ),
     ]:
         with pytest.raises(MmsearchError) as caught:

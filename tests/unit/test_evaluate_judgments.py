@@ -8,7 +8,8 @@ import pytest
 
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.exchange import trec
-from mmsearch.evaluation.judgments import Judgments, Query, read_jsonl, write_jsonl
+from mmsearch.evaluation.exchange.judged_file import read_judgments
+from mmsearch.evaluation.judgments import Judgments, Query, write_jsonl
 from mmsearch.evaluation.runs import Run
 
 LINES = """\
@@ -26,7 +27,7 @@ def test_json_lines_become_judgments_by_query(tmp_path: Path) -> None:
     path = tmp_path / "judgments.jsonl"
     path.write_text(LINES, encoding="utf-8")
 
-    judgments = read_jsonl(path)
+    judgments = read_judgments(path)
 
     assert list(judgments.queries) == ["oak chair", "shoe.png", "like this, in red | shoe.png", "q7"]
     assert [query.modality for query in judgments.queries.values()] == ["text", "picture", "both", "text"]
@@ -43,15 +44,15 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     path, again = tmp_path / "judgments.jsonl", tmp_path / "again.jsonl"
     path.write_text(LINES, encoding="utf-8")
 
-    assert write_jsonl(read_jsonl(path), again) == 5
-    assert read_jsonl(again) == read_jsonl(path)
+    assert write_jsonl(read_judgments(path), again) == 5
+    assert read_judgments(again) == read_judgments(path)
 
 
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("{", "line 2: expected one JSON object on the line, got other text"),
-        ("[1]", "line 2: expected a JSON object, got list"),
+        ("{", "line 2: expected one JSON object on line 2, got"),
+        ("[1]", "line 2: expected a JSON object in line 2, got a list"),
         ('{"query": "a", "label": "E"}', "line 2: expected a `product_id`, got none"),
         (
             '{"product_id": "p", "label": "E"}',
@@ -72,21 +73,24 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ),
         ('{"query": "a", "product_id": "p", "purchases": 1.5}', "got 1.5"),
         ('{"query": "a", "product_id": "p", "grade": "2"}', "expected a number in `grade`, got '2'"),
-        ('{"query": "a", "product_id": 7, "label": "E"}', "expected text in `product_id`, got 7"),
+        (
+            '{"query": "a", "product_id": 7.5, "label": "E"}',
+            "a string or an integer in `product_id`, got 7.5",
+        ),
     ],
 )
 def test_a_bad_line_is_named(line: str, sentence: str, tmp_path: Path) -> None:
     path = tmp_path / "judgments.jsonl"
     path.write_text('{"query": "oak", "product_id": "p", "label": "E"}\n' + line + "\n", encoding="utf-8")
     with pytest.raises(MmsearchError) as caught:
-        read_jsonl(path)
+        read_judgments(path)
     assert sentence in str(caught.value)
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "none.jsonl").write_text("\n", encoding="utf-8")
     with pytest.raises(MmsearchError, match="found none"):
-        read_jsonl(tmp_path / "none.jsonl")
+        read_judgments(tmp_path / "none.jsonl")
 
 
 def test_qrels_go_out_and_come_back(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_pairs_and_products_are_read(tmp_path: Path) -> None:
         ({"product_id": "a"}, "expected a query and a product_id in line 1"),
         ({"query": "a", "product_id": "b", "count": 0}, "expected a count above 0 in line 1"),
         ({"query": "a", "product_id": "b", "negatives": "c"}, "expected negatives as a list"),
-        ([1], "expected an object in line 1"),
+        ([1], "expected pairs in .*: expected a list of objects in"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, record: object, message: str) -> None:

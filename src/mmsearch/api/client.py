@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["lexical", "neural", "hybrid"]
 OnBadImage = Literal["reject", "text-only"]
-Format = Literal["jsonl", "csv", "tsv", "parquet"]
+Format = Literal["jsonl", "json", "xml", "csv", "tsv", "xlsx", "parquet"]
 Field = Literal["embedding", "text_embedding", "image_embedding"]
 MODES = ("lexical", "neural", "hybrid")
 GIVE_UP_AFTER = 600.0
@@ -149,17 +149,17 @@ class Client:
         """Encode products and index them. A second run encodes only what has changed.
 
         products is an iterable of dicts, a pandas DataFrame with one product per row, or the path of a
-        catalog (JSON Lines, CSV, TSV or Parquet, compressed or not; `-` is standard input). A dict has an
-        `id` and any of `title`, `description`, `category`, `brand`, `price` and `image`; all other keys
-        become attributes. `image` is a path below `image_root`, a `data:` URI, the bytes of a file, a URL
-        (with `fetch_images`), or a list of these. None and NaN count as missing. An iterable is read once, in
-        its own thread, while its first products are encoded.
+        catalog (JSON Lines, JSON, XML, CSV, TSV, xlsx or Parquet, compressed or not; `-` is standard
+        input). A dict has an `id` and any of `title`, `description`, `category`, `brand`, `price` and
+        `image`; all other keys become attributes. `image` is a path below `image_root`, a `data:` URI, the
+        bytes of a file, a URL (with `fetch_images`), or a list of these. None and NaN count as missing. An
+        iterable is read once, in its own thread, while its first products are encoded.
 
         image_root         folder with the images; default: the catalog's folder, or the working directory
         on_bad_image       "reject", or "text-only" to index the product without its image
         fetch_images       download images that are URLs, from public addresses only
         map                columns of the catalog by field, for example {"title": "product_name"}
-        format             format of the catalog; default: by content and name
+        format             format of the catalog; default: by content
         rejects            file for rejected products, as `mmsearch retry` reads it; default: none
         max_rejects        raise RottenError if more products are rejected: a count (int) or a share (float)
         max_without_image  the same for products that are indexed without their image

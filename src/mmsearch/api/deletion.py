@@ -21,6 +21,7 @@ from mmsearch.ingest.product_index.delete import PAGE, BulkDelete
 from mmsearch.ingest.product_index.target import present
 from mmsearch.ingest.reporting.losses import NOT_DELETED, Loss, by_kind, phrase
 from mmsearch.ingest.reporting.stats import Stats
+from mmsearch.products.ids import identifier
 
 logger = logging.getLogger("mmsearch.delete")
 
@@ -110,6 +111,10 @@ def delete(
 
 
 def _identifier(value: str | int) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+    try:
+        found = identifier(value)
+    except ValueError:
+        found = ""
+    if not found:
         raise ArgumentError(f"expected ids that are texts or whole numbers, got {shown(value)}")
-    return str(value)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -147,11 +147,13 @@ def evaluate(
     through: Literal["msearch", "rank_eval"] = "msearch",
     image_root: File | None = None,
     esci: bool = False,
+    only: Mapping[str, str] | None = None,
 ) -> EvaluationReport:
     """Measure systems against judgments: recall, relevance, nDCG and exclusive matches, with intervals.
 
     judgments   judged pairs: an iterable of dicts or a pandas DataFrame with `query`, `product_id` and one of
-                `label` (E, S, C, I), `purchases` or `grade`; or a file of JSON Lines or TREC qrels
+                `label` (E, S, C, I), `purchases` or `grade`; or a file: JSON Lines, any table with
+                these columns, the Shopping Queries Dataset (ESCI), or TREC qrels
     systems     by name: "lexical", "neural", "text", "picture" or "hybrid"; a search body with the
                 placeholders {{query}}, {{query_image}} and {{k}}, or its path; or a run, as {query:
                 {product: score}}, as a DataFrame with query, product_id and score, or as a TREC file
@@ -163,6 +165,8 @@ def evaluate(
     through     send searches by _msearch or by _rank_eval
     image_root  folder with the queries' images; default: the judgments' folder
     esci        read grades 3 to 0 of qrels as E, S, C, I
+    only        read only the rows of the file with these values by column, for example
+                {"product_locale": "us"}; of the Shopping Queries Dataset, default: {"split": "test"}
 
     A failed query counts as zero and is listed in `report.problems`. Raises MmsearchError if judgments,
     systems, measures or gates cannot be read, or the node is unreachable.
@@ -170,7 +174,7 @@ def evaluate(
     require_number("depth", depth, 1, 10_000)
     require_choice("through", through, WAYS)
     with explained("evaluate"):
-        judged, folder = judgments_of(judgments, esci=esci)
+        judged, folder = judgments_of(judgments, esci=esci, only=only)
         checks = [parse_gate(gate) for gate in gates]
         chosen = [parse(text, judged) for text in measures] or suite(
             judged, (10, depth) if depth > 10 else (depth,)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from mmsearch.api.arguments import path_of, records_of, shown
 from mmsearch.errors import ArgumentError, MmsearchError
-from mmsearch.evaluation.exchange import trec
+from mmsearch.evaluation.exchange.judged_file import read_judgments
 from mmsearch.evaluation.gather import gather, known_bodies, known_names
-from mmsearch.evaluation.judgments import Judgments, from_records, read_jsonl
+from mmsearch.evaluation.judgments import Judgments, from_records
 from mmsearch.evaluation.live import Answers, clause_names, lexical_of
 from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.systems import index_of, read_system
 from mmsearch.evaluation.templates import Template, load
+from mmsearch.products.ids import identifier
 from mmsearch.products.in_memory import Frame, is_frame, plain, rows_of
 from mmsearch.search.clauses import ALONE, ClauseNames
 from mmsearch.search.lexical import DEFAULT
@@ -38,18 +39,22 @@ Bodies = Mapping[str, Mapping[str, Any]]
 RUN_COLUMNS = ("query", "product_id", "score")
 
 
-def judgments_of(judged: Judged, *, esci: bool = False) -> tuple[Judgments, Path]:
+def judgments_of(
+    judged: Judged, *, esci: bool = False, only: Mapping[str, str] | None = None
+) -> tuple[Judgments, Path]:
     """The judgments, and the folder that their queries' images lie in: the file's, or the working directory.
 
-    A file is JSON Lines, or TREC qrels when its name ends in .qrels or .txt. Raises MmsearchError.
+    A file is read as `read_judgments` does. Raises MmsearchError.
     """
+    if only and not isinstance(judged, str | os.PathLike):
+        raise ArgumentError("expected a file of judgments with only=, got judgments in memory; filter these")
     if isinstance(judged, Judgments):
         return judged, Path()
     if not isinstance(judged, str | os.PathLike):
         return from_records(rows_of(records_of("judgments", judged))), Path()
     path = path_of("judgments", judged)
     try:
-        found = trec.read_qrels(path, esci=esci) if path.suffix in (".qrels", ".txt") else read_jsonl(path)
+        found = read_judgments(path, esci=esci, only=only)
     except OSError as error:
         raise MmsearchError(
             f"expected judgments in {path}, got: {error.strerror}; name a JSON Lines file"
@@ -152,17 +157,21 @@ def _scores(rows: Iterable[Mapping[str, Any]], name: str) -> dict[str, dict[str,
     scores: dict[str, dict[str, float]] = {}
     for number, row in enumerate(rows, 1):
         query, product, score = (plain(row.get(column)) for column in RUN_COLUMNS)
-        if query is None or product is None or isinstance(score, bool) or not isinstance(score, int | float):
+        try:
+            query, product = identifier(query), identifier(product)
+        except ValueError:
+            query = ""
+        if not query or not product or isinstance(score, bool) or not isinstance(score, int | float):
             raise ArgumentError(
                 f"expected the columns {', '.join(RUN_COLUMNS)} with a number as score in the run {name}, "
                 f"got {shown(dict(row))} in row {number}"
             )
-        of_query = scores.setdefault(str(query), {})
-        if str(product) in of_query:
+        of_query = scores.setdefault(query, {})
+        if product in of_query:
             raise ArgumentError(
                 f"expected each product once for query {query!r} in the run {name}, got {product!r} again"
             )
-        of_query[str(product)] = float(score)
+        of_query[product] = float(score)
     return scores
 
 
@@ -177,6 +186,6 @@ def _finished(source: Mapping[str, Any], name: str) -> dict[str, dict[str, float
                 f"{{query: {{product: score}}}}, got {shown(products)} for {query!r}"
             )
     return {
-        str(query): {str(product): float(score) for product, score in products.items()}
+        str(query).strip(): {str(product).strip(): float(score) for product, score in products.items()}
         for query, products in source.items()
     }

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mmsearch.api.arguments import path_of, records_of, require_choice, require_number
 from mmsearch.api.failures import explained
@@ -20,6 +20,8 @@ from mmsearch.products.in_memory import Frame
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mmsearch.api.client import Format
 
 logger = logging.getLogger("mmsearch.training")
 Pairs = File | Iterable[Mapping[str, Any]] | Frame
@@ -79,7 +81,8 @@ def train(
     out: File | None = None,
     image_root: File | None = None,
     map: Mapping[str, str] | None = None,  # noqa: A002 - the option's name
-    format: Literal["jsonl", "csv", "tsv", "parquet"] | None = None,  # noqa: A002
+    format: Format | None = None,  # noqa: A002
+    only: Mapping[str, str] | None = None,
     steps: int | None = None,
     seed: int | None = None,
     progress: Callable[[TrainingProgress], None] | None = None,
@@ -88,11 +91,14 @@ def train(
 
     architecture  a name such as "4tmm_gated", or the path of a .json file
     pairs         dicts or a DataFrame with `query`, `product_id`, `count` (default 1) and `negatives` (ids);
-                  or a file of such JSON Lines
+                  or a file with these columns in any format of a catalog, or the examples of the Shopping
+                  Queries Dataset (ESCI)
     catalog       the products, as for `Client.ingest`; products of one `group` are held out together
     out           folder of the training; default: runs/NAME in the working directory
     image_root    folder with the images; default: the catalog's folder, or the working directory
     map, format   as for `Client.ingest`
+    only          read only the rows of a file of pairs with these values by column; of the Shopping Queries
+                  Dataset, default: {"split": "train"}
     steps, seed   replace the values of the architecture
     progress      called at each evaluation
 
@@ -134,6 +140,7 @@ def train(
             image_root=root,
             renames=map,
             form=format,
+            only=only,
             changes={key: value for key, value in (("steps", steps), ("seed", seed)) if value is not None},
             say=say,
             evaluated=evaluated,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -100,10 +101,11 @@ def tune(
     classes: bool = True,
     image_root: str | os.PathLike[str] | None = None,
     esci: bool = False,
+    only: Mapping[str, str] | None = None,
 ) -> TuningReport:
     """Find the best technique and weights to fuse two to ten legs.
 
-    judgments, client, image_root, esci  as for `mmsearch.evaluate`
+    judgments, client, image_root, esci, only  as for `mmsearch.evaluate`
     legs     the systems to fuse, as for `mmsearch.evaluate`
     measure  an nDCG measure with a depth
     folds    cross-validation folds; for each fold, the fusion is chosen on the others
@@ -116,7 +118,7 @@ def tune(
     require_number("folds", folds, 2)
     require_number("window", window, 1, 10_000)
     with explained("tune"):
-        judged, folder = judgments_of(judgments, esci=esci)
+        judged, folder = judgments_of(judgments, esci=esci, only=only)
         asked = Asked(legs, client, window)
         runs, _ = asked.runs(judged, folder if image_root is None else path_of("image_root", image_root))
         found = tuned(judged, runs, parse(measure, judged), folds=folds, window=window, classes=classes)

@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from mmsearch.errors import MmsearchError
+from mmsearch.products.ids import identifier as id_of
 from mmsearch.products.in_memory import plain
 
 LABELS = ("E", "S", "C", "I")
@@ -101,34 +102,19 @@ def _once(pairs: dict[str, Any], query: str, product: str, kind: str, value: obj
 
 def query_id(text: str | None, image: str | None) -> str:
     """Return the identifier of a query without one: its text, its image, or both joined by a bar."""
-    return " | ".join(part for part in (text, image) if part)
-
-
-def read_jsonl(path: Path) -> Judgments:
-    """Read judgments from JSON Lines. Raise MmsearchError with file, line and repair for an invalid line."""
-    judgments = Judgments()
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                try:
-                    _add_record(judgments, json.loads(line))
-                except (ValueError, MmsearchError) as error:
-                    raise MmsearchError(f"{path}, line {number}: {_sentence(error)}") from None
-    if not judgments.queries:
-        raise MmsearchError(f"expected judged pairs in {path}, found none; write one JSON object a line")
-    return judgments
+    return " | ".join(part.strip() for part in (text, image) if part and part.strip())
 
 
 def from_records(pairs: Iterable[Any]) -> Judgments:
     """Build judgments from dicts with the keys of the JSON Lines. None and NaN are missing values.
 
-    Ids may be integers, and a count may be a float without a fraction, as in a table with missing values.
+    A count may be a float without a fraction, as in a table with missing values.
     Raise MmsearchError with the number of the pair, starting at 1.
     """
     judgments = Judgments()
     for number, record in enumerate(pairs, 1):
         try:
-            _add_record(judgments, _of_table(plain(record)) if isinstance(record, Mapping) else record)
+            add_record(judgments, _of_table(plain(record)) if isinstance(record, Mapping) else record)
         except (TypeError, ValueError, MmsearchError) as error:
             raise MmsearchError(f"judged pair {number}: {error}") from None
     if not judgments.queries:
@@ -138,30 +124,22 @@ def from_records(pairs: Iterable[Any]) -> Judgments:
 
 def _of_table(record: dict[str, Any]) -> dict[str, Any]:
     """Convert types of tables to those of JSON Lines."""
-    for key in ("query_id", "product_id"):
-        if isinstance(record.get(key), int) and not isinstance(record[key], bool):
-            record[key] = str(record[key])
     count = record.get("purchases")
     if isinstance(count, float) and count.is_integer():
         record["purchases"] = int(count)
     return record
 
 
-def _sentence(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"expected one JSON object on the line, got other text ({error.msg}); fix or remove it"
-    return str(error)
-
-
-def _add_record(judgments: Judgments, record: Any) -> None:
+def add_record(judgments: Judgments, record: Any) -> None:
+    """Add the judged pair of one record. Raise MmsearchError for an invalid record."""
     if not isinstance(record, dict):
         raise MmsearchError(f"expected a JSON object, got {type(record).__name__}; write one object a line")
     text, image = (_text(record, key) for key in ("query", "query_image"))
-    product = _text(record, "product_id")
+    product = _identifier(record, "product_id")
     if not product:
         raise MmsearchError("expected a `product_id`, got none; name the judged product")
-    identifier = _text(record, "query_id") or query_id(text, image)
-    if not identifier:
+    query = _identifier(record, "query_id") or query_id(text, image)
+    if not query:
         raise MmsearchError("expected `query`, `query_image` or `query_id`, got none; add the query")
     if not any(record.get(key) is not None for key in ("label", "purchases", "grade")):
         raise MmsearchError("expected `label`, `purchases` or `grade`, got none; add the judgment")
@@ -171,7 +149,7 @@ def _add_record(judgments: Judgments, record: Any) -> None:
         if key not in _OWN_KEYS and isinstance(value, str | int | float | bool)
     }
     judgments.add(
-        Query(identifier, text, image, attributes),
+        Query(query, text, image, attributes),
         product,
         label=_text(record, "label"),
         purchases=_count(record, "purchases"),
@@ -184,6 +162,13 @@ def _text(record: Mapping[str, Any], key: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise MmsearchError(f"expected text in `{key}`, got {value!r}; put it in quotes")
     return value
+
+
+def _identifier(record: Mapping[str, Any], key: str) -> str:
+    try:
+        return id_of(record.get(key))
+    except ValueError as error:
+        raise MmsearchError(f"expected {error} in `{key}`, got {record[key]!r}; name the id alone") from None
 
 
 def _count(record: Mapping[str, Any], key: str) -> int | None:
@@ -205,7 +190,7 @@ def _number(record: Mapping[str, Any], key: str) -> float | None:
 
 
 def records(judgments: Judgments) -> Iterator[dict[str, object]]:
-    """Yield each judged pair as a record of JSON Lines, for a round trip through `read_jsonl`."""
+    """Yield each judged pair as a record of JSON Lines, for a round trip through `read_judgments`."""
     for identifier, query in judgments.queries.items():
         kinds: dict[str, Mapping[str, object]] = {
             "label": judgments.labels.get(identifier, {}),

@@ -1,72 +1,136 @@
-"""The lines of a catalog from a file, a compressed file or a pipe, in bounded memory."""
+"""The records of a catalog from a file, a compressed file or a pipe, in bounded memory."""
 
 from __future__ import annotations
 
 import io
-import itertools
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 from mmsearch.errors import CatalogError
-from mmsearch.products.compressed import BUFFER, buffered, plain
-from mmsearch.products.record import MAX_LINE_BYTES, Line
-from mmsearch.products.tables import SEPARATORS, delimited, parquet
+from mmsearch.products.formats import told
+from mmsearch.products.formats.ahead import BUFFER, Ahead, buffered, seekable
+from mmsearch.products.formats.compressed import ZIP, unpacked
+from mmsearch.products.formats.delimited import Delimited
+from mmsearch.products.formats.documents.json_document import JsonDocument
+from mmsearch.products.formats.documents.xml_document import XmlDocument
+from mmsearch.products.formats.documents.xml_events import declared
+from mmsearch.products.formats.encodings import Utf8
+from mmsearch.products.formats.found import FORMATS, Found
+from mmsearch.products.formats.json_lines import json_lines
+from mmsearch.products.formats.parquet import MAGIC, Parquet
+from mmsearch.products.formats.workbook import Workbook
+from mmsearch.products.record import Line
 
-KEPT_OF_TOO_LONG = 1 << 10
-FORMATS = ("jsonl", "csv", "tsv", "parquet")
-_COMPRESSED = (".gz", ".zst", ".zstd")
+__all__ = ["FORMATS", "Catalog"]
+
+_READABLE = (EOFError, zlib.error, OSError)
+
+
+class _Counted(Protocol):
+    def share(self) -> float: ...
+    def __iter__(self) -> Iterator[Line]: ...
+
+
+def _quiet(_: str) -> None:
+    """Nobody listens."""
 
 
 class Catalog:
-    """An iterator over the lines of a catalog; can be iterated once.
+    """An iterator over the records of a catalog as lines of JSON; can be iterated once.
 
-    Compression (gzip, zstd) and Parquet are detected by the first bytes, CSV and TSV by the file name.
-    `format` sets the format explicitly.
+    Format, encoding and compression are told by content; `format` sets the format explicitly. `found` says
+    what they are, with the header of a table, before the first record is read. `say` receives one sentence
+    for anything but JSON Lines in UTF-8. The number of a record is its line in JSON Lines and CSV, its row in
+    xlsx, and otherwise counted from 1. Raise CatalogError for a file that is no catalog.
     """
 
-    def __init__(self, path: str, format: str | None = None) -> None:  # noqa: A002 - the option's name
+    def __init__(
+        self,
+        path: str,
+        format: str | None = None,  # noqa: A002 - the option's name
+        say: Callable[[str], None] = _quiet,
+    ) -> None:
         self.path = path
+        self.found = Found()
         self._size = 0
-        self._read = 0.0
         self._raw = self._opened()
-        self._stream = plain(self._raw, path)
-        self._format = format or self._guessed()
+        self._keep = ExitStack()
+        self._counted: _Counted | None = None
+        self._open = False
+        try:
+            self._records = self._reader(format, say)
+        except _READABLE as error:
+            self.close()
+            raise self._unreadable(error) from None
+        except BaseException:
+            self.close()
+            raise
+        self._open = True
+        if not self.found.plain:
+            doubt = "; if letters are wrong, save it as UTF-8" if self.found.encoding == "cp1252" else ""
+            say(f"{path} is {self.found.sentence()}{doubt}")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The header of a table; empty for other formats."""
+        return self.found.columns
 
     def share(self) -> float:
         """Return the share of the input read, 0 to 1; 0 for a pipe, whose length is unknown."""
-        if self._format == "parquet":
-            return self._read
-        return self._raw.raw.tell() / self._size if self._size else 0.0
+        if self._counted is not None:
+            return self._counted.share()
+        return self._raw.raw.tell() / self._size if self._size and not self._raw.closed else 0.0
 
     def close(self) -> None:
-        self._stream.close()
+        self._keep.close()
         if self.path != "-":
             self._raw.close()
 
     def __iter__(self) -> Iterator[Line]:
         try:
-            yield from self._lines()
-        except (EOFError, zlib.error, OSError) as error:
-            raise CatalogError(
-                f"expected {self.path} to be readable to the end, got: {error}; the lines before are indexed"
-            ) from None
+            yield from self._records
+        except _READABLE as error:
+            raise self._unreadable(error) from None
 
-    def _lines(self) -> Iterator[Line]:
-        if self._format == "parquet":
-            for line, share in parquet(self._seekable(), self.path):
-                self._read = share
-                yield line
-        elif self._format == "jsonl":
-            yield from _json_lines(self._stream)
-        else:
-            yield from delimited(self._stream, SEPARATORS[self._format], self.path)
+    def _reader(self, given: str | None, say: Callable[[str], None]) -> Iterator[Line] | _Counted:
+        found, name = self.found, self.path
+        stream, found.compression = unpacked(Ahead(self._raw), name, self._keep)
+        begins = stream.peek(512)
+        if begins.startswith(MAGIC) or given == "parquet":
+            found.format, found.encoding = "parquet", ""
+            self._counted = Parquet(seekable(stream, name, self._keep), name, found)
+            return self._counted
+        if begins.startswith(ZIP) or given == "xlsx":
+            found.format, found.encoding = "xlsx", ""
+            self._counted = Workbook(seekable(stream, name, self._keep), name, found, self._keep)
+            return self._counted
+        told.require_readable(begins, name)
+        text = Ahead(
+            Utf8(
+                stream,
+                name,
+                found,
+                lambda late: say(late) if self._open else None,
+                declared(stream.peek(1024)),
+            )
+        )
+        window = text.peek(told.WINDOW)
+        found.format = given or told.told(window, name, whole=len(window) < told.WINDOW)
+        if found.format == "xml":
+            return iter(XmlDocument(text, name, found))
+        if found.format == "json":
+            return iter(JsonDocument(text, name, found))
+        if found.format == "jsonl":
+            return json_lines(buffered(text))
+        return iter(Delimited(buffered(text), name, found, told.sample_of(window)))
 
     def _opened(self) -> io.BufferedReader:
         if self.path == "-":
-            return buffered(sys.stdin.buffer)
+            return buffered(cast(io.RawIOBase, sys.stdin.buffer))
         path = Path(self.path)
         try:
             self._size = path.stat().st_size if path.is_file() else 0
@@ -74,37 +138,7 @@ class Catalog:
         except OSError as error:
             raise CatalogError(f"expected a catalog at {self.path}, got: {error.strerror}") from None
 
-    def _guessed(self) -> str:
-        if self._raw.peek(4)[:4] == b"PAR1":
-            return "parquet"
-        suffixes = [suffix.lower() for suffix in Path(self.path).suffixes]
-        last = next(itertools.filterfalse(_COMPRESSED.__contains__, reversed(suffixes)), "")
-        return last[1:] if last in (".csv", ".tsv") else "jsonl"
-
-    def _seekable(self) -> io.BufferedReader:
-        if self._stream.seekable() and self._stream is self._raw and self.path != "-":
-            return self._stream
-        raise CatalogError(
-            f"expected a plain file for Parquet, which needs random access, got {self.path}; save it first"
-        )
-
-
-def _json_lines(stream: io.BufferedReader) -> Iterator[Line]:
-    number = 0
-    while raw := stream.readline(MAX_LINE_BYTES):
-        number += 1
-        if len(raw) < MAX_LINE_BYTES or raw.endswith(b"\n"):
-            if raw.strip():
-                yield Line(number, raw)
-            continue
-        kept = raw[:KEPT_OF_TOO_LONG]
-        while raw and not raw.endswith(b"\n"):
-            raw = stream.readline(BUFFER)
-        yield Line(
-            number,
-            kept,
-            (
-                "line_too_long",
-                f"expected lines of at most {MAX_LINE_BYTES} bytes, got a longer line {number}",
-            ),
+    def _unreadable(self, error: Exception) -> CatalogError:
+        return CatalogError(
+            f"expected {self.path} to be readable to the end, got: {error}; the lines before are indexed"
         )

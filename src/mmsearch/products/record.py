@@ -18,6 +18,7 @@ import orjson
 
 from mmsearch.errors import RecordError
 from mmsearch.products import translations
+from mmsearch.products.ids import identifier
 
 MAX_ID_BYTES = 512  # OpenSearch's own limit for _id
 MAX_LINE_BYTES = 40 << 20  # a picture of 20 MB in base64, and the record around it
@@ -178,21 +179,21 @@ def _taken(rest: dict[str, Any], values: dict[str, Any], path: str) -> Any:
 
 
 def _identifier(value: Any, line: int) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if value is None or value == "" or (isinstance(value, str) and not value.strip()):
+    try:
+        found = identifier(value)
+    except ValueError as error:
+        raise _wrong(line, "id", value, str(error)) from None
+    if not found:
         raise RecordError("missing_id", f"expected an `id` on line {line}, got none", line=line, field="id")
-    if not isinstance(value, str):
-        raise _wrong(line, "id", value, "a string or an integer")
-    if len(value.encode()) > MAX_ID_BYTES:
+    if len(found.encode()) > MAX_ID_BYTES:
         raise RecordError(
             "id_too_long",
-            f"expected an `id` of at most {MAX_ID_BYTES} bytes on line {line}, got {len(value.encode())}",
+            f"expected an `id` of at most {MAX_ID_BYTES} bytes on line {line}, got {len(found.encode())}",
             line=line,
             field="id",
-            value=_shown(value),
+            value=_shown(found),
         )
-    return value
+    return found
 
 
 def _delete(value: Any, line: int) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
+import itertools
 import json
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -14,13 +13,17 @@ from typing import Any
 
 import torch
 
-from mmsearch.errors import PictureError, RecordError, TrainingError
+from mmsearch.errors import CatalogError, PictureError, RecordError, TrainingError
+from mmsearch.evaluation.exchange import esci
+from mmsearch.evaluation.exchange.judged_file import require_selected
 from mmsearch.images.references import read
 from mmsearch.models.architecture import Architecture
 from mmsearch.models.export.export_cache import exported
 from mmsearch.products import reader
 from mmsearch.products.catalog import Catalog
+from mmsearch.products.ids import identifier
 from mmsearch.products.in_memory import Frame, InMemoryCatalog, plain, rows_of
+from mmsearch.products.rows import rows
 from mmsearch.products.text import tower_text
 from mmsearch.training.features import picture_features, text_features
 from mmsearch.training.objective import Features
@@ -48,15 +51,22 @@ class Pair:
     negatives: tuple[str, ...] = ()
 
 
-def read_pairs(source: Path | Iterable[Any] | Frame) -> list[Pair]:
-    """Read query, product_id and count (default 1) from lines (also gzip), dicts or a pandas DataFrame.
+def read_pairs(
+    source: Path | Iterable[Any] | Frame, say: Say = lambda _: None, only: Mapping[str, str] | None = None
+) -> list[Pair]:
+    """Read query, product_id and count (default 1) from a file in any format of a catalog, from dicts or from
+    a pandas DataFrame.
 
-    Raise TrainingError for invalid pairs.
+    `only` keeps the rows of a file with these values in these columns. Of the Shopping Queries Dataset, the
+    exact matches of the split `train` are read, with the irrelevant ones as negatives. Raise TrainingError
+    for invalid pairs.
     """
     pairs = []
-    for where, record in _lines(source) if isinstance(source, Path) else _in_memory(source):
-        query, product, count = record.get("query"), record.get("product_id"), record.get("count", 1)
-        if not (isinstance(query, str) and query.strip() and isinstance(product, str)):
+    records = _of_file(source, say, only or {}) if isinstance(source, Path) else _in_memory(source)
+    for where, record in records:
+        query, count = record.get("query"), record.get("count", 1)
+        product = _identifier(record.get("product_id"))
+        if not (isinstance(query, str) and query.strip() and product):
             raise TrainingError(
                 f"expected a query and a product_id in {where}, "
                 f"got {json.dumps(record)[:80]}; correct the line"
@@ -64,12 +74,13 @@ def read_pairs(source: Path | Iterable[Any] | Frame) -> list[Pair]:
         if isinstance(count, bool) or not isinstance(count, int | float) or not 0 < count < float("inf"):
             raise TrainingError(f"expected a count above 0 in {where}, got {count!r}; correct the line")
         negatives = record.get("negatives", [])
-        if not isinstance(negatives, list) or not all(isinstance(name, str) for name in negatives):
+        others = [_identifier(name) for name in negatives] if isinstance(negatives, list) else [""]
+        if not all(others):
             raise TrainingError(
                 f"expected negatives as a list of product ids in {where}, "
                 f"got {json.dumps(negatives)[:40]}; correct the line"
             )
-        pairs.append(Pair(query, product, float(count), tuple(negatives)))
+        pairs.append(Pair(query, product, float(count), tuple(others)))
     if not pairs:
         name = source if isinstance(source, Path) else "memory"
         raise TrainingError(f"expected pairs in {name}, got none; name a file with at least one line")
@@ -98,7 +109,7 @@ def read_products(
     file, folder = "the products in memory", Path()
     if isinstance(source, Path):
         file, folder = str(source), source.parent
-    with closing(Catalog(file, form) if isinstance(source, Path) else source) as lines:
+    with closing(Catalog(file, form, say) if isinstance(source, Path) else source) as lines:
         for line, found in reader.read_products(lines, renames):
             record = found
             if not isinstance(record, RecordError) and record.id in products:
@@ -210,6 +221,14 @@ def _read(product: ProductInput, say: Say) -> bytes:
         return b""
 
 
+def _identifier(value: Any) -> str:
+    """Return the id of a product, empty if there is none."""
+    try:
+        return identifier(value)
+    except ValueError:
+        return ""
+
+
 def _in_memory(source: Iterable[Any] | Frame) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each pair with its position for messages. None and NaN are missing values."""
     for number, row in enumerate(rows_of(source), 1):
@@ -220,30 +239,48 @@ def _in_memory(source: Iterable[Any] | Frame) -> Iterator[tuple[str, dict[str, A
             raise TrainingError(f"expected values that JSON has in {where}, got {error}") from None
         if not isinstance(record, dict):
             raise TrainingError(f"expected a dict as {where}, got {type(row).__name__}")
-        if isinstance(record.get("product_id"), int):
-            record["product_id"] = str(record["product_id"])
         yield where, {key: value for key, value in record.items() if value is not None}
 
 
-def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    opened = gzip.open if file.suffix == ".gz" else open
+def _of_file(file: Path, say: Say, only: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each pair with its position for messages."""
     try:
-        with opened(file, "rt", encoding="utf-8") as stream:
-            for number, line in enumerate(stream, start=1):
-                if not line.strip():
-                    continue
-                record = json.loads(line)
-                if not isinstance(record, dict):
-                    raise TrainingError(
-                        f"expected an object in line {number} of {file}, got {line[:40]!r}; correct the line"
-                    )
-                yield f"line {number} of {file}", record
+        found = _lines(file, say, only)
+        first = next(found, None)
+        if first is None:
+            return
+        esci.require_judged(first[1], file)
+        found = itertools.chain([first], found)
+        yield from esci.pairs(found) if esci.is_esci(first[1]) else found
     except FileNotFoundError as error:
         raise TrainingError(f"expected the file {file}, got none; correct the path") from error
-    except (OSError, EOFError, zlib.error) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    except OSError as error:
+        why = error.strerror or str(error)
         raise TrainingError(
             f"expected {file} to be readable to the end, got: {why}; write it again"
         ) from error
-    except ValueError as error:
-        raise TrainingError(f"expected JSON Lines in {file}, got {error}; correct the file") from error
+    except RecordError as error:
+        raise TrainingError(
+            f"expected an object in line {error.line} of {file}, got none: {error.message}; correct the line"
+        ) from error
+    except CatalogError as error:
+        raise TrainingError(f"expected pairs in {file}: {error}") from error
+
+
+def _lines(file: Path, say: Say, only: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the selected rows of a file."""
+    wanted = dict(only)
+    columns: list[str] = []
+    read = left = 0
+    for number, record in rows(file, say):
+        read += 1
+        if read == 1:
+            columns = list(record)
+            if esci.is_esci(record) and "split" in record:
+                wanted.setdefault("split", esci.TRAIN)
+        if esci.selected(record, wanted):
+            yield f"line {number} of {file}", record
+        else:
+            left += 1
+    if said := require_selected(left, read, wanted, columns, file):
+        say(said)

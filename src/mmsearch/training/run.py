@@ -34,16 +34,20 @@ def run(
     changes: Mapping[str, Any],
     say: Callable[[str], None],
     evaluated: Callable[[dict[str, float], int], None],
+    only: Mapping[str, str] | None = None,
 ) -> Trained:
     """Train the fusion of the architecture on files or data in memory. Write `architecture.json` and
     `fusion.safetensors` into `out`.
 
     `changes` overrides the architecture's `training` values; `renames` and `form` are `--map` and `--format`
-    of `mmsearch ingest`. Raise TrainingError when the architecture has no trainable fusion, `out` has the
-    training of another architecture, or a file cannot be read or written.
+    of `mmsearch ingest`, and `only` selects rows of a file of pairs. Raise TrainingError when the
+    architecture has no trainable fusion, `out` has the training of another architecture, or a file cannot be
+    read or written.
     """
     try:
-        return _run(architecture, pairs, catalog, out, image_root, renames, form, changes, say, evaluated)
+        return _run(
+            architecture, pairs, catalog, out, image_root, renames, form, changes, say, evaluated, only
+        )
     except (OSError, SafetensorError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         where = error.filename if isinstance(error, OSError) and error.filename else out
@@ -69,6 +73,7 @@ def _run(
     changes: Mapping[str, Any],
     say: Callable[[str], None],
     evaluated: Callable[[dict[str, float], int], None],
+    only: Mapping[str, str] | None,
 ) -> Trained:
     numbers = Training.of({**architecture.data.get("training", {}), **changes})
     torch.manual_seed(numbers.seed)
@@ -86,7 +91,7 @@ def _run(
     with distributed.group():
         with distributed.first():  # the towers' exports and features are written once and read by all
             products = read_products(catalog, image_root, say=say, renames=renames, form=form)
-            data = features(architecture, products, read_pairs(pairs), say)
+            data = features(architecture, products, read_pairs(pairs, say, only), say)
         trained = train(fusion, data, numbers, folder=out, say=lambda line: evaluated(line, numbers.steps))
         if distributed.rank() == 0:
             state = trained.fusion.state_dict()

@@ -141,7 +141,7 @@ def _column(identifier: str) -> str:
 def _identifier(column: str) -> str:
     if not _ENCODED.search(column):
         return column
-    return _ESCAPE.sub(lambda code: _SPACES.get(code[0], "%"), column)
+    return _ESCAPE.sub(lambda code: _SPACES.get(code[0], "%"), column).strip()
 
 
 def _rows(path: Path, width: int) -> Iterator[tuple[int, list[str]]]:

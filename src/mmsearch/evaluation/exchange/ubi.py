@@ -8,7 +8,6 @@ irrelevant.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import MmsearchError, RecordError
 from mmsearch.evaluation.judgments import Judgments, Query
+from mmsearch.products.ids import identifier as id_of
+from mmsearch.products.rows import rows
 
 ACTIONS = ("purchase",)
 _NAMESPACE = uuid.UUID("3f0f2c2e-6f0e-5a55-9d1c-8d7b6a5c4e3f")
@@ -50,13 +51,16 @@ def from_events(
         if event.get("action_name") not in actions:
             continue
         attributes = event.get("event_attributes") or {}
-        product = (attributes.get("object") or {}).get("object_id")
+        try:
+            product = id_of((attributes.get("object") or {}).get("object_id"))
+        except ValueError:
+            product = ""
         text = texts.get(str(event.get("query_id")))
         reason = "no object_id" if not product else "an unknown query_id" if text is None else ""
         if reason or text is None:
             result.skipped[reason] = result.skipped.get(reason, 0) + 1
             continue
-        result.judgments.add(Query(text, text), str(product), purchases=1)
+        result.judgments.add(Query(text, text), product, purchases=1)
         result.taken += 1
     return result
 
@@ -88,23 +92,14 @@ def to_events(
 
 
 def read_documents(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield one document per line, either plain or as the `_source` of a hit."""
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                try:
-                    document = json.loads(line)
-                except ValueError as error:
-                    raise MmsearchError(
-                        f"{path}, line {number}: expected one JSON object, got other text ({error}); fix or "
-                        f"remove it"
-                    ) from None
-                if not isinstance(document, dict):
-                    raise MmsearchError(
-                        f"{path}, line {number}: expected a JSON object, got {type(document).__name__}; fix "
-                        f"or remove it"
-                    )
-                yield document
+    """Yield the documents of a file, either plain or as hits with `_source`. Format, encoding and compression
+    are told by content. Raise OSError if there is no file, and MmsearchError for an invalid line.
+    """
+    try:
+        for _, document in rows(path):
+            yield document
+    except RecordError as error:
+        raise MmsearchError(f"{path}, line {error.line}: {error.message}; fix or remove it") from None
 
 
 def _source(document: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.exchange.trec import LABEL_GRADES
 from mmsearch.evaluation.judgments import Judgments, Query
+from mmsearch.products.ids import identifier as id_of
 
 _GRADE_LABELS = {float(grade): label for label, grade in LABEL_GRADES.items()}
 
@@ -67,10 +68,15 @@ def read(document: Any, *, esci: bool = False) -> Judgments:
         if not isinstance(text, str) or not text:
             raise MmsearchError(f"expected text as the query of a judgment list, got {text!r}; fix the file")
         for rating in ratings.get("ratings", ()):
-            product, value = rating.get("docId"), _number(rating.get("rating"), text)
-            if not isinstance(product, str):
+            value = _number(rating.get("rating"), text)
+            try:
+                product = id_of(rating.get("docId"))
+            except ValueError:
+                product = ""
+            if not product:
                 raise MmsearchError(
-                    f"expected a docId for every rating of query {text!r}, got {product!r}; fix the file"
+                    f"expected a docId for every rating of query {text!r}, got {rating.get('docId')!r}; "
+                    "fix the file"
                 )
             if esci and value not in _GRADE_LABELS:
                 raise MmsearchError(
