@@ -260,8 +260,8 @@ def _part(path: str, value: Any, kind: str | None, found: Split) -> str:
             found.unfit.append(path)
         elif kind not in _LIMITED or not _too_long(value):
             return TYPED
-    # A flat_object indexes path and value as one term.
-    if _too_long(value, f"{OTHER}.{path}=  "):
+    # A flat_object has one value of this form for each leaf.
+    if _too_long(value, f"{OTHER}.{OTHER}.{path}="):
         found.long.append(path)
         return LONG
     return OTHER

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 from mmsearch.cli.main import cli
 from mmsearch.errors import MismatchError, SearchError
 from mmsearch.ingest.product_index.foreign_fields import Stored, merged
-from mmsearch.ingest.schema.attributes import joined, properties, split, types_in, types_of
+from mmsearch.ingest.schema.attributes import joined, leaves, properties, split, types_in, types_of
 from mmsearch.ingest.schema.fields import Schema, SchemaOptions
 from mmsearch.products.values import fits, is_code
 from mmsearch.search.filters import clause
@@ -22,6 +23,22 @@ from ..fakes.fake_opensearch import AnswerError, FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton
 from ..fakes.ingesting import Catalog
 from ..fakes.reindexing import Shop, ingested
+
+NAMES = ("", " ", ".", "a", "A", "a.b", "a.", "b..c", "*", "size", "ä", "_id", "type", "x\ty", "n" * 300)
+VALUES: tuple[Any, ...] = (
+    0, 1, -2.5, 2**53 + 1, 2**64 - 1, "9" * 30, "12", "007", "12 cm", "1e-05", "1e400", "NaN", True, "true",
+    "True", "yes", "", "2024-01-05", "2024-01-05 10:00:00.1", "2024-02-30", "2024", {}, [], [1, "a"],
+    [True, 1], [[1], []], [{"a": 1}, {"a": "x"}], "w" * 33_000, ["é" * 17_000, 1], "leather",
+)  # fmt: skip
+
+
+def odd_attributes(drawn: random.Random, depth: int = 3) -> dict[str, Any]:
+    """A record's attributes under odd names, of values of every kind."""
+    return {
+        name: odd_attributes(drawn, depth - 1) if depth and not drawn.randrange(4) else drawn.choice(VALUES)
+        for name in drawn.sample(NAMES, 5)
+    }
+
 
 FLAT: dict[str, Any] = {
     "settings": {"index": {"knn": "true"}},
@@ -159,8 +176,21 @@ def test_every_value_is_kept_and_the_whole_comes_together_again() -> None:
     assert split({"k": "x" * 32_766}, types).long == []
     assert split({"k": "x" * 32_767}, types).long == ["k"]
     assert split({"k": ["x", "é" * 16_384]}, types).long == ["k"]
-    assert split({"flat": "x" * 32_760}, types).long == ["flat"]
+    assert split({"flat": "x" * 32_727}, types).long == []
+    assert split({"flat": "x" * 32_728}, types).long == ["flat"]
     assert split({"n" * 40_000: 1}, types).long == ["n" * 40_000]
+
+
+def test_random_attributes_come_together_again_and_lie_where_they_fit() -> None:
+    drawn = random.Random(11)
+    for _ in range(200):
+        sample = [odd_attributes(drawn) for _ in range(20)]
+        types = types_of(sample, drawn.choice([0, 5, 200]))
+        for record in [*sample, *(odd_attributes(drawn) for _ in range(10))]:
+            found = split(record, types)
+            assert joined(found.parts) == record
+            for path, value in leaves(found.parts.get("attributes", {})):
+                assert fits(types[path], value)
 
 
 def test_the_mapping_says_the_types_again() -> None:
@@ -395,16 +425,18 @@ TYPES = {"width": "double", "since": "date", "new": "boolean", "colour": "keywor
         ("width", {"gt": 100}, {"range": {"attributes.width": {"gt": 100}}}),
         ("width", {"gte": "1.5", "lt": 2}, {"range": {"attributes.width": {"gte": "1.5", "lt": 2}}}),
         ("attributes.width", {"lte": 9}, {"range": {"attributes.width": {"lte": 9}}}),
-        ("since", {"gte": "2024"}, {"range": {"attributes.since": {"gte": "2024"}}}),
+        ("since", {"gte": "2024"}, {"range": {"attributes.since": {"gte": "2024||/y"}}}),
         ("since", {"gte": "now-7d"}, {"range": {"attributes.since": {"gte": "now-7d"}}}),
         ("width", "12 cm", {"term": {"other_attributes.width": "12 cm"}}),
         ("new", "yes", {"term": {"other_attributes.new": "yes"}}),
+        ("since", "2024-02-30", {"term": {"other_attributes.since": "2024-02-30"}}),
         ("since", "soon", {"term": {"other_attributes.since": "soon"}}),
         ("rare", 5, {"term": {"other_attributes.rare": 5}}),
         ("width", 5, [{"term": {"attributes.width": 5}}, {"term": {"other_attributes.width": 5}}]),
         ("new", True, [{"term": {"attributes.new": True}}, {"term": {"other_attributes.new": True}}]),
         ("since", "2024-01", [
-            {"term": {"attributes.since": "2024-01"}}, {"term": {"other_attributes.since": "2024-01"}}
+            {"range": {"attributes.since": {"gte": "2024-01||/M", "lte": "2024-01||/M"}}},
+            {"term": {"other_attributes.since": "2024-01"}},
         ]),
         ("ean", 2**53 + 1, [
             {"term": {"attributes.ean": 2**53 + 1}}, {"term": {"other_attributes.ean": 2**53 + 1}}

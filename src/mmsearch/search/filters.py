@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 
 from mmsearch.clients.opensearch import ask
 from mmsearch.errors import SearchError
-from mmsearch.products.values import NUMBERS, RANGES, TYPES, fits, is_integer, is_number
+from mmsearch.products.values import NUMBERS, RANGES, TYPES, fits, is_date, is_integer, is_number
 
 BOUNDS = ("gt", "gte", "lt", "lte")
 TEXTS = ("title", "description")
@@ -20,7 +20,8 @@ ATTRIBUTES, OTHER = "attributes", "other_attributes"
 REMEMBERED = 30.0
 """seconds that an index's fields are taken as they were"""
 _NO_TYPES = ("object", "flat_object")
-_DATE = re.compile(r"[0-9]{4}(?:-.*)?")
+_PERIOD = re.compile(r"[0-9]{4}(-(?:0[1-9]|1[0-2]))?")
+"""a year or a month"""
 Types = Mapping[str, str]
 """attribute → type of its field; FLAT where all are in one field that compares as text"""
 FLAT: Types | None = None
@@ -106,15 +107,20 @@ def _attribute(name: str, value: Any, types: Types) -> dict[str, Any]:
     elsewhere = _exactly(f"{OTHER}.{name}", _checked(name, value))
     several = isinstance(value, list | tuple | set | frozenset)
     typed = [each for each in (value if several else [value]) if kind is not None and _asked(kind, each)]
-    if not typed:
-        return elsewhere
-    return {"bool": {"should": [_exactly(f"{ATTRIBUTES}.{name}", typed if several else typed[0]), elsewhere]}}
+    should = []
+    if kind == "date":
+        for each in [each for each in typed if _period(each) != each]:
+            typed.remove(each)
+            should.append({"range": {f"{ATTRIBUTES}.{name}": {"gte": _period(each), "lte": _period(each)}}})
+    if typed:
+        should.append(_exactly(f"{ATTRIBUTES}.{name}", typed if several else typed[0]))
+    return {"bool": {"should": [*should, elsewhere]}} if should else elsewhere
 
 
 def _asked(kind: str, value: Any) -> bool:
     """Whether a field of the type can be asked for the value: a date also by its year or month."""
     if kind == "date":
-        return isinstance(value, str) and bool(_DATE.fullmatch(value))
+        return is_date(value) or (isinstance(value, str) and bool(_PERIOD.fullmatch(value)))
     return is_number(value) or fits(kind, value) if kind in NUMBERS else fits(kind, value)
 
 
@@ -129,7 +135,14 @@ def _in_range(field: str, asked: str, value: Any, kind: str) -> dict[str, Any] |
             )
     if not value:
         raise SearchError(f"expected {' or '.join(BOUNDS)} for a range of {field}, got none")
-    return {"range": {asked: dict(value)}}
+    bounds = {name: _period(bound) for name, bound in value.items()} if kind == "date" else dict(value)
+    return {"range": {asked: bounds}}
+
+
+def _period(value: str) -> str:
+    """A year or a month as all of it: OpenSearch takes its first day else."""
+    found = _PERIOD.fullmatch(value)
+    return f"{value}||/{'M' if found[1] else 'y'}" if found else value
 
 
 def _bounds(kind: str, bound: Any) -> bool:
