@@ -17,7 +17,7 @@ from mmsearch.ingest.product_index.foreign_fields import Stored, merged
 from mmsearch.ingest.schema.attributes import joined, leaves, properties, split, types_in, types_of
 from mmsearch.ingest.schema.fields import Schema, SchemaOptions
 from mmsearch.products.values import fits, is_code
-from mmsearch.search.filters import clause
+from mmsearch.search.filters import clause, types_by
 
 from ..fakes.fake_opensearch import AnswerError, FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton
@@ -470,3 +470,37 @@ def test_a_filter_that_cannot_be_compared_is_one_sentence(
 ) -> None:
     with pytest.raises(SearchError, match=told):
         clause({field: value}, types)
+
+
+def test_the_command_line_takes_bounds(catalog: Catalog) -> None:
+    catalog.write({"id": "1", "title": "x", "width": 7, "since": "2024-01-05", "grade": "A"})
+    catalog.ingest()
+
+    def asked(*filters: str) -> Any:
+        options = [word for each in filters for word in ("--filter", each)]
+        done = CliRunner().invoke(
+            cli, ["search", "x", "--mode", "lexical", *options, "--opensearch", catalog.node.url]
+        )
+        assert done.exit_code in (0, 2), done.output
+        return done.stderr if done.exit_code else catalog.node.searches[-1]["query"]["bool"]["filter"]
+
+    assert asked("width>=5", "width < 9") == [{"range": {"attributes.width": {"gte": "5", "lt": "9"}}}]
+    assert asked("price<=9") == [{"range": {"price": {"lte": "9"}}}]
+    assert asked("since>2023") == [{"range": {"attributes.since": {"gt": "2023||/y"}}}]
+    assert asked("grade=A > B") == [
+        {"bool": {"should": [
+            {"term": {"attributes.grade": "A > B"}}, {"term": {"other_attributes.grade": "A > B"}}
+        ]}}
+    ]  # fmt: skip
+    assert "expected FIELD=VALUE, such as category=Kitchen, or a bound as in 'price<20'" in asked("width")
+
+
+def test_an_alias_of_several_indexes_compares_by_what_they_share() -> None:
+    other = {"other_attributes": {"flat_object": {}}}
+    assert types_by({"attributes.w": {"double": {}, "integer": {}}, **other}) == {"w": "double"}
+    assert types_by({"attributes.w": {"double": {}, "keyword": {}}, **other}) == {"w": "keyword"}
+    assert types_by({"attributes.w": {"date": {}, "unmapped": {}}, **other}) == {"w": "date"}
+    assert types_by({"attributes.geo": {"geo_point": {}}, **other}) == {"geo": "keyword"}
+    assert types_by({"attributes": {"object": {}, "flat_object": {}}, **other}) is None
+    assert types_by({"attributes": {"flat_object": {}}}) is None
+    assert types_by({}) is None

@@ -38,7 +38,11 @@ def types_of(client: OpenSearch, index: str) -> Types | None:
     Behind an alias of several indexes an attribute has the type that all of them can compare by.
     """
     names = f"{ATTRIBUTES},{ATTRIBUTES}.*,{OTHER}"
-    found = ask(client, "GET", f"/{index}/_field_caps", params={"fields": names})["fields"]
+    return types_by(ask(client, "GET", f"/{index}/_field_caps", params={"fields": names})["fields"])
+
+
+def types_by(found: Mapping[str, Mapping[str, Any]]) -> Types | None:
+    """The types of attributes in an answer of `_field_caps`: field → type → what may be done with it."""
     if "flat_object" in found.get(ATTRIBUTES, {}) or "flat_object" not in found.get(OTHER, {}):
         return FLAT
     kinds = {name.removeprefix(f"{ATTRIBUTES}."): _shared(about) for name, about in found.items()}
