@@ -90,7 +90,7 @@ class Report:
         if self.deleted:
             parts.append(f"{self.deleted} deleted")
         if self.missing:
-            parts.append(f"{self.missing} to delete not there")
+            parts.append(f"{self.missing} to delete not found")
         parts += [phrase(self.losses, kind) for kind in (NOT_DELETED, UNFIT, LONG) if self._lost(kind)]
         return (
             f"{', '.join(parts)} "
