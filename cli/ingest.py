@@ -237,6 +237,7 @@ def command(
                 language=schema.language,
                 mapping=schema.files.mapping,
                 settings=schema.files.settings,
+                attribute_fields=schema.attribute_fields,
                 knn_engine=cast(Any, storage.engine),
                 knn_encoder=cast(Any, storage.encoder),
                 knn_mode=cast(Any, storage.mode),

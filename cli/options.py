@@ -18,6 +18,7 @@ from mmsearch.errors import ArgumentError
 from mmsearch.images.process_pool import default_processes
 from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
 from mmsearch.ingest.product_index.target import VECTORS
+from mmsearch.ingest.schema.attributes import DEFAULT_FIELDS, MOST_FIELDS
 from mmsearch.ingest.schema.fields import SchemaOptions
 from mmsearch.ingest.schema.languages import language_of
 from mmsearch.ingest.schema.shop_files import ShopFiles
@@ -203,8 +204,8 @@ def vectors(command: F) -> F:
 
 
 def new_index(command: F) -> F:
-    """--shards, --language, --mapping and --settings as the argument `schema`, and --knn-engine,
-    --knn-encoder and --knn-mode as `storage`."""
+    """--shards, --language, --attribute-fields, --mapping and --settings as the argument `schema`, and
+    --knn-engine, --knn-encoder and --knn-mode as `storage`."""
 
     @functools.wraps(command)
     def stored(
@@ -215,10 +216,11 @@ def new_index(command: F) -> F:
         language: str | None,
         mapping: Path | None,
         settings: Path | None,
+        attribute_fields: int | None,
         **named: Any,
     ) -> Any:
         storage = StorageOptions(knn_engine, knn_encoder, knn_mode)
-        schema = SchemaOptions(language, ShopFiles.read(mapping, settings))
+        schema = SchemaOptions(language, ShopFiles.read(mapping, settings), attribute_fields)
         return command(*arguments, storage=storage, schema=schema, **named)
 
     return _all(
@@ -232,6 +234,13 @@ def new_index(command: F) -> F:
         ),
         click.option(
             "--shards", type=click.IntRange(1), help="Number of primary shards of a new index.  [default: 1]"
+        ),
+        click.option(
+            "--attribute-fields",
+            type=click.IntRange(0, MOST_FIELDS),
+            metavar="N",
+            help="Number of attributes with typed fields in a new index, the most frequent ones; all others "
+            f"share a field and are compared as text.  [default: {DEFAULT_FIELDS}]",
         ),
         click.option(
             "--mapping",

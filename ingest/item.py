@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from mmsearch.errors import PictureError
+from mmsearch.ingest.schema.attributes import Split, names
 from mmsearch.ingest.schema.fields import Schema
 from mmsearch.products.record import Line, Product
 from mmsearch.products.text import digest, tower_text
@@ -47,10 +48,11 @@ class Item:
     tries: int = 0
     settled: bool = False
     """whether its images need not be read again"""
+    attributes: Split = field(default_factory=Split)
 
     @classmethod
     def of(cls, line: Line, product: Product, max_text_bytes: int = 0, schema: Schema | None = None) -> Item:
-        source = stored(product, schema or Schema())
+        source, split = stored(product, schema or Schema())
         text = tower_text(product, max_text_bytes)
         return cls(
             line=line,
@@ -59,6 +61,7 @@ class Item:
             text=text,
             text_hash=digest([text.encode()]) if text else "",
             fields_hash=digest([orjson.dumps(source, option=orjson.OPT_SORT_KEYS)]),
+            attributes=split,
         )
 
     @property
@@ -108,7 +111,7 @@ class Item:
         if self.image_error:
             about["image_error"] = self.image_error
         # Distinguishes our attributes from those that other systems add.
-        about["attributes"] = list(self.source.get("attributes", ()))
+        about["attributes"] = names(self.source)
         return {**self.source, "ingest": about}
 
     def weight(self) -> int:
@@ -116,8 +119,10 @@ class Item:
         return len(self.line.raw) + sum(map(len, self.pictures)) + 8_000
 
 
-def stored(product: Product, schema: Schema) -> dict[str, Any]:
-    """Return the fields of a product as stored in an index with the schema. A `data:` image is not stored."""
+def stored(product: Product, schema: Schema) -> tuple[dict[str, Any], Split]:
+    """Return the fields of a product as stored in an index with the schema, and its attributes as they were
+    split. A `data:` image is not stored.
+    """
     source: dict[str, Any] = {}
     if product.title:
         source["title"] = product.title
@@ -131,4 +136,5 @@ def stored(product: Product, schema: Schema) -> dict[str, Any]:
     paths = [reference for reference in product.pictures if not reference.startswith("data:")]
     if paths:
         source["image"] = paths[0] if len(paths) == 1 else paths
-    return source | schema.attributes(product.attributes)
+    split = schema.split(product.attributes)
+    return source | split.fields(), split

@@ -16,6 +16,7 @@ from mmsearch.ingest.pipeline.channel import Channel
 from mmsearch.ingest.pipeline.flow import Flow
 from mmsearch.ingest.product_index.foreign_fields import Stored
 from mmsearch.ingest.read_stage import CHUNK
+from mmsearch.ingest.reporting.losses import LONG, UNFIT
 from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Stats
 from mmsearch.ingest.schema.fields import Schema
@@ -73,7 +74,16 @@ class LookupStage:
                 for item in items:
                     item.known = found.get(item.product.id)
                     item.force = self._job.force and not item.change
+            for item in items:
+                self._count(item)
             self.output.put([(item, self._fetches(item)) for item in items])
+
+    def _count(self, item: Item) -> None:
+        """Count the attributes that are kept without a field of their own although their names have one."""
+        for kind, paths in ((UNFIT, item.attributes.unfit), (LONG, item.attributes.long)):
+            for path in paths:
+                example = f"{path[:60]!a} of {item.product.id!a} on line {item.line.number}"
+                self._stats.lose(kind, path[:60], example)
 
     def _completed(self, items: Sequence[Item]) -> list[Item]:
         """Return partial lines that change a tower's input, completed from the index, and the other lines

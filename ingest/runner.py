@@ -4,9 +4,10 @@ backpressure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 from opensearchpy import OpenSearch
 
@@ -31,6 +32,7 @@ from mmsearch.ingest.pipeline.flow import Flow
 from mmsearch.ingest.product_index.aliases import require_whole
 from mmsearch.ingest.product_index.creation import require_as_asked
 from mmsearch.ingest.product_index.foreign_fields import Stored, stored
+from mmsearch.ingest.product_index.new_fields import add_fields
 from mmsearch.ingest.product_index.presence import Presence
 from mmsearch.ingest.product_index.storage import Storage
 from mmsearch.ingest.product_index.sync import sync
@@ -44,11 +46,11 @@ from mmsearch.ingest.product_index.target import (
     shops_own,
 )
 from mmsearch.ingest.read_stage import ReadStage
-from mmsearch.ingest.recipe import remember
+from mmsearch.ingest.recipe import PIPE, remember
 from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Report, Stats
 from mmsearch.ingest.schema.fields import Schema
-from mmsearch.ingest.schema.sample import Sampled, schema_for
+from mmsearch.ingest.schema.sample import Sampled, schema_for, types_beside, types_for
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.in_memory import InMemoryCatalog
 from mmsearch.products.rejects import Rejected
@@ -125,10 +127,14 @@ def _prepared(
     served = encoder.describe()
     require_whole(client, job.index)
     storage = job.storage.over(Storage())
+
+    def types(fields: Mapping[str, Any]) -> Schema:
+        return types_for(catalog.first(), job.renames, job.schema, fields)
+
     if pin := pinned(client, job.index):
         served = encoder.pinned(served, pin.version, pin.fingerprint, pin.dimensions)
     if job.dry_run and (own := shops_own(client, job.index)):
-        require_adoptable(client, own, served, job.fields, storage)
+        require_adoptable(client, own, served, job.fields, storage, types)
         return served, None
     if job.dry_run or job.partial:
         target = existing_target(client, job.index, served, job.fields)
@@ -148,11 +154,17 @@ def _prepared(
             storage=storage,
             shards=job.shards,
             schema=lambda: schema_for(catalog.first(), job.renames, job.schema, say),
+            types=types,
             files=job.schema.files,
             say=say,
         )
     if target and not target.created:
         require_as_asked(client, target, job.storage, job.shards, job.schema)
+        # A pipe may be slow to bring its first lines; a few rejects say little of a type.
+        if not (job.dry_run or job.retry or job.catalog == PIPE):
+            target = add_fields(
+                client, target, lambda schema: types_beside(catalog.first(), job.renames, schema), say
+            )
     return served, target
 
 

@@ -9,8 +9,11 @@ from types import TracebackType
 
 from mmsearch.ingest.reporting.losses import (
     DROPPED,
+    KINDS,
+    LONG,
     NOT_DELETED,
     REJECTED,
+    UNFIT,
     WITHOUT_IMAGE,
     Loss,
     Losses,
@@ -27,8 +30,9 @@ class Report:
     ingest pipeline), `deleted` or `missing` (to be deleted, but not in the index). Of the indexed products,
     `unchanged` were not encoded, `encoded` were sent to the encoder in `encoder_calls` requests, and
     `without_image` were indexed by text only because the image cannot be used. `deleted` includes deletions
-    by --sync; `not_deleted` counts deletions that OpenSearch rejected. `losses` has the reasons, with
-    examples.
+    by --sync; `not_deleted` counts deletions that OpenSearch rejected. `unfit_attributes` are values that are
+    not of their field's type, `long_attributes` those too long to index; both are kept in their products.
+    `losses` has the reasons, with examples.
     """
 
     read: int
@@ -59,6 +63,14 @@ class Report:
         return self._lost(NOT_DELETED)
 
     @property
+    def unfit_attributes(self) -> int:
+        return self._lost(UNFIT)
+
+    @property
+    def long_attributes(self) -> int:
+        return self._lost(LONG)
+
+    @property
     def reasons(self) -> dict[str, int]:
         """Return the number of rejected lines by reason."""
         return {loss.reason: loss.count for loss in self.losses if loss.kind == REJECTED}
@@ -79,8 +91,7 @@ class Report:
             parts.append(f"{self.deleted} deleted")
         if self.missing:
             parts.append(f"{self.missing} to delete not found")
-        if self.not_deleted:
-            parts.append(phrase(self.losses, NOT_DELETED))
+        parts += [phrase(self.losses, kind) for kind in (NOT_DELETED, UNFIT, LONG) if self._lost(kind)]
         return (
             f"{', '.join(parts)} "
             f"({self.encoded} encoded, {self.unchanged} unchanged; {self.seconds:.1f} s, "
@@ -95,9 +106,9 @@ class Report:
             *("read", "encoded", "unchanged", "indexed", "rejected", "seconds", "docs_per_second"),
             *("encoder_calls", "bottleneck", "exit_code"),
         )
-        rare = ("deleted", "missing", "without_image", "dropped", "not_deleted", "error")
+        rare = ("deleted", "missing", *KINDS, "error")
         found: dict[str, object] = {key: getattr(self, key) for key in keys}
-        found |= {key: value for key in rare if (value := getattr(self, key))}
+        found |= {key: value for key in rare if key not in found and (value := getattr(self, key))}
         if self.losses:
             found["reasons"] = by_kind(self.losses)
         return found
@@ -175,7 +186,7 @@ class Stats:
             self.encoder_calls += encoder_calls
 
     def lose(self, kind: str, reason: str, example: str) -> None:
-        """Count one lost product; a rejected one is also counted as `rejected`."""
+        """Count one loss; a rejected product is also counted as `rejected`."""
         self.losses.add(kind, reason, example)
         if kind == REJECTED:
             self.add(rejected=1)

@@ -597,7 +597,11 @@ def test_wrong_arguments_are_one_sentence(shop: mmsearch.Client, misuse: str) ->
             "expected a weight from 0 up for each of the legs lexical and dense",
         ),
         ({"text": "x", "weights": {"lexical": 1}}, "expected weights of lexical and dense"),
-        ({"text": "x", "filter": {"colour": {"gte": 3}}}, "expected a text or a number to filter colour by"),
+        (
+            {"text": "x", "filter": {"colour": {"gte": 3}}},
+            "a number or a date for a range of colour, got an attr",
+        ),
+        ({"text": "x", "filter": {"price": object()}}, "expected a text or a number to filter price by"),
         ({"image": "/nowhere/x.png"}, "expected a picture at /nowhere/x.png, got: No such file"),
     ],
 )

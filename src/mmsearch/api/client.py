@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mmsearch.api.images import Image
     from mmsearch.api.ingest_report import IngestReport
     from mmsearch.api.ingestion import Products, Watch
+    from mmsearch.search.filters import KnownTypes
     from mmsearch.search.lexical import LexicalClauses
 
     Vectors = NDArray[np.float32]
@@ -85,6 +86,7 @@ class Client:
             url, triton, auth=auth, ca_file=ca_file, client_cert=client_cert, timeout=timeout
         )
         self._lexical: LexicalClauses | None = None
+        self._types: KnownTypes | None = None
 
     @property
     def url(self) -> str:
@@ -134,6 +136,7 @@ class Client:
         language: str | None = None,
         mapping: Mapping[str, Any] | File | None = None,
         settings: Mapping[str, Any] | File | None = None,
+        attribute_fields: int | None = None,
         knn_engine: Literal["lucene", "faiss"] | None = None,
         knn_encoder: Literal["float", "byte", "fp16", "binary"] | None = None,
         knn_mode: Literal["in_memory", "on_disk"] | None = None,
@@ -174,6 +177,7 @@ class Client:
         shards, knn_*      settings of a new index
         language           language of a new index, for example "de" or "german"; "none" turns stemming off;
                            default: detected and logged
+        attribute_fields   number of attributes with fields of their own in a new index; default: 200
         mapping, settings  your own fields, analyzers and synonyms for a new index: dicts or JSON files
         engine, workers    "ray" distributes a catalog file over this many Ray workers
         processes          processes that decode images; 0 decodes in this one; default: half of the CPUs
@@ -192,6 +196,7 @@ class Client:
         from mmsearch.images.process_pool import default_processes
         from mmsearch.ingest.job import Job
         from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
+        from mmsearch.ingest.schema.attributes import MOST_FIELDS
         from mmsearch.ingest.schema.fields import SchemaOptions
         from mmsearch.ingest.schema.languages import language_of
         from mmsearch.ingest.schema.shop_files import ShopFiles
@@ -214,6 +219,7 @@ class Client:
         for name, number, least, most in (
             ("limit", limit, 1, None),
             ("shards", shards, 1, None),
+            ("attribute_fields", attribute_fields, 0, MOST_FIELDS),
             ("workers", workers, 1, None),
             ("processes", processes, 0, 64),
             ("batch", batch, 1, 1024),
@@ -242,6 +248,7 @@ class Client:
                     ShopFiles.read(
                         ingestion.mapping_of("mapping", mapping), ingestion.mapping_of("settings", settings)
                     ),
+                    attribute_fields,
                 ),
                 text_only=text_only,
                 fetch=fetch_images,
@@ -283,8 +290,8 @@ class Client:
         image    path or bytes of an image file
         like     id of an indexed product
         mode     "lexical" (BM25), "neural" (vectors) or "hybrid" (both, fused); default: hybrid for a text
-        filter   values by field: a value such as {"category": "Seats"}, a list of alternatives, or for the
-                 price a range such as {"price": {"gte": 10, "lt": 20}}
+        filter   values by field: a value such as {"category": "Seats"}, a list of alternatives, or for
+                 numbers and dates a range such as {"price": {"gte": 10, "lt": 20}}; names of attributes too
         weights  weights of the hybrid's legs, (lexical, dense) or {"lexical": 0.3, "dense": 0.7};
                  default: equal
         field    vector field to search
@@ -327,6 +334,7 @@ class Client:
                 field=field,
                 names=names_for(chosen, client, self.index),
                 lexical=DEFAULT if chosen == "neural" else self._lexical_query(client),
+                types=self._attribute_types(client, filter or {}),
             )
             answer = ask(client, "POST", f"/{self.index}/_search", body=body)
             if log:
@@ -344,6 +352,15 @@ class Client:
 
         self._lexical = self._lexical or LexicalClauses()
         return self._lexical.of(client, self.index)
+
+    def _attribute_types(self, client: OpenSearch, filters: Mapping[str, Any]) -> Mapping[str, str] | None:
+        """Those of the index's attributes, which are looked up now and then where filters need them."""
+        from mmsearch.search.filters import FLAT, KnownTypes, attributes_in
+
+        if not attributes_in(filters):
+            return FLAT
+        self._types = self._types or KnownTypes()
+        return self._types.of(client, self.index)
 
     def encode_queries(
         self,

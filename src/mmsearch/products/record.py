@@ -73,18 +73,32 @@ def parse(line: Line, renames: Mapping[str, str] | None = None, language: str | 
 
 
 def load(raw: bytes, line: int) -> dict[str, Any]:
-    """Parse the JSON object of one line strictly: UTF-8, no NaN, no lone surrogates, no repeated keys."""
+    """Parse the JSON object of one line strictly: UTF-8, no lone surrogates, no repeated keys.
+
+    Integers of more than 64 bits and numbers beyond a double become text. In attributes NaN counts as
+    missing, and Infinity becomes text.
+    """
     text = raw.removeprefix(_BOM).strip(b" \t\r\n")
+    record: Any
     try:
         record = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise RecordError(
-            "not_json", f"expected one JSON object on line {line}, got {_shown(text)}: {error}", line=line
-        ) from None
+        record = _with_endless_attributes(text, str(error))
+        if record is None:
+            raise RecordError(
+                "not_json", f"expected one JSON object on line {line}, got {_shown(text)}: {error}", line=line
+            ) from None
     if not isinstance(record, dict):
         raise _wrong(line, "", record, "a JSON object")
-    if _plainly_unique(record, text):
-        return record
+    try:
+        if _has_long_number(record):
+            # orjson makes a float of an integer of more than 64 bits; its text keeps all digits.
+            record = json.loads(text, parse_int=_int_or_text, parse_float=_float_or_text)
+    except RecursionError:
+        raise _deep(line) from None
+    found: dict[str, Any] = record
+    if _plainly_unique(found, text):
+        return found
     try:
         # orjson silently takes the last of two equal keys, so the standard parser checks for repeated keys.
         json.loads(text, object_pairs_hook=_unique)
@@ -98,7 +112,7 @@ def load(raw: bytes, line: int) -> dict[str, Any]:
     except (RecursionError, ValueError):
         # ValueError: an integer with more digits than Python converts.
         raise _deep(line) from None
-    return record
+    return found
 
 
 def product(
@@ -283,6 +297,51 @@ def _plainly_unique(record: dict[str, Any], text: bytes) -> bool:
         and _NESTED.isdisjoint(map(type, record.values()))
         and len(_KEY_ENDS.findall(text)) == len(record)
     )
+
+
+def _has_long_number(value: Any) -> bool:
+    """Return whether there is a float that may have been such an integer."""
+    if isinstance(value, float):
+        return abs(value) >= 2**63
+    if isinstance(value, dict):
+        return any(map(_has_long_number, value.values()))
+    return isinstance(value, list) and any(map(_has_long_number, value))
+
+
+def _int_or_text(digits: str) -> int | str:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(digits)
+    return digits if len(digits) > 20 or not -(2**63) <= int(digits) < 2**64 else int(digits)
+
+
+def _with_endless_attributes(text: bytes, why: str) -> dict[str, Any] | None:
+    """Return a record that orjson refused, if nothing is wrong with it but such numbers in attributes."""
+    if not any(word in text for word in (b"NaN", b"Infinity")) and "infinity" not in why:
+        return None
+    try:
+        record = json.loads(text.decode(), parse_int=_int_or_text, parse_float=_float_or_text)
+        if not isinstance(record, dict) or any(
+            _ended(record.get(name)) != record.get(name) for name in KNOWN
+        ):
+            return None
+        found: dict[str, Any] = {name: _ended(value) for name, value in record.items()}
+        orjson.dumps(found)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return found
+
+
+def _float_or_text(digits: str) -> float | str:
+    return number if math.isfinite(number := float(digits)) else digits
+
+
+def _ended(value: Any) -> Any:
+    """Return the value without NaN and infinity: a null and a text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else json.dumps(value)
+    if isinstance(value, dict):
+        return {name: _ended(inner) for name, inner in value.items()}
+    return [_ended(inner) for inner in value] if isinstance(value, list) else value
 
 
 class _TwiceError(Exception):
