@@ -22,7 +22,8 @@ from mmsearch.ingest.schema.fields import SchemaOptions
 from mmsearch.ingest.schema.languages import language_of
 from mmsearch.ingest.schema.shop_files import ShopFiles
 from mmsearch.products.catalog import FORMATS
-from mmsearch.products.record import KNOWN
+from mmsearch.products.mapping.renamed import KNOWN
+from mmsearch.products.translations import translation
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,10 +33,10 @@ def renames(context: click.Context, parameter: click.Parameter, values: tuple[st
     found = {}
     for value in values:
         ours, _, theirs = value.partition("=")
-        if ours not in KNOWN or not theirs:
+        if not (ours in KNOWN or translation(ours)) or not theirs.strip():
             raise click.BadParameter(
-                f"expected OURS=THEIRS with ours one of {', '.join(KNOWN)}, got {value!r}; "
-                "for example title=product_name"
+                f"expected OURS=THEIRS with ours one of {', '.join(KNOWN)}, or a translation such as "
+                f"title_de, got {value!r}; for example title=product_name"
             )
         found[ours] = theirs
     return found
@@ -168,7 +169,8 @@ def _map() -> Callable[[F], F]:
         metavar="OURS=THEIRS",
         multiple=True,
         callback=renames,
-        help="Read a field from another column, for example title=product_name or title=info.name.",
+        help="Read a field from another column: title=product_name, price=price.amount, images=images.*.src, "
+        "title=brand+name.",
     )
 
 

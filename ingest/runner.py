@@ -50,6 +50,7 @@ from mmsearch.ingest.reporting.stats import Report, Stats
 from mmsearch.ingest.schema.fields import Schema
 from mmsearch.ingest.schema.sample import Sampled, schema_for
 from mmsearch.products.catalog import Catalog
+from mmsearch.products.feeds.feed import Feed
 from mmsearch.products.in_memory import InMemoryCatalog
 from mmsearch.products.rejects import Rejected
 
@@ -57,7 +58,7 @@ FIRST_ENCODING, MOST_ENCODING = 4, 8
 MOST_WRITING = 2
 HELD = 64 << 20  # bytes that wait for a stage
 Say = Callable[[str], None]
-Source = Catalog | InMemoryCatalog | Rejected
+Source = Catalog | InMemoryCatalog
 
 
 def run(
@@ -76,7 +77,7 @@ def run(
     """
     with ExitStack() as opened:
         opened.enter_context(span("ingest", index=job.index, catalog=Path(job.catalog).name))
-        catalog = opened.enter_context(closing(Sampled(source or _opened(job))))
+        catalog = opened.enter_context(closing(Sampled(_opened(job, source))))
         decoders = opened.enter_context(closing(DecoderPool(job.image_root, job.processes)))
         served, target = prepare_servers(job, encoder, client, say, catalog)
         stats = Stats()
@@ -96,8 +97,10 @@ def run(
         return report
 
 
-def _opened(job: Job) -> Catalog | Rejected:
-    return Rejected(Path(job.catalog)) if job.retry else Catalog(job.catalog, job.format)
+def _opened(job: Job, source: Source | None) -> Feed | Rejected:
+    if job.retry:
+        return Rejected(Path(job.catalog))
+    return Feed(source or Catalog(job.catalog, job.format), job.renames)
 
 
 def prepare_servers(

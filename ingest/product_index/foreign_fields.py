@@ -18,7 +18,10 @@ from mmsearch.ingest.product_index.target import Target
 
 VECTORS = ("embedding", "text_embedding", "image_embedding", "pictures")
 ATTRIBUTES = "attributes"
-OURS = ("title", "description", "category", "brand", "price", "image", "translations", "ingest")
+OURS = (
+    "title", "description", "category", "category_levels", "brand", "price", "currency", "image", "group",
+    "translations", "ingest",
+)  # fmt: skip
 """top-level fields that a new product replaces, besides ATTRIBUTES and, where they are new, VECTORS"""
 UPDATE_SCRIPT = (
     "def s = ctx._source; def was = s.ingest == null ? null : s.ingest.attributes; def rest = new HashMap();"

@@ -119,7 +119,17 @@ def test_without_words_a_hybrid_asks_the_vectors_alone(client: FlaskClient, inde
 
 def test_a_facet_filters(client: FlaskClient, index: Index) -> None:
     reply = client.post("/search", data=form(filter_category="Seats & more", a_mode="lexical"))
-    assert index.bodies[0]["query"]["bool"]["filter"] == [{"term": {"category.keyword": "Seats & more"}}]
+    assert index.bodies[0]["query"]["bool"]["filter"] == [
+        {
+            "bool": {
+                "should": [
+                    {"term": {"category.keyword": "Seats & more"}},
+                    {"term": {"category_levels": "Seats & more"}},
+                ],
+                "minimum_should_match": 1,
+            }
+        }
+    ]
     assert 'aria-pressed="true"' in reply.text
 
 

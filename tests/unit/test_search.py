@@ -41,7 +41,18 @@ def test_words_are_a_hybrid_of_words_and_meaning() -> None:
     assert dense == {"neural": {"embedding": {"k": 100, "_name": "dense", "query_text": "oak chair"}}}
     assert clause["filter"] == {
         "bool": {
-            "filter": [{"term": {"category.keyword": "Kitchen"}}, {"term": {"attributes.colour": "red"}}]
+            "filter": [
+                {
+                    "bool": {
+                        "should": [
+                            {"term": {"category.keyword": "Kitchen"}},
+                            {"term": {"category_levels": "Kitchen"}},
+                        ],
+                        "minimum_should_match": 1,
+                    }
+                },
+                {"term": {"attributes.colour": "red"}},
+            ]
         }
     }
 

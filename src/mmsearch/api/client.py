@@ -196,7 +196,7 @@ class Client:
         from mmsearch.ingest.schema.languages import language_of
         from mmsearch.ingest.schema.shop_files import ShopFiles
         from mmsearch.products.catalog import FORMATS
-        from mmsearch.products.record import KNOWN
+        from mmsearch.products.mapping.renamed import require_known
 
         require_choice("on_bad_image", on_bad_image, ("reject", "text-only"))
         require_choice("engine", engine, ("local", "ray"))
@@ -208,8 +208,7 @@ class Client:
         ):
             if value is not None:
                 require_choice(name, value, choices)
-        for ours in map or {}:
-            require_choice("the keys of map", ours, KNOWN)
+        require_known(map or {})
         processes = default_processes() if processes is None else processes
         for name, number, least, most in (
             ("limit", limit, 1, None),
@@ -389,13 +388,16 @@ class Client:
         from mmsearch.api import encoding, ingestion
         from mmsearch.images.process_pool import default_processes
         from mmsearch.products.catalog import FORMATS, Catalog
+        from mmsearch.products.feeds.feed import Feed
+        from mmsearch.products.mapping.renamed import require_known
 
+        require_known(map or {})
         require_number("give_up_after", give_up_after, 0.0)
         if format is not None:
             require_choice("format", format, FORMATS)
         catalog, source = ingestion.source_of(products)
         root = ingestion.default_root(catalog) if image_root is None else path_of("image_root", image_root)
-        with closing(source or Catalog(catalog, format)) as lines:
+        with closing(Feed(source or Catalog(catalog, format), map)) as lines:
             return encoding.encode_products(
                 self._servers,
                 self.index,

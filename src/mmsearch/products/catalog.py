@@ -6,7 +6,7 @@ import io
 import itertools
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -29,6 +29,8 @@ class Catalog:
 
     def __init__(self, path: str, format: str | None = None) -> None:  # noqa: A002 - the option's name
         self.path = path
+        self.columns: tuple[str, ...] = ()
+        """the header of a table, once its first row has been read"""
         self._size = 0
         self._read = 0.0
         self._raw = self._opened()
@@ -56,13 +58,16 @@ class Catalog:
 
     def _lines(self) -> Iterator[Line]:
         if self._format == "parquet":
-            for line, share in parquet(self._seekable(), self.path):
+            for line, share in parquet(self._seekable(), self.path, self._has):
                 self._read = share
                 yield line
         elif self._format == "jsonl":
             yield from _json_lines(self._stream)
         else:
-            yield from delimited(self._stream, SEPARATORS[self._format], self.path)
+            yield from delimited(self._stream, SEPARATORS[self._format], self.path, self._has)
+
+    def _has(self, columns: Sequence[str]) -> None:
+        self.columns = tuple(columns)
 
     def _opened(self) -> io.BufferedReader:
         if self.path == "-":

@@ -8,7 +8,7 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
 import orjson
@@ -20,9 +20,12 @@ BATCH_ROWS = 256
 SEPARATORS = {"csv": ",;\t|", "tsv": "\t"}
 
 
-def delimited(stream: IO[bytes], separators: str, name: str) -> Iterator[Line]:
+def delimited(
+    stream: IO[bytes], separators: str, name: str, has: Callable[[Sequence[str]], None] = lambda _: None
+) -> Iterator[Line]:
     """Yield the rows of a CSV or TSV file with a header. Empty cells are missing values. The number of a row
-    is that of its first line. The separator is the one of `separators` that the header uses.
+    is that of its first line. The separator is the one of `separators` that the header uses. `has` is called
+    with the header.
     """
     csv.field_size_limit(MAX_LINE_BYTES)
     # Undecodable bytes become lone surrogates, which the record parser rejects row by row.
@@ -34,6 +37,7 @@ def delimited(stream: IO[bytes], separators: str, name: str) -> Iterator[Line]:
         header = next(reader, [])
         if not header or len(set(header)) != len(header):
             raise CatalogError(f"expected a header with distinct column names in {name}, got {header[:20]}")
+        has(header)
         number = reader.line_num + 1
         for row in reader:
             if row:
@@ -65,7 +69,9 @@ def _row(header: list[str], row: list[str], number: int) -> Line:
     )
 
 
-def parquet(stream: IO[bytes], name: str) -> Iterator[tuple[Line, float]]:
+def parquet(
+    stream: IO[bytes], name: str, has: Callable[[Sequence[str]], None] = lambda _: None
+) -> Iterator[tuple[Line, float]]:
     """Yield the rows of a Parquet file, numbered from 1, with the share of the file that has been read.
 
     Binary columns become `data:` URIs, so that the file can contain the images.
@@ -79,6 +85,7 @@ def parquet(stream: IO[bytes], name: str) -> Iterator[tuple[Line, float]]:
     number = 0
     try:
         file = pyarrow.parquet.ParquetFile(stream)
+        has(file.schema_arrow.names)
         total = max(1, file.metadata.num_rows)
         for batch in file.iter_batches(BATCH_ROWS):
             for row in batch.to_pylist():

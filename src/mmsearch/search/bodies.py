@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mmsearch.errors import SearchError
+from mmsearch.products.values.cells import leveled
 from mmsearch.search.clauses import ALONE, ClauseNames
 from mmsearch.search.lexical import DEFAULT, Clause, filled, named
 
@@ -110,15 +111,36 @@ def _only(filters: Mapping[str, Any]) -> dict[str, Any] | None:
     for field, value in filters.items():
         if field in ("title", "description") and isinstance(value, str):
             clauses.append({"match": {field: {"query": value, "operator": "and"}}})
-        elif field in ("category", "brand"):
+        elif field == "category":
+            clauses.append(_category(value))
+        elif field == "brand":
             clauses.append(_exactly(field, f"{field}.keyword", value))
-        elif field == "price":
+        elif field in ("price", "category_levels"):
             clauses.append(_exactly(field, field, value))
+        elif field in ("currency", "group"):
+            # Older indices have them as attributes.
+            clauses.append(_any(_exactly(field, asked, value) for asked in (field, f"attributes.{field}")))
         else:
             clauses.append(_exactly(field, f"attributes.{field.removeprefix('attributes.')}", value))
     if not clauses:
         return None
     return clauses[0] if len(clauses) == 1 else {"bool": {"filter": clauses}}
+
+
+def _category(value: Any) -> dict[str, Any]:
+    """A category as it is written, or any level of one: `A > B` finds A > B and A > B > C."""
+    asked = value
+    if isinstance(value, str):
+        asked = leveled(value)
+    elif isinstance(value, list | tuple | set | frozenset):
+        asked = [leveled(each) if isinstance(each, str) else each for each in value]
+    return _any(
+        (_exactly("category", "category.keyword", value), _exactly("category", "category_levels", asked))
+    )
+
+
+def _any(clauses: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
 
 
 def _exactly(field: str, asked: str, value: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from mmsearch.models.architecture import Architecture
 from mmsearch.models.export.export_cache import exported
 from mmsearch.products import reader
 from mmsearch.products.catalog import Catalog
+from mmsearch.products.feeds.feed import Feed
 from mmsearch.products.in_memory import Frame, InMemoryCatalog, plain, rows_of
 from mmsearch.products.text import tower_text
 from mmsearch.training.features import picture_features, text_features
@@ -98,7 +99,8 @@ def read_products(
     file, folder = "the products in memory", Path()
     if isinstance(source, Path):
         file, folder = str(source), source.parent
-    with closing(Catalog(file, form) if isinstance(source, Path) else source) as lines:
+    catalog = Catalog(file, form) if isinstance(source, Path) else source
+    with closing(Feed(catalog, renames)) as lines:
         for line, found in reader.read_products(lines, renames):
             record = found
             if not isinstance(record, RecordError) and record.id in products:
@@ -109,8 +111,8 @@ def read_products(
                 continue
             first = next(iter(record.pictures), None)
             picture = first if first is None or first[:5].lower() == "data:" else (root or folder) / first
-            group = record.attributes.get("group", record.id)
-            products[record.id] = ProductInput(record.id, tower_text(record), picture, str(group))
+            group = record.group or record.id
+            products[record.id] = ProductInput(record.id, tower_text(record), picture, group)
     if left_out:
         counts = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common(5))
         say(f"{left_out.total()} lines of {file} are left out: {counts}; such as: {example}")
