@@ -74,6 +74,7 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
 @click.argument("catalog")
 @options.servers
 @options.working
+@options.preset
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path),
@@ -159,6 +160,7 @@ def command(
     on_bad_image: str,
     fetch_images: bool,
     renamed: dict[str, str],
+    preset: str | None,
     processes: int,
     batch: int,
     give_up_after: float,
@@ -221,6 +223,7 @@ def command(
                 on_bad_image=cast(OnBadImage, on_bad_image),
                 fetch_images=fetch_images,
                 map=renamed,
+                preset=preset,
                 format=cast(Format | None, form),
                 rejects=file,
                 max_rejects=max_rejects,

@@ -22,6 +22,7 @@ from mmsearch.ingest.schema.fields import SchemaOptions
 from mmsearch.ingest.schema.languages import language_of
 from mmsearch.ingest.schema.shop_files import ShopFiles
 from mmsearch.products.catalog import FORMATS
+from mmsearch.products.feeds.preset import all_presets
 from mmsearch.products.mapping.renamed import KNOWN
 from mmsearch.products.translations import translation
 
@@ -147,11 +148,25 @@ def working(command: F) -> F:
     )
 
 
+def preset(command: F) -> F:
+    """--preset, by which the feed of a platform is read."""
+    return _all(
+        command,
+        click.option(
+            "--preset",
+            metavar="NAME|FILE",
+            help=f"Read the feed of a platform: {', '.join(all_presets())}, a file of your own, or none.  "
+            "[default: recognised by its columns]",
+        ),
+    )
+
+
 def catalog_form(command: F) -> F:
-    """--map and --format, by which a catalog is read as `mmsearch ingest` reads it."""
+    """--map, --preset and --format, by which a catalog is read as `mmsearch ingest` reads it."""
     return _all(
         command,
         _map(),
+        preset,
         click.option(
             "--format",
             "form",

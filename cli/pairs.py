@@ -48,6 +48,7 @@ def command(
     index: str | None,
     opensearch: str,
     renamed: dict[str, str],
+    preset: str | None,
     form: str | None,
 ) -> None:
     """Add hard negatives to PAIRS: products that BM25 or the current index returns and that nobody chose.
@@ -64,7 +65,11 @@ def command(
     searches: list[Search] = []
     if not no_bm25:
         products = read_products(
-            catalog, say=lambda line: click.echo(f"  {line}", err=True), renames=renamed, form=form
+            catalog,
+            say=lambda line: click.echo(f"  {line}", err=True),
+            renames=renamed,
+            preset=preset,
+            form=form,
         )
         searches.append(bm25_search(products))
     if index:

@@ -55,7 +55,7 @@ def run_on_ray(
     # Create the index before the workers start, so that they do not race for it. Unreachable servers are
     # reported before Ray takes seconds to load.
     encoder, client = Encoder(triton), connect(opensearch)
-    catalog = Sampled(Feed(Catalog(job.catalog, job.format), job.renames))
+    catalog = Sampled(Feed(Catalog(job.catalog, job.format), job.renames, job.preset, say))
     try:
         prepare_servers(job, encoder, client, say, catalog)
     finally:

@@ -77,7 +77,7 @@ def run(
     """
     with ExitStack() as opened:
         opened.enter_context(span("ingest", index=job.index, catalog=Path(job.catalog).name))
-        catalog = opened.enter_context(closing(Sampled(_opened(job, source))))
+        catalog = opened.enter_context(closing(Sampled(_opened(job, source, say))))
         decoders = opened.enter_context(closing(DecoderPool(job.image_root, job.processes)))
         served, target = prepare_servers(job, encoder, client, say, catalog)
         stats = Stats()
@@ -97,10 +97,10 @@ def run(
         return report
 
 
-def _opened(job: Job, source: Source | None) -> Feed | Rejected:
+def _opened(job: Job, source: Source | None, say: Say) -> Feed | Rejected:
     if job.retry:
         return Rejected(Path(job.catalog))
-    return Feed(source or Catalog(job.catalog, job.format), job.renames)
+    return Feed(source or Catalog(job.catalog, job.format), job.renames, job.preset, say)
 
 
 def prepare_servers(

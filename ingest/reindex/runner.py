@@ -27,6 +27,7 @@ from mmsearch.ingest.reporting.stats import Report
 from mmsearch.ingest.schema.fields import Schema, SchemaOptions
 from mmsearch.ingest.schema.sample import Sampled, schema_for
 from mmsearch.products.catalog import Catalog
+from mmsearch.products.feeds.feed import Feed
 from mmsearch.products.rejects import beside
 from mmsearch.search.lexical import stored_or_said
 
@@ -166,7 +167,9 @@ def _schema(old: Old, recipe: Recipe, wanted: Wanted, say: Callable[[str], None]
     before = Schema.read(old.about["mappings"].get("_meta", {}).get("mmsearch", {}))
     if recipe.catalog == PIPE:
         return schema_for((), recipe.renames, wanted.schema, say, before)
-    with closing(Sampled(Catalog(recipe.catalog, recipe.format))) as catalog:
+    with closing(
+        Sampled(Feed(Catalog(recipe.catalog, recipe.format), recipe.renames, recipe.preset))
+    ) as catalog:
         return schema_for(catalog.first(), recipe.renames, wanted.schema, say, before)
 
 
@@ -216,6 +219,7 @@ def _job(recipe: Recipe, new: str, filled_before: bool) -> Job:
         text_only=recipe.text_only,
         fetch=recipe.fetch,
         renames=recipe.renames,
+        preset=recipe.preset,
         processes=recipe.processes,
         batch=recipe.batch,
         patience=recipe.patience,

@@ -119,6 +119,7 @@ class Client:
         on_bad_image: OnBadImage = "reject",
         fetch_images: bool = False,
         map: Mapping[str, str] | None = None,  # noqa: A002 - the option's name
+        preset: str | None = None,
         format: Format | None = None,  # noqa: A002
         rejects: str | os.PathLike[str] | None = None,
         max_rejects: float | None = None,
@@ -158,7 +159,10 @@ class Client:
         image_root         folder with the images; default: the catalog's folder, or the working directory
         on_bad_image       "reject", or "text-only" to index the product without its image
         fetch_images       download images that are URLs, from public addresses only
-        map                columns of the catalog by field, for example {"title": "product_name"}
+        map                columns of the catalog by field, for example {"title": "product_name"} or
+                           {"images": "images.*.src"}
+        preset             how the feed of a platform is read: a name, a TOML file, or "none"; default:
+                           recognised by its columns
         format             format of the catalog; default: by content and name
         rejects            file for rejected products, as `mmsearch retry` reads it; default: none
         max_rejects        raise RottenError if more products are rejected: a count (int) or a share (float)
@@ -245,6 +249,7 @@ class Client:
                 text_only=text_only,
                 fetch=fetch_images,
                 renames=dict(map or {}),
+                preset=preset,
                 processes=processes,
                 batch=batch,
                 patience=give_up_after,
@@ -275,6 +280,7 @@ class Client:
         k: int = 10,
         weights: Sequence[float] | Mapping[str, float] | None = None,
         field: str = "embedding",
+        collapse: str | None = None,
         log: bool = False,
     ) -> Hits:
         """Return the best `k` products (1 to 100) for a text, an image, both, or a similar product.
@@ -287,6 +293,7 @@ class Client:
         weights  weights of the hybrid's legs, (lexical, dense) or {"lexical": 0.3, "dense": 0.7};
                  default: equal
         field    vector field to search
+        collapse return the best hit alone for each value of this field: "group" for variants of one product
         log      also record query and hits in the index mmsearch-log
 
         Each hit has `id`, `score`, `source` (the stored fields) and, for a hybrid, `legs`: its rank and score
@@ -326,6 +333,7 @@ class Client:
                 field=field,
                 names=names_for(chosen, client, self.index),
                 lexical=DEFAULT if chosen == "neural" else self._lexical_query(client),
+                collapse=collapse,
             )
             answer = ask(client, "POST", f"/{self.index}/_search", body=body)
             if log:
@@ -374,6 +382,7 @@ class Client:
         image_root: str | os.PathLike[str] | None = None,
         fetch_images: bool = False,
         map: Mapping[str, str] | None = None,  # noqa: A002 - as in ingest
+        preset: str | None = None,
         format: Format | None = None,  # noqa: A002
         field: Field = "embedding",
         processes: int | None = None,
@@ -397,7 +406,7 @@ class Client:
             require_choice("format", format, FORMATS)
         catalog, source = ingestion.source_of(products)
         root = ingestion.default_root(catalog) if image_root is None else path_of("image_root", image_root)
-        with closing(Feed(source or Catalog(catalog, format), map)) as lines:
+        with closing(Feed(source or Catalog(catalog, format), map, preset)) as lines:
             return encoding.encode_products(
                 self._servers,
                 self.index,

@@ -79,6 +79,7 @@ def train(
     out: File | None = None,
     image_root: File | None = None,
     map: Mapping[str, str] | None = None,  # noqa: A002 - the option's name
+    preset: str | None = None,
     format: Literal["jsonl", "csv", "tsv", "parquet"] | None = None,  # noqa: A002
     steps: int | None = None,
     seed: int | None = None,
@@ -92,7 +93,8 @@ def train(
     catalog       the products, as for `Client.ingest`; products of one `group` are held out together
     out           folder of the training; default: runs/NAME in the working directory
     image_root    folder with the images; default: the catalog's folder, or the working directory
-    map, format   as for `Client.ingest`
+    map, preset, format
+                  as for `Client.ingest`
     steps, seed   replace the values of the architecture
     progress      called at each evaluation
 
@@ -133,6 +135,7 @@ def train(
             folder,
             image_root=root,
             renames=map,
+            preset=preset,
             form=format,
             changes={key: value for key, value in (("steps", steps), ("seed", seed)) if value is not None},
             say=say,

@@ -17,7 +17,7 @@ import orjson
 
 from mmsearch.errors import RecordError
 from mmsearch.products import translations
-from mmsearch.products.mapping.renamed import renamed, split
+from mmsearch.products.mapping.renamed import MARK, renamed, split
 from mmsearch.products.values import cells
 from mmsearch.products.values.markup import plain_text
 from mmsearch.products.values.money import code_of, money
@@ -121,7 +121,9 @@ def product(
 
     In a `partial` record a title in another language than `language` is a translation only, never the title.
     """
-    values, rest = renamed(record, renames) if renames else split(record)
+    # A record that a preset has mapped is one of ours already.
+    values, rest = renamed(record, renames) if renames and MARK not in record else split(record)
+    rest.pop(MARK, None)
     translations.spread(values, rest)
     translations.choose(values, rest, language, other=not partial)
     identifier = _identifier(values["id"], line)

@@ -83,15 +83,16 @@ def read_products(
     *,
     say: Say,
     renames: Mapping[str, str] | None = None,
+    preset: str | None = None,
     form: str | None = None,
 ) -> list[ProductInput]:
     """Read a catalog as `mmsearch ingest` does, so that training and serving use the same text.
 
-    `renames` and `form` are `--map` and `--format` of `mmsearch ingest`. The first image is used, below
-    `root`; the default is the catalog's folder, or the working directory for data in memory. `group` names an
-    attribute; by default each product is its own group. Lines that ingest would reject are skipped; `say` is
-    called with their number and the reasons. Raise TrainingError when no product is left, CatalogError when
-    the file cannot be read.
+    `renames`, `preset` and `form` are `--map`, `--preset` and `--format` of `mmsearch ingest`. The first
+    image is used, below `root`; the default is the catalog's folder, or the working directory for data in
+    memory. `group` names an attribute; by default each product is its own group. Lines that ingest would
+    reject are skipped; `say` is called with their number and the reasons. Raise TrainingError when no product
+    is left, CatalogError when the file cannot be read.
     """
     products: dict[str, ProductInput] = {}
     left_out: Counter[str] = Counter()
@@ -100,7 +101,7 @@ def read_products(
     if isinstance(source, Path):
         file, folder = str(source), source.parent
     catalog = Catalog(file, form) if isinstance(source, Path) else source
-    with closing(Feed(catalog, renames)) as lines:
+    with closing(Feed(catalog, renames, preset, say)) as lines:
         for line, found in reader.read_products(lines, renames):
             record = found
             if not isinstance(record, RecordError) and record.id in products:

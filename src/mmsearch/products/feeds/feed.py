@@ -1,18 +1,26 @@
-"""A catalog as it is read: its columns are checked by its first records before any is passed on."""
+"""A catalog as it is read: its platform is recognised, and its columns are checked, by its first records."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+import orjson
+
 from mmsearch.errors import RecordError
+from mmsearch.products.feeds.canonical import Canonical
+from mmsearch.products.feeds.preset import NONE, Preset, found, named
+from mmsearch.products.feeds.variants import gathered
 from mmsearch.products.mapping.sources import require_there
 from mmsearch.products.record import Line, load
 
 LINES = 1_000
 BYTES = 8 << 20
 """the first records end where either is reached"""
+FEW = 100
+"""records by which a platform is recognised where no column is to be checked"""
+Row = tuple[int, Mapping[str, Any]]
 
 
 class Source(Protocol):
@@ -24,15 +32,28 @@ class Source(Protocol):
 
 
 class Feed:
-    """The lines of a source, after a check that they have what `renames` (`--map`) reads.
+    """The lines of a source, each a record of ours where a preset reads them.
 
-    Iterating raises CatalogError if neither the header nor any of the first records has a column that
-    `renames` names.
+    `renames` is `--map`, `preset` is `--preset`: a name, a file, `none`, or None to recognise the platform.
+    `say` receives what people should know of it. Iterating raises CatalogError for a preset that is not
+    there, and if neither the header nor any of the first records has a column that `renames` names.
     """
 
-    def __init__(self, source: Source, renames: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        renames: Mapping[str, str] | None = None,
+        preset: str | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.preset: Preset | None = None
+        """what the feed is read by, once its first records are known"""
+        self.columns: tuple[str, ...] = ()
+        """the header of a table"""
         self._source = source
         self._renames = dict(renames or {})
+        self._wanted = preset
+        self._say = say
 
     def share(self) -> float:
         return self._source.share()
@@ -42,19 +63,82 @@ class Feed:
 
     def __iter__(self) -> Iterator[Line]:
         lines = iter(self._source)
-        if not self._renames:
+        if self._wanted == NONE and not self._renames:
             return lines
-        first = list(_first(lines, LINES))
-        require_there(self._renames, _records(first), self._header(), self._name())
-        return itertools.chain(first, lines)
+        first = list(_first(lines, self._looked_at()))
+        records = _records(first)
+        self.columns = _header(self._source)
+        self.preset = found(self.columns, records) if self._wanted is None else named(self._wanted)
+        all_lines = itertools.chain(first, lines)
+        if self.preset is None:
+            require_there(self._renames, records, self.columns, self._name())
+            return all_lines
+        canonical = Canonical(self.preset, self._renames)
+        rows = [canonical.plain(product) for record in records for product in canonical.products(record)[1]]
+        require_there(self._renames, [*rows, *records], self.columns, self._name())
+        if self._wanted is None:
+            self._say(
+                f"{self._name()} is read as a feed of {self.preset.name}; --preset none reads its columns as "
+                "they are"
+            )
+        return self._mapped(all_lines, canonical)
 
-    def _header(self) -> Sequence[str]:
-        """The columns of a table, also those without a value in the first rows."""
-        return tuple(getattr(self._source, "columns", ()))
+    def _looked_at(self) -> int:
+        """Return how many lines are looked at; the first alone of a pipe, whose lines may come slowly."""
+        if self._renames or self._wanted is not None:
+            return LINES
+        return 1 if str(getattr(self._source, "path", "-")) == "-" else FEW
+
+    def _mapped(self, lines: Iterable[Line], canonical: Canonical) -> Iterator[Line]:
+        assert self.preset is not None
+        bad: list[Line] = []
+        counts = {"rows": 0, "products": 0, "left_out": 0}
+        rows = self._rows(lines, canonical, bad, counts)
+        if self.preset.rows is None:
+            products: Iterable[tuple[int, Sequence[Mapping[str, Any]], tuple[str, str] | None]] = (
+                (number, [row], None) for number, row in rows
+            )
+        else:
+            products = gathered(rows, self.preset.rows)
+        for number, of_one, lost in products:
+            yield from bad
+            bad.clear()
+            counts["products"] += 1
+            yield Line(number, orjson.dumps(canonical.record(of_one)), lost)
+        yield from bad
+        if self.preset.rows and counts["products"] < counts["rows"]:
+            self._say(f"{counts['rows']} rows are {counts['products']} products with variants")
+        if counts["left_out"]:
+            self._say(f"{counts['left_out']} entries of {self._name()} are no products and are left out")
+
+    def _rows(
+        self, lines: Iterable[Line], canonical: Canonical, bad: list[Line], counts: dict[str, int]
+    ) -> Iterator[Row]:
+        """Yield the rows with their numbers; what is no record goes to `bad`, to be rejected where it is
+        parsed.
+        """
+        for line in lines:
+            try:
+                if line.trouble is not None:
+                    raise RecordError(*line.trouble)
+                record = load(line.raw, line.number)
+            except RecordError:
+                bad.append(line)
+                continue
+            within, products = canonical.products(record)
+            counts["left_out"] += within - len(products)
+            for product in products:
+                counts["rows"] += 1
+                yield line.number, canonical.plain(product)
 
     def _name(self) -> str:
         path = str(getattr(self._source, "path", "-"))
         return "the catalog" if path == "-" else path
+
+
+def _header(source: Source) -> tuple[str, ...]:
+    """Return the header of a table, also of columns that are empty in the first rows."""
+    return tuple(getattr(getattr(source, "found", source), "columns", ()))
 
 
 def _first(lines: Iterator[Line], most: int) -> Iterator[Line]:

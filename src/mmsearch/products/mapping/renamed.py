@@ -12,6 +12,8 @@ from mmsearch.products.mapping.sources import found
 
 KNOWN = ("id", "title", "description", "category", "brand", "price", "currency", "image", "images", "group")
 """the fields of a record that are no attributes"""
+MARK = "_preset"
+"""the key by which a record says that a preset has mapped it"""
 Values = dict[str, Any]
 
 
