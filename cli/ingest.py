@@ -13,6 +13,7 @@ from mmsearch.api.client import Client, Format, OnBadImage
 from mmsearch.api.ingest_report import IngestReport
 from mmsearch.api.ingestion import Watch, logger, require_compatible, vector_fields
 from mmsearch.cli import options
+from mmsearch.cli.dry_run import lines as page
 from mmsearch.cli.ending import (
     Ending,
     again,
@@ -22,7 +23,6 @@ from mmsearch.cli.ending import (
     messages,
     say,
     stopped,
-    would,
 )
 from mmsearch.cli.in_container import fitted
 from mmsearch.clients.opensearch import connect
@@ -257,9 +257,10 @@ def command(
                 report: Report = begin()
         else:
             report = shown(begin, index, file, metrics_file=metrics_file, log_json=log_json, live=live)
-    if dry_run and not as_json:
-        click.echo(would(report))
-    finish(report, file, as_json=as_json, log_json=log_json)
+    told = dry_run and not as_json and report.survey is not None
+    if told and report.survey:
+        click.echo("\n".join(page(report, report.survey)))
+    finish(report, file, as_json=as_json, log_json=log_json, told=told)
 
 
 def ingest(job: Job, opensearch: str, triton: str, *, live: Ending | None = None) -> Report:

@@ -1,5 +1,7 @@
 """Feeds of platforms on a real node and a real encoder: variants, levels of categories, groups."""
 
+# ruff: noqa: E501 - rows are as they are
+
 from __future__ import annotations
 
 import json

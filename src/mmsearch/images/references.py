@@ -108,7 +108,8 @@ def _read_below(path: str, root: Path, most: int, reference: str) -> bytes:
         if os.path.commonpath((base, path)) != base:
             raise PictureError(
                 "outside_root",
-                f"expected a picture below the image root, got {_short(reference)}, which leaves it",
+                f"expected a picture below the image root, got {_short(reference)}, which leaves it"
+                + (", and is not below it either" if os.path.isabs(reference) else ""),  # noqa: PTH117
             )
         # Opened non-blocking, so that a named pipe in the folder cannot block the run.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -21,11 +21,21 @@ class Canonical:
 
     def __init__(self, preset: Preset, renames: Mapping[str, str]) -> None:
         self._preset = preset
-        self._fields = {**preset.fields, **renames}
+        self.fields = {**preset.fields, **renames}
         self._patterns = [
             (re.compile(pattern), name) for pattern, name in preset.patterns.items() if name not in renames
         ]
-        self._drop = [re.compile(re.escape(name).replace(r"\#", r"\d+")) for name in preset.drop]
+        self._drop = [re.compile(self.column(name)) for name in preset.drop]
+
+    @property
+    def option_columns(self) -> tuple[str, ...]:
+        """The names of columns with names and values of options, `#` for a number."""
+        return tuple(self._preset.options[key] for key in ("name", "value") if key in self._preset.options)
+
+    @staticmethod
+    def column(name: str) -> str:
+        """Return the expression of a column's name, in which `#` stands for a number."""
+        return re.escape(name).replace(r"\#", r"(\d+)")
 
     def products(self, record: Mapping[str, Any]) -> tuple[int, list[Values]]:
         """Return how many entries a record has, and those that are products. A record is its only entry where
@@ -77,7 +87,7 @@ class Canonical:
         for each in rows:
             row = dict(each)
             self._take_options(row, names)
-            values, attributes = renamed(row, self._fields)
+            values, attributes = renamed(row, self.fields)
             self._take_patterns(values, attributes)
             prices.append(self._split("price", values.pop("price", None)))
             for found, kept in ((values, known), (attributes, rest)):
@@ -116,7 +126,7 @@ class Canonical:
         options = self._preset.options
         if not options:
             return
-        column = re.compile(re.escape(options["name"]).replace(r"\#", r"(\d+)"))
+        column = re.compile(self.column(options["name"]))
         numbers = {found[1] for name in (*row, *names) if (found := column.fullmatch(name))}
         for number in sorted(numbers, key=int):
             name_at = options["name"].replace("#", number)

@@ -8,11 +8,13 @@ from typing import Any, Protocol
 
 import orjson
 
-from mmsearch.errors import RecordError
+from mmsearch.errors import CatalogError, RecordError
 from mmsearch.products.feeds.canonical import Canonical
+from mmsearch.products.feeds.columns import Columns, columns_of, meant
 from mmsearch.products.feeds.preset import NONE, Preset, found, named
 from mmsearch.products.feeds.variants import gathered
-from mmsearch.products.mapping.sources import require_there
+from mmsearch.products.mapping.renamed import KNOWN
+from mmsearch.products.mapping.sources import SHOWN, require_there
 from mmsearch.products.record import Line, load
 
 LINES = 1_000
@@ -35,7 +37,8 @@ class Feed:
     """The lines of a source, each a record of ours where a preset reads them.
 
     `renames` is `--map`, `preset` is `--preset`: a name, a file, `none`, or None to recognise the platform.
-    `say` receives what people should know of it. Iterating raises CatalogError for a preset that is not
+    `say` receives what people should know of it. With `keep`, `about` tells what becomes of the columns, and
+    `first` has the first records. Iterating raises CatalogError for a preset that is not
     there, and if neither the header nor any of the first records has a column that `renames` names.
     """
 
@@ -45,15 +48,18 @@ class Feed:
         renames: Mapping[str, str] | None = None,
         preset: str | None = None,
         say: Callable[[str], None] = lambda _: None,
+        *,
+        keep: bool = False,
     ) -> None:
         self.preset: Preset | None = None
         """what the feed is read by, once its first records are known"""
-        self.columns: tuple[str, ...] = ()
-        """the header of a table"""
+        self.about = Columns()
+        self.first: list[dict[str, Any]] = []
         self._source = source
         self._renames = dict(renames or {})
         self._wanted = preset
         self._say = say
+        self._keep = keep
 
     def share(self) -> float:
         return self._source.share()
@@ -62,30 +68,69 @@ class Feed:
         self._source.close()
 
     def __iter__(self) -> Iterator[Line]:
+        """Look at the first records now, so that a wrong option ends a run before it begins."""
+        try:
+            return self._lines()
+        except BaseException:
+            self.close()
+            raise
+
+    def _lines(self) -> Iterator[Line]:
         lines = iter(self._source)
-        if self._wanted == NONE and not self._renames:
+        if self._wanted == NONE and not self._renames and not self._keep:
             return lines
         first = list(_first(lines, self._looked_at()))
-        records = _records(first)
-        self.columns = _header(self._source)
-        self.preset = found(self.columns, records) if self._wanted is None else named(self._wanted)
+        records, header = _records(first), _header(self._source)
+        self.preset = found(header, records) if self._wanted is None else named(self._wanted)
         all_lines = itertools.chain(first, lines)
         if self.preset is None:
-            require_there(self._renames, records, self.columns, self._name())
+            require_there(self._renames, records, header, self._name())
+            self._require_id(records, header)
+            if self._keep:
+                own = {name: name for name in KNOWN if name not in self._renames}
+                self._keep_about({**own, **self._renames}, {}, records, records, header)
             return all_lines
         canonical = Canonical(self.preset, self._renames)
-        rows = [canonical.plain(product) for record in records for product in canonical.products(record)[1]]
-        require_there(self._renames, [*rows, *records], self.columns, self._name())
+        products = [each for record in records for each in canonical.products(record)[1]]
+        rows = [canonical.plain(product) for product in products]
+        require_there(self._renames, [*rows, *records], header, self._name())
         if self._wanted is None:
             self._say(
                 f"{self._name()} is read as a feed of {self.preset.name}; --preset none reads its columns as "
                 "they are"
             )
+        if self._keep:
+            options = {canonical.column(name): "options" for name in canonical.option_columns}
+            self._keep_about(canonical.fields, {**self.preset.patterns, **options}, records, rows, header)
         return self._mapped(all_lines, canonical)
+
+    def _require_id(self, records: Sequence[Mapping[str, Any]], header: Sequence[str]) -> None:
+        """Raise CatalogError if no record has an id and another column may be it, or if a table has none."""
+        if "id" in self._renames or "id" in header or any("id" in record for record in records):
+            return
+        likely = meant("id", [dict.fromkeys(header), *records])
+        if not (header or (likely and len(records) > 1)):
+            return
+        names = list(dict.fromkeys([*header, *(name for record in records for name in record)]))
+        raise CatalogError(
+            f"expected a column `id` in {self._name()}, got {', '.join(names[:SHOWN])}; name the column of "
+            f"the id, for example: --map id={likely or names[0]}"
+        )
+
+    def _keep_about(
+        self,
+        fields: Mapping[str, str],
+        patterns: Mapping[str, str],
+        records: list[dict[str, Any]],
+        rows: Sequence[Mapping[str, Any]],
+        header: Sequence[str],
+    ) -> None:
+        self.first = records
+        self.about = columns_of(fields, patterns, records, rows, header)
 
     def _looked_at(self) -> int:
         """Return how many lines are looked at; the first alone of a pipe, whose lines may come slowly."""
-        if self._renames or self._wanted is not None:
+        if self._renames or self._wanted is not None or self._keep:
             return LINES
         return 1 if str(getattr(self._source, "path", "-")) == "-" else FEW
 
