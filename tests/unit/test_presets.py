@@ -6,6 +6,7 @@ rows are our own, in its form."""
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Any
 import pytest
 
 from mmsearch.errors import CatalogError, RecordError
+from mmsearch.ingest.item import Item
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.feeds.feed import Feed
 from mmsearch.products.feeds.preset import all_presets, named
+from mmsearch.products.mapping.sources import alternatives
 from mmsearch.products.reader import read_products
 from mmsearch.products.record import Line, Product
 
@@ -544,3 +547,53 @@ def test_many_rows_keep_every_product_in_order() -> None:
     assert not rejects
     assert products[7].pictures == ("7.jpg", "5007.jpg", "10007.jpg", "15007.jpg")
     assert products[7].price == 7
+
+
+@pytest.mark.parametrize("name", all_presets())
+def test_random_records_raise_nothing_but_record_errors(name: str) -> None:
+    chance = random.Random(name)
+    preset = all_presets()[name]
+    paths = [
+        path
+        for each in (
+            *preset.found,
+            *(split for source in preset.fields.values() for split in alternatives(source)),
+        )
+        for path in each
+    ]
+    names = sorted(
+        {part for path in paths for part in path.partition("~")[0].split(".")}
+        | {"_delete", "id", "attributes", "x", ""}
+    )
+    texts = [
+        "",
+        "a",
+        "1,2",
+        "a=b,c=d|e",
+        "sku=a|sku=b",
+        "5 €",
+        "A > B",
+        "<p>x",
+        "https://x/a.jpg, b",
+        "id:1",
+        "\x00",
+        "#",
+    ]
+
+    def value(depth: int) -> Any:
+        kind = chance.randrange(7 if depth else 5)
+        if kind == 5:
+            return [value(depth - 1) for _ in range(chance.randrange(3))]
+        if kind == 6:
+            return record(depth - 1)
+        return (None, chance.random() * 1e9, True, chance.choice(texts), chance.randrange(-9, 9**20))[kind]
+
+    def record(depth: int) -> dict[str, Any]:
+        return {chance.choice(names): value(depth) for _ in range(chance.randrange(8))}
+
+    for _ in range(60):
+        records = [record(4) for _ in range(12)]
+        products, rejects, _ = read(Records(*records), preset=name)
+        assert all(each.message.startswith("expected ") for each in rejects)
+        for each in products:
+            Item.of(Line(1, b""), each).document()

@@ -163,7 +163,7 @@ def _product(
         category=tuple(dict.fromkeys(category)),
         brand=_strings(values["brand"], "brand", line, _NAME_KEYS, _plain),
         price=price,
-        currency=code_of(_text(values["currency"], "currency", line)) or currency,
+        currency=currency if values["currency"] is None else _currency(values["currency"], line) or currency,
         pictures=tuple(dict.fromkeys(pictures)),
         group=_text(values["group"], "group", line),
         attributes=_without_nulls(rest, line, MAX_DEPTH),
@@ -199,12 +199,21 @@ def _delete(value: Any, line: int) -> bool:
     raise _wrong(line, "_delete", value, "true or false")
 
 
+def _currency(value: Any, line: int) -> str:
+    """Return the code of a currency; of several, as of a product's offers, the first."""
+    if isinstance(value, list):
+        value = next((each for each in value if each), None)
+    return code_of(_text(value, "currency", line))
+
+
 def _text(value: Any, name: str, line: int) -> str:
     """Return a text field from a string, a number, or a list of them, which is joined by line breaks. HTML
     becomes text.
     """
     if value is None:
         return ""
+    if isinstance(value, str):
+        return plain_text(value).strip()
     parts = [_unwrapped(part, _TEXT_KEYS) for part in (value if isinstance(value, list) else [value])]
     if not all(isinstance(part, str | int | float) and not isinstance(part, bool) for part in parts):
         raise _wrong(line, name, value, "a string")
@@ -219,12 +228,17 @@ def _strings(
     """
     if value is None:
         return ()
-    parts = [_unwrapped(part, keys) for part in (value if isinstance(value, list) else [value])]
-    if keys is _NAME_KEYS:
-        parts = [str(part) if type(part) in (int, float) else part for part in parts]
-    if not all(isinstance(part, str) for part in parts):
-        raise _wrong(line, name, value, "a string or a list of strings")
-    return tuple(found for part in parts if part.strip() for found in read(part))
+    if isinstance(value, str):
+        return tuple(read(value))
+    found: list[str] = []
+    for part in value if isinstance(value, list) else [value]:
+        text = part if isinstance(part, str) else _unwrapped(part, keys)
+        if keys is _NAME_KEYS and type(text) in (int, float):
+            text = str(text)
+        if not isinstance(text, str):
+            raise _wrong(line, name, value, "a string or a list of strings")
+        found += read(text)
+    return tuple(found)
 
 
 def _unwrapped(value: Any, keys: Sequence[str]) -> Any:

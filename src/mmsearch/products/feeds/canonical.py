@@ -27,6 +27,8 @@ class Canonical:
         ]
         self._drop = [re.compile(self.column(name)) for name in preset.drop]
 
+        self._option = re.compile(self.column(preset.options.get("name", "")))
+
     @property
     def option_columns(self) -> tuple[str, ...]:
         """The names of columns with names and values of options, `#` for a number."""
@@ -49,7 +51,7 @@ class Canonical:
     def _is_product(self, record: Mapping[str, Any]) -> bool:
         for column, wanted in self._preset.only.items():
             value = record.get(column)
-            if not set(value if isinstance(value, list) else [value]) & set(wanted):
+            if not any(each in wanted for each in _listed(value)):
                 return False
         return True
 
@@ -126,8 +128,7 @@ class Canonical:
         options = self._preset.options
         if not options:
             return
-        column = re.compile(self.column(options["name"]))
-        numbers = {found[1] for name in (*row, *names) if (found := column.fullmatch(name))}
+        numbers = {found[1] for name in (*row, *names) if (found := self._option.fullmatch(name))}
         for number in sorted(numbers, key=int):
             name_at = options["name"].replace("#", number)
             names[name_at] = name = row.pop(name_at, None) or names.get(name_at)
@@ -188,8 +189,9 @@ def _scoped(values: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, str):
         starts = list(_PAIR.finditer(value))
-        for found, after in zip(starts, [*starts[1:], None], strict=True):
-            text = value[found.end() : after.start() if after else None].strip().strip('"')
+        ends = [after.start() for after in starts[1:]] + [len(value)]
+        for found, end in zip(starts, ends, strict=False):
+            text = value[found.end() : end].strip().strip('"')
             if text:
                 yield found[1], text.split("|") if "|" in text else text
         return

@@ -46,7 +46,10 @@ def renamed(record: Mapping[str, Any], renames: Mapping[str, str]) -> tuple[Valu
             taken[name] = value
             gone.update(place for place in read if len(place) > 1 or place[0] not in KNOWN)
     in_parts = {place[0] for place in gone if len(place) > 1}
-    left: Values = without(dict(record), gone) or {}
+    if in_parts:
+        left: Values = without(dict(record), gone) or {}
+    else:
+        left = {name: value for name, value in record.items() if (name,) not in gone}
     values, rest = split({name: value for name, value in left.items() if name not in in_parts})
     for name, value in left.items():
         if name in in_parts:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from mmsearch.errors import CatalogError
-from mmsearch.products.mapping.paths import Place, columns, places, several, value_at
+from mmsearch.products.mapping.paths import EACH, Place, columns, places, several, value_at
 
 SHOWN = 30
 """columns that a message lists"""
@@ -38,6 +38,12 @@ def found(record: Mapping[str, Any], source: str, field: str) -> tuple[Any, list
         read: list[Place] = []
         values: list[Any] = []
         for path in paths:
+            if path in record:
+                read.append((path,))
+                values.append(record[path])
+                continue
+            if "." not in path and path != EACH:
+                continue
             there = list(places(record, path))
             read += there
             each = [value_at(record, place) for place in there]

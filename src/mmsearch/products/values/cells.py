@@ -12,6 +12,8 @@ _URLS = re.compile(r"[\s,;|]+(?=(?:https?:)?//[^/\s])|[\s,;|]+(?=data:image/)", 
 _IS_URL = re.compile(r"(?:https?:)?//|data:", re.IGNORECASE)
 _PATHS = tuple(map(re.compile, (r"[ \t]*[\n\r|]+\s*", r"\s*;\s*", r"\s*,\s*")))
 _IS_PICTURE = re.compile(r"[^\n\r|]+\.(?:jpe?g|jfif|png|webp|gif|avif|tiff?|bmp)(?:[?#].*)?", re.IGNORECASE)
+_MAY_BE_SEVERAL = re.compile(r"[\s,;|]")
+_MAY_BE_LISTED = re.compile(r"[>»›;|\n\r]")
 _LISTED = re.compile(r"\s*[\n\r|;]\s*")
 _COMMA = re.compile(r"\s*,\s*")
 
@@ -23,6 +25,8 @@ def pictures(cell: str) -> tuple[str, ...]:
     breaks, `|`, `;` or commas if each part ends like the name of a picture.
     """
     cell = cell.strip()
+    if not _MAY_BE_SEVERAL.search(cell):
+        return (cell,) if cell else ()
     if _IS_URL.match(cell):
         return tuple(url for part in _URLS.split(cell) if (url := part.strip(" \t\r\n,;|")))
     for separator in _PATHS:
@@ -37,6 +41,9 @@ def categories(cell: str) -> tuple[str, ...]:
 
     `A > B, A > C` are two, since each part has levels and the same first one; other commas are of a name.
     """
+    if not _MAY_BE_LISTED.search(cell):
+        cell = cell.strip()
+        return (cell,) if cell else ()
     parts = [part for part in _LISTED.split(cell) if part]
     if len(parts) == 1:
         each = _COMMA.split(parts[0])

@@ -62,6 +62,8 @@ def plain_text(text: str) -> str:
 
     Blocks and `<br>` become line breaks. A text without known tags and entities is returned unchanged.
     """
+    if "<" not in text and "&" not in text:
+        return text
     for _ in range(_ROUNDS):
         if "<" in text and _is_html(text):
             text = _stripped(text)

@@ -63,6 +63,8 @@ def money(value: Any) -> Money | None:
 
     Of a list it is the lowest of those in the currency of the first. `$` is read as USD and `¥` as JPY.
     """
+    if type(value) in (int, float):
+        return _finite(value)
     if isinstance(value, str):
         return _written(value)
     if isinstance(value, bool):
