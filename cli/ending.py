@@ -123,7 +123,7 @@ def say(line: str) -> None:
 def stopped(stop: KeyboardInterrupt, resume: str) -> StoppedError:
     """What a key press or a signal is, in one sentence."""
     by = stop.name if isinstance(stop, SignalError) else "a key"
-    return StoppedError(f"stopped by {by}; what is in stays in, go on with: {resume}")
+    return StoppedError(f"stopped by {by}; indexed products remain, continue with: {resume}")
 
 
 def again() -> str:
@@ -142,18 +142,18 @@ def would(report: Report) -> str:
 
 
 def finish(
-    report: Report, rejects: Path, *, as_json: bool, log_json: bool = False, told: bool = False
+    report: Report, rejects: Path, *, as_json: bool, log_json: bool = False, shown: bool = False
 ) -> NoReturn:
-    """Print why what was lost, unless that has been `told`, where the rejects are, and the summary; end with
+    """Print why what was lost, unless that has been `shown`, where the rejects are, and the summary; end with
     the exit code.
     """
     if not log_json:
-        for line in () if told else examples(report.losses):
+        for line in () if shown else examples(report.losses):
             click.echo(f"mmsearch: {line}", err=True)
         if any(loss.kind == REJECTED for loss in report.losses):
             click.echo(
                 fitted(
-                    f"mmsearch: {report.rejected} rejected, listed in {rejects}; mend them there and run: "
+                    f"mmsearch: {report.rejected} rejected, listed in {rejects}; fix them there and run: "
                     f"mmsearch retry {shlex.quote(str(rejects))}"
                 ),
                 err=True,

@@ -257,10 +257,10 @@ def command(
                 report: Report = begin()
         else:
             report = shown(begin, index, file, metrics_file=metrics_file, log_json=log_json, live=live)
-    told = dry_run and not as_json and report.survey is not None
-    if told and report.survey:
+    shown_before = dry_run and not as_json and report.survey is not None
+    if shown_before and report.survey:
         click.echo("\n".join(page(report, report.survey)))
-    finish(report, file, as_json=as_json, log_json=log_json, told=told)
+    finish(report, file, as_json=as_json, log_json=log_json, shown=shown_before)
 
 
 def ingest(job: Job, opensearch: str, triton: str, *, live: Ending | None = None) -> Report:

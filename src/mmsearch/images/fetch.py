@@ -106,7 +106,7 @@ class Fetch:
             connection.connect()
         except (HTTPError, OSError) as error:
             raise _LaterError(
-                "host_away", f"expected {where.host!a} to take a connection, got: {_reason(error)}"
+                "host_away", f"expected {where.host!a} to accept a connection, got: {_reason(error)}"
             ) from None
         end = threading.Timer(deadline - time.monotonic(), _shut, [connection.sock])
         end.daemon = True  # a slow host does not hold up the program's exit
@@ -175,13 +175,14 @@ def _check(response: BaseHTTPResponse, url: str) -> None:
     if response.status in _AGAIN:
         raise _LaterError(
             f"http_{response.status}",
-            f"expected {_shown(url)} to give a picture, got HTTP {response.status}",
+            f"expected {_shown(url)} to return a picture, got HTTP {response.status}",
             # The time that a host gives may be in the past.
             min(5.0, max(0.0, _number(response.headers.get("retry-after"), 0.5))),
         )
     if response.status != 200:
         raise PictureError(
-            f"http_{response.status}", f"expected {_shown(url)} to give a picture, got HTTP {response.status}"
+            f"http_{response.status}",
+            f"expected {_shown(url)} to return a picture, got HTTP {response.status}",
         )
     if (response.headers.get("content-encoding") or "identity") != "identity":
         raise PictureError(

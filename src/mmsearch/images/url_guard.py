@@ -96,7 +96,9 @@ def place(url: str, lookup: Resolve = resolve) -> Place:
     try:
         addresses = list(lookup(host, port))
     except (OSError, UnicodeError) as error:
-        raise PictureError("host_unknown", f"expected a host that resolves, got {host!a}: {error}") from None
+        raise PictureError(
+            "host_unknown", f"expected a host name that resolves, got {host!a}: {error}"
+        ) from None
     refused = [address for address in addresses if not allowed(address)]
     if refused or not addresses:
         raise PictureError(
@@ -116,11 +118,11 @@ def _parts(url: str) -> tuple[urllib.parse.SplitResult, int]:
         parts = urllib.parse.urlsplit(url)
         port = parts.port
     except ValueError:
-        raise _refused("a URL that can be read", url) from None
+        raise _refused("a valid URL", url) from None
     if parts.scheme not in ("http", "https"):
         raise _refused("http or https", url)
     if parts.username is not None or parts.password is not None:
-        raise _refused("a URL without a user in it", url)
+        raise _refused("a URL without a user", url)
     if not parts.hostname or port == 0:
         raise _refused("a URL with a host", url)
     return parts, port or (443 if parts.scheme == "https" else 80)

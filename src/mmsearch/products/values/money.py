@@ -34,7 +34,6 @@ SIGNS = {
 }  # fmt: skip
 """currency signs in capitals; `kr` stays, for it is that of several countries"""
 THREE_DECIMALS = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
-FREE = frozenset(("FREE", "GRATIS", "GRATUIT", "KOSTENLOS"))
 _NUMBER = re.compile(r"[+\-]?[0-9.,](?:[0-9.,]*[0-9.,])?(?:[eE][+\-]?[0-9]+)?")
 _SPACE_IN_NUMBER = re.compile(r"(?<=[0-9])[\s'’](?=[0-9]{3}(?![0-9]))")
 _SIGN = "|".join(sorted(map(re.escape, (*SIGNS, *CODES)), key=len, reverse=True))
@@ -102,8 +101,6 @@ def code_of(text: str) -> str:
 
 def _written(text: str) -> Money | None:
     text = _WHOLE.sub(r"\g<1>00", text.translate(_TRANSLATED).strip())
-    if text.upper() in FREE:
-        return Money(0.0)
     currency = ""
     if before := _BEFORE.match(text):
         text, currency = before[1] + text[before.end() :], code_of(before[2])
