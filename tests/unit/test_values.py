@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mmsearch.errors import PictureError, RecordError
+from mmsearch.images.references import located
 from mmsearch.images.references import read as read_picture
 from mmsearch.ingest.item import Item
 from mmsearch.products.record import Line, Product, parse
@@ -215,6 +216,7 @@ def test_a_picture_is_found_by_a_path_as_shops_write_it(tmp_path: Path, there: s
     (tmp_path / there).parent.mkdir(exist_ok=True)
     (tmp_path / there).write_bytes(b"here")
     assert read_picture(written, tmp_path) == b"here"
+    assert located(written, tmp_path).read_bytes() == b"here"
 
 
 @pytest.mark.parametrize(
@@ -227,6 +229,7 @@ def test_no_spelling_leaves_the_root(tmp_path: Path, written: str) -> None:
     with pytest.raises(PictureError) as caught:
         read_picture(written, tmp_path / "root")
     assert caught.value.reason in ("outside_root", "not_found")
+    assert located(written, tmp_path / "root") == tmp_path / "root" / written
 
 
 def test_the_written_path_is_what_an_error_names(tmp_path: Path) -> None:
@@ -235,3 +238,5 @@ def test_the_written_path_is_what_an_error_names(tmp_path: Path) -> None:
     with pytest.raises(PictureError) as caught:
         read_picture("a%00.jpg", tmp_path)
     assert caught.value.reason == "not_found"
+    for odd in ("a%00.jpg", "x" * 5000):
+        assert located(odd, tmp_path) == tmp_path / odd

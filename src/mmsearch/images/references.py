@@ -80,6 +80,20 @@ def _from_file(reference: str, root: Path, most: int) -> bytes:
     raise first or PictureError("bad_reference", "expected a file name, got an empty one")
 
 
+def located(reference: str, root: Path) -> Path:
+    """Return the file below the root that a path leads to as `read` takes it, and otherwise the path as it is
+    written.
+    """
+    base = os.path.realpath(root)
+    for path in spellings(reference):
+        if "\0" in path:
+            continue
+        there = os.path.realpath(os.path.join(base, path))  # noqa: PTH118 - a reference is no Path yet
+        if os.path.commonpath((base, there)) == base and os.path.isfile(there):  # noqa: PTH113 - of any name
+            return Path(there)
+    return root / reference
+
+
 def spellings(reference: str) -> Iterator[str]:
     """Yield a path as it is written, and then as it may be meant: without a leading slash, with slashes for
     backslashes, without what a URL has behind a path, decoded from a URL, in both Unicode forms of file

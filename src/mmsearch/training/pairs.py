@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from mmsearch.errors import PictureError, RecordError, TrainingError
-from mmsearch.images.references import read
+from mmsearch.images.references import located, read
 from mmsearch.models.architecture import Architecture
 from mmsearch.models.export.export_cache import exported
 from mmsearch.products import reader
@@ -111,7 +111,9 @@ def read_products(
                 example = example or record.message
                 continue
             first = next(iter(record.pictures), None)
-            picture = first if first is None or first[:5].lower() == "data:" else (root or folder) / first
+            picture = (
+                first if first is None or first[:5].lower() == "data:" else located(first, root or folder)
+            )
             group = record.group or record.id
             products[record.id] = ProductInput(record.id, tower_text(record), picture, group)
     if left_out:
