@@ -23,7 +23,9 @@ from mmsearch.ingest.schema.fields import SchemaOptions
 from mmsearch.ingest.schema.languages import language_of
 from mmsearch.ingest.schema.shop_files import ShopFiles
 from mmsearch.products.catalog import FORMATS
-from mmsearch.products.record import KNOWN
+from mmsearch.products.feeds.preset import all_presets
+from mmsearch.products.mapping.renamed import KNOWN
+from mmsearch.products.translations import translation
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,10 +54,10 @@ def renames(context: click.Context, parameter: click.Parameter, values: tuple[st
     found = {}
     for value in values:
         ours, _, theirs = value.partition("=")
-        if ours not in KNOWN or not theirs:
+        if not (ours in KNOWN or translation(ours)) or not theirs.strip():
             raise click.BadParameter(
-                f"expected OURS=THEIRS with ours one of {', '.join(KNOWN)}, got {value!r}; "
-                "for example title=product_name"
+                f"expected OURS=THEIRS with ours one of {', '.join(KNOWN)}, or a translation such as "
+                f"title_de, got {value!r}; for example title=product_name"
             )
         found[ours] = theirs
     return found
@@ -166,11 +168,25 @@ def working(command: F) -> F:
     )
 
 
+def preset(command: F) -> F:
+    """--preset, by which the feed of a platform is read."""
+    return _all(
+        command,
+        click.option(
+            "--preset",
+            metavar="NAME|FILE",
+            help=f"Read the feed of a platform: {', '.join(all_presets())}, a file of your own, or none.  "
+            "[default: recognised by its columns]",
+        ),
+    )
+
+
 def catalog_form(command: F) -> F:
-    """--map and --format, by which a catalog is read as `mmsearch ingest` reads it."""
+    """--map, --preset and --format, by which a catalog is read as `mmsearch ingest` reads it."""
     return _all(
         command,
         _map(),
+        preset,
         click.option(
             "--format",
             "form",
@@ -187,7 +203,8 @@ def _map() -> Callable[[F], F]:
         metavar="OURS=THEIRS",
         multiple=True,
         callback=renames,
-        help="Read a field from another column, for example title=product_name or title=info.name.",
+        help="Read a field from another column: title=product_name, price=price.amount, images=images.*.src, "
+        "title=brand+name.",
     )
 
 

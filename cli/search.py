@@ -60,6 +60,11 @@ def _filters(
     callback=_filters,
     help="Return only products with this value; numbers and dates also by <, <=, > and >=.",
 )
+@click.option(
+    "--collapse",
+    metavar="FIELD",
+    help="Return only the best hit for each value of FIELD, for example group for the variants of a product.",
+)
 @click.option("--field", default="embedding", show_default=True, help="The vector field to search.")
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
@@ -82,6 +87,7 @@ def command(
     mode: str | None,
     k: int,
     filters: dict[str, str | dict[str, str]],
+    collapse: str | None,
     field: str,
     index: str,
     opensearch: str,
@@ -100,6 +106,7 @@ def command(
       mmsearch search "wooden chair" --mode neural --filter category=Kitchen -k 5
       mmsearch search lamp --filter "width_cm<=40" --filter colour=red
       mmsearch search --image chair.png
+      mmsearch search hoodie --collapse group
     """
     with Client(opensearch, index=index) as shop:
         found = shop.search(
@@ -110,6 +117,7 @@ def command(
             filter=filters,
             k=k,
             field=field,
+            collapse=collapse,
             log=log,
         )
     hits = found.answer["hits"]["hits"]

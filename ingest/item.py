@@ -12,6 +12,7 @@ from mmsearch.ingest.schema.attributes import Split, names
 from mmsearch.ingest.schema.fields import Schema
 from mmsearch.products.record import Line, Product
 from mmsearch.products.text import digest, tower_text
+from mmsearch.products.values.cells import levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +113,22 @@ class Item:
             about["image_error"] = self.image_error
         # Distinguishes our attributes from those that other systems add.
         about["attributes"] = names(self.source)
-        return {**self.source, "ingest": about}
+        return {**self.source, **derived(self.product), "ingest": about}
 
     def weight(self) -> int:
         """Return the approximate memory of the item in bytes."""
         return len(self.line.raw) + sum(map(len, self.pictures)) + 8_000
+
+
+def derived(product: Product) -> dict[str, Any]:
+    """Return the fields that follow from the others, so that no hash needs them.
+
+    A product without a group is one of its own: `collapse` would take all of them for one.
+    """
+    found: dict[str, Any] = {"group": product.group or product.id}
+    if product.category:
+        found["category_levels"] = list(levels(product.category))
+    return found
 
 
 def stored(product: Product, schema: Schema) -> tuple[dict[str, Any], Split]:
@@ -133,6 +145,10 @@ def stored(product: Product, schema: Schema) -> tuple[dict[str, Any], Split]:
             source[name] = values[0] if len(values) == 1 else list(values)
     if product.price is not None:
         source["price"] = product.price
+    if product.currency:
+        source["currency"] = product.currency
+    if product.group:
+        source["group"] = product.group
     paths = [reference for reference in product.pictures if not reference.startswith("data:")]
     if paths:
         source["image"] = paths[0] if len(paths) == 1 else paths

@@ -19,6 +19,7 @@ from mmsearch.ingest.read_stage import CHUNK
 from mmsearch.ingest.reporting.losses import LONG, UNFIT
 from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Stats
+from mmsearch.ingest.reporting.survey import Survey
 from mmsearch.ingest.schema.fields import Schema
 from mmsearch.products.reader import duplicate, read_products
 from mmsearch.products.record import Line, Product, parse
@@ -44,6 +45,7 @@ class LookupStage:
         max_text_bytes: int = 0,
         fetch: ConcurrentFetch | None = None,
         schema: Schema | None = None,
+        survey: Survey | None = None,
     ) -> None:
         self.ids = IdSet()
         self.nameless = 0
@@ -59,6 +61,7 @@ class LookupStage:
         self._parse = partial(parse_partial if job.partial else parse, language=self._schema.language or None)
         self._max_text_bytes = max_text_bytes
         self._fetch = fetch
+        self._survey = survey
 
     def start(self, flow: Flow) -> None:
         """Add the stage to a flow."""
@@ -67,6 +70,9 @@ class LookupStage:
     def _work(self) -> None:
         while lines := self._lines.get(CHUNK, LINGER):
             items = self._once(list(self._parsed(lines)))
+            if self._survey is not None:
+                for item in items:
+                    self._survey.add(item)
             if self._job.partial:
                 items = self._completed(items)
             else:

@@ -48,7 +48,7 @@ def parse_partial(
             line=line.number,
             field=empty,
         )
-    elif found.price is None and not (found.attributes or reads_more(found)):
+    elif found.price is None and not (found.currency or found.group or found.attributes or reads_more(found)):
         error = RecordError(
             "nothing_to_change",
             f"expected fields beside the `id` on line {line.number}, got none",
@@ -83,6 +83,10 @@ def small_change(line: Line, found: Product, schema: Schema) -> Item:
     fields: dict[str, Any] = {"ingest": {"fields": ""}}
     if found.price is not None:
         fields["price"] = found.price
+    if found.currency:
+        fields["currency"] = found.currency
+    if found.group:
+        fields["group"] = found.group
     split = schema.split(found.attributes)
     fields |= split.parts
     head = b'{"update":{"_id":%b,"retry_on_conflict":3}}\n' % orjson.dumps(found.id)
@@ -117,7 +121,9 @@ def completed(line: Line, found: Product, stored: Stored | None, max_text_bytes:
         category=found.category or _several(old.get("category")),
         brand=found.brand or _several(old.get("brand")),
         price=old.get("price") if found.price is None else found.price,
+        currency=found.currency or old.get("currency", ""),
         pictures=found.pictures or _several(old.get("image")),
+        group=found.group or _group(old, found.id),
         attributes={**kept, **translated(old), **found.attributes},
     )
     item = Item.of(line, whole, max_text_bytes, schema)
@@ -149,6 +155,12 @@ def _change(line: Line, found: Product, change: bytes) -> Item:
         settled=True,
         change=change,
     )
+
+
+def _group(old: Mapping[str, Any], identifier: str) -> str:
+    """Return the stored group, which of a product without one is its id."""
+    group = str(old.get("group", ""))
+    return "" if group == identifier else group
 
 
 def _several(value: Any) -> tuple[str, ...]:

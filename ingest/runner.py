@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,11 @@ from mmsearch.ingest.read_stage import ReadStage
 from mmsearch.ingest.recipe import PIPE, remember
 from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Report, Stats
+from mmsearch.ingest.reporting.survey import Survey
 from mmsearch.ingest.schema.fields import Schema
 from mmsearch.ingest.schema.sample import Sampled, schema_for, types_beside, types_for
 from mmsearch.products.catalog import Catalog
+from mmsearch.products.feeds.feed import Feed
 from mmsearch.products.in_memory import InMemoryCatalog
 from mmsearch.products.rejects import Rejected
 
@@ -59,7 +62,7 @@ FIRST_ENCODING, MOST_ENCODING = 4, 8
 MOST_WRITING = 2
 HELD = 64 << 20  # bytes that wait for a stage
 Say = Callable[[str], None]
-Source = Catalog | InMemoryCatalog | Rejected
+Source = Catalog | InMemoryCatalog
 
 
 def run(
@@ -78,7 +81,8 @@ def run(
     """
     with ExitStack() as opened:
         opened.enter_context(span("ingest", index=job.index, catalog=Path(job.catalog).name))
-        catalog = opened.enter_context(closing(Sampled(source or _opened(job, say))))
+        feed = _opened(job, source, say)
+        catalog = opened.enter_context(closing(Sampled(feed)))
         decoders = opened.enter_context(closing(DecoderPool(job.image_root, job.processes)))
         served, target = prepare_servers(job, encoder, client, say, catalog)
         stats = Stats()
@@ -87,6 +91,7 @@ def run(
         )
         fetch = opened.enter_context(closing(ConcurrentFetch(Fetch(job.pictures)))) if job.fetch else None
         this = Run(job, catalog, encoder, served, client, target, rejects, decoders, fetch, stats, say)
+        this.feed = feed if isinstance(feed, Feed) else None
         try:
             report = this.report(watch)
         except CallError as error:
@@ -98,8 +103,11 @@ def run(
         return report
 
 
-def _opened(job: Job, say: Say) -> Catalog | Rejected:
-    return Rejected(Path(job.catalog)) if job.retry else Catalog(job.catalog, job.format, say)
+def _opened(job: Job, source: Source | None, say: Say) -> Feed | Rejected:
+    if job.retry:
+        return Rejected(Path(job.catalog))
+    catalog = source or Catalog(job.catalog, job.format, say)
+    return Feed(catalog, job.renames, job.preset, say, keep=job.dry_run)
 
 
 def prepare_servers(
@@ -194,6 +202,12 @@ class Run:
         self._target = target
         self._rejects = rejects
         self._say = say
+        self.feed: Feed | None = None
+        """the catalog before the lines that were looked at; None for a rejects file"""
+        self._survey = Survey() if job.dry_run else None
+        self._schema = target.schema if target else Schema()
+        if job.dry_run and target is None:
+            self._schema = schema_for(catalog.first(), job.renames, job.schema, say)
         self._flow = Flow()
         self._patience = Patience(job.patience, say, job.resume, self._flow.stopped)
         self._ready: Channel[Item] = Channel(4 * job.batch, HELD, Item.weight)
@@ -208,7 +222,8 @@ class Run:
             self._stored,
             served.max_text_bytes,
             fetch,
-            target.schema if target else Schema(),
+            self._schema,
+            self._survey,
         )
         self._images = ImageStage(job, self._lookup.output, decoders, rejects, stats, self._send)
 
@@ -228,7 +243,11 @@ class Run:
             self._rejects.check()
             self._finish(target, presence)
             remember(self._client, target.index, self._job, self.stats.indexed, self._patience, self._say)
-        return self.stats.report(self.bottleneck())
+        report = self.stats.report(self.bottleneck())
+        if self._survey is None:
+            return report
+        self._survey.end(self.feed, report.losses, language=self._schema.language, fetch=self._job.fetch)
+        return replace(report, survey=self._survey)
 
     def share(self) -> float:
         """Return the share of the catalog read, 0 to 1; 0 when its length is unknown."""

@@ -18,7 +18,10 @@ from mmsearch.ingest.product_index.target import Target
 from mmsearch.ingest.schema.attributes import PARTS, WORDS, joined, with_words
 
 VECTORS = ("embedding", "text_embedding", "image_embedding", "pictures")
-OURS = ("title", "description", "category", "brand", "price", "image", "translations", "ingest", WORDS)
+OURS = (
+    "title", "description", "category", "category_levels", "brand", "price", "currency", "image", "group",
+    "translations", "ingest", WORDS,
+)  # fmt: skip
 """top-level fields that a new product replaces, besides PARTS and, where they are new, VECTORS"""
 
 

@@ -30,6 +30,7 @@ from mmsearch.ingest.schema.attributes import PARTS
 from mmsearch.ingest.schema.fields import Schema, SchemaOptions
 from mmsearch.ingest.schema.sample import LINES, Sampled, schema_for
 from mmsearch.products.catalog import Catalog
+from mmsearch.products.feeds.feed import Feed
 from mmsearch.products.rejects import beside
 from mmsearch.search.lexical import stored_or_said
 
@@ -174,7 +175,9 @@ def _schema(
     others = _of_others(client, old.name)
     if recipe.catalog == PIPE:
         return schema_for((), recipe.renames, wanted.schema, say, before, fields, others)
-    with closing(Sampled(Catalog(recipe.catalog, recipe.format))) as catalog:
+    with closing(
+        Sampled(Feed(Catalog(recipe.catalog, recipe.format), recipe.renames, recipe.preset))
+    ) as catalog:
         return schema_for(catalog.first(), recipe.renames, wanted.schema, say, before, fields, others)
 
 
@@ -238,6 +241,7 @@ def _job(recipe: Recipe, new: str, filled_before: bool) -> Job:
         text_only=recipe.text_only,
         fetch=recipe.fetch,
         renames=recipe.renames,
+        preset=recipe.preset,
         processes=recipe.processes,
         batch=recipe.batch,
         patience=recipe.patience,

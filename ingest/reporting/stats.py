@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from mmsearch.ingest.reporting.losses import (
     DROPPED,
@@ -20,6 +21,9 @@ from mmsearch.ingest.reporting.losses import (
     by_kind,
     phrase,
 )
+
+if TYPE_CHECKING:
+    from mmsearch.ingest.reporting.survey import Survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Report:
     losses: tuple[Loss, ...] = ()
     error: str = ""
     """the sentence of the error that ended the run, if it failed"""
+    survey: Survey | None = None
+    """what a dry run tells of the catalog"""
 
     @property
     def without_image(self) -> int:
@@ -111,6 +117,8 @@ class Report:
         found |= {key: value for key in rare if key not in found and (value := getattr(self, key))}
         if self.losses:
             found["reasons"] = by_kind(self.losses)
+        if self.survey:
+            found["survey"] = self.survey.summary()
         return found
 
     def _lost(self, kind: str) -> int:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from mmsearch.products.values import (
+from mmsearch.products.values.kinds import (
     ANY,
     DATE_FORMAT,
     TYPES,

@@ -17,7 +17,7 @@ from mmsearch.cli.main import cli
 from mmsearch.clients.opensearch import ask, connect
 from mmsearch.ingest.schema.attributes import joined
 from mmsearch.products.record import Line, parse
-from mmsearch.products.values import fits
+from mmsearch.products.values.kinds import fits
 
 from ..fakes.fake_triton import FakeTriton
 from ..unit.test_attributes import odd_attributes

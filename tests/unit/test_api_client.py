@@ -379,7 +379,7 @@ def test_a_search_gives_hits_with_the_legs_that_found_them(
     body = node.searches[-1]
     assert body["size"] == 2
     (clause,) = body["query"].values()
-    assert clause["filter"] == {"term": {"category.keyword": "Seats"}}
+    assert clause["filter"]["bool"]["should"][0] == {"term": {"category.keyword": "Seats"}}
     assert clause["queries"][0]["multi_match"]["query"] == "somewhere to sit"
 
 

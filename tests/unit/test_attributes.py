@@ -16,7 +16,7 @@ from mmsearch.errors import MismatchError, SearchError
 from mmsearch.ingest.product_index.foreign_fields import Stored, merged
 from mmsearch.ingest.schema.attributes import joined, leaves, properties, split, types_in, types_of
 from mmsearch.ingest.schema.fields import Schema, SchemaOptions
-from mmsearch.products.values import fits, is_code
+from mmsearch.products.values.kinds import fits, is_code
 from mmsearch.search.filters import clause, types_by
 
 from ..fakes.fake_opensearch import AnswerError, FakeOpenSearch

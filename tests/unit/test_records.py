@@ -62,8 +62,8 @@ def test_a_decimal_comma_is_read_where_it_can_be_nothing_else(text: str, price: 
     assert read({"id": "a", "price": text}).price == price
 
 
-@pytest.mark.parametrize("text", ["1,299", "1,299.00", "1.29,900", "1,", ",5", "1,2,3", "12.34,56"])
-def test_a_comma_that_may_be_either_is_refused(text: str) -> None:
+@pytest.mark.parametrize("text", ["1.29,900", "1,", ",5", "1,2,3", "12.34,56"])
+def test_a_comma_that_is_neither_is_refused(text: str) -> None:
     with pytest.raises(RecordError, match="expected a number"):
         read({"id": "a", "price": text})
 

@@ -121,6 +121,7 @@ class Client:
         on_bad_image: OnBadImage = "reject",
         fetch_images: bool = False,
         map: Mapping[str, str] | None = None,  # noqa: A002 - the option's name
+        preset: str | None = None,
         format: Format | None = None,  # noqa: A002
         rejects: str | os.PathLike[str] | None = None,
         max_rejects: float | None = None,
@@ -161,7 +162,10 @@ class Client:
         image_root         folder with the images; default: the catalog's folder, or the working directory
         on_bad_image       "reject", or "text-only" to index the product without its image
         fetch_images       download images that are URLs, from public addresses only
-        map                columns of the catalog by field, for example {"title": "product_name"}
+        map                columns of the catalog by field, for example {"title": "product_name"} or
+                           {"images": "images.*.src"}
+        preset             how the feed of a platform is read: a name, a TOML file, or "none"; default:
+                           recognised by its columns
         format             format of the catalog; default: by content
         rejects            file for rejected products, as `mmsearch retry` reads it; default: none
         max_rejects        raise RottenError if more products are rejected: a count (int) or a share (float)
@@ -201,7 +205,7 @@ class Client:
         from mmsearch.ingest.schema.languages import language_of
         from mmsearch.ingest.schema.shop_files import ShopFiles
         from mmsearch.products.catalog import FORMATS
-        from mmsearch.products.record import KNOWN
+        from mmsearch.products.mapping.renamed import require_known
 
         require_choice("on_bad_image", on_bad_image, ("reject", "text-only"))
         require_choice("engine", engine, ("local", "ray"))
@@ -213,8 +217,7 @@ class Client:
         ):
             if value is not None:
                 require_choice(name, value, choices)
-        for ours in map or {}:
-            require_choice("the keys of map", ours, KNOWN)
+        require_known(map or {})
         processes = default_processes() if processes is None else processes
         for name, number, least, most in (
             ("limit", limit, 1, None),
@@ -253,6 +256,7 @@ class Client:
                 text_only=text_only,
                 fetch=fetch_images,
                 renames=dict(map or {}),
+                preset=preset,
                 processes=processes,
                 batch=batch,
                 patience=give_up_after,
@@ -283,6 +287,7 @@ class Client:
         k: int = 10,
         weights: Sequence[float] | Mapping[str, float] | None = None,
         field: str = "embedding",
+        collapse: str | None = None,
         log: bool = False,
     ) -> Hits:
         """Return the best `k` products (1 to 100) for a text, an image, both, or a similar product.
@@ -295,6 +300,7 @@ class Client:
         weights  weights of the hybrid's legs, (lexical, dense) or {"lexical": 0.3, "dense": 0.7};
                  default: equal
         field    vector field to search
+        collapse return the best hit alone for each value of this field: "group" for variants of one product
         log      also record query and hits in the index mmsearch-log
 
         Each hit has `id`, `score`, `source` (the stored fields) and, for a hybrid, `legs`: its rank and score
@@ -335,6 +341,7 @@ class Client:
                 names=names_for(chosen, client, self.index),
                 lexical=DEFAULT if chosen == "neural" else self._lexical_query(client),
                 types=self._attribute_types(client, filter or {}),
+                collapse=collapse,
             )
             answer = ask(client, "POST", f"/{self.index}/_search", body=body)
             if log:
@@ -392,6 +399,7 @@ class Client:
         image_root: str | os.PathLike[str] | None = None,
         fetch_images: bool = False,
         map: Mapping[str, str] | None = None,  # noqa: A002 - as in ingest
+        preset: str | None = None,
         format: Format | None = None,  # noqa: A002
         field: Field = "embedding",
         processes: int | None = None,
@@ -406,13 +414,16 @@ class Client:
         from mmsearch.api import encoding, ingestion
         from mmsearch.images.process_pool import default_processes
         from mmsearch.products.catalog import FORMATS, Catalog
+        from mmsearch.products.feeds.feed import Feed
+        from mmsearch.products.mapping.renamed import require_known
 
+        require_known(map or {})
         require_number("give_up_after", give_up_after, 0.0)
         if format is not None:
             require_choice("format", format, FORMATS)
         catalog, source = ingestion.source_of(products)
         root = ingestion.default_root(catalog) if image_root is None else path_of("image_root", image_root)
-        with closing(source or Catalog(catalog, format)) as lines:
+        with closing(Feed(source or Catalog(catalog, format), map, preset)) as lines:
             return encoding.encode_products(
                 self._servers,
                 self.index,

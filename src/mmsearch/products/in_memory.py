@@ -16,7 +16,8 @@ from typing import Any, Protocol, cast
 import numpy as np
 import orjson
 
-from mmsearch.products.record import KNOWN, Line
+from mmsearch.products.mapping.renamed import KNOWN
+from mmsearch.products.record import Line
 
 ROWS = 512
 """rows of a DataFrame converted to dicts at a time"""

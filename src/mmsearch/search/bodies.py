@@ -15,6 +15,8 @@ LEGS = ("lexical", "dense")
 """the legs of a hybrid, in the order of its weights"""
 WINDOW = 100
 """hits that each leg of a hybrid is asked for"""
+SHOWN = ("title", "image", "category", "brand", "price", "currency")
+"""fields that a hit carries"""
 
 
 def mode_of(text: str, picture: str, like: str | None, mode: str | None) -> str:
@@ -46,13 +48,15 @@ def search_body(
     names: ClauseNames = ALONE,
     lexical: Clause = DEFAULT,
     types: Types | None = FLAT,
+    collapse: str | None = None,
 ) -> dict[str, Any]:
     """The `_search` body; `picture` is base64, `names` what the node calls the clauses, `lexical` the query
     of the index's search template.
 
     `filters` are by field: a value, several of which one is to be there, or a range of numbers or dates such
-    as {"gte": 10, "lt": 20}; `types` are those of the index's attributes. `weights` are those of a hybrid's
-    legs in the order of LEGS; what counts is their ratio.
+    as {"gte": 10, "lt": 20}; `types` are those of the index's attributes. `collapse` is a field, of whose
+    values each gives its best hit alone: `group` for the variants of a product. `weights` are those of a
+    hybrid's legs in the order of LEGS; what counts is their ratio.
 
     Raises SearchError when there is nothing to search by, or when filters or weights are none.
     """
@@ -64,7 +68,9 @@ def search_body(
     if mode == "lexical":
         query: dict[str, Any] = {"bool": {"must": [words], "filter": [only] if only else []}}
     else:
-        asked: dict[str, Any] = {"k": k if mode == "neural" else WINDOW, "_name": "dense"}
+        asked: dict[str, Any] = {"_name": "dense"}
+        # Fewer are left of those that are collapsed.
+        asked["k"] = k if mode == "neural" and not collapse else WINDOW
         if text:
             asked["query_text"] = text
         if picture:
@@ -82,7 +88,13 @@ def search_body(
                 query[names.hybrid]["fusion"] = _weighed(weights)
             if only:
                 query[names.hybrid]["filter"] = only
-    return {"size": k, "query": query, "_source": ["title", "image", "category", "brand", "price"]}
+    body = {"size": k, "query": query, "_source": list(SHOWN)}
+    return body | ({"collapse": {"field": _single(collapse)}} if collapse else {})
+
+
+def _single(field: str) -> str:
+    """Return the field of the index by whose values hits are collapsed."""
+    return f"{field}.keyword" if field in ("category", "brand") else field
 
 
 def _weighed(weights: Sequence[float]) -> dict[str, Any]:

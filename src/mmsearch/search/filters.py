@@ -11,11 +11,14 @@ from opensearchpy import OpenSearch
 
 from mmsearch.clients.opensearch import ask
 from mmsearch.errors import SearchError
-from mmsearch.products.values import NUMBERS, RANGES, TYPES, fits, is_date, is_integer, is_number
+from mmsearch.products.values.cells import leveled
+from mmsearch.products.values.kinds import NUMBERS, RANGES, TYPES, fits, is_date, is_integer, is_number
 
 BOUNDS = ("gt", "gte", "lt", "lte")
 TEXTS = ("title", "description")
-SHELVES = ("category", "brand")
+BESIDE = ("currency", "group")
+"""fields that older indexes have among the attributes"""
+OWN = (*TEXTS, "category", "category_levels", "brand", "price", *BESIDE)
 ATTRIBUTES, OTHER = "attributes", "other_attributes"
 REMEMBERED = 30.0
 """seconds that an index's fields are taken as they were"""
@@ -29,7 +32,7 @@ FLAT: Types | None = None
 
 def attributes_in(filters: Iterable[str]) -> list[str]:
     """The filters that are by attributes."""
-    return [each for each in filters if each not in (*TEXTS, *SHELVES, "price")]
+    return [each for each in filters if each not in OWN]
 
 
 def types_of(client: OpenSearch, index: str) -> Types | None:
@@ -85,8 +88,15 @@ def _clause(field: str, value: Any, types: Types | None) -> dict[str, Any]:
     """Each field exactly; a text is asked by its words or its keyword, an unknown field is an attribute."""
     if field in TEXTS and isinstance(value, str):
         return {"match": {field: {"query": value, "operator": "and"}}}
-    if field in SHELVES:
+    if field == "category":
+        return _category(_checked(field, value))
+    if field == "brand":
         return _exactly(f"{field}.keyword", _checked(field, value))
+    if field == "category_levels":
+        return _exactly(field, _checked(field, value))
+    if field in BESIDE:
+        one = _checked(field, value)
+        return _any(_exactly(asked, one) for asked in (field, f"{ATTRIBUTES}.{field}"))
     if field == "price":
         return _in_range(field, field, value, "double") or _exactly(field, _checked(field, value))
     name = field.removeprefix(f"{ATTRIBUTES}.")
@@ -98,6 +108,18 @@ def _clause(field: str, value: Any, types: Types | None) -> dict[str, Any]:
             "attributes as text; build its successor by: mmsearch reindex"
         )
     return _exactly(f"{ATTRIBUTES}.{name}", _checked(field, value))
+
+
+def _category(value: Any) -> dict[str, Any]:
+    """A category as it is written, or any level of one: `A > B` finds A > B and A > B > C."""
+    several = isinstance(value, list)
+    asked = [leveled(each) if isinstance(each, str) else each for each in (value if several else [value])]
+    levels = _exactly("category_levels", asked if several else asked[0])
+    return _any((_exactly("category.keyword", value), levels))
+
+
+def _any(clauses: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
 
 
 def _attribute(name: str, value: Any, types: Types) -> dict[str, Any]:
