@@ -141,10 +141,14 @@ def would(report: Report) -> str:
     )
 
 
-def finish(report: Report, rejects: Path, *, as_json: bool, log_json: bool = False) -> NoReturn:
-    """Print why what was lost, where the rejects are, and the summary; end with the exit code."""
+def finish(
+    report: Report, rejects: Path, *, as_json: bool, log_json: bool = False, shown: bool = False
+) -> NoReturn:
+    """Print why what was lost, unless that has been `shown`, where the rejects are, and the summary; end with
+    the exit code.
+    """
     if not log_json:
-        for line in examples(report.losses):
+        for line in () if shown else examples(report.losses):
             click.echo(f"mmsearch: {line}", err=True)
         if any(loss.kind == REJECTED for loss in report.losses):
             click.echo(

@@ -13,6 +13,7 @@ from mmsearch.api.client import Client, Format, OnBadImage
 from mmsearch.api.ingest_report import IngestReport
 from mmsearch.api.ingestion import Watch, logger, require_compatible, vector_fields
 from mmsearch.cli import options
+from mmsearch.cli.dry_run import lines as page
 from mmsearch.cli.ending import (
     Ending,
     again,
@@ -22,7 +23,6 @@ from mmsearch.cli.ending import (
     messages,
     say,
     stopped,
-    would,
 )
 from mmsearch.cli.in_container import fitted
 from mmsearch.clients.opensearch import connect
@@ -74,6 +74,7 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
 @click.argument("catalog")
 @options.servers
 @options.working
+@options.preset
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path),
@@ -159,6 +160,7 @@ def command(
     on_bad_image: str,
     fetch_images: bool,
     renamed: dict[str, str],
+    preset: str | None,
     processes: int,
     batch: int,
     give_up_after: float,
@@ -222,6 +224,7 @@ def command(
                 on_bad_image=cast(OnBadImage, on_bad_image),
                 fetch_images=fetch_images,
                 map=renamed,
+                preset=preset,
                 format=cast(Format | None, form),
                 rejects=file,
                 max_rejects=max_rejects,
@@ -237,6 +240,7 @@ def command(
                 language=schema.language,
                 mapping=schema.files.mapping,
                 settings=schema.files.settings,
+                attribute_fields=schema.attribute_fields,
                 knn_engine=cast(Any, storage.engine),
                 knn_encoder=cast(Any, storage.encoder),
                 knn_mode=cast(Any, storage.mode),
@@ -255,9 +259,10 @@ def command(
                 report: Report = begin()
         else:
             report = shown(begin, index, file, metrics_file=metrics_file, log_json=log_json, live=live)
-    if dry_run and not as_json:
-        click.echo(would(report))
-    finish(report, file, as_json=as_json, log_json=log_json)
+    shown_before = dry_run and not as_json and report.survey is not None
+    if shown_before and report.survey:
+        click.echo("\n".join(page(report, report.survey)))
+    finish(report, file, as_json=as_json, log_json=log_json, shown=shown_before)
 
 
 def ingest(job: Job, opensearch: str, triton: str, *, live: Ending | None = None) -> Report:

@@ -116,6 +116,7 @@ def deploy(
     pairs: Path | None,
     catalog: Path | None,
     renamed: dict[str, str],
+    preset: str | None,
     form: str | None,
 ) -> None:
     """Serve the training in the folder TRAINING as a new version beside the old ones.
@@ -154,7 +155,11 @@ def deploy(
             built.architecture,
             training / WEIGHTS,
             read_products(
-                catalog, say=lambda line: click.echo(f"  {line}", err=True), renames=renamed, form=form
+                catalog,
+                say=lambda line: click.echo(f"  {line}", err=True),
+                renames=renamed,
+                preset=preset,
+                form=form,
             ),
             read_pairs(pairs),
             lambda line: click.echo(f"  {line}", err=True),

@@ -18,11 +18,14 @@ from mmsearch.errors import ArgumentError
 from mmsearch.images.process_pool import default_processes
 from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
 from mmsearch.ingest.product_index.target import VECTORS
+from mmsearch.ingest.schema.attributes import DEFAULT_FIELDS, MOST_FIELDS
 from mmsearch.ingest.schema.fields import SchemaOptions
 from mmsearch.ingest.schema.languages import language_of
 from mmsearch.ingest.schema.shop_files import ShopFiles
 from mmsearch.products.catalog import FORMATS
-from mmsearch.products.record import KNOWN
+from mmsearch.products.feeds.preset import all_presets
+from mmsearch.products.mapping.renamed import KNOWN
+from mmsearch.products.translations import translation
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,10 +54,10 @@ def renames(context: click.Context, parameter: click.Parameter, values: tuple[st
     found = {}
     for value in values:
         ours, _, theirs = value.partition("=")
-        if ours not in KNOWN or not theirs:
+        if not (ours in KNOWN or translation(ours)) or not theirs.strip():
             raise click.BadParameter(
-                f"expected OURS=THEIRS with ours one of {', '.join(KNOWN)}, got {value!r}; "
-                "for example title=product_name"
+                f"expected OURS=THEIRS with ours one of {', '.join(KNOWN)}, or a translation such as "
+                f"title_de, got {value!r}; for example title=product_name"
             )
         found[ours] = theirs
     return found
@@ -165,11 +168,25 @@ def working(command: F) -> F:
     )
 
 
+def preset(command: F) -> F:
+    """--preset, by which the feed of a platform is read."""
+    return _all(
+        command,
+        click.option(
+            "--preset",
+            metavar="NAME|FILE",
+            help=f"Read the feed of a platform: {', '.join(all_presets())}, a file of your own, or none.  "
+            "[default: recognised by its columns]",
+        ),
+    )
+
+
 def catalog_form(command: F) -> F:
-    """--map and --format, by which a catalog is read as `mmsearch ingest` reads it."""
+    """--map, --preset and --format, by which a catalog is read as `mmsearch ingest` reads it."""
     return _all(
         command,
         _map(),
+        preset,
         click.option(
             "--format",
             "form",
@@ -186,7 +203,8 @@ def _map() -> Callable[[F], F]:
         metavar="OURS=THEIRS",
         multiple=True,
         callback=renames,
-        help="Read a field from another column, for example title=product_name or title=info.name.",
+        help="Read a field from another column: title=product_name, price=price.amount, images=images.*.src, "
+        "title=brand+name.",
     )
 
 
@@ -203,8 +221,8 @@ def vectors(command: F) -> F:
 
 
 def new_index(command: F) -> F:
-    """--shards, --language, --mapping and --settings as the argument `schema`, and --knn-engine,
-    --knn-encoder and --knn-mode as `storage`."""
+    """--shards, --language, --attribute-fields, --mapping and --settings as the argument `schema`, and
+    --knn-engine, --knn-encoder and --knn-mode as `storage`."""
 
     @functools.wraps(command)
     def stored(
@@ -215,10 +233,11 @@ def new_index(command: F) -> F:
         language: str | None,
         mapping: Path | None,
         settings: Path | None,
+        attribute_fields: int | None,
         **named: Any,
     ) -> Any:
         storage = StorageOptions(knn_engine, knn_encoder, knn_mode)
-        schema = SchemaOptions(language, ShopFiles.read(mapping, settings))
+        schema = SchemaOptions(language, ShopFiles.read(mapping, settings), attribute_fields)
         return command(*arguments, storage=storage, schema=schema, **named)
 
     return _all(
@@ -232,6 +251,13 @@ def new_index(command: F) -> F:
         ),
         click.option(
             "--shards", type=click.IntRange(1), help="Number of primary shards of a new index.  [default: 1]"
+        ),
+        click.option(
+            "--attribute-fields",
+            type=click.IntRange(0, MOST_FIELDS),
+            metavar="N",
+            help="Number of attributes with typed fields in a new index, the most frequent ones; all others "
+            f"share a field and are compared as text.  [default: {DEFAULT_FIELDS}]",
         ),
         click.option(
             "--mapping",

@@ -49,6 +49,7 @@ def command(
     index: str | None,
     opensearch: str,
     renamed: dict[str, str],
+    preset: str | None,
     form: str | None,
     only: dict[str, str],
 ) -> None:
@@ -68,7 +69,7 @@ def command(
 
     searches: list[Search] = []
     if not no_bm25:
-        products = read_products(catalog, say=told, renames=renamed, form=form)
+        products = read_products(catalog, say=told, renames=renamed, preset=preset, form=form)
         searches.append(bm25_search(products))
     if index:
         client = connect(opensearch)

@@ -34,6 +34,7 @@ Values = dict[str, Any]
 @click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
 @click.option("--repository", type=click.Path(file_okay=False, path_type=Path), help="The served folder.")
 @options.from_before("that of the last ingest", options.working)
+@options.from_before("that of the last ingest", options.preset)
 @click.option(
     "--format",
     "form",
@@ -169,13 +170,14 @@ def _recipe(recorded: Recipe, values: Values, given: set[str]) -> Recipe:
         root = recipe.image_root if absolute == recipe.catalog else str(path.parent.resolve())
         recipe = replace(recipe, catalog=absolute, image_root=root)
         if absolute != recorded.catalog:
-            recipe = replace(recipe, limit=None, format=None)
+            recipe = replace(recipe, limit=None, format=None, preset=None)
     changes: Values = {
         "image_root": values["image_root"] and str(values["image_root"].resolve()),
         "text_only": values["on_bad_image"] == "text-only",
         "fetch": values["fetch_images"],
         "renames": values["renamed"],
         "format": values["form"],
+        "preset": values["preset"],
         "processes": values["processes"],
         "batch": values["batch"],
         "patience": values["give_up_after"],

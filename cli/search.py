@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import cast
 
@@ -15,14 +16,27 @@ from mmsearch.clients.opensearch import DEFAULT_URL
 from mmsearch.search import query_log
 from mmsearch.search.bodies import WINDOW
 
+_OPERATORS = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
+_FILTER = re.compile(r"([^<>=]+)(<=|>=|<|>|=)(.+)", re.DOTALL)
 
-def _filters(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    found = {}
+
+def _filters(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str | dict[str, str]]:
+    found: dict[str, str | dict[str, str]] = {}
     for value in values:
-        field, _, wanted = value.partition("=")
-        if not field or not wanted:
-            raise click.BadParameter(f"expected FIELD=VALUE, such as category=Kitchen, got {value!r}")
-        found[field] = wanted
+        parts = _FILTER.fullmatch(value)
+        if parts is None:
+            raise click.BadParameter(
+                f"expected FIELD=VALUE, such as category=Kitchen, or a bound as in 'price<20', got {value!r}"
+            )
+        field, operator, wanted = parts.groups()
+        if operator == "=":
+            found[field] = wanted
+        else:
+            field, wanted = field.strip(), wanted.strip()
+            before = found.get(field)
+            found[field] = {**(before if isinstance(before, dict) else {}), _OPERATORS[operator]: wanted}
     return found
 
 
@@ -44,7 +58,12 @@ def _filters(context: click.Context, parameter: click.Parameter, values: tuple[s
     metavar="FIELD=VALUE",
     multiple=True,
     callback=_filters,
-    help="Return only products with this value.",
+    help="Return only products with this value; numbers and dates also by <, <=, > and >=.",
+)
+@click.option(
+    "--collapse",
+    metavar="FIELD",
+    help="Return only the best hit for each value of FIELD, for example group for the variants of a product.",
 )
 @click.option("--field", default="embedding", show_default=True, help="The vector field to search.")
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
@@ -67,7 +86,8 @@ def command(
     like: str | None,
     mode: str | None,
     k: int,
-    filters: dict[str, str],
+    filters: dict[str, str | dict[str, str]],
+    collapse: str | None,
     field: str,
     index: str,
     opensearch: str,
@@ -84,7 +104,9 @@ def command(
     Example:
       mmsearch search "wooden chair"
       mmsearch search "wooden chair" --mode neural --filter category=Kitchen -k 5
+      mmsearch search lamp --filter "width_cm<=40" --filter colour=red
       mmsearch search --image chair.png
+      mmsearch search hoodie --collapse group
     """
     with Client(opensearch, index=index) as shop:
         found = shop.search(
@@ -95,6 +117,7 @@ def command(
             filter=filters,
             k=k,
             field=field,
+            collapse=collapse,
             log=log,
         )
     hits = found.answer["hits"]["hits"]

@@ -18,7 +18,9 @@ from mmsearch.cli.options import catalog_form
     "--count", type=click.IntRange(1), default=10_000, show_default=True, help="Maximum number of pairs."
 )
 @catalog_form
-def command(catalog: Path, out: Path, count: int, renamed: dict[str, str], form: str | None) -> None:
+def command(
+    catalog: Path, out: Path, count: int, renamed: dict[str, str], preset: str | None, form: str | None
+) -> None:
     """Make pairs for `mmsearch train` from the categories, brands and attributes of CATALOG.
 
     They show that a training runs. They do not resemble real purchases, so they measure nothing.
@@ -28,6 +30,12 @@ def command(catalog: Path, out: Path, count: int, renamed: dict[str, str], form:
     from mmsearch.training.synthetic import write
 
     written = write(
-        catalog, out, count, say=lambda line: click.echo(f"  {line}", err=True), renames=renamed, form=form
+        catalog,
+        out,
+        count,
+        say=lambda line: click.echo(f"  {line}", err=True),
+        renames=renamed,
+        preset=preset,
+        form=form,
     )
     click.echo(f"{written} synthetic pairs written to {out}")

@@ -88,6 +88,7 @@ def asking(client: OpenSearch, index: str) -> Question:
         mode: str | None = None,
         k: int = 10,
         filters: Mapping[str, str] | None = None,
+        collapse: str | None = None,
     ) -> dict[str, Any]:
         mode = mode_of(text, picture, like, mode)
         with in_a_sentence(index):
@@ -102,6 +103,7 @@ def asking(client: OpenSearch, index: str) -> Question:
             filters=filters,
             names=names,
             lexical=lexical,
+            collapse=collapse,
         )
 
     return put

@@ -8,9 +8,11 @@ from typing import Any
 import orjson
 
 from mmsearch.errors import PictureError
+from mmsearch.ingest.schema.attributes import Split, names
 from mmsearch.ingest.schema.fields import Schema
 from mmsearch.products.record import Line, Product
 from mmsearch.products.text import digest, tower_text
+from mmsearch.products.values.cells import levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,11 @@ class Item:
     tries: int = 0
     settled: bool = False
     """whether its images need not be read again"""
+    attributes: Split = field(default_factory=Split)
 
     @classmethod
     def of(cls, line: Line, product: Product, max_text_bytes: int = 0, schema: Schema | None = None) -> Item:
-        source = stored(product, schema or Schema())
+        source, split = stored(product, schema or Schema())
         text = tower_text(product, max_text_bytes)
         return cls(
             line=line,
@@ -59,6 +62,7 @@ class Item:
             text=text,
             text_hash=digest([text.encode()]) if text else "",
             fields_hash=digest([orjson.dumps(source, option=orjson.OPT_SORT_KEYS)]),
+            attributes=split,
         )
 
     @property
@@ -108,16 +112,29 @@ class Item:
         if self.image_error:
             about["image_error"] = self.image_error
         # Distinguishes our attributes from those that other systems add.
-        about["attributes"] = list(self.source.get("attributes", ()))
-        return {**self.source, "ingest": about}
+        about["attributes"] = names(self.source)
+        return {**self.source, **derived(self.product), "ingest": about}
 
     def weight(self) -> int:
         """Return the approximate memory of the item in bytes."""
         return len(self.line.raw) + sum(map(len, self.pictures)) + 8_000
 
 
-def stored(product: Product, schema: Schema) -> dict[str, Any]:
-    """Return the fields of a product as stored in an index with the schema. A `data:` image is not stored."""
+def derived(product: Product) -> dict[str, Any]:
+    """Return the fields that follow from the others, so that no hash needs them.
+
+    A product without a group is one of its own: `collapse` would take all of them for one.
+    """
+    found: dict[str, Any] = {"group": product.group or product.id}
+    if product.category:
+        found["category_levels"] = list(levels(product.category))
+    return found
+
+
+def stored(product: Product, schema: Schema) -> tuple[dict[str, Any], Split]:
+    """Return the fields of a product as stored in an index with the schema, and its attributes as they were
+    split. A `data:` image is not stored.
+    """
     source: dict[str, Any] = {}
     if product.title:
         source["title"] = product.title
@@ -128,7 +145,12 @@ def stored(product: Product, schema: Schema) -> dict[str, Any]:
             source[name] = values[0] if len(values) == 1 else list(values)
     if product.price is not None:
         source["price"] = product.price
+    if product.currency:
+        source["currency"] = product.currency
+    if product.group:
+        source["group"] = product.group
     paths = [reference for reference in product.pictures if not reference.startswith("data:")]
     if paths:
         source["image"] = paths[0] if len(paths) == 1 else paths
-    return source | schema.attributes(product.attributes)
+    split = schema.split(product.attributes)
+    return source | split.fields(), split

@@ -36,6 +36,7 @@ class Job:
     schema: SchemaOptions = field(default_factory=SchemaOptions)
     text_only: bool = False
     renames: Mapping[str, str] = field(default_factory=dict)
+    preset: str | None = None
     processes: int = 1
     batch: int = 32
     bulk_items: int = 500

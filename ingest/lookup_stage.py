@@ -16,8 +16,10 @@ from mmsearch.ingest.pipeline.channel import Channel
 from mmsearch.ingest.pipeline.flow import Flow
 from mmsearch.ingest.product_index.foreign_fields import Stored
 from mmsearch.ingest.read_stage import CHUNK
+from mmsearch.ingest.reporting.losses import LONG, UNFIT
 from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Stats
+from mmsearch.ingest.reporting.survey import Survey
 from mmsearch.ingest.schema.fields import Schema
 from mmsearch.products.reader import duplicate, read_products
 from mmsearch.products.record import Line, Product, parse
@@ -43,6 +45,7 @@ class LookupStage:
         max_text_bytes: int = 0,
         fetch: ConcurrentFetch | None = None,
         schema: Schema | None = None,
+        survey: Survey | None = None,
     ) -> None:
         self.ids = IdSet()
         self.nameless = 0
@@ -58,6 +61,7 @@ class LookupStage:
         self._parse = partial(parse_partial if job.partial else parse, language=self._schema.language or None)
         self._max_text_bytes = max_text_bytes
         self._fetch = fetch
+        self._survey = survey
 
     def start(self, flow: Flow) -> None:
         """Add the stage to a flow."""
@@ -66,6 +70,9 @@ class LookupStage:
     def _work(self) -> None:
         while lines := self._lines.get(CHUNK, LINGER):
             items = self._once(list(self._parsed(lines)))
+            if self._survey is not None:
+                for item in items:
+                    self._survey.add(item)
             if self._job.partial:
                 items = self._completed(items)
             else:
@@ -73,7 +80,16 @@ class LookupStage:
                 for item in items:
                     item.known = found.get(item.product.id)
                     item.force = self._job.force and not item.change
+            for item in items:
+                self._count(item)
             self.output.put([(item, self._fetches(item)) for item in items])
+
+    def _count(self, item: Item) -> None:
+        """Count the attributes that are kept without a field of their own although their names have one."""
+        for kind, paths in ((UNFIT, item.attributes.unfit), (LONG, item.attributes.long)):
+            for path in paths:
+                example = f"{path[:60]!a} of {item.product.id!a} on line {item.line.number}"
+                self._stats.lose(kind, path[:60], example)
 
     def _completed(self, items: Sequence[Item]) -> list[Item]:
         """Return partial lines that change a tower's input, completed from the index, and the other lines

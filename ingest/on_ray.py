@@ -28,6 +28,7 @@ from mmsearch.ingest.reporting.stats import Report, Stats
 from mmsearch.ingest.runner import prepare_servers, run
 from mmsearch.ingest.schema.sample import Sampled
 from mmsearch.products.catalog import Catalog
+from mmsearch.products.feeds.feed import Feed
 
 ADDED = ("read", "encoded", "unchanged", "indexed", "rejected", "encoder_calls", "deleted", "missing")
 
@@ -54,7 +55,7 @@ def run_on_ray(
     # Create the index before the workers start, so that they do not race for it. Unreachable servers are
     # reported before Ray takes seconds to load.
     encoder, client = Encoder(triton), connect(opensearch)
-    catalog = Sampled(Catalog(job.catalog, job.format, say))
+    catalog = Sampled(Feed(Catalog(job.catalog, job.format, say), job.renames, job.preset, say))
     try:
         prepare_servers(job, encoder, client, say, catalog)
     finally:

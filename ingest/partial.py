@@ -1,8 +1,8 @@
 """Partial updates: a line that changes some fields of an indexed product, or deletes it.
 
-Fields that are no tower's input (price, attributes) are sent as a partial document that OpenSearch merges;
-nothing is read or encoded. If the line changes a text or an image, it is completed from the stored document
-and then handled as a whole product.
+Fields that are no tower's input (price, attributes) are sent as a change that OpenSearch merges into the
+document; nothing is read or encoded. If the line changes a text or an image, it is completed from the stored
+document and then handled as a whole product.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from mmsearch.errors import RecordError
 from mmsearch.ingest.item import Item
 from mmsearch.ingest.product_index.bulk import not_there
 from mmsearch.ingest.product_index.foreign_fields import Stored, attributes_of_others
+from mmsearch.ingest.product_index.scripts import CHANGE
 from mmsearch.ingest.product_index.target import known_of
+from mmsearch.ingest.schema.attributes import PARTS, joined
 from mmsearch.ingest.schema.fields import Schema, translated
 from mmsearch.products.record import Line, Product, load, product
 
@@ -46,7 +48,7 @@ def parse_partial(
             line=line.number,
             field=empty,
         )
-    elif found.price is None and not (found.attributes or reads_more(found)):
+    elif found.price is None and not (found.currency or found.group or found.attributes or reads_more(found)):
         error = RecordError(
             "nothing_to_change",
             f"expected fields beside the `id` on line {line.number}, got none",
@@ -81,9 +83,23 @@ def small_change(line: Line, found: Product, schema: Schema) -> Item:
     fields: dict[str, Any] = {"ingest": {"fields": ""}}
     if found.price is not None:
         fields["price"] = found.price
-    fields |= schema.attributes(found.attributes)
+    if found.currency:
+        fields["currency"] = found.currency
+    if found.group:
+        fields["group"] = found.group
+    split = schema.split(found.attributes)
+    fields |= split.parts
     head = b'{"update":{"_id":%b,"retry_on_conflict":3}}\n' % orjson.dumps(found.id)
-    return _change(line, found, head + orjson.dumps({"doc": fields}, option=_LINE))
+    item = _change(line, found, head + orjson.dumps(changed(fields, schema), option=_LINE))
+    item.attributes = split
+    return item
+
+
+def changed(fields: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    """Return the body of an update that merges the fields into a stored document."""
+    if schema.types is None or not any(part in fields for part in PARTS):
+        return {"doc": fields}
+    return {"script": {"lang": "painless", "source": CHANGE, "params": {"change": fields}}}
 
 
 def completed(line: Line, found: Product, stored: Stored | None, max_text_bytes: int, schema: Schema) -> Item:
@@ -96,7 +112,7 @@ def completed(line: Line, found: Product, stored: Stored | None, max_text_bytes:
         raise not_there(found.id)
     old = stored.source
     others = attributes_of_others(old)
-    kept = {name: value for name, value in (old.get("attributes") or {}).items() if name not in others}
+    kept = {name: value for name, value in joined(old).items() if name not in others}
     whole = Product(
         line=line.number,
         id=found.id,
@@ -105,7 +121,9 @@ def completed(line: Line, found: Product, stored: Stored | None, max_text_bytes:
         category=found.category or _several(old.get("category")),
         brand=found.brand or _several(old.get("brand")),
         price=old.get("price") if found.price is None else found.price,
+        currency=found.currency or old.get("currency", ""),
         pictures=found.pictures or _several(old.get("image")),
+        group=found.group or _group(old, found.id),
         attributes={**kept, **translated(old), **found.attributes},
     )
     item = Item.of(line, whole, max_text_bytes, schema)
@@ -137,6 +155,12 @@ def _change(line: Line, found: Product, change: bytes) -> Item:
         settled=True,
         change=change,
     )
+
+
+def _group(old: Mapping[str, Any], identifier: str) -> str:
+    """Return the stored group, which of a product without one is its id."""
+    group = str(old.get("group", ""))
+    return "" if group == identifier else group
 
 
 def _several(value: Any) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ class Recipe:
     text_only: bool = False
     fetch: bool = False
     renames: Mapping[str, str] = field(default_factory=dict)
+    preset: str | None = None
     processes: int = 1
     batch: int = 32
     patience: float = 600.0
@@ -39,8 +40,10 @@ class Recipe:
     def of(cls, job: Job) -> Recipe:
         """Return the recipe of a job."""
         catalog = job.catalog if job.catalog == PIPE else str(Path(job.catalog).resolve())
-        names = ("format", "limit", "text_only", "fetch", "processes", "batch", "patience")
+        names = ("format", "preset", "limit", "text_only", "fetch", "processes", "batch", "patience")
         given = {name: getattr(job, name) for name in names}
+        if job.preset and Path(job.preset).is_file():
+            given["preset"] = str(Path(job.preset).resolve())
         return cls(catalog, str(job.image_root), renames=dict(job.renames), **given)
 
     @classmethod

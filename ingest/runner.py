@@ -4,9 +4,11 @@ backpressure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from opensearchpy import OpenSearch
 
@@ -31,6 +33,7 @@ from mmsearch.ingest.pipeline.flow import Flow
 from mmsearch.ingest.product_index.aliases import require_whole
 from mmsearch.ingest.product_index.creation import require_as_asked
 from mmsearch.ingest.product_index.foreign_fields import Stored, stored
+from mmsearch.ingest.product_index.new_fields import add_fields
 from mmsearch.ingest.product_index.presence import Presence
 from mmsearch.ingest.product_index.storage import Storage
 from mmsearch.ingest.product_index.sync import sync
@@ -44,12 +47,14 @@ from mmsearch.ingest.product_index.target import (
     shops_own,
 )
 from mmsearch.ingest.read_stage import ReadStage
-from mmsearch.ingest.recipe import remember
+from mmsearch.ingest.recipe import PIPE, remember
 from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Report, Stats
+from mmsearch.ingest.reporting.survey import Survey
 from mmsearch.ingest.schema.fields import Schema
-from mmsearch.ingest.schema.sample import Sampled, schema_for
+from mmsearch.ingest.schema.sample import Sampled, schema_for, types_beside, types_for
 from mmsearch.products.catalog import Catalog
+from mmsearch.products.feeds.feed import Feed
 from mmsearch.products.in_memory import InMemoryCatalog
 from mmsearch.products.rejects import Rejected
 
@@ -57,7 +62,7 @@ FIRST_ENCODING, MOST_ENCODING = 4, 8
 MOST_WRITING = 2
 HELD = 64 << 20  # bytes that wait for a stage
 Say = Callable[[str], None]
-Source = Catalog | InMemoryCatalog | Rejected
+Source = Catalog | InMemoryCatalog
 
 
 def run(
@@ -76,7 +81,8 @@ def run(
     """
     with ExitStack() as opened:
         opened.enter_context(span("ingest", index=job.index, catalog=Path(job.catalog).name))
-        catalog = opened.enter_context(closing(Sampled(source or _opened(job, say))))
+        feed = _opened(job, source, say)
+        catalog = opened.enter_context(closing(Sampled(feed)))
         decoders = opened.enter_context(closing(DecoderPool(job.image_root, job.processes)))
         served, target = prepare_servers(job, encoder, client, say, catalog)
         stats = Stats()
@@ -85,6 +91,7 @@ def run(
         )
         fetch = opened.enter_context(closing(ConcurrentFetch(Fetch(job.pictures)))) if job.fetch else None
         this = Run(job, catalog, encoder, served, client, target, rejects, decoders, fetch, stats, say)
+        this.feed = feed if isinstance(feed, Feed) else None
         try:
             report = this.report(watch)
         except CallError as error:
@@ -96,8 +103,11 @@ def run(
         return report
 
 
-def _opened(job: Job, say: Say) -> Catalog | Rejected:
-    return Rejected(Path(job.catalog)) if job.retry else Catalog(job.catalog, job.format, say)
+def _opened(job: Job, source: Source | None, say: Say) -> Feed | Rejected:
+    if job.retry:
+        return Rejected(Path(job.catalog))
+    catalog = source or Catalog(job.catalog, job.format, say)
+    return Feed(catalog, job.renames, job.preset, say, keep=job.dry_run)
 
 
 def prepare_servers(
@@ -125,10 +135,14 @@ def _prepared(
     served = encoder.describe()
     require_whole(client, job.index)
     storage = job.storage.over(Storage())
+
+    def types(fields: Mapping[str, Any]) -> Schema:
+        return types_for(catalog.first(), job.renames, job.schema, fields)
+
     if pin := pinned(client, job.index):
         served = encoder.pinned(served, pin.version, pin.fingerprint, pin.dimensions)
     if job.dry_run and (own := shops_own(client, job.index)):
-        require_adoptable(client, own, served, job.fields, storage)
+        require_adoptable(client, own, served, job.fields, storage, types)
         return served, None
     if job.dry_run or job.partial:
         target = existing_target(client, job.index, served, job.fields)
@@ -148,11 +162,17 @@ def _prepared(
             storage=storage,
             shards=job.shards,
             schema=lambda: schema_for(catalog.first(), job.renames, job.schema, say),
+            types=types,
             files=job.schema.files,
             say=say,
         )
     if target and not target.created:
         require_as_asked(client, target, job.storage, job.shards, job.schema)
+        # A pipe may be slow to bring its first lines; a few rejects say little of a type.
+        if not (job.dry_run or job.retry or job.catalog == PIPE):
+            target = add_fields(
+                client, target, lambda schema: types_beside(catalog.first(), job.renames, schema), say
+            )
     return served, target
 
 
@@ -182,6 +202,12 @@ class Run:
         self._target = target
         self._rejects = rejects
         self._say = say
+        self.feed: Feed | None = None
+        """the catalog before the lines that were looked at; None for a rejects file"""
+        self._survey = Survey() if job.dry_run else None
+        self._schema = target.schema if target else Schema()
+        if job.dry_run and target is None:
+            self._schema = schema_for(catalog.first(), job.renames, job.schema, say)
         self._flow = Flow()
         self._patience = Patience(job.patience, say, job.resume, self._flow.stopped)
         self._ready: Channel[Item] = Channel(4 * job.batch, HELD, Item.weight)
@@ -196,7 +222,8 @@ class Run:
             self._stored,
             served.max_text_bytes,
             fetch,
-            target.schema if target else Schema(),
+            self._schema,
+            self._survey,
         )
         self._images = ImageStage(job, self._lookup.output, decoders, rejects, stats, self._send)
 
@@ -216,7 +243,11 @@ class Run:
             self._rejects.check()
             self._finish(target, presence)
             remember(self._client, target.index, self._job, self.stats.indexed, self._patience, self._say)
-        return self.stats.report(self.bottleneck())
+        report = self.stats.report(self.bottleneck())
+        if self._survey is None:
+            return report
+        self._survey.end(self.feed, report.losses, language=self._schema.language, fetch=self._job.fetch)
+        return replace(report, survey=self._survey)
 
     def share(self) -> float:
         """Return the share of the catalog read, 0 to 1; 0 when its length is unknown."""

@@ -10,6 +10,7 @@ from opensearchpy import OpenSearch
 
 from mmsearch.clients.opensearch import HttpError, ask
 from mmsearch.errors import MismatchError
+from mmsearch.ingest.schema.attributes import LONG, OTHER, TYPED, WORDS
 
 _NUMBERS = ("byte", "double", "float", "half_float", "integer", "long", "scaled_float", "short")
 _FITTING = {"float": _NUMBERS, "keyword": ("keyword", "text")}
@@ -30,10 +31,11 @@ def lacking(client: OpenSearch, index: str, wanted: Mapping[str, Any]) -> dict[s
         )
     mappings: Mapping[str, Any] = about["mappings"]
     there: Mapping[str, Any] = mappings.get("properties", {})
+    fields: Mapping[str, Any] = wanted["mappings"]["properties"]
+    if there.get(TYPED, {}).get("type") == "flat_object":  # it holds them all, as in our older indexes
+        fields = {name: each for name, each in fields.items() if name not in (TYPED, OTHER, LONG, WORDS)}
     added = {
-        name: field
-        for name, ours in wanted["mappings"]["properties"].items()
-        if (field := _added(index, name, ours, there.get(name)))
+        name: field for name, ours in fields.items() if (field := _added(index, name, ours, there.get(name)))
     }
     meta = {**mappings.get("_meta", {}), **wanted["mappings"]["_meta"]}
     return {"properties": added, "_meta": meta}

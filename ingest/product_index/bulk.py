@@ -16,7 +16,8 @@ from mmsearch.clients.causes import Verdict, described, repair, verdict
 from mmsearch.clients.opensearch import HttpError, ask
 from mmsearch.errors import AwayError, BlockedError, DocumentError
 from mmsearch.ingest.item import Item
-from mmsearch.ingest.product_index.foreign_fields import UPDATE_SCRIPT, Stored, merged
+from mmsearch.ingest.product_index.foreign_fields import Stored, merged
+from mmsearch.ingest.product_index.scripts import REPLACE
 from mmsearch.ingest.product_index.target import Target
 
 BULK_BYTES = 8 << 20
@@ -103,7 +104,7 @@ def action(item: Item, stored: Stored | None = None) -> bytes:
         )
     if item.vectors:
         return b'{"index":{"_id":%b}}\n%b' % (identifier, orjson.dumps(_whole_document(item), option=_LINE))
-    script = {"lang": "painless", "source": UPDATE_SCRIPT, "params": {"source": item.document()}}
+    script = {"lang": "painless", "source": REPLACE, "params": {"source": item.document()}}
     head = b'{"update":{"_id":%b,"retry_on_conflict":3}}\n' % identifier
     return head + orjson.dumps({"script": script}, option=_LINE)
 

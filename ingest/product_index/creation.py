@@ -17,8 +17,15 @@ def require_as_asked(
     client: OpenSearch, target: Target, options: StorageOptions, shards: int | None, schema: SchemaOptions
 ) -> None:
     """Raises MismatchError when the index is stored in another way, has another number of shards, or is made
-    for another language."""
+    for another language or another number of attributes."""
     index = target.index
+    most = schema.attribute_fields
+    if most is not None and (target.schema.types is None or most != target.schema.most):
+        had = "one field for all" if target.schema.types is None else target.schema.most
+        raise MismatchError(
+            f"expected {index} to be made with --attribute-fields {most}, got {had}; leave that out, or "
+            f"build a new index by: mmsearch reindex --attribute-fields {most}"
+        )
     if schema.language is not None and schema.language != target.schema.language:
         raise MismatchError(
             f"expected {index} to be made with --language {schema.language}, got "

@@ -1,13 +1,13 @@
 """What others write into our documents, such as a popularity or a pipeline's fields, and how it stays.
 
-Ours are the fields of a product and its vectors. Of `attributes` ours are those names that the document lists
+Ours are the fields of a product and its vectors. Of attributes ours are those names that the document lists
 in `ingest.attributes`; a document without that list is from before it, and all its attributes are ours. One
 without `ingest` is the shop's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,20 +15,14 @@ from opensearchpy import OpenSearch
 
 from mmsearch.clients.opensearch import documents
 from mmsearch.ingest.product_index.target import Target
+from mmsearch.ingest.schema.attributes import PARTS, WORDS, joined, with_words
 
 VECTORS = ("embedding", "text_embedding", "image_embedding", "pictures")
-ATTRIBUTES = "attributes"
-OURS = ("title", "description", "category", "brand", "price", "image", "translations", "ingest")
-"""top-level fields that a new product replaces, besides ATTRIBUTES and, where they are new, VECTORS"""
-UPDATE_SCRIPT = (
-    "def s = ctx._source; def was = s.ingest == null ? null : s.ingest.attributes; def rest = new HashMap();"
-    " if (was != null && s.attributes instanceof Map)"
-    " { rest.putAll(s.attributes); for (name in was) { rest.remove(name) } }"
-    " for (f in ['attributes', " + ", ".join(f"'{name}'" for name in OURS) + "]) { s.remove(f) }"
-    " s.putAll(params.source);"
-    " if (!rest.isEmpty()) { if (s.attributes != null) { rest.putAll(s.attributes) } s.attributes = rest }"
-)
-"""a plain partial document would keep attributes that are gone from the catalog"""
+OURS = (
+    "title", "description", "category", "category_levels", "brand", "price", "currency", "image", "group",
+    "translations", "ingest", WORDS,
+)  # fmt: skip
+"""top-level fields that a new product replaces, besides PARTS and, where they are new, VECTORS"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +48,34 @@ def stored(
 
 def attributes_of_others(source: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes of a stored document that are not ours."""
-    there = source.get(ATTRIBUTES)
-    if not isinstance(there, dict):
-        return {}
-    if "ingest" not in source:
-        return dict(there)
-    ours = source["ingest"].get(ATTRIBUTES)
+    return joined(_parts_of_others(source))
+
+
+def _parts_of_others(source: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The same by the fields that they lie in."""
+    about = source.get("ingest")
+    ours = () if about is None else about.get("attributes")
     if ours is None:
         return {}
-    return {name: value for name, value in there.items() if name not in set(ours)}
+    parts = {part: there for part in PARTS if isinstance(there := source.get(part), dict)}
+    return _without(parts, ours)
+
+
+def _without(parts: Mapping[str, dict[str, Any]], names: Collection[str]) -> dict[str, dict[str, Any]]:
+    gone = set(names)
+    left = {
+        part: {name: value for name, value in there.items() if name not in gone}
+        for part, there in parts.items()
+    }
+    return {part: there for part, there in left.items() if there}
 
 
 def merged(document: Mapping[str, Any], stored: Stored, *, new_vectors: bool) -> dict[str, Any]:
     """A whole new document with what others wrote into the old one, and its vectors where none are new."""
-    known = {*OURS, ATTRIBUTES, *(VECTORS if new_vectors else ())}
+    known = {*OURS, *PARTS, *(VECTORS if new_vectors else ())}
     rest = {name: value for name, value in stored.source.items() if name not in known}
-    attributes = {**attributes_of_others(stored.source), **document.get(ATTRIBUTES, {})}
-    return {**rest, **document} | ({ATTRIBUTES: attributes} if attributes else {})
+    others = _without(_parts_of_others(stored.source), document["ingest"]["attributes"])
+    if not others:
+        return {**rest, **document}
+    parts = {part: {**there, **document.get(part, {})} for part, there in others.items()}
+    return with_words({**rest, **document, **parts})

@@ -4,7 +4,7 @@ holds."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from mmsearch.errors import MismatchError
 from mmsearch.ingest.item import Known
 from mmsearch.ingest.product_index.adoption import adopt, lacking
 from mmsearch.ingest.product_index.storage import Storage
+from mmsearch.ingest.schema.attributes import TYPED
 from mmsearch.ingest.schema.fields import META, UNKNOWN, Schema
 from mmsearch.ingest.schema.shop_files import NO_FILES, ShopFiles
 from mmsearch.search.lexical import stored_or_said
@@ -41,6 +42,19 @@ class Target:
     schema: Schema = UNKNOWN
 
 
+@dataclass(frozen=True, slots=True)
+class _Existing:
+    """An index, its `_meta.mmsearch`, and the `properties` of its mapping."""
+
+    index: str
+    meta: dict[str, Any]
+    fields: dict[str, Any]
+
+    @property
+    def schema(self) -> Schema:
+        return Schema.read(self.meta, self.fields)
+
+
 def open_index(
     client: OpenSearch,
     name: str,
@@ -50,18 +64,21 @@ def open_index(
     storage: Storage | None = None,
     shards: int | None = None,
     schema: Callable[[], Schema] = Schema,
+    types: Callable[[Mapping[str, Any]], Schema] = lambda _: UNKNOWN,
     files: ShopFiles = NO_FILES,
     say: Callable[[str], None] = lambda _: None,
 ) -> Target:
     """The index behind `name`, created as NAME-000001 with the alias when there is none; only then `schema`
-    is asked what it is to understand, and the shop's own `files` are merged in.
+    is asked what it is to understand, and the shop's own `files` are merged in. `types` is asked for the
+    attributes of an index of the shop's own, by its fields.
 
     Raises MismatchError when it was made for another encoder, AwayError when OpenSearch is away.
     """
     storage = storage or Storage()
     if own := shops_own(client, name):
         storage.require_libraries(client)
-        adopt(client, own, definition(served, fields or DEFAULT_FIELDS, storage=storage))
+        understood = types(_fields(client, own))
+        adopt(client, own, definition(served, fields or DEFAULT_FIELDS, storage=storage, schema=understood))
         say(f"{own} is an index of your own; its fields and analysers stay, and it gets those that it lacks")
         stored_or_said(client, name, say)
     target = existing_target(client, name, served, fields)
@@ -82,6 +99,7 @@ def open_index(
         try:
             ask(client, "PUT", f"/{index}", body=body)
             stored_or_said(client, name, say)
+            understood = understood.of_fields(body["mappings"]["properties"])
             return Target(name, index, tuple(fields or DEFAULT_FIELDS), created=True, schema=understood)
         except HttpError as error:
             # A second ingest may have been faster.
@@ -89,6 +107,7 @@ def open_index(
             if target is None:
                 raise MismatchError(
                     f"expected OpenSearch to create the index {index}, got {error.kind}: {error.reason}"
+                    f"{template_repair(error)}"
                 ) from None
     return target
 
@@ -96,15 +115,38 @@ def open_index(
 def shops_own(client: OpenSearch, name: str) -> str | None:
     """The index behind `name` where it is none of ours."""
     found = _existing(client, name)
-    return found[0] if found and not found[1].get("fields") else None
+    return found.index if found and not found.meta.get("fields") else None
 
 
 def require_adoptable(
-    client: OpenSearch, index: str, served: Served, fields: Sequence[str] | None, storage: Storage
+    client: OpenSearch,
+    index: str,
+    served: Served,
+    fields: Sequence[str] | None,
+    storage: Storage,
+    types: Callable[[Mapping[str, Any]], Schema],
 ) -> None:
     """Raises MismatchError where an index of the shop's own could not become one of ours."""
     storage.require_libraries(client)
-    lacking(client, index, definition(served, fields or DEFAULT_FIELDS, storage=storage))
+    understood = types(_fields(client, index))
+    lacking(client, index, definition(served, fields or DEFAULT_FIELDS, storage=storage, schema=understood))
+
+
+def template_repair(error: HttpError) -> str:
+    """What helps where an index template of an older release has attributes as a flat_object."""
+    if f"[{TYPED}]" not in error.reason or "object mapping" not in error.reason:
+        return ""
+    return (
+        "; an index template has attributes as another type, PUT opensearch/products.template.json of this "
+        "release in its place"
+    )
+
+
+def _fields(client: OpenSearch, index: str) -> Mapping[str, Any]:
+    """The `properties` of an index's mapping."""
+    found: Mapping[str, Any] = ask(client, "GET", f"/{index}/_mapping")[index]["mappings"]
+    fields: Mapping[str, Any] = found.get("properties", {})
+    return fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +161,7 @@ class Pin:
 def pinned(client: OpenSearch, name: str) -> Pin | None:
     """What the index behind `name` says that it was made for; None where there is no index of ours yet."""
     found = _existing(client, name)
-    fields: dict[str, Any] = found[1].get("fields", {}) if found else {}
+    fields: dict[str, Any] = found.meta.get("fields", {}) if found else {}
     ours = [about for field, about in fields.items() if field in (*FIELD_OUTPUTS, NESTED)]
     marks = {(str(about.get("model_version")), str(about.get("fingerprint"))) for about in ours}
     if len(marks) != 1:
@@ -140,12 +182,11 @@ def present(client: OpenSearch, name: str) -> Target:
         raise MismatchError(
             f"expected an index behind {name}, got none; name one by --index, or ingest a catalog first"
         )
-    index, meta = found
-    fields: dict[str, Any] = meta.get("fields", {})
+    fields: dict[str, Any] = found.meta.get("fields", {})
     if not fields:
-        raise _none_of_ours(name, index)
+        raise _none_of_ours(name, found.index)
     ours = tuple(each for each in fields if each in (*FIELD_OUTPUTS, NESTED))
-    return Target(name, index, ours, schema=Schema.read(meta))
+    return Target(name, found.index, ours, schema=found.schema)
 
 
 def existing_target(
@@ -155,8 +196,8 @@ def existing_target(
     found = _existing(client, name)
     if found is None:
         return None
-    index, meta = found
-    return Target(name, index, _checked(name, index, meta, served, fields), schema=Schema.read(meta))
+    vectors = _checked(name, found.index, found.meta, served, fields)
+    return Target(name, found.index, vectors, schema=found.schema)
 
 
 def definition(
@@ -195,9 +236,9 @@ def definition(
             "item_model": served.item_model,
         }
     ours: dict[str, Any] = {"version": 1, "fields": meta}
-    if schema.language:
-        schema.apply(body, synonyms=synonyms)
-        ours[META] = schema.described()
+    schema.apply(body, synonyms=synonyms)
+    if described := schema.described():
+        ours[META] = described
     body["mappings"]["_meta"] = {"mmsearch": ours}
     return body
 
@@ -222,8 +263,8 @@ def known_of(about: dict[str, Any]) -> Known:
     )
 
 
-def _existing(client: OpenSearch, name: str) -> tuple[str, dict[str, Any]] | None:
-    """The one index behind an alias or a name, with its `_meta.mmsearch`."""
+def _existing(client: OpenSearch, name: str) -> _Existing | None:
+    """The one index behind an alias or a name."""
     try:
         found = ask(client, "GET", f"/{name}/_mapping")
     except HttpError as error:
@@ -235,7 +276,8 @@ def _existing(client: OpenSearch, name: str) -> tuple[str, dict[str, Any]] | Non
             f"expected one index behind {name}, got {', '.join(sorted(found))}; name one by --index"
         )
     index, body = next(iter(found.items()))
-    return index, body["mappings"].get("_meta", {}).get("mmsearch", {})
+    mappings: dict[str, Any] = body["mappings"]
+    return _Existing(index, mappings.get("_meta", {}).get("mmsearch", {}), mappings.get("properties", {}))
 
 
 def _none_of_ours(name: str, index: str) -> MismatchError:

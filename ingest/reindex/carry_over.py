@@ -12,11 +12,16 @@ from mmsearch.clients.opensearch import ask, documents, name
 from mmsearch.clients.retry import Patience
 from mmsearch.clients.scroll import pages
 from mmsearch.errors import AwayError, MismatchError
-from mmsearch.ingest.product_index.foreign_fields import ATTRIBUTES, OURS, VECTORS, attributes_of_others
+from mmsearch.ingest.partial import changed
+from mmsearch.ingest.product_index.foreign_fields import OURS, VECTORS, attributes_of_others
+from mmsearch.ingest.product_index.target import present
+from mmsearch.ingest.schema.attributes import PARTS
+from mmsearch.ingest.schema.fields import Schema
 
 PAGE = 1_000
+ATTRIBUTES = "attributes"
 Product = tuple[str, dict[str, Any]]
-"""an id and the fields that other systems wrote"""
+"""an id and the fields that other systems wrote, all attributes below one key"""
 
 
 def carry(client: OpenSearch, old: str, new: str, patience: Patience) -> int:
@@ -32,19 +37,20 @@ def carry(client: OpenSearch, old: str, new: str, patience: Patience) -> int:
 
 def _carry(client: OpenSearch, old: str, new: str, patience: Patience) -> int:
     carried = 0
+    schema = present(client, new).schema
     body = {"size": PAGE, "sort": ["_doc"], "_source": {"excludes": [*VECTORS, *(f"{v}.*" for v in VECTORS)]}}
     for page in pages(client, old, body):
         sources = ((hit["_id"], _foreign(hit.get("_source", {}))) for hit in page)
         found = [(identifier, fields) for identifier, fields in sources if fields]
         pending = patience.call(lambda found=found: _without_ours(client, new, found))  # type: ignore[misc]
         while pending:
-            done, pending = patience.call(lambda pending=pending: _write(client, new, pending))  # type: ignore[misc]
+            done, pending = patience.call(lambda pending=pending: _write(client, new, schema, pending))  # type: ignore[misc]
             carried += done
     return carried
 
 
 def _foreign(source: dict[str, Any]) -> dict[str, Any]:
-    fields = {key: value for key, value in source.items() if key not in (*OURS, ATTRIBUTES, *VECTORS)}
+    fields = {key: value for key, value in source.items() if key not in (*OURS, *PARTS, *VECTORS)}
     attributes = attributes_of_others(source)
     return {**fields, ATTRIBUTES: attributes} if attributes else fields
 
@@ -72,7 +78,9 @@ def _without_ours(client: OpenSearch, index: str, products: list[Product]) -> li
     return left
 
 
-def _write(client: OpenSearch, index: str, products: list[Product]) -> tuple[int, list[Product]]:
+def _write(
+    client: OpenSearch, index: str, schema: Schema, products: list[Product]
+) -> tuple[int, list[Product]]:
     """Send one bulk request of partial documents. Return the number updated and the documents to retry.
 
     Raise AwayError when all of them have to be retried.
@@ -80,7 +88,7 @@ def _write(client: OpenSearch, index: str, products: list[Product]) -> tuple[int
     lines = b"".join(
         orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
         for identifier, fields in products
-        for line in ({"update": {"_id": identifier, "retry_on_conflict": 3}}, {"doc": fields})
+        for line in ({"update": {"_id": identifier, "retry_on_conflict": 3}}, _change(schema, fields))
     )
     answer = ask(
         client,
@@ -116,6 +124,12 @@ def _write(client: OpenSearch, index: str, products: list[Product]) -> tuple[int
     if len(again) == len(products):
         raise AwayError(name(client), f"{len(again)} updates put off, {why}")
     return done, again
+
+
+def _change(schema: Schema, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of an update that adds the fields; attributes go where the new index has them."""
+    rest = {key: value for key, value in fields.items() if key != ATTRIBUTES}
+    return changed(rest | schema.split(fields.get(ATTRIBUTES, {})).parts, schema)
 
 
 def _repair(status: int, kind: str) -> str:

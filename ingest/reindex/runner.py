@@ -17,16 +17,20 @@ from mmsearch.clients.triton import Encoder, Served
 from mmsearch.errors import AwayError, MismatchError, MmsearchError, NotMovedError
 from mmsearch.ingest.job import Job
 from mmsearch.ingest.product_index.aliases import aliases_of, moved
+from mmsearch.ingest.product_index.foreign_fields import attributes_of_others
 from mmsearch.ingest.product_index.storage import Storage, StorageOptions
+from mmsearch.ingest.product_index.target import template_repair
 from mmsearch.ingest.recipe import PIPE, Recipe
 from mmsearch.ingest.reindex.carry_over import carry
 from mmsearch.ingest.reindex.completeness import require_complete
 from mmsearch.ingest.reindex.parity import Parity, parity
 from mmsearch.ingest.reindex.successor import fills, successor
 from mmsearch.ingest.reporting.stats import Report
+from mmsearch.ingest.schema.attributes import PARTS
 from mmsearch.ingest.schema.fields import Schema, SchemaOptions
-from mmsearch.ingest.schema.sample import Sampled, schema_for
+from mmsearch.ingest.schema.sample import LINES, Sampled, schema_for
 from mmsearch.products.catalog import Catalog
+from mmsearch.products.feeds.feed import Feed
 from mmsearch.products.rejects import beside
 from mmsearch.search.lexical import stored_or_said
 
@@ -159,15 +163,29 @@ def reindex(
     return Reindexed(old.name, new, names, compared, report)
 
 
-def _schema(old: Old, recipe: Recipe, wanted: Wanted, say: Callable[[str], None]) -> Schema:
+def _schema(
+    client: OpenSearch, old: Old, recipe: Recipe, wanted: Wanted, say: Callable[[str], None]
+) -> Schema:
     """Return the schema of the new index: that of the old one, completed from the first products of the
     catalog.
     """
-    before = Schema.read(old.about["mappings"].get("_meta", {}).get("mmsearch", {}))
+    mappings = old.about["mappings"]
+    fields = mappings.get("properties", {})
+    before = Schema.read(mappings.get("_meta", {}).get("mmsearch", {}), fields)
+    others = _of_others(client, old.name)
     if recipe.catalog == PIPE:
-        return schema_for((), recipe.renames, wanted.schema, say, before)
-    with closing(Sampled(Catalog(recipe.catalog, recipe.format))) as catalog:
-        return schema_for(catalog.first(), recipe.renames, wanted.schema, say, before)
+        return schema_for((), recipe.renames, wanted.schema, say, before, fields, others)
+    with closing(
+        Sampled(Feed(Catalog(recipe.catalog, recipe.format), recipe.renames, recipe.preset))
+    ) as catalog:
+        return schema_for(catalog.first(), recipe.renames, wanted.schema, say, before, fields, others)
+
+
+def _of_others(client: OpenSearch, old: str) -> list[dict[str, Any]]:
+    """Return the attributes of some products of the old index that partial feeds and other systems wrote."""
+    body = {"size": LINES, "_source": [*PARTS, "ingest.attributes"]}
+    hits = ask(client, "POST", f"/{old}/_search", body=body)["hits"]["hits"]
+    return [attributes_of_others(hit.get("_source", {})) for hit in hits]
 
 
 def _index(
@@ -187,7 +205,7 @@ def _index(
         fields=wanted.fields,
         options=wanted.storage,
         shards=wanted.shards,
-        schema=_schema(old, recipe, wanted, say),
+        schema=_schema(client, old, recipe, wanted, say),
         files=wanted.schema.files,
     )
     there: dict[str, Any] = ask(client, "GET", "/_alias")
@@ -199,7 +217,14 @@ def _index(
     if wanted.storage:
         Storage.of(body["mappings"]["properties"]["embedding"]).require_libraries(client)
     new = following(alias, there)
-    ask(client, "PUT", f"/{new}", body=body)
+    try:
+        ask(client, "PUT", f"/{new}", body=body)
+    except HttpError as error:
+        if repair := template_repair(error):
+            raise MismatchError(
+                f"expected OpenSearch to create the index {new}, got {error}{repair}"
+            ) from None
+        raise
     return new, False
 
 
@@ -216,6 +241,7 @@ def _job(recipe: Recipe, new: str, filled_before: bool) -> Job:
         text_only=recipe.text_only,
         fetch=recipe.fetch,
         renames=recipe.renames,
+        preset=recipe.preset,
         processes=recipe.processes,
         batch=recipe.batch,
         patience=recipe.patience,

@@ -11,6 +11,7 @@ from mmsearch.clients.triton import FIELD_OUTPUTS, Served
 from mmsearch.ingest.product_index.storage import Storage, StorageOptions, for_every_release
 from mmsearch.ingest.product_index.target import DEFAULT_FIELDS, NESTED, definition
 from mmsearch.ingest.schema.analysis import analysed_by_us, has_synonyms, unanalysed, without_ours
+from mmsearch.ingest.schema.attributes import TYPED, shops_alone, types_in
 from mmsearch.ingest.schema.fields import META, UNKNOWN, Schema
 from mmsearch.ingest.schema.shop_files import NO_FILES, ShopFiles
 
@@ -57,7 +58,10 @@ def successor(
     vectors = {field.partition(".")[0] for field in (*fields, *_meta(about).get("fields", {}))}
     for key, value in old.get("properties", {}).items():
         if key not in vectors:
-            mappings["properties"][key] = _kept(mappings["properties"].get(key, {}), value)
+            kept = (
+                {**value, "properties": shops_alone(value.get("properties", {}))} if key == TYPED else value
+            )
+            mappings["properties"][key] = _kept(mappings["properties"].get(key, {}), kept)
     if not options:
         for field in fields:
             _keep_vector(mappings["properties"], field, _vector(about, field))
@@ -93,6 +97,7 @@ def fills(about: Mapping[str, Any], old: str, wanted: Mapping[str, Any]) -> bool
         and ours.get(REPLACES) == old
         and ours.get("fields") == asked["fields"]
         and ours.get(META) == asked.get(META)
+        and _types(about) == _types(wanted)
         and shards[0] == shards[1]
         and all(
             Storage.of(_vector(about, field)) == Storage.of(_vector(wanted, field))
@@ -107,7 +112,7 @@ def _kept(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
     """
     if not new:
         return old
-    if new.get("type") != old.get("type"):
+    if new.get("type", "object") != old.get("type", "object"):
         return new
     if new.get("type") != "text":
         return _over(new, old)
@@ -142,3 +147,7 @@ def _keep_vector(properties: dict[str, Any], field: str, old: Mapping[str, Any])
 def _meta(about: Mapping[str, Any]) -> dict[str, Any]:
     meta: dict[str, Any] = about["mappings"].get("_meta", {}).get("mmsearch", {})
     return meta
+
+
+def _types(about: Mapping[str, Any]) -> dict[str, str]:
+    return types_in(about["mappings"]["properties"])

@@ -1,4 +1,5 @@
-"""Products that a run lost, by kind and reason, with examples, for the closing line, `--json` and metrics."""
+"""What a run lost, by kind and reason, with examples, for the closing line, `--json` and metrics: products,
+pictures, and the indexing of attributes."""
 
 from __future__ import annotations
 
@@ -8,18 +9,22 @@ from dataclasses import dataclass
 
 MOST = 5
 REJECTED, WITHOUT_IMAGE, DROPPED, NOT_DELETED = "rejected", "without_image", "dropped", "not_deleted"
+UNFIT, LONG = "unfit_attributes", "long_attributes"
 KINDS = {
     REJECTED: "rejected",
     WITHOUT_IMAGE: "without a picture",
     DROPPED: "dropped by an ingest pipeline",
     NOT_DELETED: "not deleted",
+    UNFIT: "attributes not of their field's type, kept as text",
+    LONG: "attributes too long to index, kept",
 }
 """kind → its words in the closing line"""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """The number of products lost with one kind and reason; `example` is one of them, with its message."""
+    """The number lost with one kind and reason, which for attributes is the name; `example` is one of them,
+    with its message."""
 
     kind: str
     reason: str

@@ -8,7 +8,14 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from mmsearch.errors import IngestError
-from mmsearch.ingest.reporting.losses import DROPPED, NOT_DELETED, REJECTED, WITHOUT_IMAGE
+from mmsearch.ingest.reporting.losses import (
+    DROPPED,
+    LONG,
+    NOT_DELETED,
+    REJECTED,
+    UNFIT,
+    WITHOUT_IMAGE,
+)
 from mmsearch.ingest.reporting.stats import Stats
 
 EVERY = 5.0
@@ -27,6 +34,8 @@ LOST = {
     WITHOUT_IMAGE: "Products indexed without their picture, by reason. Of the last run.",
     DROPPED: "Products dropped by an ingest pipeline, by reason. Of the last run.",
     NOT_DELETED: "Products that OpenSearch did not delete, by reason. Of the last run.",
+    UNFIT: "Attributes not of their field's type, kept as text, by name. Of the last run.",
+    LONG: "Attributes too long to index, kept, by name. Of the last run.",
 }
 STATE = {
     "seconds": "Duration of the run.",

@@ -6,17 +6,24 @@ import threading
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from mmsearch.ingest.reporting.losses import (
     DROPPED,
+    KINDS,
+    LONG,
     NOT_DELETED,
     REJECTED,
+    UNFIT,
     WITHOUT_IMAGE,
     Loss,
     Losses,
     by_kind,
     phrase,
 )
+
+if TYPE_CHECKING:
+    from mmsearch.ingest.reporting.survey import Survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +34,9 @@ class Report:
     ingest pipeline), `deleted` or `missing` (to be deleted, but not in the index). Of the indexed products,
     `unchanged` were not encoded, `encoded` were sent to the encoder in `encoder_calls` requests, and
     `without_image` were indexed by text only because the image cannot be used. `deleted` includes deletions
-    by --sync; `not_deleted` counts deletions that OpenSearch rejected. `losses` has the reasons, with
-    examples.
+    by --sync; `not_deleted` counts deletions that OpenSearch rejected. `unfit_attributes` are values that are
+    not of their field's type, `long_attributes` those too long to index; both are kept in their products.
+    `losses` has the reasons, with examples.
     """
 
     read: int
@@ -45,6 +53,8 @@ class Report:
     losses: tuple[Loss, ...] = ()
     error: str = ""
     """the sentence of the error that ended the run, if it failed"""
+    survey: Survey | None = None
+    """what a dry run tells of the catalog"""
 
     @property
     def without_image(self) -> int:
@@ -57,6 +67,14 @@ class Report:
     @property
     def not_deleted(self) -> int:
         return self._lost(NOT_DELETED)
+
+    @property
+    def unfit_attributes(self) -> int:
+        return self._lost(UNFIT)
+
+    @property
+    def long_attributes(self) -> int:
+        return self._lost(LONG)
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -79,8 +97,7 @@ class Report:
             parts.append(f"{self.deleted} deleted")
         if self.missing:
             parts.append(f"{self.missing} to delete not found")
-        if self.not_deleted:
-            parts.append(phrase(self.losses, NOT_DELETED))
+        parts += [phrase(self.losses, kind) for kind in (NOT_DELETED, UNFIT, LONG) if self._lost(kind)]
         return (
             f"{', '.join(parts)} "
             f"({self.encoded} encoded, {self.unchanged} unchanged; {self.seconds:.1f} s, "
@@ -95,11 +112,13 @@ class Report:
             *("read", "encoded", "unchanged", "indexed", "rejected", "seconds", "docs_per_second"),
             *("encoder_calls", "bottleneck", "exit_code"),
         )
-        rare = ("deleted", "missing", "without_image", "dropped", "not_deleted", "error")
+        rare = ("deleted", "missing", *KINDS, "error")
         found: dict[str, object] = {key: getattr(self, key) for key in keys}
-        found |= {key: value for key in rare if (value := getattr(self, key))}
+        found |= {key: value for key in rare if key not in found and (value := getattr(self, key))}
         if self.losses:
             found["reasons"] = by_kind(self.losses)
+        if self.survey:
+            found["survey"] = self.survey.summary()
         return found
 
     def _lost(self, kind: str) -> int:
@@ -175,7 +194,7 @@ class Stats:
             self.encoder_calls += encoder_calls
 
     def lose(self, kind: str, reason: str, example: str) -> None:
-        """Count one lost product; a rejected one is also counted as `rejected`."""
+        """Count one loss; a rejected product is also counted as `rejected`."""
         self.losses.add(kind, reason, example)
         if kind == REJECTED:
             self.add(rejected=1)

@@ -1,12 +1,15 @@
-"""The first products of a catalog, by which a new index is made: in which languages their texts are."""
+"""The first products of a catalog, by which a new index is made: in which languages their texts are, and of
+which types their attributes."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
+from mmsearch.ingest.schema.attributes import DEFAULT_FIELDS, types_in, types_of
 from mmsearch.ingest.schema.fields import Schema, SchemaOptions
 from mmsearch.ingest.schema.languages import LANGUAGES, NONE
 from mmsearch.products import translations
@@ -63,17 +66,59 @@ def schema_for(
     options: SchemaOptions,
     say: Callable[[str], None],
     before: Schema | None = None,
+    fields: Mapping[str, Any] | None = None,
+    others: Iterable[Mapping[str, Any]] = (),
 ) -> Schema:
     """The schema of a new index for products such as these; what was detected is said.
 
-    `before` is that of the index which the new one follows: its language stays where none is asked for.
+    `before` is that of the index which the new one follows: its language stays where none is asked for, and
+    so do the types of attributes that these products do not have. `fields` are that index's, of which the
+    shop's own keep their types; `others` are attributes of its products that no catalog has.
     """
     known = options.language or (before.language if before else "")
     language = known or _detected(_read(lines, renames), say)
-    found = _others(_read(lines, renames, language))
+    read = _read(lines, renames, language)
     kept = before.translations if before else ()
     shop = options.files.digest() or (before.shop if before else "")
-    return Schema(language, tuple(sorted({*kept, *found} - {language})), shop)
+    made = Schema(language, tuple(sorted({*kept, *_others(read)} - {language})), shop)
+    return _typed(made, read, options, before, fields or {}, others)
+
+
+def types_for(
+    lines: Sequence[Line],
+    renames: Mapping[str, str] | None,
+    options: SchemaOptions,
+    fields: Mapping[str, Any],
+) -> Schema:
+    """The schema of an index of the shop's own with these fields, whose texts keep their analysers."""
+    return _typed(Schema(), _read(lines, renames), options, None, fields)
+
+
+def types_beside(lines: Sequence[Line], renames: Mapping[str, str] | None, schema: Schema) -> Schema:
+    """The schema of an index with the types of attributes alone that it has none for."""
+    products = _read(lines, renames, schema.language or None)
+    return replace(schema, types=types_of(_attributes(products, schema), schema.most, schema.types or ()))
+
+
+def _typed(
+    schema: Schema,
+    products: Sequence[Product],
+    options: SchemaOptions,
+    before: Schema | None,
+    fields: Mapping[str, Any],
+    others: Iterable[Mapping[str, Any]] = (),
+) -> Schema:
+    asked = options.attribute_fields
+    most = asked if asked is not None else before.most if before else DEFAULT_FIELDS
+    shops = types_in(options.files.mapping.get("properties", {})) | types_in(fields, ours=False)
+    known = (before.types if before else None) or {}
+    types = types_of((*_attributes(products, schema), *others), most, shops, known)
+    return replace(schema, types=types, most=most)
+
+
+def _attributes(products: Iterable[Product], schema: Schema) -> Iterator[Mapping[str, Any]]:
+    """The products' attributes without the translations that have fields."""
+    return (schema.split(each.attributes).attributes() for each in products)
 
 
 def _read(

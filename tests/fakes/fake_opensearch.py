@@ -144,11 +144,7 @@ class FakeOpenSearch:
         if not there:
             return {"status": 404, "error": {"type": "document_missing_exception", "reason": identifier}}
         old = store[identifier]
-        new = (
-            _merged(old, source["doc"])
-            if "doc" in source
-            else _scripted(old, source["script"]["params"]["source"])
-        )
+        new = _merged(old, source["doc"]) if "doc" in source else _scripted(old, source["script"]["params"])
         if new == old:
             return {"status": 200, "result": "noop"}
         self.put(index, identifier, new)
@@ -167,15 +163,76 @@ def _merged(old: Any, new: Any) -> Any:
     return {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}
 
 
-def _scripted(old: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
-    """What mmsearch's update script does, by hand: ours are replaced, what others wrote stays."""
-    ours = ("title", "description", "category", "brand", "price", "image", "ingest", "attributes")
+def _field_types(fields: dict[str, Any]) -> dict[str, Any]:
+    """`_field_caps` of every field: its types, without what may be done with it."""
+    found: dict[str, Any] = {}
+    for name, about in fields.items():
+        found[name] = {about.get("type", "object"): {}}
+        inner = _field_types(about.get("properties", {}))
+        found |= {f"{name}.{path}": each for path, each in inner.items()}
+    return found
+
+
+PARTS = ("attributes", "other_attributes", "long_attributes")
+
+
+def _scripted(old: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """What mmsearch's two scripts do, by hand."""
+    return _replaced(old, params["source"]) if "source" in params else _changed(old, params["change"])
+
+
+def _replaced(old: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
+    """Ours are replaced, what others wrote stays."""
+    ours = (
+        "title",
+        "description",
+        "category",
+        "brand",
+        "price",
+        "image",
+        "ingest",
+        "attribute_words",
+        *PARTS,
+    )
     was = old.get("ingest", {}).get("attributes")
-    attributes = {} if was is None else {k: v for k, v in old.get("attributes", {}).items() if k not in was}
     new = {key: value for key, value in old.items() if key not in ours} | source
-    if attributes:
-        new["attributes"] = {**attributes, **new.get("attributes", {})}
-    return new
+    for part in PARTS if was is not None else ():
+        gone = {*was, *source["ingest"]["attributes"]}
+        if kept := {name: value for name, value in old.get(part, {}).items() if name not in gone}:
+            new[part] = kept | new.get(part, {})
+    return _worded(new)
+
+
+def _changed(old: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """The change is merged; an attribute that lies elsewhere than before leaves where it was."""
+    new = dict(old)
+    for part in PARTS:
+        for other in PARTS:
+            if other != part and part in change and other in new:
+                new[other] = _taken_out(new[other], change[part])
+                if not new[other]:
+                    del new[other]
+    return _worded(_merged(new, change))
+
+
+def _taken_out(there: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    left: dict[str, Any] = {}
+    for name, value in there.items():
+        if name not in change:
+            left[name] = value
+        elif isinstance(value, dict) and isinstance(change[name], dict):
+            left[name] = _taken_out(value, change[name])
+    return {name: value for name, value in left.items() if value != {}}
+
+
+def _worded(source: dict[str, Any]) -> dict[str, Any]:
+    def texts(value: Any) -> list[str]:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return [value] if isinstance(value, str) else [text for each in inner for text in texts(each)]
+
+    rest = {key: value for key, value in source.items() if key != "attribute_words"}
+    words = texts(source.get("other_attributes"))
+    return {**rest, "attribute_words": words} if words else rest
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -276,13 +333,15 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {index: {**about, "settings": settings, "aliases": self._aliases(index, "")}}
         if method == "PUT" and verb == "_mapping":
             mappings, added = node.indices[index]["mappings"], json.loads(body)
-            properties = {**mappings.get("properties", {}), **added.pop("properties", {})}
+            properties = _merged(mappings.get("properties", {}), added.pop("properties", {}))
             mappings |= {**added, **({"properties": properties} if properties else {})}
             return 200, {"acknowledged": True}
         if verb == "_mapping":
             return 200, {index: {"mappings": node.indices[index]["mappings"]}}
         if verb.startswith("_settings"):
             return 200, {index: {"settings": {"index": {"uuid": node.uuids[index], **node.settings}}}}
+        if verb == "_field_caps":
+            return 200, {"fields": _field_types(node.indices[index]["mappings"].get("properties", {}))}
         if verb == "_mget":
             kept = dict(urllib.parse.parse_qsl(query))
             return 200, {"docs": [self._found(index, each, kept) for each in json.loads(body)["ids"]]}

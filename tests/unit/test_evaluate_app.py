@@ -119,7 +119,17 @@ def test_without_words_a_hybrid_asks_the_vectors_alone(client: FlaskClient, inde
 
 def test_a_facet_filters(client: FlaskClient, index: Index) -> None:
     reply = client.post("/search", data=form(filter_category="Seats & more", a_mode="lexical"))
-    assert index.bodies[0]["query"]["bool"]["filter"] == [{"term": {"category.keyword": "Seats & more"}}]
+    assert index.bodies[0]["query"]["bool"]["filter"] == [
+        {
+            "bool": {
+                "should": [
+                    {"term": {"category.keyword": "Seats & more"}},
+                    {"term": {"category_levels": "Seats & more"}},
+                ],
+                "minimum_should_match": 1,
+            }
+        }
+    ]
     assert 'aria-pressed="true"' in reply.text
 
 
@@ -174,3 +184,10 @@ def test_a_form_that_is_too_large_is_refused(client: FlaskClient) -> None:
     kind = "multipart/form-data; boundary=b"
     reply = client.post("/search", data=b"x" * 25_000_000, content_type=kind)
     assert reply.status_code == 413
+
+
+def test_a_switch_shows_one_of_each_group(client: FlaskClient, index: Index) -> None:
+    assert 'name="collapse"' in client.get("/").text
+    client.post("/search", data=form())
+    client.post("/search", data=form(collapse="on"))
+    assert [body.get("collapse") for body in index.bodies] == [None, {"field": "group"}]

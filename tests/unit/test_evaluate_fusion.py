@@ -18,9 +18,14 @@ from mmsearch.evaluation.tuning.tune import Lists, fused_run, simplex, tune
 
 def test_normalisations_by_pencil() -> None:
     assert normalized([5, 4, 1], Fusion("min_max")).tolist() == [1.0, 0.75, 0.001]
-    assert normalized([3, 4], Fusion("l2")).tolist() == [0.6, 0.8]
-    # Mean 2, sample deviation 1: what is not above the mean gets the floor.
-    assert normalized([3, 2, 1], Fusion("z_score")).tolist() == [1.0, 0.001, 0.001]
+    assert normalized([4, 3], Fusion("l2")).tolist() == [0.8, 0.6]
+    # Mean 2, sample deviation 1: what is not above the mean goes below the floor, in its order.
+    assert normalized([3, 2, 1], Fusion("z_score")).tolist() == pytest.approx(
+        [1.0, 0.001 * math.exp(-0.001), 0.001 * math.exp(-1.001)]
+    )
+    assert normalized([10_000, 2, 1], Fusion("min_max")).tolist() == pytest.approx(
+        [1.0, 1 / 9_999, (1 - 1e-6) / 9_999]
+    )
     assert normalized([9, 1], Fusion("reciprocal_rank", "rrf")).tolist() == [1 / 61, 1 / 62]
     for technique in ("min_max", "z_score"):
         assert normalized([2, 2], Fusion(technique)).tolist() == [1.0, 1.0]

@@ -98,6 +98,7 @@ def test_the_index_records_the_encoder_and_stands_behind_its_alias(catalog: Cata
                 "text_only": False,
                 "fetch": False,
                 "renames": {},
+                "preset": None,
                 "processes": 0,
                 "batch": 32,
                 "patience": 5.0,

@@ -67,11 +67,11 @@ def test_languages_are_told_from_enough_words() -> None:
 
 def test_a_catalogs_language_is_detected_and_said(said: list[str]) -> None:
     german = lines(*({"id": str(n), "title": "Stück", "description": text} for n, text in enumerate(GERMAN)))
-    assert schema_for(german, None, SchemaOptions(), said.append) == Schema("de")
+    assert schema_for(german, None, SchemaOptions(), said.append) == Schema("de", types={})
     assert said == ["the products are in German; name another language by --language"]
     assert schema_for(german, None, SchemaOptions("fr"), said.append).language == "fr"
     assert schema_for(german, None, SchemaOptions(), said.append, Schema("it", ("fr",))) == Schema(
-        "it", ("fr",)
+        "it", ("fr",), types={}
     )
     assert len(said) == 1
     few = lines({"id": "1", "title": "Oak chair"}, {"title": "without an id"})
@@ -83,7 +83,7 @@ def test_a_catalogs_language_is_detected_and_said(said: list[str]) -> None:
 
 def test_a_language_without_a_stemmer_is_named(said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mmsearch.ingest.schema.sample.language_of", lambda texts: "pl")
-    assert schema_for(lines({"id": "1"}), None, SchemaOptions(), said.append) == Schema("none")
+    assert schema_for(lines({"id": "1"}), None, SchemaOptions(), said.append) == Schema("none", types={})
     assert "the products are in 'pl', which OpenSearch has no stemmer for" in said[0]
 
 
@@ -176,11 +176,11 @@ def test_a_title_in_several_languages_is_taken_in_the_indexs_own(record: dict[st
     assert read(record).title == read(record, "en").title == "Chair"
     german = read(record, "de")
     assert german.title == "Stuhl"
-    fields = Schema("de", ("en",)).attributes(german.attributes)
+    fields = Schema("de", ("en",)).split(german.attributes).fields()
     assert fields == {"translations": {"en": {"title": "Chair"}}}
     assert translated(fields) == {"title_en": "Chair"}
     # A language without analysers stays what it was: an attribute.
-    assert list(Schema("de").attributes(german.attributes)) == ["attributes"]
+    assert list(Schema("de").split(german.attributes).fields()) == ["attributes"]
 
 
 def test_a_title_stays_where_there_is_one() -> None:

@@ -46,7 +46,7 @@ def test_loss_01_every_option_of_reading_is_remembered(shop: Shop) -> None:
     assert meta["ingest"] == {
         "catalog": str(other), "image_root": str(shop.folder), "format": "csv", "limit": None,
         "text_only": True, "fetch": True, "renames": {"id": "sku"}, "processes": 0, "batch": 7,
-        "patience": 3.0,
+        "patience": 3.0, "preset": None,
     }  # fmt: skip
     assert set(meta) == {"version", "fields", "schema", "ingest"}
     shop.run("reindex")

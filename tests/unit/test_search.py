@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from mmsearch.cli.hits import lines
 from mmsearch.cli.main import cli
 from mmsearch.errors import SearchError
-from mmsearch.search.bodies import search_body
+from mmsearch.search.bodies import WINDOW, search_body
 
 HITS = [
     {
@@ -41,7 +41,18 @@ def test_words_are_a_hybrid_of_words_and_meaning() -> None:
     assert dense == {"neural": {"embedding": {"k": 100, "_name": "dense", "query_text": "oak chair"}}}
     assert clause["filter"] == {
         "bool": {
-            "filter": [{"term": {"category.keyword": "Kitchen"}}, {"term": {"attributes.colour": "red"}}]
+            "filter": [
+                {
+                    "bool": {
+                        "should": [
+                            {"term": {"category.keyword": "Kitchen"}},
+                            {"term": {"category_levels": "Kitchen"}},
+                        ],
+                        "minimum_should_match": 1,
+                    }
+                },
+                {"term": {"attributes.colour": "red"}},
+            ]
         }
     }
 
@@ -82,3 +93,27 @@ def test_a_node_that_is_not_there_is_one_sentence() -> None:
     assert result.exit_code == 1
     assert result.stderr.startswith("mmsearch: expected OpenSearch at 127.0.0.1:9 to answer")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_hits_are_collapsed_by_a_field() -> None:
+    body = search_body("hoodie", k=5, collapse="group")
+    assert (body["collapse"], body["size"]) == ({"field": "group"}, 5)
+    assert search_body("hoodie", collapse="brand")["collapse"] == {"field": "brand.keyword"}
+    near = search_body("hoodie", k=5, mode="neural", collapse="group")["query"]["neural"]["embedding"]
+    assert near["k"] == WINDOW
+    assert "collapse" not in search_body("hoodie")
+
+
+@pytest.mark.parametrize("value", ["A>B", ["A > B", "C"]])
+def test_a_level_of_a_category_filters(value: object) -> None:
+    body = search_body("x", mode="lexical", filters={"category": value})
+    (only,) = body["query"]["bool"]["filter"]
+    asked = "A > B" if isinstance(value, str) else value
+    kind = "term" if isinstance(value, str) else "terms"
+    assert only["bool"]["should"][1] == {kind: {"category_levels": asked}}
+
+
+def test_a_currency_is_found_in_older_indices_too() -> None:
+    body = search_body("x", mode="lexical", filters={"currency": "EUR"})
+    (only,) = body["query"]["bool"]["filter"]
+    assert [list(each["term"]) for each in only["bool"]["should"]] == [["currency"], ["attributes.currency"]]

@@ -211,7 +211,8 @@ def test_an_index_of_the_shops_own_gets_what_it_lacks(catalog: Catalog) -> None:
     [
         ({"title": {"type": "keyword"}}, "to have title as text, got keyword"),
         ({"price": {"type": "text"}}, "to have price as float, got text"),
-        ({"attributes": {"properties": {}}}, "to have attributes as flat_object, got object"),
+        ({"attributes": {"type": "nested"}}, "to have attributes as object, got nested"),
+        ({"other_attributes": {"type": "keyword"}}, "to have other_attributes as flat_object, got keyword"),
         ({"embedding": {"type": "knn_vector", "dimension": 3}}, "of 8 floats, got knn_vector of 3 floats"),
         ({"embedding": {"type": "knn_vector", "dimension": 8}}, "got knn_vector of 8 floats by l2"),
     ],

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mmsearch.api.images import Image
     from mmsearch.api.ingest_report import IngestReport
     from mmsearch.api.ingestion import Products, Watch
+    from mmsearch.search.filters import KnownTypes
     from mmsearch.search.lexical import LexicalClauses
 
     Vectors = NDArray[np.float32]
@@ -85,6 +86,7 @@ class Client:
             url, triton, auth=auth, ca_file=ca_file, client_cert=client_cert, timeout=timeout
         )
         self._lexical: LexicalClauses | None = None
+        self._types: KnownTypes | None = None
 
     @property
     def url(self) -> str:
@@ -119,6 +121,7 @@ class Client:
         on_bad_image: OnBadImage = "reject",
         fetch_images: bool = False,
         map: Mapping[str, str] | None = None,  # noqa: A002 - the option's name
+        preset: str | None = None,
         format: Format | None = None,  # noqa: A002
         rejects: str | os.PathLike[str] | None = None,
         max_rejects: float | None = None,
@@ -134,6 +137,7 @@ class Client:
         language: str | None = None,
         mapping: Mapping[str, Any] | File | None = None,
         settings: Mapping[str, Any] | File | None = None,
+        attribute_fields: int | None = None,
         knn_engine: Literal["lucene", "faiss"] | None = None,
         knn_encoder: Literal["float", "byte", "fp16", "binary"] | None = None,
         knn_mode: Literal["in_memory", "on_disk"] | None = None,
@@ -158,7 +162,10 @@ class Client:
         image_root         folder with the images; default: the catalog's folder, or the working directory
         on_bad_image       "reject", or "text-only" to index the product without its image
         fetch_images       download images that are URLs, from public addresses only
-        map                columns of the catalog by field, for example {"title": "product_name"}
+        map                columns of the catalog by field, for example {"title": "product_name"} or
+                           {"images": "images.*.src"}
+        preset             how the feed of a platform is read: a name, a TOML file, or "none"; default:
+                           recognised by its columns
         format             format of the catalog; default: by content
         rejects            file for rejected products, as `mmsearch retry` reads it; default: none
         max_rejects        raise RottenError if more products are rejected: a count (int) or a share (float)
@@ -174,6 +181,7 @@ class Client:
         shards, knn_*      settings of a new index
         language           language of a new index, for example "de" or "german"; "none" turns stemming off;
                            default: detected and logged
+        attribute_fields   number of attributes with fields of their own in a new index; default: 200
         mapping, settings  your own fields, analyzers and synonyms for a new index: dicts or JSON files
         engine, workers    "ray" distributes a catalog file over this many Ray workers
         processes          processes that decode images; 0 decodes in this one; default: half of the CPUs
@@ -192,11 +200,12 @@ class Client:
         from mmsearch.images.process_pool import default_processes
         from mmsearch.ingest.job import Job
         from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
+        from mmsearch.ingest.schema.attributes import MOST_FIELDS
         from mmsearch.ingest.schema.fields import SchemaOptions
         from mmsearch.ingest.schema.languages import language_of
         from mmsearch.ingest.schema.shop_files import ShopFiles
         from mmsearch.products.catalog import FORMATS
-        from mmsearch.products.record import KNOWN
+        from mmsearch.products.mapping.renamed import require_known
 
         require_choice("on_bad_image", on_bad_image, ("reject", "text-only"))
         require_choice("engine", engine, ("local", "ray"))
@@ -208,12 +217,12 @@ class Client:
         ):
             if value is not None:
                 require_choice(name, value, choices)
-        for ours in map or {}:
-            require_choice("the keys of map", ours, KNOWN)
+        require_known(map or {})
         processes = default_processes() if processes is None else processes
         for name, number, least, most in (
             ("limit", limit, 1, None),
             ("shards", shards, 1, None),
+            ("attribute_fields", attribute_fields, 0, MOST_FIELDS),
             ("workers", workers, 1, None),
             ("processes", processes, 0, 64),
             ("batch", batch, 1, 1024),
@@ -242,10 +251,12 @@ class Client:
                     ShopFiles.read(
                         ingestion.mapping_of("mapping", mapping), ingestion.mapping_of("settings", settings)
                     ),
+                    attribute_fields,
                 ),
                 text_only=text_only,
                 fetch=fetch_images,
                 renames=dict(map or {}),
+                preset=preset,
                 processes=processes,
                 batch=batch,
                 patience=give_up_after,
@@ -276,6 +287,7 @@ class Client:
         k: int = 10,
         weights: Sequence[float] | Mapping[str, float] | None = None,
         field: str = "embedding",
+        collapse: str | None = None,
         log: bool = False,
     ) -> Hits:
         """Return the best `k` products (1 to 100) for a text, an image, both, or a similar product.
@@ -283,11 +295,12 @@ class Client:
         image    path or bytes of an image file
         like     id of an indexed product
         mode     "lexical" (BM25), "neural" (vectors) or "hybrid" (both, fused); default: hybrid for a text
-        filter   values by field: a value such as {"category": "Seats"}, a list of alternatives, or for the
-                 price a range such as {"price": {"gte": 10, "lt": 20}}
+        filter   values by field: a value such as {"category": "Seats"}, a list of alternatives, or for
+                 numbers and dates a range such as {"price": {"gte": 10, "lt": 20}}; names of attributes too
         weights  weights of the hybrid's legs, (lexical, dense) or {"lexical": 0.3, "dense": 0.7};
                  default: equal
         field    vector field to search
+        collapse return the best hit alone for each value of this field: "group" for variants of one product
         log      also record query and hits in the index mmsearch-log
 
         Each hit has `id`, `score`, `source` (the stored fields) and, for a hybrid, `legs`: its rank and score
@@ -327,6 +340,8 @@ class Client:
                 field=field,
                 names=names_for(chosen, client, self.index),
                 lexical=DEFAULT if chosen == "neural" else self._lexical_query(client),
+                types=self._attribute_types(client, filter or {}),
+                collapse=collapse,
             )
             answer = ask(client, "POST", f"/{self.index}/_search", body=body)
             if log:
@@ -344,6 +359,15 @@ class Client:
 
         self._lexical = self._lexical or LexicalClauses()
         return self._lexical.of(client, self.index)
+
+    def _attribute_types(self, client: OpenSearch, filters: Mapping[str, Any]) -> Mapping[str, str] | None:
+        """Those of the index's attributes, which are looked up now and then where filters need them."""
+        from mmsearch.search.filters import FLAT, KnownTypes, attributes_in
+
+        if not attributes_in(filters):
+            return FLAT
+        self._types = self._types or KnownTypes()
+        return self._types.of(client, self.index)
 
     def encode_queries(
         self,
@@ -375,6 +399,7 @@ class Client:
         image_root: str | os.PathLike[str] | None = None,
         fetch_images: bool = False,
         map: Mapping[str, str] | None = None,  # noqa: A002 - as in ingest
+        preset: str | None = None,
         format: Format | None = None,  # noqa: A002
         field: Field = "embedding",
         processes: int | None = None,
@@ -389,13 +414,16 @@ class Client:
         from mmsearch.api import encoding, ingestion
         from mmsearch.images.process_pool import default_processes
         from mmsearch.products.catalog import FORMATS, Catalog
+        from mmsearch.products.feeds.feed import Feed
+        from mmsearch.products.mapping.renamed import require_known
 
+        require_known(map or {})
         require_number("give_up_after", give_up_after, 0.0)
         if format is not None:
             require_choice("format", format, FORMATS)
         catalog, source = ingestion.source_of(products)
         root = ingestion.default_root(catalog) if image_root is None else path_of("image_root", image_root)
-        with closing(source or Catalog(catalog, format)) as lines:
+        with closing(Feed(source or Catalog(catalog, format), map, preset)) as lines:
             return encoding.encode_products(
                 self._servers,
                 self.index,

@@ -81,6 +81,7 @@ def train(
     out: File | None = None,
     image_root: File | None = None,
     map: Mapping[str, str] | None = None,  # noqa: A002 - the option's name
+    preset: str | None = None,
     format: Format | None = None,  # noqa: A002
     only: Mapping[str, str] | None = None,
     steps: int | None = None,
@@ -96,7 +97,8 @@ def train(
     catalog       the products, as for `Client.ingest`; products of one `group` are held out together
     out           folder of the training; default: runs/NAME in the working directory
     image_root    folder with the images; default: the catalog's folder, or the working directory
-    map, format   as for `Client.ingest`
+    map, preset, format
+                  as for `Client.ingest`
     only          read only the rows of a file of pairs with these values by column; of the Shopping Queries
                   Dataset, default: {"split": "train"}
     steps, seed   replace the values of the architecture
@@ -139,6 +141,7 @@ def train(
             folder,
             image_root=root,
             renames=map,
+            preset=preset,
             form=format,
             only=only,
             changes={key: value for key, value in (("steps", steps), ("seed", seed)) if value is not None},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import json
 import math
 import sys
 import uuid
@@ -15,6 +16,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import orjson
 
+from mmsearch.products.mapping.renamed import KNOWN
 from mmsearch.products.record import Line
 
 ROWS = 512
@@ -90,11 +92,18 @@ def line_of(number: int, record: Any) -> Line:
         what = f"expected a dict as product {number}, got {type(record).__name__}"
         return Line(number, _shown(record), ("wrong_type", what))
     try:
-        return Line(number, orjson.dumps(plain(record)))
+        return Line(number, orjson.dumps({_key(key): _plain(key, value) for key, value in record.items()}))
     except (TypeError, ValueError, RecursionError) as error:
         why = "it is nested without end" if isinstance(error, RecursionError) else str(error)
         what = f"expected values that JSON has in product {number}, got others: {why}"
         return Line(number, _shown(record), ("not_json", what))
+
+
+def _plain(key: str, value: Any) -> Any:
+    """Return the value of a field as a JSON type; an infinite number is the text that JSON lines have."""
+    if key not in KNOWN and isinstance(value, float | np.floating) and math.isinf(value):
+        return json.dumps(float(value))
+    return plain(value)
 
 
 def plain(value: Any) -> Any:

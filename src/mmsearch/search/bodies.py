@@ -8,13 +8,15 @@ from typing import Any
 
 from mmsearch.errors import SearchError
 from mmsearch.search.clauses import ALONE, ClauseNames
+from mmsearch.search.filters import FLAT, Types, clause
 from mmsearch.search.lexical import DEFAULT, Clause, filled, named
 
 LEGS = ("lexical", "dense")
 """the legs of a hybrid, in the order of its weights"""
-BOUNDS = ("gt", "gte", "lt", "lte")
 WINDOW = 100
 """hits that each leg of a hybrid is asked for"""
+SHOWN = ("title", "image", "category", "brand", "price", "currency")
+"""fields that a hit carries"""
 
 
 def mode_of(text: str, picture: str, like: str | None, mode: str | None) -> str:
@@ -45,25 +47,30 @@ def search_body(
     field: str = "embedding",
     names: ClauseNames = ALONE,
     lexical: Clause = DEFAULT,
+    types: Types | None = FLAT,
+    collapse: str | None = None,
 ) -> dict[str, Any]:
     """The `_search` body; `picture` is base64, `names` what the node calls the clauses, `lexical` the query
     of the index's search template.
 
-    `filters` are by field: a value, several of which one is to be there, or a range of the price such as
-    {"gte": 10, "lt": 20}. `weights` are those of a hybrid's legs in the order of LEGS; what counts is their
-    ratio.
+    `filters` are by field: a value, several of which one is to be there, or a range of numbers or dates such
+    as {"gte": 10, "lt": 20}; `types` are those of the index's attributes. `collapse` is a field, of whose
+    values each gives its best hit alone: `group` for the variants of a product. `weights` are those of a
+    hybrid's legs in the order of LEGS; what counts is their ratio.
 
     Raises SearchError when there is nothing to search by, or when filters or weights are none.
     """
     mode = mode_of(text, picture, like, mode)
     if weights is not None and mode != "hybrid":
         raise SearchError(f"expected weights only for a hybrid search, got a {mode} search; leave them out")
-    only = _only(filters or {})
+    only = clause(filters or {}, types)
     words = named(filled(lexical, text), LEGS[0])
     if mode == "lexical":
         query: dict[str, Any] = {"bool": {"must": [words], "filter": [only] if only else []}}
     else:
-        asked: dict[str, Any] = {"k": k if mode == "neural" else WINDOW, "_name": "dense"}
+        asked: dict[str, Any] = {"_name": "dense"}
+        # Fewer are left of those that are collapsed.
+        asked["k"] = k if mode == "neural" and not collapse else WINDOW
         if text:
             asked["query_text"] = text
         if picture:
@@ -81,7 +88,13 @@ def search_body(
                 query[names.hybrid]["fusion"] = _weighed(weights)
             if only:
                 query[names.hybrid]["filter"] = only
-    return {"size": k, "query": query, "_source": ["title", "image", "category", "brand", "price"]}
+    body = {"size": k, "query": query, "_source": list(SHOWN)}
+    return body | ({"collapse": {"field": _single(collapse)}} if collapse else {})
+
+
+def _single(field: str) -> str:
+    """Return the field of the index by whose values hits are collapsed."""
+    return f"{field}.keyword" if field in ("category", "brand") else field
 
 
 def _weighed(weights: Sequence[float]) -> dict[str, Any]:
@@ -100,37 +113,3 @@ def _weighed(weights: Sequence[float]) -> dict[str, Any]:
         "normalization": {"technique": "min_max"},
         "combination": {"technique": "arithmetic_mean", "parameters": parameters},
     }
-
-
-def _only(filters: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Each field exactly; a text field is asked by its keyword, an unknown field is an attribute."""
-    clauses: list[dict[str, Any]] = []
-    for field, value in filters.items():
-        if field in ("title", "description") and isinstance(value, str):
-            clauses.append({"match": {field: {"query": value, "operator": "and"}}})
-        elif field in ("category", "brand"):
-            clauses.append(_exactly(field, f"{field}.keyword", value))
-        elif field == "price":
-            clauses.append(_exactly(field, field, value))
-        else:
-            clauses.append(_exactly(field, f"attributes.{field.removeprefix('attributes.')}", value))
-    if not clauses:
-        return None
-    return clauses[0] if len(clauses) == 1 else {"bool": {"filter": clauses}}
-
-
-def _exactly(field: str, asked: str, value: Any) -> dict[str, Any]:
-    """The clause for one field; `asked` is its name in the index."""
-    if isinstance(value, str | int | float):
-        return {"term": {asked: value}}
-    if isinstance(value, list | tuple | set | frozenset) and all(
-        isinstance(each, str | int | float) for each in value
-    ):
-        return {"terms": {asked: list(value)}}
-    # Attributes are compared as text, by which 10 is less than 9.
-    if field == "price" and isinstance(value, Mapping) and value and set(value) <= set(BOUNDS):
-        return {"range": {asked: dict(value)}}
-    raise SearchError(
-        f"expected a text or a number to filter {field} by, a list of them, or for the price a dict of "
-        f"{', '.join(BOUNDS)}, got {value!r}"
-    )

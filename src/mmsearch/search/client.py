@@ -21,6 +21,11 @@ def in_a_sentence(index: str) -> Iterator[None]:
     except AwayError as away:
         raise UnreachableError(away.sentence()) from None
     except HttpError as error:
+        if "in order to collapse on" in str(error):
+            raise SearchError(
+                f"expected {index} to have the field to collapse on, got {error}; name another, or give an "
+                f"older index the field `group` by: mmsearch reindex --index {index}"
+            ) from None
         raise SearchError(
             f"expected hits from {index}, got {error}; {repair(error.status, error.kind)}"
         ) from None

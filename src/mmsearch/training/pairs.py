@@ -16,11 +16,12 @@ import torch
 from mmsearch.errors import CatalogError, PictureError, RecordError, TrainingError
 from mmsearch.evaluation.exchange import esci
 from mmsearch.evaluation.exchange.judged_file import require_selected
-from mmsearch.images.references import read
+from mmsearch.images.references import located, read
 from mmsearch.models.architecture import Architecture
 from mmsearch.models.export.export_cache import exported
 from mmsearch.products import reader
 from mmsearch.products.catalog import Catalog
+from mmsearch.products.feeds.feed import Feed
 from mmsearch.products.ids import identifier
 from mmsearch.products.in_memory import Frame, InMemoryCatalog, plain, rows_of
 from mmsearch.products.rows import rows
@@ -93,15 +94,16 @@ def read_products(
     *,
     say: Say,
     renames: Mapping[str, str] | None = None,
+    preset: str | None = None,
     form: str | None = None,
 ) -> list[ProductInput]:
     """Read a catalog as `mmsearch ingest` does, so that training and serving use the same text.
 
-    `renames` and `form` are `--map` and `--format` of `mmsearch ingest`. The first image is used, below
-    `root`; the default is the catalog's folder, or the working directory for data in memory. `group` names an
-    attribute; by default each product is its own group. Lines that ingest would reject are skipped; `say` is
-    called with their number and the reasons. Raise TrainingError when no product is left, CatalogError when
-    the file cannot be read.
+    `renames`, `preset` and `form` are `--map`, `--preset` and `--format` of `mmsearch ingest`. The first
+    image is used, below `root`; the default is the catalog's folder, or the working directory for data in
+    memory. `group` names an attribute; by default each product is its own group. Lines that ingest would
+    reject are skipped; `say` is called with their number and the reasons. Raise TrainingError when no product
+    is left, CatalogError when the file cannot be read.
     """
     products: dict[str, ProductInput] = {}
     left_out: Counter[str] = Counter()
@@ -109,7 +111,8 @@ def read_products(
     file, folder = "the products in memory", Path()
     if isinstance(source, Path):
         file, folder = str(source), source.parent
-    with closing(Catalog(file, form, say) if isinstance(source, Path) else source) as lines:
+    catalog = Catalog(file, form, say) if isinstance(source, Path) else source
+    with closing(Feed(catalog, renames, preset, say)) as lines:
         for line, found in reader.read_products(lines, renames):
             record = found
             if not isinstance(record, RecordError) and record.id in products:
@@ -119,9 +122,11 @@ def read_products(
                 example = example or record.message
                 continue
             first = next(iter(record.pictures), None)
-            picture = first if first is None or first[:5].lower() == "data:" else (root or folder) / first
-            group = record.attributes.get("group", record.id)
-            products[record.id] = ProductInput(record.id, tower_text(record), picture, str(group))
+            picture = (
+                first if first is None or first[:5].lower() == "data:" else located(first, root or folder)
+            )
+            group = record.group or record.id
+            products[record.id] = ProductInput(record.id, tower_text(record), picture, group)
     if left_out:
         counts = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common(5))
         say(f"{left_out.total()} lines of {file} are left out: {counts}; such as: {example}")

@@ -30,6 +30,7 @@ def run(
     *,
     image_root: Path | None,
     renames: Mapping[str, str] | None = None,
+    preset: str | None = None,
     form: str | None = None,
     changes: Mapping[str, Any],
     say: Callable[[str], None],
@@ -39,15 +40,14 @@ def run(
     """Train the fusion of the architecture on files or data in memory. Write `architecture.json` and
     `fusion.safetensors` into `out`.
 
-    `changes` overrides the architecture's `training` values; `renames` and `form` are `--map` and `--format`
-    of `mmsearch ingest`, and `only` selects rows of a file of pairs. Raise TrainingError when the
-    architecture has no trainable fusion, `out` has the training of another architecture, or a file cannot be
-    read or written.
+    `changes` overrides the architecture's `training` values; `renames`, `preset` and `form` are `--map`,
+    `--preset` and `--format` of `mmsearch ingest`, and `only` selects rows of a file of pairs. Raise
+    TrainingError when the architecture has no trainable fusion, `out` has the training of another
+    architecture, or a file cannot be read or written.
     """
+    reading: dict[str, Any] = {"renames": renames, "preset": preset, "form": form}
     try:
-        return _run(
-            architecture, pairs, catalog, out, image_root, renames, form, changes, say, evaluated, only
-        )
+        return _run(architecture, pairs, catalog, out, image_root, reading, changes, say, evaluated, only)
     except (OSError, SafetensorError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         where = error.filename if isinstance(error, OSError) and error.filename else out
@@ -68,8 +68,7 @@ def _run(
     catalog: Path | InMemoryCatalog,
     out: Path,
     image_root: Path | None,
-    renames: Mapping[str, str] | None,
-    form: str | None,
+    reading: Mapping[str, Any],
     changes: Mapping[str, Any],
     say: Callable[[str], None],
     evaluated: Callable[[dict[str, float], int], None],
@@ -90,7 +89,7 @@ def _run(
     described.write_text(json.dumps(architecture.data, indent=2) + "\n", encoding="utf-8")
     with distributed.group():
         with distributed.first():  # the towers' exports and features are written once and read by all
-            products = read_products(catalog, image_root, say=say, renames=renames, form=form)
+            products = read_products(catalog, image_root, say=say, **reading)
             data = features(architecture, products, read_pairs(pairs, say, only), say)
         trained = train(fusion, data, numbers, folder=out, say=lambda line: evaluated(line, numbers.steps))
         if distributed.rank() == 0:

@@ -18,6 +18,7 @@ from typing import Any
 
 from mmsearch.errors import RecordError, TrainingError
 from mmsearch.products.catalog import Catalog
+from mmsearch.products.feeds.feed import Feed
 from mmsearch.products.reader import read_products
 from mmsearch.training.pairs import Pair
 
@@ -50,6 +51,7 @@ def write(
     *,
     say: Callable[[str], None] = lambda line: None,
     renames: Mapping[str, str] | None = None,
+    preset: str | None = None,
     form: str | None = None,
 ) -> int:
     """Write `synthetic_pairs` of a catalog as input lines of `mmsearch train`. Return their number.
@@ -60,7 +62,7 @@ def write(
     """
     records: list[Mapping[str, Any]] = []
     left_out = 0
-    with closing(Catalog(str(catalog), form)) as lines:
+    with closing(Feed(Catalog(str(catalog), form), renames, preset, say)) as lines:
         for _, product in read_products(lines, renames):
             if isinstance(product, RecordError):
                 left_out += 1

@@ -51,7 +51,7 @@ def card(
     price = source.get("price")
     facts = [text for key in ("category", "brand") if (text := first(source.get(key)))]
     if isinstance(price, int | float):
-        facts.append(f"{price:,.2f}")
+        facts.append(f"{price:,.2f} {source.get('currency', '')}".rstrip())
     return Card(
         rank,
         hit.id,

@@ -16,6 +16,7 @@ import numpy as np
 
 from mmsearch.evaluation.aligned import Floats
 
+BELOW = 1 - 1e-6  # ratio of normalized scores that the floor would make equal or reverse
 FLOOR = 0.001  # what the last product of a leg gets, so that it counts as found
 RANK_CONSTANT = 60
 
@@ -65,13 +66,24 @@ def normalized(scores: Sequence[float], fusion: Fusion) -> Floats:
         return raw
     if fusion.combination == "rrf":
         return np.asarray(1.0 / (fusion.rank_constant + np.arange(1, len(raw) + 1)), np.float64)
-    if fusion.normalization == "l2":
+    scaled = _scaled(raw, fusion.normalization)
+    # The floor may not lift a hit over a better one.
+    for place in range(1, len(raw)):
+        better = scaled[place - 1]
+        if scaled[place] >= better:
+            scaled[place] = better * BELOW if raw[place] < raw[place - 1] else better
+    return scaled
+
+
+def _scaled(raw: Floats, normalization: str) -> Floats:
+    if normalization == "l2":
         norm = math.sqrt(float((raw**2).sum()))
         return np.asarray(raw / norm, np.float64) if norm else np.full(len(raw), FLOOR)
     if raw.min() == raw.max():
         return np.ones(len(raw))
-    if fusion.normalization == "z_score":
-        return np.asarray(np.maximum(FLOOR, (raw - raw.mean()) / raw.std(ddof=1)), np.float64)
+    if normalization == "z_score":
+        z = (raw - raw.mean()) / raw.std(ddof=1)
+        return np.asarray(np.where(z < FLOOR, FLOOR * np.exp(np.minimum(z, FLOOR) - FLOOR), z), np.float64)
     within = (raw - raw.min()) / (raw.max() - raw.min())
     return np.where(within == 0, FLOOR, within)
 

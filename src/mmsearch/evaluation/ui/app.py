@@ -30,13 +30,17 @@ REPORT = HERE.parent / "report"
 """folder of the cards and the style that the page shares with the report"""
 MODES = ("hybrid", "neural", "lexical")
 FACETS = ("category", "brand")
+GROUP = "group"
+"""field of the variants of one product"""
 FACET_SIZE = 10
 _MOST_BYTES = 24_000_000  # a picture of 20 MB and the form around it
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One query of the page. `picture` is base64; `weight` is the share of the dense leg in a hybrid."""
+    """One query of the page. `picture` is base64; `weight` is the share of the dense leg in a hybrid;
+    `collapse` shows one product of each group.
+    """
 
     text: str
     picture: str
@@ -45,6 +49,7 @@ class Asked:
     weight: float
     filters: Mapping[str, str]
     k: int
+    collapse: bool = False
 
 
 @dataclass
@@ -71,6 +76,7 @@ class Question(Protocol):
         mode: str | None = None,
         k: int = 10,
         filters: Mapping[str, str] | None = None,
+        collapse: str | None = None,
     ) -> dict[str, Any]:
         """Return the body."""
 
@@ -179,6 +185,7 @@ def read_form(prefix: str) -> Asked:
         min(max(weight, 0), 1),
         _filters(),
         min(max(k, 1), 100),
+        bool(request.form.get("collapse")),
     )
 
 
@@ -191,6 +198,7 @@ def body_of(question: Question, asked: Asked) -> dict[str, Any]:
         mode=asked.mode,
         k=asked.k,
         filters=asked.filters,
+        collapse=GROUP if asked.collapse else None,
     )
     if asked.mode == "hybrid":
         weights = (round(1 - asked.weight, 4), round(asked.weight, 4))

@@ -168,6 +168,7 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
         List<Object> components = new ArrayList<>(
             neural.components(clusterService, threadPool, environment, indexNameExpressionResolver, vectors)
         );
+        components.addAll(hybrid.components());
         components.add(stats.with("encoder", neural::numbers).with("hybrid", hybrid.stats()::asMap).with("knn", NativeLibraries::asMap));
         return components;
     }

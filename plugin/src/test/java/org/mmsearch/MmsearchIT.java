@@ -2,6 +2,7 @@ package org.mmsearch;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.util.Collection;
 import java.util.List;
 
@@ -16,6 +17,7 @@ import org.opensearch.core.rest.RestStatus;
 import org.opensearch.core.xcontent.DeprecationHandler;
 import org.opensearch.core.xcontent.NamedXContentRegistry;
 import org.opensearch.core.xcontent.XContentParser;
+import org.opensearch.search.MockSearchService;
 import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.search.pipeline.SearchPipelineService;
 import org.opensearch.plugins.Plugin;
@@ -27,18 +29,46 @@ import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 /** Base class of tests on an in-JVM cluster: nodes with k-NN and mmsearch, and indices with the same mapping. */
 public abstract class MmsearchIT extends OpenSearchIntegTestCase {
 
+    /** Settings of an index whose segments stay as they are. */
+    protected static final Settings UNMERGED = Settings.builder()
+        .put("index.merge.policy.segments_per_tier", 1000)
+        .put("index.merge.policy.max_merge_at_once", 1000)
+        .build();
+
     @Override
     protected Collection<Class<? extends Plugin>> nodePlugins() {
         return List.of(Knn.plugin(), MmsearchPlugin.class);
     }
 
-    /** Randomly runs the legs of a hybrid sequentially, as on small shards, or concurrently, as on large shards. */
+    /** Randomly runs the legs of a hybrid sequentially, as on small shards, or concurrently, as on large shards; in slices or not. */
     @Override
     protected Settings nodeSettings(int nodeOrdinal) {
         return Settings.builder()
             .put(super.nodeSettings(nodeOrdinal))
             .put("mmsearch.hybrid.legs_at_once_from", randomFrom(0, 100_000))
+            .put("search.concurrent_segment_search.mode", randomFrom("auto", "all", "none"))
+            .put("search.concurrent.max_slice_count", randomFrom(0, 2, 4))
             .build();
+    }
+
+    /** @return settings of nodes that keep segments and translogs in a repository, the same for all of a suite */
+    protected Settings remoteStore() {
+        if (repository == null) {
+            repository = randomRepoPath().toAbsolutePath();
+        }
+        return Settings.builder()
+            .put(remoteStoreClusterSettings("remote", repository))
+            // Each write waits for so long.
+            .put("cluster.remote_store.translog.buffer_interval", "10ms")
+            .build();
+    }
+
+    /**
+     * @param mocks of the framework, that stand in for parts of a node
+     * @return those without the one for searches, which leaves out what plugins have a say in: profiles, and when slices are searched
+     */
+    protected static Collection<Class<? extends Plugin>> withOwnSearches(Collection<Class<? extends Plugin>> mocks) {
+        return mocks.stream().filter(mock -> mock != MockSearchService.TestPlugin.class).toList();
     }
 
     /**
@@ -101,6 +131,7 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
     }
 
     private static volatile HybridWay way = HybridWay.ONE_SEARCH;
+    private Path repository;
 
     /**
      * Runs a test with one execution of hybrids. With one search, hybrids that do not support it take two rounds. With two rounds, all
@@ -126,12 +157,36 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
         assertAcked(client().admin().cluster().prepareUpdateSettings().setTransientSettings(settings));
     }
 
+    /** Waits for the copies of shards that are filled by segments: they have them a little later than the refresh. */
+    protected static void awaitAllCopies(String index, int documents) throws Exception {
+        for (String node : internalCluster().getNodeNames()) {
+            String id = internalCluster().clusterService(node).localNode().getId();
+            SearchRequest request = new SearchRequest(index).source(new SearchSourceBuilder().size(0)).preference("_prefer_nodes:" + id);
+            request.requestCache(false);
+            assertBusy(() -> assertEquals(documents, asker().search(request).actionGet().getHits().getTotalHits().value()));
+        }
+    }
+
     /** Checks that all searches of the test released their reader contexts. */
     protected static void assertNothingOpen() throws Exception {
         assertBusy(() -> {
             long open = client().admin().indices().prepareStats().setSearch(true).get().getTotal().getSearch().getOpenContexts();
             assertEquals("open reader contexts", 0, open);
         });
+    }
+
+    /** Returns the number of segments of an index, over all shards. */
+    protected static long segments(String index) {
+        return client().admin().indices().prepareStats(index).clear().setSegments(true).get().getTotal().getSegments().getCount();
+    }
+
+    /** Sets the concurrent search mode of an index ({@code all}, {@code auto} or {@code none}) and its maximum number of slices. */
+    protected static void slices(String index, String mode, int most) {
+        Settings settings = Settings.builder()
+            .put("index.search.concurrent_segment_search.mode", mode)
+            .put("index.search.concurrent.max_slice_count", most)
+            .build();
+        assertAcked(client().admin().indices().prepareUpdateSettings(index).setSettings(settings));
     }
 
     /** Returns a search request with a JSON body. */

@@ -9,7 +9,7 @@ public enum Normalization {
     /** (s − min) / (max − min), with the leg's own minimum and maximum or its bounds; 1 if all scores are equal. */
     MIN_MAX {
         @Override
-        double[] normalize(float[] scores, Bound lower, Bound upper, int rankConstant) {
+        double[] scaled(float[] scores, Bound lower, Bound upper, int rankConstant) {
             float max = Float.NEGATIVE_INFINITY;
             float min = Float.POSITIVE_INFINITY;
             for (float score : scores) {
@@ -26,7 +26,7 @@ public enum Normalization {
     /** s / √Σs². */
     L2 {
         @Override
-        double[] normalize(float[] scores, Bound lower, Bound upper, int rankConstant) {
+        double[] scaled(float[] scores, Bound lower, Bound upper, int rankConstant) {
             double squares = 0;
             for (float score : scores) {
                 squares += (double) score * score;
@@ -39,10 +39,13 @@ public enum Normalization {
             return normalized;
         }
     },
-    /** (s − mean) / sample standard deviation, but at least {@link #FLOOR}; 1 if all scores are equal. */
+    /**
+     * z = (s − mean) / sample standard deviation, and {@link #FLOOR} · exp(z − {@link #FLOOR}) for z below the floor, which is positive
+     * and keeps the order; 1 if all scores are equal.
+     */
     Z_SCORE {
         @Override
-        double[] normalize(float[] scores, Bound lower, Bound upper, int rankConstant) {
+        double[] scaled(float[] scores, Bound lower, Bound upper, int rankConstant) {
             double sum = 0;
             for (float score : scores) {
                 sum += score;
@@ -57,7 +60,8 @@ public enum Normalization {
             double deviation = Math.sqrt(squares / (scores.length - 1));
             double[] normalized = new double[scores.length];
             for (int i = 0; i < scores.length; i++) {
-                normalized[i] = equal ? 1 : Math.max(FLOOR, (scores[i] - mean) / deviation);
+                double z = (scores[i] - mean) / deviation;
+                normalized[i] = equal ? 1 : z < FLOOR ? FLOOR * Math.exp(z - FLOOR) : z;
             }
             return normalized;
         }
@@ -65,7 +69,7 @@ public enum Normalization {
     /** 1 / (rank constant + rank), rank from 1 (Cormack, Clarke and Büttcher, SIGIR 2009). */
     RECIPROCAL_RANK {
         @Override
-        double[] normalize(float[] scores, Bound lower, Bound upper, int rankConstant) {
+        double[] scaled(float[] scores, Bound lower, Bound upper, int rankConstant) {
             double[] normalized = new double[scores.length];
             for (int i = 0; i < scores.length; i++) {
                 normalized[i] = 1.0 / (rankConstant + i + 1);
@@ -77,8 +81,11 @@ public enum Normalization {
     /** The score used instead of 0, because 0 means that the leg did not find the hit. */
     public static final double FLOOR = 0.001;
 
+    // Ratio of the normalized scores of two hits whose raw scores differ, if they would be equal or reversed: a float has both.
+    private static final double BELOW = 1 - 1e-6;
+
     /**
-     * Returns the normalized scores of a leg.
+     * Returns the normalized scores of a leg. They have the order of the raw scores.
      *
      * @param scores the raw scores, best first
      * @param lower the lower bound, or null
@@ -86,7 +93,19 @@ public enum Normalization {
      * @param rankConstant rank constant of {@code rrf}
      * @return as many scores, in the same order
      */
-    abstract double[] normalize(float[] scores, Bound lower, Bound upper, int rankConstant);
+    double[] normalize(float[] scores, Bound lower, Bound upper, int rankConstant) {
+        double[] normalized = scaled(scores, lower, upper, rankConstant);
+        // The floor and the bounds can lift a hit over a better one.
+        for (int i = 1; i < normalized.length; i++) {
+            double better = normalized[i - 1];
+            if (normalized[i] >= better) {
+                normalized[i] = scores[i] < scores[i - 1] ? better * BELOW : better;
+            }
+        }
+        return normalized;
+    }
+
+    abstract double[] scaled(float[] scores, Bound lower, Bound upper, int rankConstant);
 
     private static double minMax(float score, float min, float max, Bound lower, Bound upper) {
         if (min == max) {

@@ -183,9 +183,15 @@ public final class HybridFeature {
             client,
             () -> cluster.localNode().getId(),
             ways::of,
-            request -> clause.coordinator().severalShards(request)
+            request -> clause.coordinator().severalShards(request),
+            cluster.getClusterSettings()
         );
         clause.coordinator(new Coordinator(clause, cluster, resolver, writeables, notes, vectors));
+    }
+
+    /** What the engine finds by its class among the node's components; asked for after {@link #open}. */
+    public List<Object> components() {
+        return List.of(notes.remaining());
     }
 
     /** Lets a hybrid add to its search's answer; asked for after {@link #open}. */

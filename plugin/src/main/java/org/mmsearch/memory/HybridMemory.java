@@ -17,7 +17,7 @@ public final class HybridMemory {
      *
      * @param legs the number of legs
      * @param window the number of hits per leg and shard
-     * @param shards the number of shards
+     * @param shards the number of shards that send windows, or of slices of one shard
      * @return bytes
      */
     public static long windows(int legs, long window, int shards) {

@@ -3,6 +3,7 @@ package org.mmsearch.neural;
 import java.util.ArrayList;
 import java.util.List;
 
+import org.mmsearch.RunningSearch;
 import org.mmsearch.fusion.Cutoff;
 import org.mmsearch.fusion.FusedHit;
 import org.mmsearch.fusion.LegScore;
@@ -33,6 +34,7 @@ final class CutoffRound {
 
     /**
      * @param request the search that the clause stands in
+     * @param search that the request is: the round shares its time, and its answer tells of shards that the round lacks
      * @param parent its task, or null
      * @param knn the query whose hits are cut
      * @param vectors make the scores k-NN's own
@@ -41,6 +43,7 @@ final class CutoffRound {
     static void leastScore(
         Client client,
         IndicesRequest request,
+        RunningSearch search,
         TaskId parent,
         QueryBuilder knn,
         NeuralBody body,
@@ -50,30 +53,34 @@ final class CutoffRound {
         // The best hit decides a share of it; a gap can lie behind any hit.
         int most = Math.min(MOST_HITS, body.k() == null ? MOST_HITS : body.k());
         int size = body.cutoff().gap() == null ? 1 : most;
-        SearchRequest round = round(request, parent, knn, size);
+        SearchRequest round = round(request, search, parent, knn, size);
         vectors.scoreRaw(round.source(), most);
         client.execute(
             SearchAction.INSTANCE,
             round,
             // The clause goes on as part of its own search, not of this one.
             ContextPreservingActionListener.wrapPreservingContext(
-                ActionListener.wrap(response -> listener.onResponse(least(response, body.cutoff())), listener::onFailure),
+                ActionListener.wrap(response -> {
+                    search.beside(response);
+                    listener.onResponse(least(response, body.cutoff()));
+                }, listener::onFailure),
                 client.threadPool().getThreadContext()
             )
         );
     }
 
-    private static SearchRequest round(IndicesRequest request, TaskId parent, QueryBuilder knn, int size) {
+    private static SearchRequest round(IndicesRequest request, RunningSearch running, TaskId parent, QueryBuilder knn, int size) {
         SearchSourceBuilder source = new SearchSourceBuilder().query(knn)
             .size(size)
             .fetchSource(false)
             .storedField("_none_")
-            .trackTotalHits(false);
+            .trackTotalHits(false)
+            .timeout(running.deadline().left());
         SearchRequest round;
         if (request instanceof SearchRequest search) {
             round = new SearchRequest(search).scroll((Scroll) null);
             if (search.source() != null) {
-                source.timeout(search.source().timeout()).pointInTimeBuilder(search.source().pointInTimeBuilder());
+                source.pointInTimeBuilder(search.source().pointInTimeBuilder());
             }
         } else {
             round = new SearchRequest(request.indices()).indicesOptions(request.indicesOptions());

@@ -203,6 +203,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             CutoffRound.leastScore(
                 client,
                 request,
+                services.context().search(),
                 services.context().task(),
                 knn,
                 body,

@@ -13,6 +13,7 @@ import org.apache.lucene.search.Query;
 import org.apache.lucene.search.QueryVisitor;
 import org.apache.lucene.search.ScoreMode;
 import org.apache.lucene.search.Weight;
+import org.mmsearch.shard.Neighbours;
 import org.opensearch.common.lucene.search.function.FunctionScoreQuery;
 
 /**
@@ -69,7 +70,7 @@ final class KnnQuery extends Query {
         Object id = searcher.getTopReaderContext().id();
         Query outer = OuterFilter.of(searcher);
         if (id != reader || Objects.equals(outer, filter) == false) {
-            rewritten = searcher.rewrite(query(searcher, outer));
+            rewritten = Neighbours.ofShard(searcher, searcher.rewrite(query(searcher, outer)));
             reader = id;
             filter = outer;
         }

@@ -7,6 +7,7 @@ import org.apache.lucene.search.BooleanQuery;
 import org.apache.lucene.search.BoostQuery;
 import org.apache.lucene.search.IndexSearcher;
 import org.apache.lucene.search.Query;
+import org.mmsearch.shard.SearchContexts;
 import org.opensearch.search.internal.SearchContext;
 
 /**

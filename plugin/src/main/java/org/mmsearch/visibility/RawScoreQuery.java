@@ -9,6 +9,7 @@ import org.apache.lucene.search.Query;
 import org.apache.lucene.search.QueryVisitor;
 import org.apache.lucene.search.ScoreMode;
 import org.apache.lucene.search.Weight;
+import org.mmsearch.shard.SearchContexts;
 import org.opensearch.search.internal.SearchContext;
 
 /**

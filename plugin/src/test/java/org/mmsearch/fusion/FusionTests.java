@@ -2,6 +2,7 @@ package org.mmsearch.fusion;
 
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
@@ -65,10 +66,10 @@ public class FusionTests extends OpenSearchTestCase {
     }
 
     public void testZScore() {
-        // Means 6 and 0.6, sample deviations 4 and 0.3√2: 1, floor, floor and 0.3/(0.3√2), floor.
+        // Means 6 and 0.6, sample deviations 4 and 0.3√2: z is 1, 0, -1 and ±1/√2; below the floor, 0.001 · exp(z − 0.001) counts.
         assertFused(
             fusion("{\"normalization\": {\"technique\": \"z_score\"}}"),
-            1, 0.5, 3, (0.001 + 1 / Math.sqrt(2)) / 2, 2, 0.0005, 4, 0.0005
+            1, 0.5, 3, (0.001 * Math.exp(-1.001) + 1 / Math.sqrt(2)) / 2, 2, 0.0005 * Math.exp(-0.001), 4, 0.0005 * Math.exp(-0.7081)
         );
     }
 
@@ -230,5 +231,42 @@ public class FusionTests extends OpenSearchTestCase {
         assertTrue(weights.getMessage(), weights.getMessage().contains("as many weights as queries, 3, got 2"));
         expectThrows(IllegalArgumentException.class, () -> Cutoff.parse(Map.of("gap", 1.5)));
         expectThrows(IllegalArgumentException.class, () -> Cutoff.parse(Map.of("top", 1)));
+    }
+
+    /** The hits of a leg keep their order under every technique and bound, and different scores stay different. */
+    public void testNormalizationKeepsTheOrder() {
+        for (int round = 0; round < 2_000; round++) {
+            float[] scores = new float[randomIntBetween(1, 30)];
+            boolean wide = randomBoolean();
+            for (int i = 0; i < scores.length; i++) {
+                scores[i] = wide ? (float) Math.exp(randomDouble() * 20 - 10) : randomIntBetween(0, 8) / 2f;
+            }
+            Arrays.sort(scores);
+            for (int i = 0; i < scores.length / 2; i++) {
+                float last = scores[scores.length - 1 - i];
+                scores[scores.length - 1 - i] = scores[i];
+                scores[i] = last;
+            }
+            Normalization technique = randomFrom(Normalization.values());
+            Bound lower = randomBoolean() ? null : new Bound(randomFrom(Bound.Mode.values()), randomIntBetween(-2, 8));
+            Bound upper = randomBoolean() ? null : new Bound(randomFrom(Bound.Mode.values()), randomIntBetween(1, 12));
+            double[] normalized = technique.normalize(scores, lower, upper, 60);
+            for (int i = 1; i < scores.length; i++) {
+                String what = technique + " " + lower + " " + upper + " of " + Arrays.toString(scores) + ": " + Arrays.toString(normalized);
+                assertTrue(what, normalized[i] <= normalized[i - 1]);
+                if (scores[i] < scores[i - 1]) {
+                    assertTrue(what, normalized[i] < normalized[i - 1]);
+                }
+            }
+        }
+    }
+
+    /** The worst hit of a leg with one outstanding hit. */
+    public void testTheFloorStaysBelowEveryOtherHit() {
+        double[] normalized = Normalization.MIN_MAX.normalize(new float[] { 10_000, 2, 1 }, null, null, 60);
+        assertEquals(1, normalized[0], 0);
+        assertEquals(1 / 9_999.0, normalized[1], 1e-12);
+        assertTrue(normalized[2] < normalized[1]);
+        assertTrue(normalized[2] > 0);
     }
 }

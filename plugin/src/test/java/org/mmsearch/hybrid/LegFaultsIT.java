@@ -83,16 +83,25 @@ public class LegFaultsIT extends MmsearchIT {
         return Settings.builder().put(super.nodeSettings(ordinal)).put("thread_pool.estimated_time_interval", "5ms").build();
     }
 
-    /** Products p1 to p20 with prices 1 to 20, in one segment a shard: nothing but the leg itself looks at the clock. */
+    /** Products p1 to p20 with prices 1 to 20, in the segments that {@link #arrange} makes. */
     private String products(int shards) {
         String index = "products" + shards;
         createProducts(index, shards, 2);
         for (int i = 1; i <= 20; i++) {
-            client().prepareIndex(index).setId("p" + i).setSource("{\"title\": \"chair\", \"price\": " + i + "}", XContentType.JSON).get();
+            put(index, i);
         }
+        arrange(index);
+        return index;
+    }
+
+    static void put(String index, int i) {
+        client().prepareIndex(index).setId("p" + i).setSource("{\"title\": \"chair\", \"price\": " + i + "}", XContentType.JSON).get();
+    }
+
+    /** Here nothing but the leg itself looks at the clock. */
+    void arrange(String index) {
         client().admin().indices().prepareForceMerge(index).setMaxNumSegments(1).get();
         refresh(index);
-        return index;
     }
 
     private static String hybrid(String rest, String script) {

@@ -21,7 +21,8 @@ import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 /**
  * Random hybrids against a slow reference that knows nothing of shards: it sorts all products by each leg's score, cuts at the window,
  * and fuses by the formulas as they stand in the README. They go to one to five shards, and to three with a replica, in each way that
- * answers them, with options of the search that change nothing of the hits. {@code -Dtests.hybrids=N} runs more of them; a failure prints
+ * answers them, with options of the search that change nothing of the hits, and once more in slices of many segments, where the answers
+ * have to be the same to the last document. {@code -Dtests.hybrids=N} runs more of them; a failure prints
  * its seed.
  *
  * <p>A leg scores by a field that holds small whole numbers, so that ties are common. Equal scores at a window's edge may be either of
@@ -46,8 +47,17 @@ public class RandomHybridsIT extends MmsearchIT {
             fill(index, shards == 6 ? 3 : shards, shards == 6 ? 1 : 0);
             for (HybridWay way : HybridWay.values()) {
                 by(way, () -> {
+                    List<String> bodies = new ArrayList<>();
+                    List<String> answers = new ArrayList<>();
+                    slices(index, "none", 0);
                     for (int i = 0; i < hybrids / 18; i++) {
-                        one(index);
+                        Hybrid hybrid = hybrid();
+                        bodies.add("{" + options() + json(hybrid).substring(1));
+                        answers.add(check(bodies.get(i), hybrid, askCopies(index, bodies.get(i))));
+                    }
+                    slices(index, "all", randomIntBetween(0, 8));
+                    for (int i = 0; i < bodies.size(); i++) {
+                        assertEquals(bodies.get(i), answers.get(i), answer(askCopies(index, bodies.get(i))));
                     }
                 });
             }
@@ -57,11 +67,18 @@ public class RandomHybridsIT extends MmsearchIT {
 
     private void fill(String index, int shards, int replicas) {
         createProducts(index, shards, 2);
-        client().admin().indices().prepareUpdateSettings(index).setSettings(Settings.builder().put("index.number_of_replicas", replicas)).get();
+        Settings settings = Settings.builder().put("index.number_of_replicas", replicas).put(UNMERGED).build();
+        client().admin().indices().prepareUpdateSettings(index).setSettings(settings).get();
         ensureGreen(index);
         values.clear();
         BulkRequestBuilder bulk = client().prepareBulk();
         for (int i = 0; i < PRODUCTS; i++) {
+            if (i % 10 == 0 && i > 0) {
+                // A segment for each ten.
+                assertFalse(bulk.get().hasFailures());
+                refresh(index);
+                bulk = client().prepareBulk();
+            }
             int[] of = new int[FIELDS];
             StringBuilder body = new StringBuilder("{\"title\": \"chair\"");
             for (int field = 0; field < FIELDS; field++) {
@@ -79,7 +96,7 @@ public class RandomHybridsIT extends MmsearchIT {
     /** Which fields a hybrid's legs score by, how, and how deep. */
     private record Hybrid(int[] fields, int[] least, String normalization, String combination, double[] weights, int window) {}
 
-    private void one(String index) {
+    private static Hybrid hybrid() {
         int legs = randomIntBetween(1, 5);
         int[] fields = new int[legs];
         int[] least = new int[legs];
@@ -99,7 +116,7 @@ public class RandomHybridsIT extends MmsearchIT {
                 rest -= share;
             }
         }
-        check(index, new Hybrid(fields, least, normalization, combination, weights, randomFrom(1, 3, 10, 25, 100)));
+        return new Hybrid(fields, least, normalization, combination, weights, randomFrom(1, 3, 10, 25, 100));
     }
 
     private static String json(Hybrid hybrid) {
@@ -141,9 +158,22 @@ public class RandomHybridsIT extends MmsearchIT {
         );
     }
 
-    private void check(String index, Hybrid hybrid) {
-        String body = "{" + options() + json(hybrid).substring(1);
-        SearchResponse response = ask(index, body);
+    /** Always of the same copies, whose documents are in one order. */
+    private static SearchResponse askCopies(String index, String body) {
+        return asker().search(asked(index, body).preference("same")).actionGet();
+    }
+
+    private static String answer(SearchResponse response) {
+        assertEquals(0, response.getFailedShards());
+        StringBuilder answer = new StringBuilder().append(response.getHits().getTotalHits()).append(", ").append(response.getHits().getMaxScore());
+        for (SearchHit hit : response.getHits()) {
+            answer.append('\n').append(hit.getId()).append(' ').append(hit.getScore()).append(' ').append(hit.field("_legs").getValues());
+        }
+        return answer.toString();
+    }
+
+    /** @return the answer, for comparison */
+    private String check(String body, Hybrid hybrid, SearchResponse response) {
         assertEquals(body, 0, response.getFailedShards());
         Map<String, int[]> ranks = new HashMap<>();
         for (SearchHit hit : response.getHits()) {
@@ -191,6 +221,7 @@ public class RandomHybridsIT extends MmsearchIT {
                 assertEquals(body + " leg " + leg, windows.get(leg).length, ranked);
             }
         }
+        return answer(response);
     }
 
     /** The leg's best scores, of all products whatever their shard. */
@@ -213,12 +244,17 @@ public class RandomHybridsIT extends MmsearchIT {
             return 1.0 / (60 + position + 1);
         }
         return switch (hybrid.normalization) {
-            case "min_max" -> max == min ? 1 : score == min ? 0.001 : (score - min) / (max - min);
+            case "min_max" -> {
+                // The last hit's floor stays below the hit before it.
+                double before = Arrays.stream(window).filter(s -> s > min).map(s -> (s - min) / (max - min)).min().orElse(1);
+                yield max == min ? 1 : score == min ? Math.min(0.001, before * (1 - 1e-6)) : (score - min) / (max - min);
+            }
             case "l2" -> score / Math.sqrt(Arrays.stream(window).map(s -> s * s).sum());
             case "z_score" -> {
                 double mean = Arrays.stream(window).average().orElseThrow();
                 double variance = Arrays.stream(window).map(s -> (s - mean) * (s - mean)).sum() / (window.length - 1);
-                yield max == min ? 1 : Math.max(0.001, (score - mean) / Math.sqrt(variance));
+                double z = (score - mean) / Math.sqrt(variance);
+                yield max == min ? 1 : z < 0.001 ? 0.001 * Math.exp(z - 0.001) : z;
             }
             default -> throw new AssertionError(hybrid.normalization);
         };

@@ -48,13 +48,24 @@ abstract class NeuralIT extends MmsearchIT {
 
     /** An index whose field {@code v} is encoded by {@code query_encoder:1} with this fingerprint. */
     protected void createEncoded(String name, int shards, String fingerprint) {
+        createEncoded(name, shards, fingerprint, "", Settings.EMPTY);
+    }
+
+    /**
+     * As above.
+     *
+     * @param more of the mapping, with a comma after it
+     * @param given settings of the index
+     */
+    protected void createEncoded(String name, int shards, String fingerprint, String more, Settings given) {
         Settings settings = Settings.builder()
             .put("index.number_of_shards", shards)
             .put("index.number_of_replicas", 0)
             .put("index.knn", true)
+            .put(given)
             .build();
         String mapping = """
-            {"_meta": {"mmsearch": {"version": 1, "fields": {
+            {%s "_meta": {"mmsearch": {"version": 1, "fields": {
                "v": {"model": "query_encoder", "model_version": "1", "output": "EMBEDDING", "fingerprint": "%s", "dimension": 2},
                "images.v": {"model": "query_encoder", "model_version": "1", "output": "IMAGE_EMBEDDING", "fingerprint": "%s"}}}},
              "properties": {
@@ -66,7 +77,7 @@ abstract class NeuralIT extends MmsearchIT {
                      "method": {"name": "hnsw", "engine": "lucene"}},
                "images": {"type": "nested", "properties": {"v": {"type": "knn_vector", "dimension": 2,
                      "space_type": "cosinesimil", "method": {"name": "hnsw", "engine": "lucene"}}}}}}
-            """.formatted(fingerprint, fingerprint);
+            """.formatted(more, fingerprint, fingerprint);
         assertAcked(client().admin().indices().prepareCreate(name).setSettings(settings).setMapping(mapping));
         ensureGreen(name);
     }

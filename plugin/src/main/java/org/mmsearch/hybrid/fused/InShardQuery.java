@@ -14,8 +14,8 @@ import org.mmsearch.hybrid.legs.LegSearches;
 import org.mmsearch.hybrid.legs.Legs;
 import org.mmsearch.memory.HybridMemory;
 import org.mmsearch.memory.MemoryBreaker;
+import org.mmsearch.shard.SearchContexts;
 import org.mmsearch.visibility.OuterFilter;
-import org.mmsearch.visibility.SearchContexts;
 import org.opensearch.search.internal.SearchContext;
 
 /** Runs the legs and fuses them where they are: exact when the shard holds everything the request asks for. */

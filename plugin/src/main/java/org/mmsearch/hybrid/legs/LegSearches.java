@@ -9,12 +9,14 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.function.BooleanSupplier;
 
 import org.apache.lucene.search.IndexSearcher;
+import org.apache.lucene.search.IndexSearcher.LeafSlice;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.search.ScoreDoc;
 import org.apache.lucene.search.TaskExecutor;
 import org.mmsearch.memory.HybridMemory;
 import org.mmsearch.memory.MemoryBreaker;
-import org.mmsearch.visibility.SearchContexts;
+import org.mmsearch.shard.SearchContexts;
+import org.mmsearch.shard.TopHits;
 import org.opensearch.common.lease.Releasable;
 import org.opensearch.common.settings.ClusterSettings;
 import org.opensearch.common.settings.Setting;
@@ -25,7 +27,8 @@ import org.opensearch.search.internal.SearchContext;
 
 /**
  * Runs the legs of a hybrid on one shard: at the same time where the shard is large, so that a search waits for its slowest leg
- * and not for the sum of all; one after the other where a hop between threads would cost about what a leg does.
+ * and not for the sum of all; one after the other where a hop between threads would cost about what a leg does. Each leg runs in the slices
+ * of its search.
  */
 public final class LegSearches {
 
@@ -75,32 +78,52 @@ public final class LegSearches {
      */
     public List<ScoreDoc[]> top(IndexSearcher searcher, List<Query> legs, int window, BooleanSupplier overdue, Runnable late)
         throws IOException {
-        int hits = Math.min(window, searcher.getIndexReader().maxDoc());
-        Releasable reserved = memory.reserve(HybridMemory.windows(legs.size(), hits, 1), "the hits of a hybrid's legs");
+        LeafSlice[] slices = TopHits.slices(searcher);
         SearchContext search = SearchContexts.of(searcher);
-        if (search == null) {
-            try (reserved) {
-                return run(searcher, legs, window, overdue, late);
+        Releasable found = reserve(searcher, legs, window, 1);
+        if (search != null) {
+            // The hits go into what the search answers.
+            search.addReleasable(found);
+        }
+        try {
+            // Until they are merged, each slice has hits of its own.
+            Releasable more = slices.length < 2 ? () -> {} : reserve(searcher, legs, window, slices.length - 1);
+            try {
+                return run(searcher, slices, legs, window, overdue, late);
+            } finally {
+                more.close();
+            }
+        } finally {
+            if (search == null) {
+                found.close();
             }
         }
-        // The hits go into what the search answers.
-        search.addReleasable(reserved);
-        return run(searcher, legs, window, overdue, late);
     }
 
-    private List<ScoreDoc[]> run(IndexSearcher searcher, List<Query> legs, int window, BooleanSupplier overdue, Runnable late)
-        throws IOException {
+    private Releasable reserve(IndexSearcher searcher, List<Query> legs, int window, int times) {
+        int hits = Math.min(window, searcher.getIndexReader().maxDoc());
+        return memory.reserve(HybridMemory.windows(legs.size(), hits, times), "the hits of a hybrid's legs");
+    }
+
+    private List<ScoreDoc[]> run(
+        IndexSearcher searcher,
+        LeafSlice[] slices,
+        List<Query> legs,
+        int window,
+        BooleanSupplier overdue,
+        Runnable late
+    ) throws IOException {
         TaskExecutor many = threads;
         if (many == null || legs.size() < 2 || searcher.getIndexReader().maxDoc() < from || profiled(searcher)) {
             List<ScoreDoc[]> found = new ArrayList<>(legs.size());
             for (Query leg : legs) {
-                found.add(LegSearch.top(searcher, leg, window, overdue, late));
+                found.add(TopHits.of(searcher, slices, leg, window, overdue, late));
             }
             return found;
         }
         List<Callable<ScoreDoc[]>> tasks = new ArrayList<>(legs.size());
         for (Query leg : legs) {
-            tasks.add(() -> LegSearch.top(searcher, leg, window, overdue, late));
+            tasks.add(() -> TopHits.of(searcher, slices, leg, window, overdue, late));
         }
         return many.invokeAll(tasks);
     }

@@ -1,15 +1,14 @@
 package org.mmsearch.hybrid.legs;
 
 import java.io.IOException;
-import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 import org.apache.lucene.index.LeafReaderContext;
 import org.apache.lucene.search.CollectionTerminatedException;
 import org.apache.lucene.search.MatchAllDocsQuery;
 import org.apache.lucene.search.Query;
-import org.apache.lucene.search.ScoreDoc;
 import org.apache.lucene.search.ScoreMode;
 import org.opensearch.search.aggregations.Aggregator;
 import org.opensearch.search.aggregations.InternalAggregation;
@@ -22,21 +21,24 @@ import org.opensearch.search.internal.SearchContext;
 final class LegsAggregator extends MetricsAggregator {
 
     private final ShardLegs legs;
-    private final int count;
+    private final AtomicBoolean taken;
     private LegWindows found;
 
+    /**
+     * @param legs of the shard
+     * @param taken whether an aggregator of the same shard has taken it upon itself to run them
+     */
     LegsAggregator(
         String name,
         SearchContext context,
         Aggregator parent,
         Map<String, Object> metadata,
-        LegSearches searches,
-        List<Query> legs,
-        int window
+        ShardLegs legs,
+        AtomicBoolean taken
     ) throws IOException {
         super(name, context, parent, metadata);
-        this.legs = new ShardLegs(searches, context, legs, window);
-        count = legs.size();
+        this.legs = legs;
+        this.taken = taken;
     }
 
     @Override
@@ -47,7 +49,7 @@ final class LegsAggregator extends MetricsAggregator {
     @Override
     protected LeafBucketCollector getLeafCollector(LeafReaderContext leaf, LeafBucketCollector sub) throws IOException {
         // The first leaf is where the search's deadline and cancellation begin to hold.
-        if (found == null) {
+        if (taken.compareAndSet(false, true)) {
             // The carrier matches everything, so what it is wrapped in is what others restrict the search to.
             Query filter = all(context.query()) ? null : context.query();
             // The search above collects nothing and, on a shard of one segment, never looks at the clock again.
@@ -63,10 +65,12 @@ final class LegsAggregator extends MetricsAggregator {
 
     @Override
     public InternalAggregation buildAggregation(long owningBucketOrd) {
-        LegWindows windows = found == null
-            ? new LegWindows(ReaderToken.of(context.searcher().getIndexReader()), Collections.nCopies(count, new ScoreDoc[0]))
-            : found;
-        return new InternalLegs(name, metadata(), List.of(new ShardWindows(context.shardTarget().getShardId(), windows)));
+        if (taken.compareAndSet(false, true)) {
+            found = legs.none();
+        }
+        return found == null
+            ? buildEmptyAggregation()
+            : new InternalLegs(name, metadata(), List.of(new ShardWindows(context.shardTarget().getShardId(), found)));
     }
 
     @Override

@@ -3,6 +3,7 @@ package org.mmsearch.hybrid.legs;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 import org.apache.lucene.search.Query;
 import org.opensearch.index.query.QueryShardContext;
@@ -18,6 +19,8 @@ final class LegsAggregatorFactory extends AggregatorFactory {
     private final LegSearches searches;
     private final List<Query> legs;
     private final int window;
+    /** Of the aggregators of a shard, one for each slice of its search, one runs the legs, for all of them. */
+    private final AtomicBoolean taken = new AtomicBoolean();
 
     LegsAggregatorFactory(
         String name,
@@ -42,6 +45,11 @@ final class LegsAggregatorFactory extends AggregatorFactory {
         CardinalityUpperBound cardinality,
         Map<String, Object> metadata
     ) throws IOException {
-        return new LegsAggregator(name, searchContext, parent, metadata, searches, legs, window);
+        return new LegsAggregator(name, searchContext, parent, metadata, new ShardLegs(searches, searchContext, legs, window), taken);
+    }
+
+    @Override
+    protected boolean supportsConcurrentSegmentSearch() {
+        return true;
     }
 }

@@ -2,9 +2,11 @@ package org.mmsearch.hybrid.legs;
 
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 
 import org.apache.lucene.search.Query;
+import org.apache.lucene.search.ScoreDoc;
 import org.mmsearch.visibility.OuterFilter;
 import org.opensearch.common.unit.TimeValue;
 import org.opensearch.core.tasks.TaskCancelledException;
@@ -49,6 +51,11 @@ public final class ShardLegs {
             ReaderToken.of(context.searcher().getIndexReader()),
             searches.top(context.searcher(), filtered, window, this::overdue, late)
         );
+    }
+
+    /** What they found where they did not run. */
+    LegWindows none() {
+        return new LegWindows(ReaderToken.of(context.searcher().getIndexReader()), Collections.nCopies(legs.size(), new ScoreDoc[0]));
     }
 
     private boolean overdue() {

@@ -44,12 +44,20 @@ public final class PointInTime {
     /**
      * Opens one and puts it into the request.
      *
+     * @param inPart whether a search that does not say so may lack shards
      * @param listener called with an action that deletes it
      */
-    static void open(Client client, String clause, SearchRequest request, SearchNotes notes, ActionListener<Runnable> listener) {
+    static void open(
+        Client client,
+        String clause,
+        SearchRequest request,
+        SearchNotes notes,
+        boolean inPart,
+        ActionListener<Runnable> listener
+    ) {
         CreatePitRequest create = new CreatePitRequest(
             KEEP_ALIVE,
-            Boolean.FALSE.equals(request.allowPartialSearchResults()) == false,
+            request.allowPartialSearchResults() == null ? inPart : request.allowPartialSearchResults(),
             request.indices()
         );
         create.indicesOptions(request.indicesOptions());
@@ -62,6 +70,12 @@ public final class PointInTime {
             create,
             ContextPreservingActionListener.wrapPreservingContext(ActionListener.wrap(opened -> {
                 notes.ownPointInTime();
+                notes.shards().opening(
+                    opened.getTotalShards(),
+                    opened.getSuccessfulShards(),
+                    opened.getShardFailures(),
+                    opened.getSuccessfulShards()
+                );
                 request.source().pointInTimeBuilder(new PointInTimeBuilder(opened.getId()));
                 listener.onResponse(() -> delete(client, opened.getId()));
             }, failure -> listener.onFailure(notOpened(clause, failure))), context)

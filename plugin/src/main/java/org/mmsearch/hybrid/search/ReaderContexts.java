@@ -5,11 +5,13 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
-import java.util.function.Consumer;
+import java.util.Set;
 
 import org.opensearch.Version;
 import org.opensearch.action.search.SearchContextId;
 import org.opensearch.action.search.SearchPhaseContext;
+import org.opensearch.core.action.ActionListener;
+import org.opensearch.core.index.shard.ShardId;
 import org.opensearch.search.SearchPhaseResult;
 import org.opensearch.search.SearchShardTarget;
 import org.opensearch.search.internal.AliasFilter;
@@ -21,30 +23,40 @@ import org.opensearch.search.query.QuerySearchResult;
  */
 final class ReaderContexts {
 
-    private final Queue<Consumer<String>> waiting = new ArrayDeque<>();
-    private boolean opening;
+    private final Queue<ActionListener<String>> waiting = new ArrayDeque<>();
+    private boolean busy;
+    private Exception failure;
     private String id;
     private List<QuerySearchResult> open = List.of();
+    private List<QuerySearchResult> usable = List.of();
     private SearchPhaseContext context;
+    private Version oldest;
     private boolean released;
 
     /**
-     * Runs a round in these readers: at once where it is the first one or they are open; else when they are.
+     * Runs a round in these readers when those before it have ended: where one fails on a shard, its context there is free, and another at
+     * the same time would find none and say no more than that.
      *
-     * @param round is given the id of the readers, in the form of a point in time, or null where it is the one that opens them; that
-     *     one calls {@link #opened}, or {@link #notOpened} where it fails
+     * @param round is given the id of the readers, in the form of a point in time, or null where it is to open them; it calls {@link #ended}
+     *     or {@link #failed} then. It fails where one before it has
      */
-    void run(Consumer<String> round) {
+    void run(ActionListener<String> round) {
         String readers;
+        Exception failed;
         synchronized (this) {
-            if (id == null && opening) {
+            failed = failure;
+            if (busy && failed == null) {
                 waiting.add(round);
                 return;
             }
-            opening = true;
+            busy = true;
             readers = id;
         }
-        round.accept(readers);
+        if (failed == null) {
+            round.onResponse(readers);
+        } else {
+            round.onFailure(failed);
+        }
     }
 
     /**
@@ -57,11 +69,27 @@ final class ReaderContexts {
     synchronized void keep(List<QuerySearchResult> results, SearchPhaseContext phases, Version oldest) {
         open = results;
         context = phases;
+        this.oldest = oldest;
         if (released) {
             // The search ended meanwhile, as a cancelled one does.
             free();
             return;
         }
+        use(results);
+    }
+
+    /** Leaves out the readers of shards that have failed: a shard frees its context when something fails in it. */
+    synchronized void without(Set<ShardId> failed) {
+        List<QuerySearchResult> left = usable.stream()
+            .filter(result -> failed.contains(result.getSearchShardTarget().getShardId()) == false)
+            .toList();
+        if (left.size() < usable.size()) {
+            use(left);
+        }
+    }
+
+    private void use(List<QuerySearchResult> results) {
+        usable = results;
         if (results.isEmpty()) {
             return;
         }
@@ -75,29 +103,44 @@ final class ReaderContexts {
         id = SearchContextId.encode(List.<SearchPhaseResult>copyOf(results), filters, oldest);
     }
 
+    /** @return how many readers there are */
+    synchronized int size() {
+        return usable.size();
+    }
+
+    /** @return the only shard that there is a reader of, or null where there are several */
+    synchronized ShardId only() {
+        return usable.size() == 1 ? usable.get(0).getSearchShardTarget().getShardId() : null;
+    }
+
     /** @return the id of the readers, in the form of a point in time; null where none are kept */
     synchronized String id() {
         return id;
     }
 
-    /** Lets the other rounds begin; where no reader was kept, the next of them is the first one. */
-    void roundEnded() {
-        while (true) {
-            Consumer<String> next;
-            String readers;
-            synchronized (this) {
-                next = waiting.poll();
-                if (next == null) {
-                    opening = id != null;
-                    return;
-                }
-                readers = id;
-            }
-            next.accept(readers);
-            if (readers == null) {
-                return;
-            }
+    /** Lets the next round begin. */
+    void ended() {
+        ActionListener<String> next;
+        String readers;
+        synchronized (this) {
+            next = waiting.poll();
+            readers = id;
+            busy = next != null;
         }
+        if (next != null) {
+            next.onResponse(readers);
+        }
+    }
+
+    /** Fails the rounds that wait: the search fails with this one, and the contexts are free, or will be. */
+    void failed(Exception why) {
+        List<ActionListener<String>> others;
+        synchronized (this) {
+            failure = why;
+            others = List.copyOf(waiting);
+            waiting.clear();
+        }
+        others.forEach(round -> round.onFailure(why));
     }
 
     /** Frees the contexts, once; what is already free stays so. */

@@ -6,6 +6,7 @@ import java.util.concurrent.atomic.AtomicReference;
 
 import org.mmsearch.hybrid.candidates.CandidatesQueryBuilder;
 import org.mmsearch.hybrid.fused.HybridNode;
+import org.mmsearch.hybrid.fused.InShardQueryBuilder;
 import org.mmsearch.hybrid.fused.RankDocsQueryBuilder;
 import org.mmsearch.hybrid.fused.ShardRankDocs;
 import org.mmsearch.hybrid.legs.InternalLegs;
@@ -68,10 +69,25 @@ public final class Rounds {
             return;
         }
         ReaderContexts readers = notes.readers();
-        readers.run(id -> {
-            ActionListener<QueryBuilder> ended = id == null ? ActionListener.runBefore(listener, readers::roundEnded) : listener;
-            round(client, original, id == null ? null : new PointInTimeBuilder(id), legs, described, ended);
-        });
+        readers.run(ActionListener.wrap(id -> {
+            ActionListener<QueryBuilder> ended = ActionListener.wrap(fused -> {
+                readers.ended();
+                listener.onResponse(fused);
+            }, failure -> {
+                listener.onFailure(failure);
+                readers.failed(failure);
+            });
+            try {
+                if (readers.only() != null) {
+                    // The engine fetches from one shard before its windows could be fused, and the shard can fuse them itself.
+                    ended.onResponse(new InShardQueryBuilder(node, legs, described, readers.only()));
+                } else {
+                    round(client, original, id == null ? null : new PointInTimeBuilder(id), legs, described, ended);
+                }
+            } catch (RuntimeException e) {
+                ended.onFailure(e);
+            }
+        }, listener::onFailure));
     }
 
     /** @param pointInTime that the round is run in; null where the round opens the readers */
@@ -100,7 +116,7 @@ public final class Rounds {
         }
         ActionListener<SearchResponse> answered = ActionListener.wrap(response -> {
             long answer = System.nanoTime();
-            notes.round(response);
+            note(response, pointInTime == null);
             QueryBuilder fused = fused(original, windows(response, captured.get()), legs, described);
             node.stats().byRounds(notes.way() == Way.POINT_IN_TIME, answer - start, System.nanoTime() - answer);
             listener.onResponse(fused);
@@ -112,14 +128,26 @@ public final class Rounds {
         );
     }
 
+    /** @param first whether the round was to open the readers */
+    private void note(SearchResponse response, boolean first) {
+        notes.profile(response);
+        if (first && notes.readers().id() != null) {
+            notes.shards().opening(response, notes.readers().size());
+        } else {
+            notes.shards().within(response);
+            notes.readers().without(notes.shards().failed());
+            notes.shards().check();
+        }
+    }
+
     private SearchRequest request(SearchRequest original, SearchSourceBuilder source) {
         SearchRequest round = new SearchRequest(original);
         SearchSourceBuilder asked = original.source();
         if (asked != null) {
-            source.timeout(asked.timeout()).profile(asked.profile());
+            source.profile(asked.profile());
             DerivedFields.copy(asked, source);
         }
-        round.source(source);
+        round.source(source.timeout(notes.deadline().left()));
         round.pipeline("_none");
         round.setBatchedReduceSize(Integer.MAX_VALUE);
         // Document numbers are worth nothing in another search, so they are not worth a place in the request cache.

@@ -5,40 +5,41 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
+import org.mmsearch.Deadline;
+import org.mmsearch.RunningSearch;
 import org.mmsearch.fusion.Fusion;
 import org.opensearch.action.search.SearchResponse;
-import org.opensearch.action.search.ShardSearchFailure;
 import org.opensearch.common.lease.Releasable;
 import org.opensearch.common.lease.Releasables;
 import org.opensearch.core.tasks.TaskId;
 import org.opensearch.search.profile.ProfileShardResult;
 
 /** What is known of one search while it runs: how its hybrids are answered, and what they leave for its answer. */
-public final class SearchNotes {
+public final class SearchNotes implements RunningSearch {
 
     private final TaskId task;
     private final String pipeline;
+    private final Deadline deadline;
     private final ReaderContexts readers = new ReaderContexts();
-    private final List<ShardSearchFailure> failures = new ArrayList<>();
+    private final RoundShards shards = new RoundShards();
     private final List<DegradedLeg> degraded = new ArrayList<>();
     private final Map<String, ProfileShardResult> profiles = new LinkedHashMap<>();
     private volatile Way way = Way.NONE;
     private volatile long legsBegan;
     private final List<Releasable> held = new ArrayList<>();
     private boolean ended;
-    private boolean timedOut;
-    private int shards;
-    private int skipped;
     private boolean ownPointInTime;
     private Fusion inlineFusion;
 
     /**
      * @param task of the search
      * @param pipeline the search pipeline that its request names, or null; the request that a rewrite sees has lost it
+     * @param deadline when it ends
      */
-    SearchNotes(TaskId task, String pipeline) {
+    SearchNotes(TaskId task, String pipeline, Deadline deadline) {
         this.task = task;
         this.pipeline = pipeline;
+        this.deadline = deadline;
     }
 
     TaskId task() {
@@ -95,12 +96,23 @@ public final class SearchNotes {
         Releasables.close(all);
     }
 
-    /** Notes what the answer of a round says of its shards. */
-    synchronized void round(SearchResponse response) {
-        failures.addAll(List.of(response.getShardFailures()));
-        timedOut |= response.isTimedOut();
-        shards = Math.max(shards, response.getTotalShards());
-        skipped = Math.max(skipped, response.getSkippedShards());
+    /** @return what the rounds say of their shards */
+    RoundShards shards() {
+        return shards;
+    }
+
+    @Override
+    public Deadline deadline() {
+        return deadline;
+    }
+
+    @Override
+    public void beside(SearchResponse answer) {
+        shards.beside(answer);
+    }
+
+    /** Notes the profile of a round. */
+    synchronized void profile(SearchResponse response) {
         response.getProfileResults().forEach((shard, profile) -> {
             String key = shard + "[legs]";
             for (int i = 2; profiles.containsKey(key); i++) {
@@ -136,16 +148,7 @@ public final class SearchNotes {
     }
 
     synchronized boolean isEmpty() {
-        return failures.isEmpty()
-            && degraded.isEmpty()
-            && profiles.isEmpty()
-            && timedOut == false
-            && ownPointInTime == false
-            && skipped == 0;
-    }
-
-    synchronized List<ShardSearchFailure> failures() {
-        return List.copyOf(failures);
+        return shards.isEmpty() && degraded.isEmpty() && profiles.isEmpty() && ownPointInTime == false;
     }
 
     synchronized List<DegradedLeg> degraded() {
@@ -154,18 +157,5 @@ public final class SearchNotes {
 
     synchronized Map<String, ProfileShardResult> profiles() {
         return new LinkedHashMap<>(profiles);
-    }
-
-    synchronized boolean isTimedOut() {
-        return timedOut;
-    }
-
-    /** How many shards the largest round went to, 0 where there was none. */
-    synchronized int shards() {
-        return shards;
-    }
-
-    synchronized int skipped() {
-        return skipped;
     }
 }

@@ -6,6 +6,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Supplier;
 
+import org.mmsearch.RunningSearch;
 import org.mmsearch.encoder.EncoderInput;
 import org.mmsearch.encoder.EncoderModel;
 import org.opensearch.action.ActionRequest;
@@ -78,6 +79,11 @@ public final class RequestContext implements ActionFilter, TaskManager.TaskEvent
     public TaskId task() {
         CancellableTask task = context.getTransient(TASK);
         return task == null ? null : new TaskId(node.get(), task.getId());
+    }
+
+    /** The search that this thread works for. */
+    public RunningSearch search() {
+        return RunningSearch.of(context);
     }
 
     @Override

@@ -4,20 +4,24 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
+import org.mmsearch.Deadline;
 import org.mmsearch.encoder.EncoderException;
 import org.mmsearch.encoder.EncoderFailure;
 import org.mmsearch.encoder.EncoderInput;
 import org.mmsearch.encoder.EncoderModel;
+import org.mmsearch.encoder.service.EncoderService;
 import org.mmsearch.encoder.service.EncodingRequest;
 import org.mmsearch.neural.fields.RequestFields;
+import org.opensearch.OpenSearchStatusException;
 import org.opensearch.action.IndicesRequest;
-import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.support.ContextPreservingActionListener;
+import org.opensearch.common.unit.TimeValue;
 import org.opensearch.common.util.concurrent.ThreadContext;
 import org.opensearch.core.action.ActionListener;
 import org.opensearch.core.index.Index;
 import org.opensearch.core.rest.RestStatus;
 import org.opensearch.index.query.QueryBuilder;
+import org.opensearch.threadpool.ThreadPool;
 import org.opensearch.transport.client.Client;
 
 /** Brings the parts of a query's vector together: encoded ones from Triton, stored ones from their documents. */
@@ -85,15 +89,17 @@ public final class VectorSource {
             ActionListener.map(listener, query::blend),
             context
         );
+        Deadline deadline = services.context().search().deadline();
         GroupedVectorListener group = new GroupedVectorListener(query.parts().size(), blended);
         group.onCompletion(services.context().watch(() -> group.onFailure(Failures.cancelled(clause))));
         for (int i = 0; i < query.parts().size(); i++) {
             int at = i;
             QueryVector.Part part = query.parts().get(i);
             if (part.like() == null) {
-                encode(part, at, group);
+                encode(part, at, deadline, group);
             } else {
-                stored(part.like(), client, ActionListener.wrap(
+                group.onCompletion(lateAt(deadline, part.like(), client.threadPool(), group));
+                stored(part.like(), client, deadline, ActionListener.wrap(
                     vector -> group.onResponse(at, vector),
                     failure -> group.onFailure(Failures.prefixed(clause, failure))
                 ));
@@ -101,7 +107,7 @@ public final class VectorSource {
         }
     }
 
-    private void encode(QueryVector.Part part, int at, GroupedVectorListener group) {
+    private void encode(QueryVector.Part part, int at, Deadline deadline, GroupedVectorListener group) {
         Map<RequestContext.VectorKey, float[]> requested = services.context().vectors();
         RequestContext.VectorKey key = new RequestContext.VectorKey(model, part.input());
         float[] known = requested.get(key);
@@ -109,7 +115,7 @@ public final class VectorSource {
             group.onResponse(at, known);
             return;
         }
-        EncodingRequest encoding = services.encoder().encode(model, part.input(), budgetMillis(), (vector, failure) -> {
+        EncodingRequest encoding = services.encoder().encode(model, part.input(), deadline.leftMillis(), (vector, failure) -> {
             if (failure == null) {
                 requested.put(key, vector);
                 group.onResponse(at, vector);
@@ -128,7 +134,22 @@ public final class VectorSource {
         return new EncoderException(failure.failure(), status, "[" + clause + of + failure.getMessage(), failure.getCause());
     }
 
-    private void stored(LikeDocument like, Client client, ActionListener<float[]> listener) {
+    /** Ends the waiting for a document's vector at the search's deadline: a get has none. */
+    private Runnable lateAt(Deadline deadline, LikeDocument like, ThreadPool threads, GroupedVectorListener group) {
+        if (deadline.exists() == false) {
+            return () -> {};
+        }
+        long millis = deadline.leftMillis();
+        Exception late = new OpenSearchStatusException(
+            "{}",
+            RestStatus.GATEWAY_TIMEOUT,
+            "[" + clause + "] like: expected the vector of [" + like.id() + "] within the search's timeout, got none after " + millis
+                + " ms: raise the timeout, or look at the load of the document's shard"
+        );
+        return threads.schedule(() -> group.onFailure(late), TimeValue.timeValueMillis(millis), EncoderService.POOL)::cancel;
+    }
+
+    private void stored(LikeDocument like, Client client, Deadline deadline, ActionListener<float[]> listener) {
         String index;
         QueryBuilder rules = null;
         try {
@@ -140,10 +161,11 @@ public final class VectorSource {
             listener.onFailure(e);
             return;
         }
+        StoredVector vector = new StoredVector(client, services.context().task(), deadline, index, like, field, model.dimension());
         if (rules == null) {
-            StoredVector.get(client, index, like, field, model.dimension(), listener);
+            vector.get(listener);
         } else {
-            StoredVector.find(client, index, like, field, model.dimension(), rules, listener);
+            vector.find(rules, listener);
         }
     }
 
@@ -171,13 +193,5 @@ public final class VectorSource {
             );
         }
         return indices[0].getName();
-    }
-
-    /** What the search's own time-out leaves; a search without one is bounded by the setting alone. */
-    private long budgetMillis() {
-        if (request instanceof SearchRequest search && search.source() != null && search.source().timeout() != null) {
-            return Math.max(1, search.source().timeout().millis());
-        }
-        return Long.MAX_VALUE;
     }
 }

@@ -2,6 +2,7 @@ package org.mmsearch.hybrid.search;
 
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
@@ -34,6 +35,11 @@ public class CopiesOutOfStepIT extends MmsearchIT {
         "{\"size\": 50, \"query\": " + HYBRID + ", \"collapse\": {\"field\": \"id\", \"inner_hits\": {\"name\": \"same\"}}}"
     );
 
+    /** The kinds of replication that are tried with so many replicas. */
+    protected List<String> replications(int replicas) {
+        return replicas == 1 ? List.of("DOCUMENT", "SEGMENT") : List.of("DOCUMENT");
+    }
+
     private void create(String name, Settings.Builder settings) {
         settings.put("index.number_of_shards", 2);
         assertAcked(
@@ -46,15 +52,6 @@ public class CopiesOutOfStepIT extends MmsearchIT {
             put(name, i, 0);
         }
         refresh(name);
-    }
-
-    /** A copy that is filled by segments has them a little later than the refresh. */
-    private static void awaitAllCopies(String name) throws Exception {
-        for (String node : internalCluster().getNodeNames()) {
-            String id = internalCluster().clusterService(node).localNode().getId();
-            SearchRequest request = asked(name, MATCH).preference("_prefer_nodes:" + id);
-            assertBusy(() -> assertEquals(PRODUCTS, asker().search(request).actionGet().getHits().getTotalHits().value()));
-        }
     }
 
     private static void put(String name, int i, int stock) {
@@ -105,7 +102,7 @@ public class CopiesOutOfStepIT extends MmsearchIT {
 
     public void testUpdatesWhileSearching() throws Exception {
         for (int replicas = 0; replicas <= 2; replicas++) {
-            for (String replication : replicas == 1 ? new String[] { "DOCUMENT", "SEGMENT" } : new String[] { "DOCUMENT" }) {
+            for (String replication : replications(replicas)) {
                 String index = "live" + replicas + replication.toLowerCase(java.util.Locale.ROOT);
                 create(
                     index,
@@ -114,7 +111,7 @@ public class CopiesOutOfStepIT extends MmsearchIT {
                         .put("index.refresh_interval", replicas == 2 ? "1s" : "100ms")
                         .put("index.replication.type", replication)
                 );
-                awaitAllCopies(index);
+                awaitAllCopies(index, PRODUCTS);
                 whileUpdated(index);
             }
         }

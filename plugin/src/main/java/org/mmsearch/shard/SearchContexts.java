@@ -1,4 +1,4 @@
-package org.mmsearch.visibility;
+package org.mmsearch.shard;
 
 import java.io.IOException;
 

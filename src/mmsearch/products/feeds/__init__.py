@@ -1,0 +1,1 @@
+"""Feeds of shops: the presets of platforms, and how rows become products."""

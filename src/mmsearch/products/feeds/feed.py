@@ -1,0 +1,207 @@
+"""A catalog as it is read: its platform is recognised, and its columns are checked, by its first records."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import orjson
+
+from mmsearch.errors import CatalogError, RecordError
+from mmsearch.products.feeds.canonical import Canonical
+from mmsearch.products.feeds.columns import Columns, columns_of, meant
+from mmsearch.products.feeds.preset import NONE, Preset, found, named
+from mmsearch.products.feeds.variants import gathered
+from mmsearch.products.mapping.renamed import KNOWN
+from mmsearch.products.mapping.sources import SHOWN, require_there
+from mmsearch.products.record import Line, load
+
+LINES = 1_000
+BYTES = 8 << 20
+"""the first records end where either is reached"""
+FEW = 100
+"""records by which a platform is recognised where no column is to be checked"""
+Row = tuple[int, Mapping[str, Any]]
+
+
+class Source(Protocol):
+    """A catalog: its lines, once, and how much of it has been read."""
+
+    def __iter__(self) -> Iterator[Line]: ...
+    def share(self) -> float: ...
+    def close(self) -> None: ...
+
+
+class Feed:
+    """The lines of a source, each a record of ours where a preset reads them.
+
+    `renames` is `--map`, `preset` is `--preset`: a name, a file, `none`, or None to recognise the platform.
+    `say` receives what people should know of it. With `keep`, `about` tells what becomes of the columns, and
+    `first` has the first records. Iterating raises CatalogError for a preset that is not
+    there, and if neither the header nor any of the first records has a column that `renames` names.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        renames: Mapping[str, str] | None = None,
+        preset: str | None = None,
+        say: Callable[[str], None] = lambda _: None,
+        *,
+        keep: bool = False,
+    ) -> None:
+        self.preset: Preset | None = None
+        """what the feed is read by, once its first records are known"""
+        self.about = Columns()
+        self.first: list[dict[str, Any]] = []
+        self._source = source
+        self._renames = dict(renames or {})
+        self._wanted = preset
+        self._say = say
+        self._keep = keep
+
+    def share(self) -> float:
+        return self._source.share()
+
+    def close(self) -> None:
+        self._source.close()
+
+    def __iter__(self) -> Iterator[Line]:
+        """Look at the first records now, so that a wrong option ends a run before it begins."""
+        try:
+            return self._lines()
+        except BaseException:
+            self.close()
+            raise
+
+    def _lines(self) -> Iterator[Line]:
+        lines = iter(self._source)
+        if self._wanted == NONE and not self._renames and not self._keep:
+            return lines
+        first = list(_first(lines, self._looked_at()))
+        records, header = _records(first), _header(self._source)
+        self.preset = found(header, records) if self._wanted is None else named(self._wanted)
+        all_lines = itertools.chain(first, lines)
+        if self.preset is None:
+            require_there(self._renames, records, header, self._name())
+            self._require_id(records, header)
+            if self._keep:
+                own = {name: name for name in KNOWN if name not in self._renames}
+                self._keep_about({**own, **self._renames}, {}, records, records, header)
+            return all_lines
+        canonical = Canonical(self.preset, self._renames)
+        products = [each for record in records for each in canonical.products(record)[1]]
+        rows = [canonical.plain(product) for product in products]
+        require_there(self._renames, [*rows, *records], header, self._name())
+        if self._wanted is None:
+            self._say(
+                f"{self._name()} is read as a feed of {self.preset.name}; --preset none reads its columns as "
+                "they are"
+            )
+        if self._keep:
+            options = {canonical.column(name): "options" for name in canonical.option_columns}
+            self._keep_about(canonical.fields, {**self.preset.patterns, **options}, records, rows, header)
+        return self._mapped(all_lines, canonical)
+
+    def _require_id(self, records: Sequence[Mapping[str, Any]], header: Sequence[str]) -> None:
+        """Raise CatalogError if no record has an id and another column may be it, or if a table has none."""
+        if "id" in self._renames or "id" in header or any("id" in record for record in records):
+            return
+        likely = meant("id", [dict.fromkeys(header), *records])
+        if not (header or (likely and len(records) > 1)):
+            return
+        names = list(dict.fromkeys([*header, *(name for record in records for name in record)]))
+        raise CatalogError(
+            f"expected a column `id` in {self._name()}, got {', '.join(names[:SHOWN])}; name the column of "
+            f"the id, for example: --map id={likely or names[0]}"
+        )
+
+    def _keep_about(
+        self,
+        fields: Mapping[str, str],
+        patterns: Mapping[str, str],
+        records: list[dict[str, Any]],
+        rows: Sequence[Mapping[str, Any]],
+        header: Sequence[str],
+    ) -> None:
+        self.first = records
+        self.about = columns_of(fields, patterns, records, rows, header)
+
+    def _looked_at(self) -> int:
+        """Return how many lines are looked at; the first alone of a pipe, whose lines may come slowly."""
+        if self._renames or self._wanted is not None or self._keep:
+            return LINES
+        return 1 if str(getattr(self._source, "path", "-")) == "-" else FEW
+
+    def _mapped(self, lines: Iterable[Line], canonical: Canonical) -> Iterator[Line]:
+        assert self.preset is not None
+        bad: list[Line] = []
+        counts = {"rows": 0, "products": 0, "left_out": 0}
+        rows = self._rows(lines, canonical, bad, counts)
+        if self.preset.rows is None:
+            products: Iterable[tuple[int, Sequence[Mapping[str, Any]], tuple[str, str] | None]] = (
+                (number, [row], None) for number, row in rows
+            )
+        else:
+            products = gathered(rows, self.preset.rows)
+        for number, of_one, lost in products:
+            yield from bad
+            bad.clear()
+            counts["products"] += 1
+            yield Line(number, orjson.dumps(canonical.record(of_one)), lost)
+        yield from bad
+        if self.preset.rows and counts["products"] < counts["rows"]:
+            self._say(f"{counts['rows']} rows are {counts['products']} products with variants")
+        if counts["left_out"]:
+            self._say(f"{counts['left_out']} entries of {self._name()} are no products and are left out")
+
+    def _rows(
+        self, lines: Iterable[Line], canonical: Canonical, bad: list[Line], counts: dict[str, int]
+    ) -> Iterator[Row]:
+        """Yield the rows with their numbers; what is no record goes to `bad`, to be rejected where it is
+        parsed.
+        """
+        for line in lines:
+            try:
+                if line.trouble is not None:
+                    raise RecordError(*line.trouble)
+                record = load(line.raw, line.number)
+            except RecordError:
+                bad.append(line)
+                continue
+            within, products = canonical.products(record)
+            counts["left_out"] += within - len(products)
+            for product in products:
+                counts["rows"] += 1
+                yield line.number, canonical.plain(product)
+
+    def _name(self) -> str:
+        path = str(getattr(self._source, "path", "-"))
+        return "the catalog" if path == "-" else path
+
+
+def _header(source: Source) -> tuple[str, ...]:
+    """Return the header of a table, also of columns that are empty in the first rows."""
+    return tuple(getattr(getattr(source, "found", source), "columns", ()))
+
+
+def _first(lines: Iterator[Line], most: int) -> Iterator[Line]:
+    size = 0
+    for line in itertools.islice(lines, most):
+        yield line
+        size += len(line.raw)
+        if size >= BYTES:
+            return
+
+
+def _records(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """Return the records of the lines that are some."""
+    found = []
+    for line in lines:
+        if line.trouble is None:
+            try:
+                found.append(load(line.raw, line.number))
+            except RecordError:
+                continue  # it is rejected where it is parsed
+    return found

@@ -1,0 +1,1 @@
+"""Fields of ours from anywhere in a record: what `--map` says."""

@@ -1,0 +1,1 @@
+"""Values as shops write them: prices, categories, HTML, several pictures in one cell."""
