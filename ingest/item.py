@@ -45,6 +45,8 @@ class Item:
     change: bytes = b""
     """the lines of its bulk action if it is not a whole product: a deletion or a partial update"""
     tries: int = 0
+    unread: bool = False
+    """whether the encoder knows no word of its text, so that its vectors are those of its images"""
     settled: bool = False
     """whether its images need not be read again"""
 
@@ -96,6 +98,12 @@ class Item:
         self.image_error = why.reason
         self.pictures, self.image_hash = (), ""
         self.failed, self.trouble = False, None
+
+    def leave_text(self) -> None:
+        """Encode the product by its images only. The hash of its text is stored, so that a later run tries
+        again only with another text.
+        """
+        self.text, self.unread = "", True
 
     def document(self) -> dict[str, Any]:
         """Return the document to be indexed, without the vectors."""

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 MOST = 5
-REJECTED, WITHOUT_IMAGE, DROPPED, NOT_DELETED = "rejected", "without_image", "dropped", "not_deleted"
+REJECTED, WITHOUT_IMAGE, WITHOUT_TEXT = "rejected", "without_image", "without_text"
+DROPPED, NOT_DELETED = "dropped", "not_deleted"
 KINDS = {
     REJECTED: "rejected",
     WITHOUT_IMAGE: "without a picture",
+    WITHOUT_TEXT: "encoded without their text",
     DROPPED: "dropped by an ingest pipeline",
     NOT_DELETED: "not deleted",
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from mmsearch.errors import IngestError
-from mmsearch.ingest.reporting.losses import DROPPED, NOT_DELETED, REJECTED, WITHOUT_IMAGE
+from mmsearch.ingest.reporting.losses import DROPPED, NOT_DELETED, REJECTED, WITHOUT_IMAGE, WITHOUT_TEXT
 from mmsearch.ingest.reporting.stats import Stats
 
 EVERY = 5.0
@@ -25,6 +25,7 @@ COUNTS = {
 LOST = {
     REJECTED: "Lines that were not taken, by reason. Of the last run.",
     WITHOUT_IMAGE: "Products that came in without their picture, by reason. Of the last run.",
+    WITHOUT_TEXT: "Products that were encoded without their text, by reason. Of the last run.",
     DROPPED: "Products that an ingest pipeline let not through, by reason. Of the last run.",
     NOT_DELETED: "Products that OpenSearch would not delete, by reason. Of the last run.",
 }

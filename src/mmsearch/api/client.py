@@ -360,8 +360,9 @@ class Client:
 
         Each vector has length one, so its inner product with a product's vector is the cosine. The encoder is
         the version that the index was created for, or the newest version if there is no index. Raises
-        ArgumentError, UnreachableError, RefusedError for a text that is too long or an invalid image, and
-        MismatchError if Triton no longer serves the index's encoder.
+        ArgumentError, UnreachableError, RefusedError for a text that is too long or without a word that the
+        encoder knows, or for an invalid image, and MismatchError if Triton no longer serves the index's
+        encoder.
         """
         from mmsearch.api import encoding
 

@@ -35,11 +35,13 @@ SHARED = {
         "entry_model.py",
         "fusion_session.py",
         "images.py",
+        "known_words.py",
         "rows.py",
         "sessions.py",
         "microbatch.py",
         "tokens.py",
         "tower_calls.py",
+        "words.py",
     ),
     "tower": ("tower_model.py", "embedding_cache.py", "sessions.py", "microbatch.py"),
 }

@@ -6,16 +6,18 @@ import hashlib
 from collections.abc import Iterable
 
 from mmsearch.products.record import Product
+from mmsearch.serving.words import normalized
 
 
 def tower_text(product: Product, max_bytes: int = 0) -> str:
     """Return the product as one text. The most informative field comes first, since towers truncate after
     about a hundred tokens.
 
+    The text is in NFKC, as the towers read it, so that its hash changes if and only if its vector does.
     `max_bytes` truncates the text at a character boundary; 0 means no limit.
     """
     parts = [product.title, " ".join(product.brand), ", ".join(product.category), product.description]
-    text = "\n".join(part for part in parts if part)
+    text = normalized("\n".join(part for part in parts if part))
     encoded = text.encode()
     if max_bytes and len(encoded) > max_bytes:
         return encoded[:max_bytes].decode(errors="ignore")
