@@ -18,6 +18,9 @@ import org.mmsearch.encoder.http.HttpReply;
  */
 final class TritonFailure {
 
+    /** How the served encoders begin their refusal of a text of which they know no word; {@code serving/words.py} has the same. */
+    private static final String UNREADABLE = "unreadable_text:";
+
     private TritonFailure() {}
 
     /** Of an exchange that gave no answer. */
@@ -41,10 +44,7 @@ final class TritonFailure {
         int status = reply.status();
         String detail = InferReply.error(reply.body());
         return switch (status) {
-            case 400, 413 -> new EncoderException(
-                EncoderFailure.INPUT,
-                "the encoder " + model.label() + " refused the query: " + detail
-            );
+            case 400, 413 -> refused(model, detail);
             case 404 -> new EncoderException(
                 EncoderFailure.MODEL_MISSING,
                 "Triton does not serve " + model.label() + ": " + detail + "; load that model and version"
@@ -62,6 +62,17 @@ final class TritonFailure {
                 "expected vectors of " + model.label() + " from Triton, got HTTP " + status + ": " + detail
             );
         };
+    }
+
+    private static EncoderException refused(EncoderModel model, String detail) {
+        if (detail.contains(UNREADABLE)) {
+            return new EncoderException(
+                EncoderFailure.UNREADABLE,
+                "expected a text with words that the encoder " + model.label() + " knows, got none; add a picture, or serve a model of "
+                    + "that language"
+            );
+        }
+        return new EncoderException(EncoderFailure.INPUT, "the encoder " + model.label() + " refused the query: " + detail);
     }
 
     /** What happened, for operators: the network's own words. */
