@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from mmsearch.errors import PictureError
+from mmsearch.images.data_uri import is_data_uri
 from mmsearch.ingest.schema.fields import Schema
 from mmsearch.products.record import Line, Product
 from mmsearch.products.text import digest, tower_text
@@ -136,7 +137,7 @@ def stored(product: Product, schema: Schema) -> dict[str, Any]:
             source[name] = values[0] if len(values) == 1 else list(values)
     if product.price is not None:
         source["price"] = product.price
-    paths = [reference for reference in product.pictures if not reference.startswith("data:")]
+    paths = [reference for reference in product.pictures if not is_data_uri(reference)]
     if paths:
         source["image"] = paths[0] if len(paths) == 1 else paths
     return source | schema.attributes(product.attributes)

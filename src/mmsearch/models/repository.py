@@ -32,6 +32,7 @@ SOURCE = Path(__file__).parents[1] / "model_repository"
 SERVING = Path(__file__).parents[1] / "serving"
 SHARED = {
     "entry": (
+        "colours.py",
         "entry_model.py",
         "fusion_session.py",
         "images.py",

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from mmsearch.errors import PictureError, RecordError, TrainingError
+from mmsearch.images.data_uri import is_data_uri
 from mmsearch.images.references import read
 from mmsearch.models.architecture import Architecture
 from mmsearch.models.export.export_cache import exported
@@ -108,7 +109,7 @@ def read_products(
                 example = example or record.message
                 continue
             first = next(iter(record.pictures), None)
-            picture = first if first is None or first[:5].lower() == "data:" else (root or folder) / first
+            picture = first if first is None or is_data_uri(first) else (root or folder) / first
             group = record.attributes.get("group", record.id)
             products[record.id] = ProductInput(record.id, tower_text(record), picture, str(group))
     if left_out:

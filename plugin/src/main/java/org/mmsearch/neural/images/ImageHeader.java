@@ -35,7 +35,18 @@ record ImageHeader(String kind, int width, int height) {
         } catch (ArrayIndexOutOfBoundsException e) {
             throw new IllegalArgumentException("expected a whole picture, got one that is cut off in its header", e);
         }
-        throw new IllegalArgumentException("expected a JPEG, PNG, WebP or GIF picture, got " + bytes.length + " bytes of another kind");
+        throw new IllegalArgumentException("expected a JPEG, PNG, WebP or GIF picture, got " + other(bytes) + "; convert it");
+    }
+
+    /** What the bytes are, of the kinds that shops and telephones have. */
+    private static String other(byte[] bytes) {
+        if (ascii(bytes, 4, "ftyp")) {
+            return ascii(bytes, 8, "avif") || ascii(bytes, 8, "avis") ? "an AVIF" : "a HEIC or another picture of its family";
+        }
+        if (ascii(bytes, 0, "II*\0") || ascii(bytes, 0, "MM\0*") || ascii(bytes, 0, "II+\0") || ascii(bytes, 0, "MM\0+")) {
+            return "a TIFF";
+        }
+        return ascii(bytes, 0, "BM") ? "a BMP" : bytes.length + " bytes of another kind";
     }
 
     /** The picture's size, which may exceed an int. */

@@ -1,6 +1,5 @@
 package org.mmsearch.neural.images;
 
-import java.util.Base64;
 import java.util.List;
 
 import org.opensearch.common.settings.ClusterSettings;
@@ -55,14 +54,14 @@ public final class ImageLimits {
      * @throws IllegalArgumentException when it is no base64, too large, or no picture of a kind that is taken
      */
     public byte[] decode(String base64) {
-        int begin = base64.startsWith("data:") ? base64.indexOf(',') + 1 : 0;
+        int begin = DataUri.is(base64) ? base64.indexOf(',') + 1 : 0;
         // 4 characters carry 3 bytes: an oversized picture is refused without being decoded.
         if ((base64.length() - begin) / 4L * 3 > maxBytes + 3) {
             throw tooLarge((base64.length() - begin) / 4L * 3);
         }
         byte[] bytes;
         try {
-            bytes = Base64.getMimeDecoder().decode(checkAlphabet(base64.substring(begin)));
+            bytes = DataUri.decode(base64);
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException("query_image must be a picture's file in base64, got a text that is not", e);
         }
@@ -91,18 +90,5 @@ public final class ImageLimits {
         return new IllegalArgumentException(
             "query_image must be at most " + new ByteSizeValue(maxBytes) + " (" + MAX_BYTES.getKey() + "), got " + bytes + " bytes" + "; scale the picture down"
         );
-    }
-
-    /** The lenient decoder skips what is not base64: line breaks are meant by that, other characters are not. */
-    private static String checkAlphabet(String base64) {
-        for (int i = 0; i < base64.length(); i++) {
-            char c = base64.charAt(i);
-            boolean taken = c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '+' || c == '/' || c == '='
-                || c == '\n' || c == '\r';
-            if (taken == false) {
-                throw new IllegalArgumentException("not base64 at character " + i);
-            }
-        }
-        return base64;
     }
 }
