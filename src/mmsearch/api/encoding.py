@@ -19,10 +19,11 @@ from mmsearch.clients.retry import Patience
 from mmsearch.clients.triton import FIELD_OUTPUTS, Encoder, Row, Served, UnreadableError, Vectors
 from mmsearch.config import cache_folder
 from mmsearch.errors import ArgumentError, PictureError, RecordError
-from mmsearch.images.concurrent_fetch import ConcurrentFetch, is_url
+from mmsearch.images.concurrent_fetch import ConcurrentFetch
 from mmsearch.images.fetch import Fetch
 from mmsearch.images.preprocess import Prepared
 from mmsearch.images.process_pool import DecoderPool
+from mmsearch.images.urls import is_url
 from mmsearch.ingest.encode_stage import mean_direction, rows_of
 from mmsearch.ingest.image_stage import task_of
 from mmsearch.ingest.item import Item

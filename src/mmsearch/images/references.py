@@ -12,6 +12,7 @@ from pathlib import Path
 from mmsearch.errors import PictureError
 from mmsearch.images import data_uri
 from mmsearch.images.limits import MAX_BYTES, too_large
+from mmsearch.images.urls import is_url
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:", re.ASCII)
 
@@ -27,7 +28,7 @@ def read(reference: str, root: Path, most: int = MAX_BYTES) -> bytes:
     """
     if data_uri.is_data_uri(reference):
         return data_uri.read(reference, most)
-    scheme = _SCHEME.match(reference)
+    scheme = _SCHEME.match(reference) or (re.match("//", reference) if is_url(reference) else None)
     if scheme:
         raise PictureError(
             "url",
