@@ -157,8 +157,8 @@ class Client:
 
         image_root         folder with the images; default: the catalog's folder, or the working directory
         on_bad_image       "reject", or "text-only" to index the product without its image
-        fetch_images       download images that are URLs, from public addresses only; proxy, headers, user agent
-                           and own hosts come from the environment: MMSEARCH_FETCH_PROXY and its kin
+        fetch_images       download images that are URLs, from public addresses only; proxy, headers, user
+                           agent and own hosts come from the environment, MMSEARCH_FETCH_PROXY and its kin
         map                columns of the catalog by field, for example {"title": "product_name"}
         format             format of the catalog; default: by content and name
         rejects            file for rejected products, as `mmsearch retry` reads it; default: none
