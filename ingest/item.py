@@ -11,7 +11,7 @@ from mmsearch.errors import PictureError
 from mmsearch.images.data_uri import is_data_uri
 from mmsearch.ingest.schema.fields import Schema
 from mmsearch.products.record import Line, Product
-from mmsearch.products.text import digest, tower_text
+from mmsearch.products.text import digest, text_digest, tower_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Item:
             product=product,
             source=source,
             text=text,
-            text_hash=digest([text.encode()]) if text else "",
+            text_hash=text_digest(text),
             fields_hash=digest([orjson.dumps(source, option=orjson.OPT_SORT_KEYS)]),
         )
 

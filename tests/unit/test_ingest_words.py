@@ -12,7 +12,7 @@ import pytest
 from mmsearch.clients.triton import Encoder, UnreadableError
 from mmsearch.errors import EncoderError
 from mmsearch.products.record import Line, parse
-from mmsearch.products.text import tower_text
+from mmsearch.products.text import digest, text_digest, tower_text
 
 from ..fakes.fake_opensearch import FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton, RefuseError, knows_no_word_of, vector
@@ -71,6 +71,23 @@ def test_a_full_width_title_is_the_plain_one_to_the_encoder_and_not_to_the_shop(
     assert catalog.ingest().indexed == 2
     assert catalog.triton.calls == [[(b"CHAIR 1", b"")]]
     assert catalog.node.sources()["a"]["title"] == "ＣＨＡＩＲ\u00a0①"
+
+
+def test_a_text_that_an_earlier_release_may_have_encoded_unread_is_encoded_once_more(
+    catalog: Catalog,
+) -> None:
+    plain = ("oak", "Stühle (3)", "ソファ sofa", "a")
+    unsure = ("ソファ", "🪑!", "ソファsofa", "Стул", "x" * 61)
+    assert all(text_digest(text) == digest([text.encode()]) for text in plain)
+    assert all(text_digest(text) != digest([text.encode()]) for text in unsure)
+    assert len({text_digest(text) for text in (*plain, *unsure)}) == len(plain) + len(unsure)
+    assert text_digest("") == ""
+    catalog.write({"id": "a", "title": "oak"}, {"id": "b", "title": "Стул"})
+    catalog.ingest()
+    for name, text in (("a", "oak"), ("b", "Стул")):
+        catalog.node.sources()[name]["ingest"]["text"] = digest([text.encode()])
+    assert catalog.ingest().encoded == 1
+    assert catalog.ingest().unchanged == 2
 
 
 def test_the_text_is_cut_in_the_form_that_is_sent() -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 
 from mmsearch.products.record import Product
 from mmsearch.serving.words import normalized
+
+_PLAIN_WORD = re.compile(r"(?<![^\s!-/:-@\[-`{-~])[A-Za-z0-9]{1,60}(?![^\s!-/:-@\[-`{-~])")
+"""letters of ASCII between blanks and punctuation; tokenizers give up on words of a hundred letters"""
 
 
 def tower_text(product: Product, max_bytes: int = 0) -> str:
@@ -22,6 +26,17 @@ def tower_text(product: Product, max_bytes: int = 0) -> str:
     if max_bytes and len(encoded) > max_bytes:
         return encoded[:max_bytes].decode(errors="ignore")
     return text
+
+
+def text_digest(text: str) -> str:
+    """Return the hash of a text for the towers, empty for an empty one.
+
+    Every tower knows the letters of a plain word. A text without one may be unreadable, which earlier
+    releases encoded all the same; its hash differs from theirs, so that it is encoded again once.
+    """
+    if not text:
+        return ""
+    return digest([text.encode()] if _PLAIN_WORD.search(text) else [b"may be unread", text.encode()])
 
 
 def digest(parts: Iterable[bytes]) -> str:
