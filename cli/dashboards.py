@@ -24,7 +24,7 @@ PRODUCTS = click.option("--products", metavar="PATTERN", help="Indexes with prod
 
 @click.group("dashboards")
 def command() -> None:
-    """Saved objects for OpenSearch Dashboards, and the index that feeds them.
+    """Create saved objects for OpenSearch Dashboards and their index.
 
     Example: mmsearch dashboards export inspection.ndjson
     """
@@ -123,7 +123,7 @@ def log(summary: Any, rejects: Path | None, encoder: bool, index: str, opensearc
                     f"there"
                 ) from None
         if not documents:
-            raise MmsearchError("expected something to log, got none; give --summary, --rejects or --encoder")
+            raise MmsearchError("expected data to log, got none; give --summary, --rejects or --encoder")
         count = query_log.write(client, documents)
     finally:
         client.close()

@@ -126,7 +126,7 @@ def say(line: str) -> None:
 def stopped(stop: KeyboardInterrupt, resume: str) -> StoppedError:
     """What a key press or a signal is, in one sentence."""
     by = stop.name if isinstance(stop, SignalError) else "a key"
-    return StoppedError(f"stopped by {by}; what is in stays in, go on with: {resume}")
+    return StoppedError(f"stopped by {by}; indexed products remain, continue with: {resume}")
 
 
 def again() -> str:
@@ -160,7 +160,7 @@ def finish(report: Report, rejects: Path, *, as_json: bool, log_json: bool = Fal
         if any(loss.kind == REJECTED for loss in report.losses):
             click.echo(
                 fitted(
-                    f"mmsearch: {report.rejected} rejected, listed in {rejects}; mend them there and run: "
+                    f"mmsearch: {report.rejected} rejected, listed in {rejects}; fix them there and run: "
                     f"mmsearch retry {shlex.quote(str(rejects))}"
                 ),
                 err=True,

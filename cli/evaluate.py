@@ -30,7 +30,7 @@ PATH = click.Path(path_type=Path)
     required=True,
     help="SOURCE is body.json, {JSON}, file.run, or one of lexical, neural, text, picture, hybrid.",
 )
-@click.option("--baseline", help="The system that the others are compared with.  [default: the first]")
+@click.option("--baseline", help="The system to compare the others with.  [default: the first]")
 @click.option(
     "--measure",
     "measures",
@@ -61,7 +61,7 @@ PATH = click.Path(path_type=Path)
     type=click.Choice(WAYS),
     default="msearch",
     show_default=True,
-    help="How the live index is asked: many searches in one _msearch, or by its _rank_eval.",
+    help="How to query the live index: many searches in one _msearch, or _rank_eval.",
 )
 @click.option("--runs-out", type=PATH, help="Folder for the results of each system, as TREC runs.")
 @click.option("--per-query", type=PATH, help="CSV file with each measure of each query.")
@@ -127,7 +127,7 @@ def command(
             query, reason = next(iter(run.problems.items()))
             click.echo(
                 f"mmsearch: {run.name} answered {len(run.problems)} of {len(study.judgments.queries)} "
-                f"queries with nothing, which count as zero; the first is {query!r}: {reason}",
+                f"queries with no hits, which count as zero; the first is {query!r}: {reason}",
                 err=True,
             )
     for verdict in found.verdicts:

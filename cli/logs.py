@@ -45,7 +45,7 @@ def command(name: str, follow: bool, lines: int, home: str | None) -> None:
             click.echo(file.read(), nl=False)
             time.sleep(0.5)
     if follow:
-        click.echo(f"({path} was begun anew)", err=True)
+        click.echo(f"({path} was replaced)", err=True)
 
 
 def _inode(descriptor: int) -> int:

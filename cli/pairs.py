@@ -114,6 +114,6 @@ def ids(answer: dict[str, Any], index: str) -> list[str]:
     if shards["failed"] or answer["timed_out"]:
         got = f"{shards['failed']} of {shards['total']} failed" if shards["failed"] else "a timeout"
         raise MmsearchError(
-            f"expected every shard of {index} to answer in time, got {got}; mend the index and run it again"
+            f"expected every shard of {index} to answer in time, got {got}; fix the index and run it again"
         )
     return [hit["_id"] for hit in answer["hits"]["hits"]]

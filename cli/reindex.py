@@ -210,6 +210,6 @@ def _sentences(done: Reindexed, index: str) -> str:
     lines.append(
         f"{' and '.join(names)} {verb} {done.new} now; {done.old} stays until you delete it"
         if done.aliases
-        else f"{index} stays on {done.old}; {done.new} is beside it"
+        else f"{index} stays on {done.old}; {done.new} is ready beside it"
     )
     return "\n".join(lines)

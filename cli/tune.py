@@ -117,7 +117,9 @@ def sentences(found: Tuned) -> str:
     if found.classes and not any(each.below for each in found.classes):
         lines.append(f"No class is more than {TOLERATED:.0%} below its best leg.")
     if held.low <= 0:
-        lines.append(f"This is not clearly better than {found.best_leg} alone; more judged queries may tell.")
+        lines.append(
+            f"This is not clearly better than {found.best_leg} alone; more judged queries may decide it."
+        )
     return "\n".join(lines)
 
 

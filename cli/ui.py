@@ -63,7 +63,7 @@ def command(port: int, image_root: Path, index: str, opensearch: str, log: bool)
         server = make_server(HOST, port, app, threaded=True)
     except (OSError, SystemExit):
         raise MmsearchError(
-            f"expected port {port} to be free, got one in use; choose another by --port"
+            f"expected port {port} to be free, got a used one; choose another by --port"
         ) from None
     click.echo(f"http://{HOST}:{server.server_port}/ (Ctrl-C ends it)")
     try:

@@ -244,4 +244,4 @@ def mean_direction(vectors: Vectors) -> Vectors:
 
 
 def _fatal(fault: FaultError) -> RefusedError:
-    return RefusedError("kills_encoder", f"expected an item that the encoder survives, got: {fault}")
+    return RefusedError("kills_encoder", f"expected an item that the encoder can process, got: {fault}")

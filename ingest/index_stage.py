@@ -144,7 +144,9 @@ class IndexStage:
             )
         if waited > SILENT and self._waits != why:
             self._waits = why
-            self._say(f"OpenSearch puts documents off ({why}); waiting up to {self._patience.limit:.0f} s")
+            self._say(
+                f"OpenSearch rejects documents for now ({why}); waiting up to {self._patience.limit:.0f} s"
+            )
 
     def _attempt(self, bulk: Bulk) -> Outcome:
         try:

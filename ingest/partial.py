@@ -42,7 +42,7 @@ def parse_partial(
         error = RecordError(
             "no_value",
             f"expected a value for each field of a partial line, got none for {empty[:60]!a} on line "
-            f"{line.number}; leave the field out, or bring the whole product without --partial",
+            f"{line.number}; leave the field out, or send the whole product without --partial",
             line=line.number,
             field=empty,
         )
@@ -120,7 +120,7 @@ def completed(line: Line, found: Product, stored: Stored | None, max_text_bytes:
         raise RecordError(
             "picture_not_kept",
             f"expected a picture beside the new text of {found.id!a} on line {line.number}, got a product "
-            "whose data: picture the index does not keep; bring the whole product without --partial",
+            "whose data: picture the index does not keep; send the whole product without --partial",
             line=line.number,
         )
     return item

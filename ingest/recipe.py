@@ -72,6 +72,6 @@ def remember(
         patience.call(lambda: ask(client, "PUT", f"/{index}/_mapping", body={"_meta": changed}))
     except HttpError as error:
         say(
-            f"this run's options could not be remembered in {index}, got {error}; `mmsearch reindex` will "
+            f"this run's options could not be saved in {index}, got {error}; `mmsearch reindex` will "
             "need them named"
         )

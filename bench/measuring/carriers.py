@@ -54,7 +54,7 @@ def http_request(inputs: Sequence[Given], outputs: Sequence[str]) -> tuple[bytes
 def by_http(
     client: Client, model: str, inputs: Sequence[Given], outputs: Sequence[str]
 ) -> Callable[[], object]:
-    """A call of the model, its request made anew each time."""
+    """A call of the model, its request made again each time."""
 
     def call() -> object:
         return client.call("POST", f"/v2/models/{model}/infer", *http_request(inputs, outputs))
@@ -65,7 +65,7 @@ def by_http(
 def by_grpc(
     channel: grpc.Channel, model: str, inputs: Sequence[Given], outputs: Sequence[str]
 ) -> Callable[[], object]:
-    """A call of the model, its request made anew each time."""
+    """A call of the model, its request made again each time."""
     stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
 
     def call() -> object:

@@ -176,7 +176,7 @@ def measure_queries(
     """The median time of a call of each arm in each round, milliseconds, of a lone client.
 
     An arm gives its calls for (how many, seed). Within a round every call number is made by each arm in turn,
-    in an order shuffled anew, so that arms are nearer to each other in time than a whole round of calls is.
+    in an order shuffled again, so that arms are nearer to each other in time than a whole round of calls is.
     """
     first = next(iter(arms))
     figures: dict[str, list[float]] = {arm: [] for arm in [*arms, AGAIN]}

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Whether both entry models encode, by a real inference of each: a dead model process leaves /v2/health/ready at 200.
-# Sourced. Returns curl's code of the first that does not: 28 is no answer in time, as of a server that is busy.
+# Sourced. Returns curl's code of the first that does not: 28 is no response in time, as of a server that is busy.
 encodes() {
     here=/opt/mmsearch
     for model in query_encoder item_encoder; do

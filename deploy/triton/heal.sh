@@ -1,6 +1,6 @@
 #!/bin/sh
 # The health check of a container whose engine restarts only what has ended: the third failure in a row, after a
-# success, ends tritonserver; `restart: unless-stopped` starts it anew, with every model's process.
+# success, ends tritonserver; `restart: unless-stopped` starts it again, with every model's process.
 # No answer in time is unhealthy and ends nothing: the server may only be busy.
 . /opt/mmsearch/encodes.sh
 # Of this start alone, told apart by when the first process began.

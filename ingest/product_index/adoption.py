@@ -25,7 +25,7 @@ def lacking(client: OpenSearch, index: str, wanted: Mapping[str, Any]) -> dict[s
     about = ask(client, "GET", f"/{index}")[index]
     if str(about["settings"]["index"].get("knn", "false")) != "true":
         raise MismatchError(
-            f"expected {index} to have index.knn: true, which an index has from its beginning or never, got "
+            f"expected {index} to have index.knn: true, which can only be set when an index is created, got "
             f"none; {_REINDEX}"
         )
     mappings: Mapping[str, Any] = about["mappings"]

@@ -213,7 +213,7 @@ def blocked(target: Target, status: int, kind: str, reason: str) -> BlockedError
     """Nothing of a run is taken, and waiting would not help."""
     return BlockedError(
         f"expected {target.index} to take documents, got {status} {kind}: {reason}; {repair(status, kind)}, "
-        "then run the same command again; what is in stays in"
+        "then run the same command again; indexed products remain"
     )
 
 
@@ -228,5 +228,5 @@ def not_there(identifier: str) -> DocumentError:
     return DocumentError(
         "not_there",
         f"expected the product {identifier!a} in the index, since only some fields of it are to change, got "
-        "none; bring the whole product",
+        "none; send the whole product",
     )

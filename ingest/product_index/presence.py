@@ -1,7 +1,7 @@
 """Whether the index that a run writes to is still the one that it began with.
 
 OpenSearch makes an index that is written to and not there, by its own rules: without k-NN, and behind no
-alias. So a run whose index is deleted, made anew, or left by its alias would store products where nobody
+alias. So a run whose index is deleted, made again, or left by its alias would store products where nobody
 looks for them.
 """
 
@@ -52,15 +52,15 @@ class Presence:
         name, index = self._target.name, self._target.index
         if not marks:
             raise BlockedError(
-                f"expected {name} to stay while it is written to, got it deleted; run the same command again"
+                f"expected {name} to exist during the run, got it deleted; run the same command again"
             )
         if set(marks) != {index}:
             raise BlockedError(
-                f"expected {name} to stay on {index} while it is written to, got it moved to "
+                f"expected {name} to stay on {index} during the run, got it moved to "
                 f"{', '.join(sorted(marks))}; run the same command again"
             )
         raise BlockedError(
-            f"expected {index} to stay while it is written to, got it deleted and another made by that name; "
+            f"expected {index} to exist during the run, got it deleted and another made by that name; "
             f"where that one is not yours, delete it (DELETE /{index}), then run the same command again"
         )
 
@@ -81,7 +81,7 @@ class Presence:
                         raise
                     self._by_uuid = False
             found = ask(self._client, "GET", f"/{self._target.name}/_mapping")
-            # Of what we wrote there only the vector fields: the rest a run beside this one may write anew.
+            # Of what we wrote there only the vector fields: the rest a run beside this one may write again.
             return {
                 name: about["mappings"].get("_meta", {}).get("mmsearch", {}).get("fields")
                 for name, about in found.items()

@@ -39,7 +39,7 @@ def sync(
     if nameless:
         raise MismatchError(
             f"expected every line to have an id before deleting what is gone, got {nameless} without; "
-            "mend them, all else is in"
+            "fix them, all else is in"
         )
     try:
         gone, total = patience.call(lambda: _gone(client, target, ids, part))

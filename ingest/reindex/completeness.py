@@ -32,7 +32,7 @@ def require_complete(
         named = ", ".join(repr(each) for each in lost[:3]) + (", …" if len(lost) > 3 else "")
         raise NotMovedError(
             f"expected at most {max_rejects} products of {old} to be rejected, got {len(lost)} ({named}); "
-            f"see {rejects}, mend them there or in the catalog, or raise --max-rejects"
+            f"see {rejects}, fix them there or in the catalog, or raise --max-rejects"
         )
     for what, query in (("products", None), ("products with a picture", _PICTURED)):
         before, after = (count(client, index, query) for index in (old, new))
@@ -49,7 +49,7 @@ def count(client: OpenSearch, index: str, query: dict[str, Any] | None = None) -
     answer = ask(client, "POST", f"/{index}/_count", body=body)
     if failed := answer["_shards"]["failed"]:
         raise NotMovedError(
-            f"expected every shard of {index} to count its documents, got {failed} that failed; mend the "
+            f"expected every shard of {index} to count its documents, got {failed} that failed; fix the "
             "index and run it again"
         )
     return int(answer["count"])

@@ -117,7 +117,7 @@ def _trouble(reply: dict[str, Any]) -> str:
 
 def _incomparable(index: str, got: str) -> ComparisonError:
     return ComparisonError(
-        f"expected {index} to answer the comparison's searches, got {got}; mend that and run it again, or "
+        f"expected {index} to answer the comparison's searches, got {got}; fix that and run it again, or "
         "give --queries 0 to go without a comparison"
     )
 

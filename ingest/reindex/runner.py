@@ -108,7 +108,7 @@ def readable(recipe: Recipe, old: str, *, named: bool) -> Recipe:
     elif Path(recipe.catalog).is_file():
         return recipe
     else:
-        got = f"{recipe.catalog}, which is not there"
+        got = f"{recipe.catalog}, which does not exist"
     raise MismatchError(
         f"expected the catalog that {old} remembers of its last ingest, got {got}; name it: "
         "mmsearch reindex CATALOG"
@@ -152,7 +152,7 @@ def reindex(
             return report, None
         return report, parity(client, old.name, new, wanted.queries, wanted.judgments)
 
-    report, compared = _said(filled, f"{state}, and {new} stays beside it for another try")
+    report, compared = _said(filled, f"{state}, and {new} remains for another attempt")
     names = () if wanted.keep else _move(client, old.name, new, state)
     if names:
         stored_or_said(client, alias, say)
@@ -235,8 +235,8 @@ def _move(client: OpenSearch, old: str, new: str, state: str) -> tuple[str, ...]
         ) from None
     except AwayError as away:
         raise NotMovedError(
-            f"expected OpenSearch to move {', '.join(aliases)} from {old} to {new}, got {away.why}, which "
-            "leaves open whether it did; see GET _alias"
+            f"expected OpenSearch to move {', '.join(aliases)} from {old} to {new}, got {away.why}, so that "
+            "it may or may not have moved; see GET _alias"
         ) from None
     return tuple(aliases)
 

@@ -17,25 +17,25 @@ COUNTS = {
     "read": "Lines read. Of the last run.",
     "indexed": "Products of the catalog that are in the index. Of the last run.",
     "encoded": "Products sent to the encoder. Of the last run.",
-    "unchanged": "Products that needed nothing. Of the last run.",
+    "unchanged": "Unchanged products. Of the last run.",
     "deleted": "Products deleted, by --sync or by their lines. Of the last run.",
-    "missing": "Products that were to be deleted and not there. Of the last run.",
+    "missing": "Products to delete that did not exist. Of the last run.",
     "encoder_calls": "Requests to the encoder. Of the last run.",
 }
 LOST = {
-    REJECTED: "Lines that were not taken, by reason. Of the last run.",
-    WITHOUT_IMAGE: "Products that came in without their picture, by reason. Of the last run.",
-    WITHOUT_TEXT: "Products that were encoded without their text, by reason. Of the last run.",
-    DROPPED: "Products that an ingest pipeline let not through, by reason. Of the last run.",
-    NOT_DELETED: "Products that OpenSearch would not delete, by reason. Of the last run.",
+    REJECTED: "Rejected lines, by reason. Of the last run.",
+    WITHOUT_IMAGE: "Products indexed without their picture, by reason. Of the last run.",
+    WITHOUT_TEXT: "Products encoded without their text, by reason. Of the last run.",
+    DROPPED: "Products dropped by an ingest pipeline, by reason. Of the last run.",
+    NOT_DELETED: "Products that OpenSearch did not delete, by reason. Of the last run.",
 }
 STATE = {
-    "seconds": "How long the run has taken.",
-    "encoding_seconds": "For how long a request to the encoder was under way.",
-    "indexing_seconds": "For how long a bulk request was under way.",
-    "running": "1 while the run goes on.",
-    "exit_code": "0 all in, 3 some are not, 1 failed.",
-    "written_timestamp_seconds": "When this was written.",
+    "seconds": "Duration of the run.",
+    "encoding_seconds": "Duration of requests to the encoder.",
+    "indexing_seconds": "Duration of bulk requests.",
+    "running": "1 during the run.",
+    "exit_code": "0: everything indexed; 3: some products not; 1: failed.",
+    "written_timestamp_seconds": "Time of this file.",
 }
 
 

@@ -42,7 +42,7 @@ class Rejects:
         self._stats = stats
         self._limits = (
             (REJECTED, limit, f"see {path}, or raise --max-rejects"),
-            (WITHOUT_IMAGE, without_image, "mend the pictures, or raise --max-without-image"),
+            (WITHOUT_IMAGE, without_image, "fix the pictures, or raise --max-without-image"),
         )
         self._origin = origin
         self._lock = threading.Lock()
@@ -153,7 +153,7 @@ def _clear(path: Path, origin: dict[str, Any]) -> None:
         if isinstance(before, dict) and before and _source(before) != _source(origin):
             raise CatalogError(
                 f"expected {path} to be the rejects of an earlier run over {_named(origin)}, got those of "
-                f"{_named(before)}; mend and retry them, or choose another file by --rejects"
+                f"{_named(before)}; fix and retry them, or choose another file by --rejects"
             )
         path.unlink()
     except FileNotFoundError:

@@ -86,7 +86,7 @@ class Report:
         if self.deleted:
             parts.append(f"{self.deleted} deleted")
         if self.missing:
-            parts.append(f"{self.missing} to delete not there")
+            parts.append(f"{self.missing} to delete not found")
         if self.not_deleted:
             parts.append(phrase(self.losses, NOT_DELETED))
         return (

@@ -87,7 +87,7 @@ def _read(
 def _detected(products: Sequence[Product], say: Callable[[str], None]) -> str:
     found = language_of(f"{each.title}\n{each.description}" for each in products)
     if found is None:
-        say("the language of the products cannot be told; words are not stemmed, name it by --language")
+        say("the language of the products was not recognized; words are not stemmed; name it by --language")
         return NONE
     if found not in LANGUAGES:
         say(f"the products are in {found!r}, which OpenSearch has no stemmer for; name another by --language")

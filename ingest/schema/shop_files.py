@@ -131,7 +131,7 @@ def _require_ours_kept(mapping: Mapping[str, Any], settings: Mapping[str, Any]) 
         )
     if lost := [key for key in _KEPT_SOURCE if key in mapping.get("_source", {})]:
         raise MismatchError(
-            f"expected {MAPPING} to keep _source whole, since updates are made from it, got "
+            f"expected {MAPPING} to keep the whole _source, which updates need, got "
             f"_source.{lost[0]}; leave it out"
         )
     if mapping.get("_routing", {}).get("required"):
@@ -165,7 +165,7 @@ def _loaded(given: Given | None, option: str) -> dict[str, Any]:
             f"expected a JSON file for {option} at {given}, got: {error.strerror}; name another"
         ) from None
     except ValueError as error:
-        raise MismatchError(f"expected JSON in {given} for {option}, got: {error}; mend it") from None
+        raise MismatchError(f"expected JSON in {given} for {option}, got: {error}; fix it") from None
     if not isinstance(found, dict):
         raise MismatchError(
             f"expected a JSON object in {given} for {option}, got {type(found).__name__}; see docs/ingest.md"

@@ -224,7 +224,7 @@ def _namespace(folder: Path, started: list[subprocess.Popen[bytes]]) -> None:
 
 def _daemon(engine: Engine, started: list[subprocess.Popen[bytes]]) -> None:
     log = engine.folder / "dockerd.log"
-    # nsenter and not `ip netns exec`, which mounts /sys anew and so hides the cgroups.
+    # nsenter and not `ip netns exec`, which mounts /sys again and so hides the cgroups.
     command = WITH_US + engine.in_namespace(
         "dockerd", "--data-root", str(CACHE / "docker"), "--exec-root", str(engine.folder / "exec"),
         "--pidfile", str(engine.folder / "dockerd.pid"), "--host", f"unix://{engine.socket}", "--dns", DNS,

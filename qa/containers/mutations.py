@@ -96,7 +96,7 @@ def put_back(folder: Path, fault: Fault) -> None:
         path = folder / name
         text = path.read_text(encoding="utf-8")
         if now not in text:
-            raise ValueError(f"expected {name} to hold {now!r}, got none; mend fault {fault.number}")
+            raise ValueError(f"expected {name} to hold {now!r}, got none; fix fault {fault.number}")
         path.write_text(text.replace(now, before), encoding="utf-8")
 
 

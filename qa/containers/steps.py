@@ -86,7 +86,7 @@ def look_after(world: World, lines: list[str]) -> None:
         # As after a start of the whole machine: nothing says that Triton is well.
         world.compose("up", "--detach", "--no-deps", "triton-cpu")
         said = world.line(again)
-        assert "Triton at triton:8001 is away" in said, said[-600:]
+        assert "Triton at triton:8001 does not respond" in said, said[-600:]
     with world.check(0, "healthy again", fatal=True):
         world.line(up)
         assert world.count() == before

@@ -180,7 +180,7 @@ class RefusedError(Rejection):
 
 
 class DocumentError(Rejection):
-    """OpenSearch refuses one document with a 4xx that no retry mends."""
+    """OpenSearch refuses one document with a 4xx that no retry fixes."""
 
     stage = "index"
 

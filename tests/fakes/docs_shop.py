@@ -44,7 +44,7 @@ def write(folder: Path) -> Path:
     return folder / "shop.csv"
 
 
-def mend(folder: Path) -> None:
+def fix(folder: Path) -> None:
     """Put the missing picture where the CSV names it."""
     drawn._draw("flag", "#7b4a2b").save(folder / LATE)
 

@@ -94,8 +94,8 @@ def world(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worl
 def run(world: World, block: Block) -> None:
     for line in block.lines:
         if line.startswith("mmsearch retry"):
-            docs_shop.mend(world.folder)
-        # The quick start's catalog has one picture that is missing, so that there is something to mend.
+            docs_shop.fix(world.folder)
+        # The quick start's catalog has one picture that is missing, so that there is something to fix.
         first = line.startswith("mmsearch ingest shop.csv") and "--vectors" not in line
         world.run(line, code=3 if first else 0)
 
@@ -183,7 +183,7 @@ JUDGED = {"oak chair": "A1", "desk lamp": "A2", "dining table": "A4", "floor lam
 
 
 def evaluation(world: World) -> None:
-    """What the page on evaluation names, made anew: judgments, another index, a body, a run."""
+    """What the page on evaluation names, made again: judgments, another index, a body, a run."""
     lines = [
         json.dumps({"query": query, "product_id": product, "label": "E", "purchases": 2})
         for query, product in JUDGED.items()

@@ -326,7 +326,7 @@ def rotten(folder: Path, chance: random.Random) -> tuple[dict[str, bytes], dict[
     "count", [2_000, pytest.param(100_000, marks=pytest.mark.slow)], ids=["short", "full"]
 )
 def test_f4_a_rotten_catalog_costs_only_what_is_rotten(catalog: Catalog, count: int) -> None:
-    """5 % bad lines of more than 30 kinds among good and odd ones; the mended file then goes in whole."""
+    """5 % bad lines of more than 30 kinds among good and odd ones; the fixed file then goes in whole."""
     chance = random.Random(4)
     bad, odd = rotten(catalog.folder, chance)
     assert len(bad) >= 30
@@ -369,17 +369,17 @@ def test_f4_a_rotten_catalog_costs_only_what_is_rotten(catalog: Catalog, count: 
         if b"ID" in bad.get(expected[number], b""):
             assert entry["id"].removeprefix("unwanted-") == f"p{number}"
     # Mended where they stand: each bad line becomes a plain record under its own number.
-    mended = [
+    fixed = [
         json.dumps(
-            {"line": number, "stage": "read", "record": {"id": f"mended{number}", "title": f"m {number}"}}
+            {"line": number, "stage": "read", "record": {"id": f"fixed{number}", "title": f"m {number}"}}
         )
         for number in sorted(expected)
     ]
-    rejects = catalog.folder / "mended.jsonl"
-    rejects.write_text("\n".join(mended) + "\n", encoding="utf-8")
+    rejects = catalog.folder / "fixed.jsonl"
+    rejects.write_text("\n".join(fixed) + "\n", encoding="utf-8")
     report = catalog.ingest(catalog=str(rejects), retry=True, rejects=catalog.folder / "still.jsonl")
     assert (report.indexed, report.rejected) == (len(expected), 0)
-    assert set(catalog.node.sources()) == good | {f"mended{number}" for number in expected}
+    assert set(catalog.node.sources()) == good | {f"fixed{number}" for number in expected}
 
 
 def test_two_runs_at_once_leave_the_same_index(catalog: Catalog, tmp_path: Path) -> None:

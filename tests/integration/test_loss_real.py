@@ -129,7 +129,7 @@ def test_loss_07_an_index_that_is_deleted_meanwhile_ends_the_run(
         return send(client, target, bulk)
 
     monkeypatch.setattr(index_stage, "send", gone)
-    with pytest.raises(BlockedError, match="expected losses to stay while it is written to, got it deleted"):
+    with pytest.raises(BlockedError, match="expected losses to exist during the run, got it deleted"):
         shop.ingest()
 
 
@@ -220,7 +220,7 @@ def test_partial_lines_and_deletions_on_the_real_node(shop: Shop) -> None:
     ids = shop.path.with_name("ids.txt")
     ids.write_text("5\n6\nnever\n", encoding="utf-8")
     result = CliRunner().invoke(cli, ["delete", "--ids", str(ids), "--index", NAME, "--opensearch", shop.url])
-    assert (result.exit_code, result.stdout) == (0, "2 deleted, 1 not there\n")
+    assert (result.exit_code, result.stdout) == (0, "2 deleted, 1 not found\n")
     assert shop.ids() == set("0123789")
 
 

@@ -114,7 +114,7 @@ def test_the_notebook(stack: StackUnderTest, monkeypatch: pytest.MonkeyPatch) ->
     nearest = (names["queries"] @ names["vectors"].T).argmax(axis=1)
     assert nearest.tolist() == [0, 1]
     assert names["found"].means["hybrid"]["ndcg(esci)@10"] > 0.6
-    assert "5 deleted, 0 not there" in said[-1]
+    assert "5 deleted, 0 not found" in said[-1]
     assert "expected weights of lexical and dense" in said[-1]
     removed(stack, "python-example")
 

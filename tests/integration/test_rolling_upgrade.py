@@ -104,7 +104,7 @@ def cluster(tmp_path: Path, triton: TritonUnderTest) -> Iterator[Cluster]:
 
 
 def later(plugin: Path, folder: Path) -> Path:
-    """The same plugin under its next version, as a release that mends a fault would be."""
+    """The same plugin under its next version, as a release that fixes a fault would be."""
     renamed = folder / f"mmsearch-{NEXT}.zip"
     with zipfile.ZipFile(plugin) as old, zipfile.ZipFile(renamed, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():

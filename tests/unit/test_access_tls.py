@@ -218,7 +218,7 @@ def test_refused(case: Case, serve: Any, reach: Any, tmp_path: Path) -> None:
     if case.shown is None:
         assert refused.type is AwayError
     elif case.name not in BY_THE_SERVER:
-        # Waiting mends no certificate: the run ends at once, and says what to name.
+        # Waiting fixes no certificate: the run ends at once, and says what to name.
         assert refused.type is UntrustedError
         assert "--ca-file" in str(refused.value)
 
@@ -230,8 +230,8 @@ def test_a_command_says_it_in_one_sentence(tmp_path: Path) -> None:
         result = CliRunner().invoke(cli, ["search", "chair", "--opensearch", url, "--ca-file", ca])
     assert result.exit_code == 1
     (line,) = result.output.splitlines()
-    assert line.startswith("mmsearch: expected a certificate of OpenSearch at 127.0.0.1:")
-    assert "self-signed certificate; name who signed it by --ca-file" in line
+    assert line.startswith("mmsearch: expected a valid certificate of OpenSearch at 127.0.0.1:")
+    assert "self-signed certificate; name its authority by --ca-file" in line
 
 
 def test_a_command_with_the_right_authority_is_answered(tmp_path: Path) -> None:

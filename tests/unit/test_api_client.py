@@ -287,7 +287,7 @@ def test_a_server_that_comes_back_is_waited_for_and_logged(
         if record.name.startswith("mmsearch")
     ]
     assert said[0][:2] == ("mmsearch.ingest", "WARNING")
-    assert "is away (UNAVAILABLE: restarting); waiting up to 30 s" in said[0][2]
+    assert "does not respond (UNAVAILABLE: restarting); waiting up to 30 s" in said[0][2]
     assert said[-1][:2] == ("mmsearch.ingest", "INFO")
     assert said[-1][2].startswith("1 indexed, 0 rejected (1 encoded, 0 unchanged;")
 
@@ -320,8 +320,8 @@ def test_servers_that_are_starting_are_waited_for_where_it_is_wanted(
     assert (report.indexed, report.encoded) == (1, 1)
     said = [each.getMessage() for each in caplog.records if each.name == "mmsearch.ingest"]
     assert len(said) == 2
-    assert f"Triton at 127.0.0.1:{port} is away" in said[0]
-    assert f"Triton at 127.0.0.1:{port} answers again" in said[1]
+    assert f"Triton at 127.0.0.1:{port} does not respond" in said[0]
+    assert f"Triton at 127.0.0.1:{port} responds again" in said[1]
 
 
 def test_a_wait_for_starting_servers_ends(node: FakeOpenSearch) -> None:
@@ -508,7 +508,7 @@ def test_products_are_deleted_each_once(shop: mmsearch.Client, node: FakeOpenSea
     shop.ingest([{"id": number, "title": "x"} for number in range(5)])
     report = shop.delete(["1", 2, "2", "9"])
     assert (report.read, report.deleted, report.missing, report.not_deleted) == (3, 2, 1, 0)
-    assert report.sentence() == "2 deleted, 1 not there"
+    assert report.sentence() == "2 deleted, 1 not found"
     assert set(node.sources()) == {"0", "3", "4"}
     node.item_fault = lambda identifier: (400, {"type": "mapper_parsing_exception", "reason": "no"})
     report = shop.delete(iter(["3"]))
@@ -589,9 +589,9 @@ def test_wrong_arguments_are_one_sentence(shop: mmsearch.Client, misuse: str) ->
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({}, "expected words, --image or --like to search by, got none"),
+        ({}, "expected a text, --image or --like, got none"),
         ({"like": "1", "mode": "hybrid"}, "expected words for the hybrid search, got none"),
-        ({"text": "x", "mode": "lexical", "weights": (1, 1)}, "expected weights for a hybrid search"),
+        ({"text": "x", "mode": "lexical", "weights": (1, 1)}, "expected weights only for a hybrid search"),
         (
             {"text": "x", "weights": (0, 0)},
             "expected a weight from 0 up for each of the legs lexical and dense",

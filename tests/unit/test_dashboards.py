@@ -318,7 +318,7 @@ def test_import_over_tls_believes_the_named_authority_alone(
 
     refused = imported("other.pem")
     assert refused.exit_code == 1
-    assert "expected a certificate of Dashboards" in refused.stderr
+    assert "expected a valid certificate of Dashboards" in refused.stderr
     assert requests == []
     taken = imported("ca.pem")
     assert taken.exit_code == 0, taken.output

@@ -67,7 +67,7 @@ def test_servers_that_are_starting_are_waited_for(catalog: Path) -> None:
             for each in started:
                 each.__exit__(None, None, None)
         assert code == 0, said
-        assert f"Triton at 127.0.0.1:{port} is away" in said
+        assert f"Triton at 127.0.0.1:{port} does not respond" in said
         assert list(node.sources()) == ["1"]
 
 

@@ -126,7 +126,7 @@ def test_a_facet_filters(client: FlaskClient, index: Index) -> None:
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"text": "", "a_mode": "lexical"}, "expected words"),
+        ({"text": "", "a_mode": "lexical"}, "expected a text"),
         ({"a_mode": "magic"}, "expected a mode out of hybrid, neural, lexical"),
         ({"k": "many"}, "expected numbers as weight and number of hits"),
         ({"picture": (io.BytesIO(b"no picture"), "x.png")}, "expected"),

@@ -148,7 +148,7 @@ def test_search_asks_by_the_nodes_names(
 def test_an_incomplete_question_is_not_sent(node: Node) -> None:
     done = run(node, "search", "--mode", "hybrid")
     assert done.exit_code == 1
-    assert "expected words, --image or --like" in done.stderr
+    assert "expected a text, --image or --like" in done.stderr
     assert node.bodies == []
 
 
@@ -212,9 +212,9 @@ def test_every_command_asks_the_query_of_the_shops_template(node: Node, tmp_path
     [
         (
             (200, {"template_output": {"query": {"match_all": {}}}}),
-            "to have a `query` that asks with {{query}}",
+            "to have a `query` with {{query}}",
         ),
-        ((200, {"template_output": {"size": 3}}), "to have a `query` that asks with {{query}}"),
+        ((200, {"template_output": {"size": 3}}), "to have a `query` with {{query}}"),
         ((400, error(400, "general_script_exception", "Failed to compile")), "400 general_script_exception"),
     ],
 )
@@ -225,7 +225,7 @@ def test_a_template_that_cannot_be_asked_is_one_sentence(
     done = run(node, "search", "chair", "--mode", "lexical")
     assert done.exit_code == 1
     assert told in done.stderr
-    assert "mend it by PUT _scripts/mmsearch-lexical-shop, or DELETE it for the default" in done.stderr
+    assert "fix it by PUT _scripts/mmsearch-lexical-shop, or DELETE it for the default" in done.stderr
 
 
 def test_a_template_that_may_not_be_read_leaves_the_default(
@@ -235,7 +235,7 @@ def test_a_template_that_may_not_be_read_leaves_the_default(
     assert run(node, "search", "chair", "--mode", "lexical").exit_code == 0
     (leg,) = node.bodies[-1]["query"]["bool"]["must"]
     assert leg == {"multi_match": {**DEFAULT["multi_match"], "query": "chair", "_name": "lexical"}}
-    assert "mmsearch-lexical-shop may not be read" in caplog.text
+    assert "mmsearch-lexical-shop could not be read" in caplog.text
 
 
 def test_tune_prints_a_clause_that_the_node_takes(node: Node, names: ClauseNames, tmp_path: Path) -> None:

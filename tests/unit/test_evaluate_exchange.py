@@ -111,7 +111,7 @@ def test_purchases_of_the_same_words_add_up_and_the_rest_is_told() -> None:
     imported = ubi.from_events(QUERIES, events)
     assert imported.judgments.purchases == {"red dress": {"p1": 2, "p3": 1}}
     assert imported.taken == 3
-    assert imported.skipped == {"a query_id that no query has": 2, "no object_id": 2}
+    assert imported.skipped == {"an unknown query_id": 2, "no object_id": 2}
     assert ubi.from_events(QUERIES, events, ["click"]).judgments.purchases == {"red dress": {"p2": 1}}
 
 

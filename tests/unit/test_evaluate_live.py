@@ -125,7 +125,7 @@ def test_failures_are_kept_by_query_and_count_as_nothing(node: Node, client: Ope
 
     assert result.problems == {
         "bad": "400 no such field",
-        "picture": "the system does not ask with what this query has (picture)",
+        "picture": "the system does not use the modality of this query (picture)",
     }
     assert list(result.hits) == ["good"]
     assert result.run.problems == result.problems
@@ -143,7 +143,7 @@ def test_legs_and_warnings_come_along(node: Node, client: OpenSearch) -> None:
     (hit,) = result.hits["q"]
     assert (hit.source, list(hit.legs)) == ({"title": "Chair"}, legs)
     assert result.warnings == {
-        "q": "the search ran out of time; 2 shards failed; leg dense was skipped: encoder down"
+        "q": "the search timed out; 2 shards failed; leg dense was skipped: encoder down"
     }
 
 

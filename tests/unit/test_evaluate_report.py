@@ -114,7 +114,7 @@ def test_the_report_asks_for_nothing(study: Study, tmp_path: Path) -> None:
 
 
 def test_systems_need_names_of_their_own_and_a_known_baseline(study: Study) -> None:
-    with pytest.raises(MmsearchError, match="expected a name of its own"):
+    with pytest.raises(MmsearchError, match="expected a distinct name"):
         Study(study.judgments, [study.runs[0], study.runs[0]], study.measures, "bm25")
     with pytest.raises(MmsearchError, match="expected a baseline out of bm25, hybrid, got 'other'"):
         Study(study.judgments, study.runs, study.measures, "other")

@@ -201,7 +201,7 @@ def test_a_name_that_changes_after_the_check_gives_no_hit(fetch: Fetch, shop: Sh
 
         rebound = replace(fetch, lookup=rebinding)
         assert rebound("http://rebind.example/x.png").read_bytes() == b"data"
-        # The second fetch looks up anew, gets the private address and is refused.
+        # The second fetch looks up again, gets the private address and is refused.
         assert reason(rebound, "http://shop.example/again") == "url_refused", host
     assert shop.hits == []
 

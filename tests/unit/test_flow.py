@@ -211,8 +211,8 @@ def test_patience_says_once_that_a_server_is_away_and_once_that_it_is_back() -> 
 
     assert Patience(30, said.append).call(attempt) == "done"
     assert len(said) == 2
-    assert said[0] == "Triton at x is away (no answer); waiting up to 30 s"
-    assert said[1].startswith("Triton at x answers again after 0.")
+    assert said[0] == "Triton at x does not respond (no answer); waiting up to 30 s"
+    assert said[1].startswith("Triton at x responds again after 0.")
 
 
 def test_patience_ends_with_the_command_to_go_on() -> None:
@@ -222,7 +222,7 @@ def test_patience_ends_with_the_command_to_go_on() -> None:
     with pytest.raises(UnreachableError) as caught:
         Patience(0.2, lambda _: None, "mmsearch ingest c.jsonl").call(attempt)
     assert str(caught.value) == (
-        "expected Triton at x to answer within 0 s, got no answer; what is in stays in, go on with: "
+        "expected Triton at x to answer within 0 s, got no answer; indexed products remain, continue with: "
         "mmsearch ingest c.jsonl"
     )
 

@@ -1,4 +1,4 @@
-"""The rejects file: what it holds, and that it can be mended and tried again."""
+"""The rejects file: what it holds, and that it can be fixed and tried again."""
 
 from __future__ import annotations
 

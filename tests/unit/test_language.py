@@ -77,7 +77,7 @@ def test_a_catalogs_language_is_detected_and_said(said: list[str]) -> None:
     few = lines({"id": "1", "title": "Oak chair"}, {"title": "without an id"})
     assert schema_for(few, None, SchemaOptions(), said.append).language == "none"
     assert said[1:] == [
-        "the language of the products cannot be told; words are not stemmed, name it by --language"
+        "the language of the products was not recognized; words are not stemmed; name it by --language"
     ]
 
 

@@ -1,4 +1,4 @@
-"""Options that would be ignored are refused; an index that was changed by hand is mended; an alias that hides
+"""Options that would be ignored are refused; an index that was changed by hand is fixed; an alias that hides
 products is not written by."""
 
 from __future__ import annotations

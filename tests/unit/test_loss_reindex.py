@@ -20,7 +20,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
         yield made
 
 
-STAYS = "; products stays on products-000001, and products-000002 stays beside it for another try"
+STAYS = "; products stays on products-000001, and products-000002 remains for another attempt"
 
 
 def test_loss_01_a_reindex_reads_the_catalog_as_ingest_did(shop: Shop) -> None:
@@ -77,14 +77,14 @@ def test_loss_01_an_index_that_may_not_remember_says_so(shop: Shop) -> None:
 
     shop.node.request_fault = fault
     done = shop.ingest("--map", "id=sku", "--batch", "9", "--on-bad-image", "text-only")
-    assert "could not be remembered in products-000001, got 403" in done.stderr
+    assert "could not be saved in products-000001, got 403" in done.stderr
 
 
 def test_loss_01_products_that_would_be_rejected_keep_the_alias(shop: Shop) -> None:
     shop.node.item_fault = lambda identifier: 403 if identifier in ("4", "5") else 0
     assert shop.refused() == (
         "mmsearch: expected at most 0 products of products-000001 to be rejected, got 2 ('4', '5'); see "
-        f"{shop.folder}/products-000002.catalog.rejects.jsonl, mend them there or in the catalog, or raise "
+        f"{shop.folder}/products-000002.catalog.rejects.jsonl, fix them there or in the catalog, or raise "
         f"--max-rejects{STAYS}"
     )
     assert "got 2 ('4', '5')" in shop.refused("--max-rejects", "1")
@@ -172,7 +172,7 @@ def test_loss_01_a_comparison_that_fails_keeps_the_alias(
 ) -> None:
     shop.node.search_fault = lambda index: fault(index) if index == which else None
     assert shop.refused() == (
-        f"mmsearch: expected {which} to answer the comparison's searches, got {got}; mend that and run it "
+        f"mmsearch: expected {which} to answer the comparison's searches, got {got}; fix that and run it "
         f"again, or give --queries 0 to go without a comparison{STAYS}"
     )
     shop.run("reindex", "--queries", "0")
@@ -218,7 +218,7 @@ def test_loss_10_a_move_whose_answer_is_lost_does_not_claim_to_know(shop: Shop) 
             raise AnswerError(503)
 
     shop.node.request_fault = fault
-    assert "which leaves open whether it did; see GET _alias" in shop.refused()
+    assert "so that it may or may not have moved; see GET _alias" in shop.refused()
 
 
 def test_loss_10_a_failed_reindex_prints_its_object(shop: Shop) -> None:
@@ -238,7 +238,7 @@ def test_loss_03_the_catalog_is_remembered_or_named(
     shop.file.rename(moved_to)
     assert shop.refused() == (
         "mmsearch: expected the catalog that products-000001 remembers of its last ingest, got "
-        f"{shop.file}, which is not there; name it: mmsearch reindex CATALOG"
+        f"{shop.file}, which does not exist; name it: mmsearch reindex CATALOG"
     )
     pictures = ("--image-root", str(shop.folder / "pictures"))
     shop.run("reindex", "elsewhere.jsonl", "--keep", *pictures)

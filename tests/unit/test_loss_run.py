@@ -320,7 +320,9 @@ def test_loss_11_a_signal_leaves_the_final_state(tmp_path: Path, number: signal.
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert f"mmsearch: stopped by {number.name}; what is in stays in, go on with: mmsearch ingest" in err
+    assert (
+        f"mmsearch: stopped by {number.name}; indexed products remain, continue with: mmsearch ingest" in err
+    )
     summary = json.loads(out)
     assert summary["error"].startswith(f"stopped by {number.name}")
     assert summary["exit_code"] == 1
@@ -398,8 +400,8 @@ def test_loss_d1_one_servers_answer_says_nothing_about_another() -> None:
 
     assert patience.call(opensearch) == "ok"
     assert len(said) == 2
-    assert said[0] == "OpenSearch at x is away (connection refused); waiting up to 5 s"
-    assert said[1].startswith("OpenSearch at x answers again after ")
+    assert said[0] == "OpenSearch at x does not respond (connection refused); waiting up to 5 s"
+    assert said[1].startswith("OpenSearch at x responds again after ")
 
 
 def test_the_metrics_name_every_kind_of_loss(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_loss_21_the_root_cause_is_what_is_printed(catalog: Catalog) -> None:
     ("status", "error", "told"),
     [
         (401, {"type": "security_exception", "reason": "Unauthorized"}, "check the credentials"),
-        (403, RIGHTS, r"no permissions for \[indices:data/write/bulk.*give this user the right"),
+        (403, RIGHTS, r"no permissions for \[indices:data/write/bulk.*grant this user the permission"),
         (403, BLOCK, r"FORBIDDEN/8/index write.*lift the block"),
         (404, {"type": "index_not_found_exception", "reason": "no such index [x]"}, "no such index"),
         (403, {"type": "index_closed_exception", "reason": "closed"}, "open the index by: POST"),
@@ -215,7 +215,7 @@ def test_loss_07_an_index_that_is_deleted_meanwhile_ends_the_run(catalog: Catalo
     catalog.node.request_fault = fault
     result = ingest(catalog)
     assert result.exit_code == 1
-    assert "expected products to stay while it is written to, got it deleted" in result.stderr
+    assert "expected products to exist during the run, got it deleted" in result.stderr
 
 
 def test_loss_07_another_index_of_the_same_name_ends_the_run(catalog: Catalog) -> None:
@@ -256,7 +256,7 @@ def test_loss_10_a_closed_index_and_missing_rights_are_one_sentence(catalog: Cat
     assert ingest(catalog).exit_code == 0
     for error, status, told in (
         ({"type": "index_closed_exception", "reason": "closed"}, 400, "open the index by: POST"),
-        ({**RIGHTS, "reason": "no permissions for [indices:data/read/mget]"}, 403, "data/read/mget]; give"),
+        ({**RIGHTS, "reason": "no permissions for [indices:data/read/mget]"}, 403, "data/read/mget]; grant"),
     ):
 
         def fault(method: str, path: str, status: int = status, error: dict[str, Any] = error) -> None:

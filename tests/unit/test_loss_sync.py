@@ -63,7 +63,7 @@ def test_loss_05_a_delete_that_is_put_off_is_sent_again(catalog: Catalog) -> Non
 
 def test_loss_05_a_delete_that_is_put_off_for_good_fails(catalog: Catalog) -> None:
     catalog.node.item_fault = lambda identifier: 429 if identifier == "19" else 0
-    with pytest.raises(UnreachableError, match="429 fault_429: told to; what is in stays in, go on"):
+    with pytest.raises(UnreachableError, match="429 fault_429: told to; indexed products remain, continue"):
         catalog.ingest(sync=0.1, patience=0.3)
 
 

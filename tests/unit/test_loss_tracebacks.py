@@ -169,7 +169,7 @@ def test_loss_10_a_training_whose_folder_cannot_be_written(folder: Path) -> None
 def test_loss_10_pairs_that_are_cut_are_one_sentence(folder: Path, content: bytes) -> None:
     cut = folder / "pairs.jsonl.gz"
     cut.write_bytes(content)
-    with pytest.raises(TrainingError, match=r"expected .*pairs\.jsonl\.gz to be readable to its end, got: "):
+    with pytest.raises(TrainingError, match=r"expected .*pairs\.jsonl\.gz to be readable to the end, got: "):
         read_pairs(cut)
 
 
@@ -184,4 +184,4 @@ def test_loss_10_a_checkpoint_that_is_cut_is_one_sentence(
     monkeypatch.setattr("mmsearch.training.run.registry.build", lambda architecture: fusion)
     said = training(folder, out)
     assert said.startswith(f"mmsearch: expected to read and write a training's files in {out}, got: ")
-    assert said.endswith(f" at {out}; mend or remove that, or name another folder")
+    assert said.endswith(f" at {out}; fix or remove that, or name another folder")

@@ -59,5 +59,5 @@ def test_another_plugin_beside_makes_another_node(tmp_path: Path, monkeypatch: p
     usual = opensearch_node.plan(home, ports, "1g", None)
     beside = opensearch_node.plan(home, ports, "1g", None, official.plugins(), official.SETTINGS)
     assert usual != beside
-    # What is written down and read again is the same plan, so that nothing is started anew for nothing.
+    # What is written down and read again is the same plan, so that nothing is started again for nothing.
     assert json.loads(json.dumps(beside)) == beside

@@ -56,7 +56,7 @@ def test_an_ordinary_user_keeps_the_node_at_home_and_root_in_var_tmp(tmp_path: P
 def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "node").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StackError, match=r"expected .* to be a folder of our own"):
+    with pytest.raises(StackError, match=r"expected .* to be a folder of the current user, got a link"):
         node.own_folder(tmp_path / "node")
 
 

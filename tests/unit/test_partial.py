@@ -201,7 +201,7 @@ def test_a_line_that_says_delete_deletes(catalog: Catalog, partial: bool) -> Non
     report = catalog.ingest(catalog=str(path), partial=partial)
     assert (report.read, report.deleted, report.missing, report.indexed) == (3, 2, 1, 0)
     assert (report.exit_code, report.encoder_calls) == (0, 0)
-    assert "0 indexed, 0 rejected, 2 deleted, 1 to delete not there" in report.sentence()
+    assert "0 indexed, 0 rejected, 2 deleted, 1 to delete not found" in report.sentence()
     assert set(catalog.node.sources()) == set("034")
 
 
@@ -223,7 +223,7 @@ def delete(catalog: Catalog, text: str, *arguments: str) -> Result:
 def test_delete_takes_a_file_of_ids(catalog: Catalog) -> None:
     shop(catalog)
     result = delete(catalog, "\ufeff1\n 3 \n\n8\n3\n")
-    assert (result.exit_code, result.stdout) == (0, "2 deleted, 1 not there\n")
+    assert (result.exit_code, result.stdout) == (0, "2 deleted, 1 not found\n")
     assert set(catalog.node.sources()) == set("024")
     piped = CliRunner().invoke(
         cli, ["delete", "--ids", "-", "--opensearch", catalog.node.url, "--json"], input="0\n"
@@ -239,7 +239,7 @@ def test_delete_says_what_is_refused(catalog: Catalog) -> None:
     )
     result = delete(catalog, "1\n3\n")
     assert result.exit_code == 3
-    assert result.stdout == "1 deleted, 0 not there, 1 not deleted (1 odd_exception)\n"
+    assert result.stdout == "1 deleted, 0 not found, 1 not deleted (1 odd_exception)\n"
     assert "'3': 400 not this one" in result.stderr
     catalog.node.item_fault = lambda identifier: (
         403,

@@ -63,7 +63,7 @@ def test_words_alone_need_no_encoder() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"), [({}, "--image or --like"), ({"mode": "lexical"}, "expected words")]
+    ("arguments", "told"), [({}, "--image or --like"), ({"mode": "lexical"}, "expected a text")]
 )
 def test_an_incomplete_question_says_what_is_missing(arguments: dict[str, str], told: str) -> None:
     with pytest.raises(SearchError, match=told):

@@ -95,8 +95,8 @@ def test_the_whole_body_of_an_index_is_taken_too() -> None:
         ({"properties": {"price": {"type": "text"}}}, None, "to have price as float, .* got text"),
         ({"properties": {"embedding": {"dimension": 3}}}, None, "without the field embedding"),
         ({"properties": {"ingest": {"properties": {}}}}, None, "without the field ingest"),
-        ({"_source": {"excludes": ["x"]}}, None, r"keep _source whole, .* got _source\.excludes"),
-        ({"_source": {"enabled": False}}, None, "keep _source whole"),
+        ({"_source": {"excludes": ["x"]}}, None, r"keep the whole _source, .* got _source\.excludes"),
+        ({"_source": {"enabled": False}}, None, "keep the whole _source"),
         ({"_routing": {"required": True}}, None, "without required routing"),
         ({"_meta": {"mmsearch": {}}}, None, r"without _meta\.mmsearch"),
         (None, {"index.knn": False}, r"with index\.knn true or none, got false"),
@@ -233,7 +233,10 @@ def test_an_index_without_k_nn_is_one_sentence(catalog: Catalog) -> None:
     catalog.node.create("products", {"mappings": {}})
     done = ingest(catalog)
     assert done.exit_code == 1
-    assert "expected products to have index.knn: true, which an index has from its beginning" in done.stderr
+    assert (
+        "expected products to have index.knn: true, which can only be set when an index is created"
+        in done.stderr
+    )
     assert "mmsearch reindex CATALOG --index ALIAS" in done.stderr
 
 

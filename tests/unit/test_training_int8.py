@@ -167,4 +167,4 @@ def test_what_was_measured_is_said(tmp_path: Path) -> None:
     assert Compared(7, 0.4, 0.399, 0.95).sentence() == (
         "nDCG@10 over 7 queries: fp32 0.4000, int8 0.3990 (-0.2 %), overlap@10 0.950"
     )
-    assert Compared(7, 0.4, 0.39, 0.9).sentence().endswith("that is much, so take --precision fp32")
+    assert Compared(7, 0.4, 0.39, 0.9).sentence().endswith("the loss is large: use --precision fp32")

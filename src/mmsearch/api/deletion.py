@@ -54,7 +54,7 @@ class DeleteReport:
     def sentence(self) -> str:
         """Return the counts as one line of text."""
         refused = f", {phrase(self.losses, NOT_DELETED)}" if self.losses else ""
-        return f"{self.deleted} deleted, {self.missing} not there{refused}"
+        return f"{self.deleted} deleted, {self.missing} not found{refused}"
 
     def summary(self) -> dict[str, object]:
         """The object of `mmsearch delete --json`."""

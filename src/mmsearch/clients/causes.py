@@ -101,16 +101,16 @@ def repair(status: int, kind: str) -> str:
     if status == 401:
         return "check the credentials, such as MMSEARCH_OPENSEARCH_USER and MMSEARCH_OPENSEARCH_PASSWORD_FILE"
     if kind == "security_exception":
-        return "give this user the right that is named there"
+        return "grant this user the permission named in the error"
     if kind == "cluster_block_exception":
         return "lift the block in the index's settings (index.blocks.*)"
     if kind == "index_closed_exception":
         return "open the index by: POST /INDEX/_open"
     if kind == "index_not_found_exception":
-        return "name an index that is there by --index, or ingest into it first"
+        return "name an existing index by --index, or ingest into it first"
     if status == 413:
         return "raise http.max_content_length of the node"
-    return "OpenSearch's log has more"
+    return "see OpenSearch's log"
 
 
 def _within(error: Mapping[str, Any]) -> Any:

@@ -64,7 +64,7 @@ class Access:
         try:
             secret = Path(file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "bytes that are no UTF-8"
+            why = error.strerror if isinstance(error, OSError) else "bytes that are not UTF-8"
             raise IngestError(
                 f"expected a secret in the file that {variable}_FILE names, got {file}: {why}; "
                 "name a readable file of one line"

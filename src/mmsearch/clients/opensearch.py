@@ -97,7 +97,7 @@ def ask(
         raise untrusted(name(client), text) or AwayError(name(client), _cause(text)) from None
     except SerializationError as error:
         # The response was cut off; the request may or may not have been executed.
-        raise AwayError(name(client), f"an answer that is no JSON: {str(error)[:120]}") from None
+        raise AwayError(name(client), f"a response that is not JSON: {str(error)[:120]}") from None
     except TransportError as error:
         _explain(client, error, f"{method} {path.partition('?')[0]}")
 
@@ -150,8 +150,8 @@ def _cause(text: str) -> str:
     """Return the cause of the failure without the client's wrapper."""
     for told, short in (
         ("Connection refused", "connection refused"),
-        ("WRONG_VERSION_NUMBER", "an answer that is no TLS"),
-        ("timed out", "no answer in time"),
+        ("WRONG_VERSION_NUMBER", "a response without TLS"),
+        ("timed out", "no response in time"),
         ("Name or service not known", "a host name that does not resolve"),
         ("Remote end closed", "a closed connection"),
     ):

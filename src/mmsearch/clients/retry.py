@@ -41,7 +41,7 @@ class Patience:
         stopped: threading.Event | None = None,
     ) -> None:
         self.limit = limit
-        self.go_on = f"; what is in stays in, go on with: {resume}" if resume else ""
+        self.go_on = f"; indexed products remain, continue with: {resume}" if resume else ""
         self._say = say
         self._stopped = stopped or threading.Event()
         self._since: dict[str, float] = {}
@@ -80,7 +80,7 @@ class Patience:
                 f"expected {away.server} to answer within {self.limit:.0f} s, got {away.why}{self.go_on}"
             ) from None
         if first and self.limit:
-            self._say(f"{away.server} is away ({away.why}); waiting up to {self.limit:.0f} s")
+            self._say(f"{away.server} does not respond ({away.why}); waiting up to {self.limit:.0f} s")
 
     def _back(self, servers: set[str]) -> None:
         now = time.monotonic()
@@ -88,4 +88,4 @@ class Patience:
             with self._lock:
                 since = self._since.pop(server, None)
             if since is not None:
-                self._say(f"{server} answers again after {now - since:.1f} s")
+                self._say(f"{server} responds again after {now - since:.1f} s")

@@ -21,12 +21,12 @@ def untrusted(server: str, text: str) -> UntrustedError | None:
         for words in ("certificate_verify_failed", "hostname verification", "peer name", "server name")
     ):
         return UntrustedError(
-            f"expected a certificate of {server} that verifies, got "
-            f"{why.group(1).rstrip('.') if why else 'one that does not'}; name who signed it by --ca-file"
+            f"expected a valid certificate of {server}, got "
+            f"{why.group(1).rstrip('.') if why else 'another'}; name its authority by --ca-file"
         )
     if re.search(r"alert.(certificate.required|unknown.ca|bad.certificate)|certificate.required", lower):
         return UntrustedError(
-            f"expected {server} to take us, got its refusal of our certificate; name one that it believes by "
+            f"expected {server} to accept our certificate, got a refusal; name one that it trusts by "
             "--client-cert and --client-key"
         )
     return None

@@ -140,7 +140,7 @@ class Encoder:
             raise EncoderError(
                 f"expected {self.item_model} and {self.query_model} of {self.name} to carry one fingerprint, "
                 f"got {fingerprint[:12] or 'none'} and {other[:12] or 'none'}; "
-                "build both again with: mmsearch models build"
+                "rebuild both: mmsearch models build"
             )
         # If versions differ in dimension, the config has -1 and a parameter has the dimension of the newest
         # version.
@@ -222,7 +222,7 @@ class Encoder:
         if got != served.fingerprint:
             raise self._wrong(
                 f"expected vectors by the encoder {served.fingerprint[:12]}, got {got[:12] or 'none'}; "
-                "the model was changed during the run, start ingest again"
+                "the model changed during the run; start ingest again"
             )
 
     def _matrix(self, raw: bytes, name: str, rows: int, dimension: int) -> Vectors:
@@ -250,13 +250,13 @@ class Encoder:
                 if unread := _UNREAD_ROWS.search(error.details() or ""):
                     raise UnreadableError(list(map(int, unread["rows"].split()))) from None
                 raise RefusedError(
-                    "refused", f"expected an item that {self.item_model} takes, got: {why}"
+                    "refused", f"expected an item that {self.item_model} accepts, got: {why}"
                 ) from None
             if distrust := untrusted(self.name, error.details() or ""):
                 raise distrust from None
             if code in _DENIED:
                 raise EncoderError(
-                    f"expected {self.name} to let us in, got {code.name}: {why}; set "
+                    f"expected {self.name} to accept our credentials, got {code.name}: {why}; set "
                     "MMSEARCH_TRITON_TOKEN_FILE"
                 ) from None
             if code in _AWAY:

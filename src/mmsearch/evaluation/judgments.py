@@ -149,7 +149,7 @@ def _of_table(record: dict[str, Any]) -> dict[str, Any]:
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"expected one JSON object on the line, got other text ({error.msg}); mend or remove it"
+        return f"expected one JSON object on the line, got other text ({error.msg}); fix or remove it"
     return str(error)
 
 
@@ -162,11 +162,9 @@ def _add_record(judgments: Judgments, record: Any) -> None:
         raise MmsearchError("expected a `product_id`, got none; name the judged product")
     identifier = _text(record, "query_id") or query_id(text, image)
     if not identifier:
-        raise MmsearchError("expected `query`, `query_image` or `query_id`, got none; say what was asked")
+        raise MmsearchError("expected `query`, `query_image` or `query_id`, got none; add the query")
     if not any(record.get(key) is not None for key in ("label", "purchases", "grade")):
-        raise MmsearchError(
-            "expected `label`, `purchases` or `grade`, got none; say how the product was judged"
-        )
+        raise MmsearchError("expected `label`, `purchases` or `grade`, got none; add the judgment")
     attributes = {
         key: str(value)
         for key, value in record.items()

@@ -90,7 +90,9 @@ def answers(
     for query in queries:
         body = template.filled(query.text, known.get(query.image or ""), depth)
         if body is None:
-            result.problems[query.id] = f"the system does not ask with what this query has ({query.modality})"
+            result.problems[query.id] = (
+                f"the system does not use the modality of this query ({query.modality})"
+            )
         else:
             asked.append((query, {"_source": list(fields), **body, "size": depth}))
     for start in range(0, len(asked), BATCH):
@@ -187,7 +189,7 @@ def _take(result: Answers, query: Query, response: Mapping[str, Any]) -> None:
     result.hits[query.id] = [Hit.of(hit) for hit in response["hits"]["hits"]]
     amiss = []
     if response.get("timed_out"):
-        amiss.append("the search ran out of time")
+        amiss.append("the search timed out")
     if failed := response.get("_shards", {}).get("failed"):
         amiss.append(f"{failed} shards failed")
     amiss += [

@@ -46,7 +46,7 @@ class Study:
         names = [run.name for run in self.runs]
         if len(set(names)) < len(names):
             raise MmsearchError(
-                f"expected a name of its own for every system, got {', '.join(names)}; rename one"
+                f"expected a distinct name for each system, got {', '.join(names)}; rename one"
             )
         if self.baseline not in names:
             raise MmsearchError(

@@ -63,7 +63,7 @@ def load(name: str, source: str, index: str | None = None) -> Template:
         ) from None
     except ValueError as error:
         raise MmsearchError(
-            f"expected JSON as the search body of system {name!r}, got: {error}; mend it"
+            f"expected JSON as the search body of system {name!r}, got: {error}; fix it"
         ) from None
     if not isinstance(body, dict) or not isinstance(body.get("query"), dict):
         raise MmsearchError(

@@ -123,7 +123,7 @@ class Fetch:
         except (HTTPError, HTTPException, OSError) as error:
             through = "" if where.address else f" through the proxy {self.options.proxy}"
             raise _LaterError(
-                "host_away", f"expected {where.host!a} to take a connection{through}, got: {_reason(error)}"
+                "host_away", f"expected {where.host!a} to accept a connection{through}, got: {_reason(error)}"
             ) from None
         end = threading.Timer(deadline - time.monotonic(), _shut, [connection.sock])
         end.daemon = True  # a slow host does not hold up the program's exit
@@ -233,13 +233,14 @@ def _check(response: BaseHTTPResponse, url: str) -> None:
     if response.status in _AGAIN:
         raise _LaterError(
             f"http_{response.status}",
-            f"expected {_shown(url)} to give a picture, got HTTP {response.status}",
+            f"expected {_shown(url)} to return a picture, got HTTP {response.status}",
             # The time that a host gives may be in the past.
             min(5.0, max(0.0, _number(response.headers.get("retry-after"), 0.5))),
         )
     if response.status != 200:
         raise PictureError(
-            f"http_{response.status}", f"expected {_shown(url)} to give a picture, got HTTP {response.status}"
+            f"http_{response.status}",
+            f"expected {_shown(url)} to return a picture, got HTTP {response.status}",
         )
     encodings = (response.headers.get("content-encoding") or "").lower().split(",")
     if not all(encoding.strip() in _NO_ENCODING for encoding in encodings):

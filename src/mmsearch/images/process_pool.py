@@ -97,7 +97,8 @@ class DecoderPool:
                 except EOFError:
                     results.append(
                         PictureError(
-                            "kills_decoder", "expected a picture that decodes, got one that ends the decoder"
+                            "kills_decoder",
+                            "expected a picture that decodes, got one that crashes the decoder",
                         )
                     )
             return results

@@ -45,14 +45,16 @@ def _from_file(reference: str, root: Path, most: int) -> bytes:
         if os.path.commonpath((base, path)) != base:
             raise PictureError(
                 "outside_root",
-                f"expected a picture below the image root, got {_short(reference)}, which leaves it",
+                f"expected a picture below the image root, got {_short(reference)}, which is outside it",
             )
         # Opened non-blocking, so that a named pipe in the folder cannot block the run.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise PictureError("unreadable", f"expected a file, got {_short(reference)}, which is none")
+                raise PictureError(
+                    "unreadable", f"expected a file, got {_short(reference)}, which is not a file"
+                )
             if status.st_size > most:
                 raise too_large(status.st_size)
             data = file.read(most + 1) or b""

@@ -134,7 +134,9 @@ def place(url: str, lookup: Resolve = resolve, options: FetchOptions = DEFAULT) 
     try:
         addresses = list(lookup(host, port))
     except (OSError, UnicodeError) as error:
-        raise PictureError("host_unknown", f"expected a host that resolves, got {host!a}: {error}") from None
+        raise PictureError(
+            "host_unknown", f"expected a host name that resolves, got {host!a}: {error}"
+        ) from None
     refused = [address for address in addresses if not (allowed_own if own else allowed)(address)]
     if refused or not addresses:
         raise PictureError(
@@ -170,11 +172,11 @@ def _parts(url: str) -> tuple[urllib.parse.SplitResult, str, int]:
         parts = urllib.parse.urlsplit(url)
         port = parts.port
     except ValueError:
-        raise _refused("a URL that can be read", url) from None
+        raise _refused("a valid URL", url) from None
     if parts.scheme not in ("http", "https"):
         raise _refused("http or https", url)
     if parts.username is not None or parts.password is not None:
-        raise _refused("a URL without a user in it", url)
+        raise _refused("a URL without a user", url)
     if not parts.hostname or port == 0 or any(letter.isspace() for letter in parts.netloc):
         raise _refused("a URL with a host", url)
     try:

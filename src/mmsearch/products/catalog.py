@@ -51,7 +51,7 @@ class Catalog:
             yield from self._lines()
         except (EOFError, zlib.error, OSError) as error:
             raise CatalogError(
-                f"expected {self.path} to be readable to its end, got: {error}; what was read before is in"
+                f"expected {self.path} to be readable to the end, got: {error}; the lines before are indexed"
             ) from None
 
     def _lines(self) -> Iterator[Line]:
@@ -85,7 +85,7 @@ class Catalog:
         if self._stream.seekable() and self._stream is self._raw and self.path != "-":
             return self._stream
         raise CatalogError(
-            f"expected a plain file for Parquet, which is read from its end, got {self.path}; save it first"
+            f"expected a plain file for Parquet, which needs random access, got {self.path}; save it first"
         )
 
 

@@ -43,13 +43,13 @@ class Rejected:
         if entry is None:
             raise CatalogError(
                 f"expected an object with `line` and `record` or `raw` on line {number} of {self.path}, "
-                "got something else; mend the record, not what is around it"
+                "got something else; correct only the record"
             )
         if "raw" in entry:
             raw = str(entry["raw"]).encode("utf-8", "replace")
             cut = (
                 "line_too_long",
-                f"expected line {entry['line']} whole, got it cut; take it from the catalog",
+                f"expected line {entry['line']} complete, got it truncated; copy it from the catalog",
             )
             return Line(int(entry["line"]), raw, cut if entry.get("cut") else None)
         start = raw.find(RECORD)

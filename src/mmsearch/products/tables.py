@@ -88,7 +88,7 @@ def parquet(stream: IO[bytes], name: str) -> Iterator[tuple[Line, float]]:
     except (pyarrow.ArrowException, OSError) as error:
         raise CatalogError(
             f"expected {name} to be a whole Parquet file, got: {str(error).splitlines()[0]}; "
-            f"the first {number} rows are in"
+            f"the first {number} rows are indexed"
         ) from None
 
 

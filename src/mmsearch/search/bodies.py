@@ -25,9 +25,7 @@ def mode_of(text: str, picture: str, like: str | None, mode: str | None) -> str:
     """
     mode = mode or ("hybrid" if text else "neural")
     if not (text or picture or like):
-        raise SearchError(
-            'expected words, --image or --like to search by, got none; try: mmsearch search "chair"'
-        )
+        raise SearchError('expected a text, --image or --like, got none; try: mmsearch search "chair"')
     if mode != "neural" and not text:
         raise SearchError(
             f"expected words for the {mode} search, got none; add them, or choose --mode neural"
@@ -59,7 +57,7 @@ def search_body(
     """
     mode = mode_of(text, picture, like, mode)
     if weights is not None and mode != "hybrid":
-        raise SearchError(f"expected weights for a hybrid search, got them for a {mode} one; leave them out")
+        raise SearchError(f"expected weights only for a hybrid search, got a {mode} search; leave them out")
     only = _only(filters or {})
     words = named(filled(lexical, text), LEGS[0])
     if mode == "lexical":

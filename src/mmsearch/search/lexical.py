@@ -64,9 +64,7 @@ def stored_or_said(client: OpenSearch, index: str, say: Callable[[str], None]) -
     try:
         store(client, index)
     except HttpError as error:
-        say(
-            f"the search template {name_of(index)} could not be stored, got {error}; searches ask the default"
-        )
+        say(f"the search template {name_of(index)} could not be stored: {error}; searches use the default")
 
 
 def lexical_clause(client: OpenSearch, index: str) -> Clause:
@@ -82,18 +80,18 @@ def lexical_clause(client: OpenSearch, index: str) -> Clause:
         )
     except HttpError as error:
         if error.status == 403:
-            _log.warning("the search template %s may not be read, got %s; the default is asked", name, error)
+            _log.warning("the search template %s could not be read: %s; the default is used", name, error)
         elif error.status != 404:
             raise SearchError(
-                f"expected the search template {name} to be rendered, got {error}; mend it by PUT "
+                f"expected the search template {name} to be rendered, got {error}; fix it by PUT "
                 f"_scripts/{name}, or DELETE it for the default"
             ) from None
         return DEFAULT
     query = answer.get("template_output", {}).get("query")
     if not isinstance(query, dict) or PLACEHOLDER not in json.dumps(query):
         raise SearchError(
-            f"expected the search template {name} to have a `query` that asks with {PLACEHOLDER}, got none; "
-            f"mend it by PUT _scripts/{name}, or DELETE it for the default"
+            f"expected the search template {name} to have a `query` with {PLACEHOLDER}, got none; "
+            f"fix it by PUT _scripts/{name}, or DELETE it for the default"
         )
     return query
 

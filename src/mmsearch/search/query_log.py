@@ -178,10 +178,10 @@ def write(client: OpenSearch, documents: Sequence[Mapping[str, Any]], index: str
             headers={"content-type": "application/x-ndjson"},
         )
     except AwayError as error:
-        raise MmsearchError(f"expected {error.server} to take the log, got {error.why}; start it") from None
+        raise MmsearchError(f"expected {error.server} to accept the log, got {error.why}; start it") from None
     except HttpError as error:
         raise MmsearchError(
-            f"expected the index {index} to take the log, got {error}; delete or rename it"
+            f"expected the index {index} to accept the log, got {error}; delete or rename it"
         ) from None
     failed = [item["create"] for item in reply["items"] if item["create"]["status"] >= 300]
     if failed:

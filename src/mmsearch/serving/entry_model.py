@@ -129,7 +129,7 @@ class EntryModel:
             # The message of the runtime may contain file paths, so only the exception type is returned.
             raise TowerError(
                 f"expected the fusion to run on its towers' features, got {type(error).__name__} from "
-                "onnxruntime; see the server's log, or deploy the model anew"
+                "onnxruntime; see the server's log, or deploy the model again"
             ) from error
 
     def _read_texts(self, rows: Rows, refused: dict[int, RefusedError]) -> tuple[Rows, list[Reading]]:

@@ -79,7 +79,7 @@ def decode(data: bytes, frame: Frame) -> NDArray[np.uint8]:
         # Pillow's decoders raise many types on invalid data: OSError, SyntaxError, struct.error…
         raise PictureError(
             f"expected a whole JPEG, PNG, WebP or GIF picture, got {len(data)} bytes that do not decode "
-            f"({type(error).__name__}); send the picture file as it is"
+            f"({type(error).__name__}); send the unchanged picture file"
         ) from error
 
 

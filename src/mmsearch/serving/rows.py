@@ -81,7 +81,7 @@ def read_rows(inputs: list[tuple[Any, Any]], limits: Limits) -> tuple[Rows, dict
             if len(texts) != len(pictures):
                 raise RefusedError(
                     f"expected as many rows of TEXT as of IMAGE, got {len(texts)} and {len(pictures)}; "
-                    "send empty bytes for what is absent"
+                    "send empty bytes for a missing one"
                 )
             for number, (text, picture) in enumerate(zip(texts, pictures, strict=True)):
                 if text is None and not picture:

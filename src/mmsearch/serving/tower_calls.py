@@ -55,7 +55,7 @@ class TowerCalls:
             # The message of the runtime may contain file paths, so only the exception type is returned.
             raise TowerError(
                 f"expected {model} to run on its inputs, got {type(error).__name__} from onnxruntime; "
-                "see the server's log, or build the model set anew"
+                "see the server's log, or build the model set again"
             ) from error
 
 

@@ -64,7 +64,7 @@ class TowerModel:
         """Update Triton's metrics: rows computed, and rows taken from the cache."""
         self._family = pb_utils.MetricFamily(
             name="mmsearch_tower_rows",
-            description="Rows of towers that remember, by whether they had to be computed",
+            description="Rows of towers with a cache, by hit or miss",
             kind=pb_utils.MetricFamily.COUNTER,
         )
         model = {"model": args["model_name"], "version": args["model_version"]}
@@ -121,8 +121,7 @@ def _failure(error: Exception) -> Any:
     got = f"got {type(error).__name__} from onnxruntime"
     if isinstance(error, (InvalidArgument, ValueError)):
         return pb_utils.TritonError(
-            f"expected tensors that the model runs on, {got}; compare the inputs' shapes with the model's "
-            "config",
+            f"expected valid input tensors, {got}; compare the inputs' shapes with the model's config",
             pb_utils.TritonError.INVALID_ARG,
         )
     return pb_utils.TritonError(

@@ -71,7 +71,7 @@ def numpy() -> Finding:
     if int(version.partition(".")[0]) < 2:
         return Finding("numpy", "ok", version)
     return Finding(
-        "numpy", "wrong", f"{version}, under which Triton's Python stub dies", "pip install 'numpy<2'"
+        "numpy", "wrong", f"{version}, with which Triton's Python stub crashes", "pip install 'numpy<2'"
     )
 
 
@@ -115,9 +115,7 @@ def plugin() -> Finding:
     try:
         found = opensearch_files.find_plugin_zip()
         if found is None:
-            return Finding(
-                "plugin", "wrong", "no zip: a node would not know neural and hybrid", "make plugin"
-            )
+            return Finding("plugin", "wrong", "no zip: the node would lack neural and hybrid", "make plugin")
         built_for = opensearch_files.descriptor(found).get("opensearch.version", "an unnamed version")
     except StackError as error:
         return refused("plugin", error)
@@ -184,7 +182,7 @@ def server_and_ports(server: State) -> Iterator[Finding]:
         if taken(port):
             option = "--triton-http-port" if (server.name, name) == ("triton", "http") else OPTION[name]
             yield Finding(
-                f"port {port}", "wrong", f"another server listens there, where {server.name} ({name}) would",
+                f"port {port}", "wrong", f"another server listens on the port of {server.name} ({name})",
                 f"stop it, or mmsearch up {option} 0",
             )  # fmt: skip
 

@@ -59,7 +59,7 @@ def encoding(encoder: Encoder) -> tuple[Finding, Served | None]:
 def node(client: OpenSearch, served: Served | None) -> Iterator[Finding]:
     """Check the node's version, its plugin, and each mmsearch index. Raise MmsearchError."""
     version = ask(client, "GET", "/")["version"]["number"]
-    yield Finding("OpenSearch", "ok", f"{version}, which lets us in")
+    yield Finding("OpenSearch", "ok", f"{version}, which accepts our credentials")
     plugins = ask(client, "GET", "/_cat/plugins", params={"format": "json"})
     ours = {each["version"] for each in plugins if each["component"] == "mmsearch"}
     if ours:

@@ -78,7 +78,7 @@ def fetch(archive: Archive, cache: Path | None = None, resolve: Resolve | None =
                     return kept
     raise StackError(
         f"expected {archive.file_name} with sha256 {archive.sha256}, got {got}; "
-        "repair: try again, and look at what your Maven mirror serves if it stays so"
+        "repair: try again, and check your Maven mirror if it fails again"
     )
 
 

@@ -121,7 +121,7 @@ def ensure_started(home: Home, name: str, chosen: Ports, wanted: Wanted, say: Ca
         if before.stamp == stamp:
             return False
         changed = [key for key in stamp if stamp[key] != before.stamp.get(key)]
-        say(f"{name}: started anew, because of another {', '.join(changed)}")
+        say(f"{name}: started again, because of another {', '.join(changed)}")
     end(home, name)
     say(f"{name}: starting, its log is {home.log(name)}")
     launch = make(home, name, stamp, wanted.while_alive)
@@ -159,7 +159,7 @@ def start_supervisor(home: Home, name: str) -> None:
         if guardian.poll() is not None or time.monotonic() > deadline:
             raise StackError(
                 f"expected the supervisor of {name} to start it, got none after {guardian.returncode}; "
-                f"its log says last:\n" + last_words(home.logs / "supervisor.log")
+                f"last lines of its log:\n" + last_words(home.logs / "supervisor.log")
             )
         time.sleep(0.05)
     # The supervisor outlives this process; without this, Popen would warn that it was not waited for.
@@ -186,7 +186,7 @@ def wait_ready(home: Home, name: str, chosen: Ports, wanted: Wanted, fresh: bool
             last = running.last_exit if running else None
             end(home, name)
             raise StackError(
-                f"expected {name} to start, got its end ({last or 'its supervisor is gone'}); "
+                f"expected {name} to start, got its exit ({last or 'its supervisor is gone'}); "
                 f"repair: read {home.log(name)}, which says last:\n{last_words(home.log(name))}"
             )
         if time.monotonic() > deadline:

@@ -166,9 +166,9 @@ def own_folder(folder: Path) -> None:
     except FileExistsError:
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            got = f"one of user {found.st_uid}" if stat.S_ISDIR(found.st_mode) else "a link or a file"
             raise StackError(
-                f"expected {folder} to be a folder of our own, got one of user {found.st_uid}; repair: "
-                "remove it"
+                f"expected {folder} to be a folder of the current user, got {got}; repair: remove it"
             ) from None
     folder.chmod(0o755)
 
@@ -209,7 +209,7 @@ def install(files: NodeFiles, java: Java, zips: list[Path]) -> None:
         )
         raise StackError(
             f"expected opensearch-plugin to install {' and '.join(map(str, zips))}, got: {reason.strip()}; "
-            f"repair: build the zip anew for {archives()['opensearch'].version}"
+            f"repair: build the zip again for {archives()['opensearch'].version}"
         )
 
 

@@ -143,9 +143,7 @@ def require_answer(ports: Ports) -> str:
         )
     found = ask(f"{url}/_search", {"size": 0, "query": {"match_all": {}}})
     if found["timed_out"] or found["_shards"]["failed"]:
-        raise StackError(
-            "expected a whole answer to a search, got failed shards; repair: wait or see the log"
-        )
+        raise StackError("expected a search on all shards, got failed shards; repair: wait or see the log")
     version = ask(url)["version"]["number"]
     plugins = ask(f"{url}/_cat/plugins?format=json&h=component,version&s=component")
     return f"OpenSearch {version} with " + ", ".join(

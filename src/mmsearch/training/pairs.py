@@ -164,7 +164,7 @@ def features(
         say(f"{len(pairs) - len(joined)} of {len(pairs)} pairs name products that the catalog lacks")
     if not joined:
         raise TrainingError(
-            "expected pairs whose product_id stands in the catalog, got none; use the same ids in both"
+            "expected pairs whose product_id is in the catalog, got none; use the same ids in both"
         )
     codes = {query * len(products) + product for query, product, _ in joined}
     for query, right in (known or {}).items():
@@ -263,7 +263,7 @@ def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     except (OSError, EOFError, zlib.error) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise TrainingError(
-            f"expected {file} to be readable to its end, got: {why}; write it anew"
+            f"expected {file} to be readable to the end, got: {why}; write it again"
         ) from error
     except ValueError as error:
         raise TrainingError(f"expected JSON Lines in {file}, got {error}; correct the file") from error

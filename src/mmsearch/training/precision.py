@@ -44,7 +44,7 @@ class Compared:
             f"nDCG@{DEPTH} over {self.queries} queries: fp32 {self.fp32:.4f}, int8 {self.int8:.4f} "
             f"({-100 * self.loss:+.1f} %), overlap@{DEPTH} {self.overlap:.3f}"
         )
-        return f"{said}; that is much, so take --precision fp32" if self.loss > BEARABLE else said
+        return f"{said}; the loss is large: use --precision fp32" if self.loss > BEARABLE else said
 
 
 def compare(

@@ -48,12 +48,12 @@ def run(
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         where = error.filename if isinstance(error, OSError) and error.filename else out
         raise TrainingError(
-            f"expected to read and write a training's files in {out}, got: {why} at {where}; mend or remove "
+            f"expected to read and write a training's files in {out}, got: {why} at {where}; fix or remove "
             "that, or name another folder"
         ) from error
     except torch.cuda.OutOfMemoryError as error:
         raise TrainingError(
-            "expected memory for a batch on the GPU, got none left; lower `batch`, or set `chunk`, in the "
+            "expected enough GPU memory for a batch, got too little; lower `batch`, or set `chunk`, in the "
             "architecture's `training`"
         ) from error
 

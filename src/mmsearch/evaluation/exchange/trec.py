@@ -155,4 +155,4 @@ def _rows(path: Path, width: int) -> Iterator[tuple[int, list[str]]]:
 
 
 def _line_error(path: Path, number: int, expected: str, got: str) -> MmsearchError:
-    return MmsearchError(f"{path}, line {number}: expected {expected}, got {got}; mend or remove the line")
+    return MmsearchError(f"{path}, line {number}: expected {expected}, got {got}; fix or remove the line")

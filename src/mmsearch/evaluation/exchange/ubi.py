@@ -52,7 +52,7 @@ def from_events(
         attributes = event.get("event_attributes") or {}
         product = (attributes.get("object") or {}).get("object_id")
         text = texts.get(str(event.get("query_id")))
-        reason = "no object_id" if not product else "a query_id that no query has" if text is None else ""
+        reason = "no object_id" if not product else "an unknown query_id" if text is None else ""
         if reason or text is None:
             result.skipped[reason] = result.skipped.get(reason, 0) + 1
             continue
@@ -96,12 +96,12 @@ def read_documents(path: Path) -> Iterator[dict[str, Any]]:
                     document = json.loads(line)
                 except ValueError as error:
                     raise MmsearchError(
-                        f"{path}, line {number}: expected one JSON object, got other text ({error}); mend or "
+                        f"{path}, line {number}: expected one JSON object, got other text ({error}); fix or "
                         f"remove it"
                     ) from None
                 if not isinstance(document, dict):
                     raise MmsearchError(
-                        f"{path}, line {number}: expected a JSON object, got {type(document).__name__}; mend "
+                        f"{path}, line {number}: expected a JSON object, got {type(document).__name__}; fix "
                         f"or remove it"
                     )
                 yield document

@@ -65,12 +65,12 @@ def read(document: Any, *, esci: bool = False) -> Judgments:
     for ratings in _lists(document):
         text = ratings.get("query")
         if not isinstance(text, str) or not text:
-            raise MmsearchError(f"expected text as the query of a judgment list, got {text!r}; mend the file")
+            raise MmsearchError(f"expected text as the query of a judgment list, got {text!r}; fix the file")
         for rating in ratings.get("ratings", ()):
             product, value = rating.get("docId"), _number(rating.get("rating"), text)
             if not isinstance(product, str):
                 raise MmsearchError(
-                    f"expected a docId for every rating of query {text!r}, got {product!r}; mend the file"
+                    f"expected a docId for every rating of query {text!r}, got {product!r}; fix the file"
                 )
             if esci and value not in _GRADE_LABELS:
                 raise MmsearchError(
@@ -103,6 +103,6 @@ def _number(rating: object, query: str) -> float:
         value = float(str(rating))
     except ValueError:
         raise MmsearchError(
-            f"expected a number as a rating of query {query!r}, got {rating!r}; mend the file"
+            f"expected a number as a rating of query {query!r}, got {rating!r}; fix the file"
         ) from None
     return int(value) if value == int(value) else value

@@ -89,7 +89,7 @@ class Lists:
         self.queries = [query for query, pairs in of_view.items() if any(gain > 0 for gain in pairs.values())]
         if not self.queries:
             raise MmsearchError(
-                f"expected queries with a relevant product ({measure.view}), got none; judge some first"
+                f"expected queries with a relevant product ({measure.view}), got none; add judgments"
             )
         self.depth = measure.depth
         lists = [

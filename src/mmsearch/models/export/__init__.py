@@ -1,1 +1,1 @@
-"""Torch modules as ONNX files, in fp32 and int8."""
+"""Export torch modules to ONNX files in fp32 and int8."""

@@ -1,4 +1,4 @@
-"""Texts that show an int8 tower its ranges, and other texts that show what int8 costs it."""
+"""Provide the texts that calibrate an int8 tower, and measure its loss on other texts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIST = 20
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What int8 changes: mean and lowest cosine to fp32, and the share of fp32's top ten that stay."""
+    """The loss by int8: mean and lowest cosine to fp32, and top-10 overlap with fp32."""
 
     cosine: float
     lowest_cosine: float
@@ -37,7 +37,7 @@ class Loss:
 
 
 def calibration_texts() -> list[str]:
-    """Names of things, sentences about them, and lists as long as descriptions; the same each time."""
+    """Return class names, sentences with them, and lists as long as descriptions; the same in each call."""
     from open_clip import OPENAI_IMAGENET_TEMPLATES
 
     names = _names()[:HALF]
@@ -50,12 +50,12 @@ def calibration_texts() -> list[str]:
 
 
 def batches(tokens: Tokens) -> Iterator[dict[str, NDArray[np.int64]]]:
-    """The calibration's texts as a text tower's inputs."""
+    """Return the calibration texts as input batches of a text tower."""
     yield from _fed(tokens, calibration_texts())
 
 
 def measured(fp32: Path, int8: Path, tokens: Tokens) -> Loss:
-    """Compares the two forms of a tower on texts that the calibration has not seen."""
+    """Compare a tower's fp32 and int8 files on texts that are not in the calibration."""
     names = _names()[HALF:]
     queries, products = names[: HALF // 5], [f"a photo of a {name}" for name in names[HALF // 5 :]]
     exact = [_vectors(fp32, tokens, texts) for texts in (queries, products)]
@@ -69,7 +69,7 @@ def measured(fp32: Path, int8: Path, tokens: Tokens) -> Loss:
 
 
 def overlap(before: Floats, after: Floats) -> float:
-    """The mean share of each row's ten highest scores that are among the other's ten highest."""
+    """Return the mean top-10 overlap: the share of a row's ten highest scores that both have."""
     tops = [np.argsort(-scores, axis=1, kind="stable")[:, :DEPTH] for scores in (before, after)]
     return float(np.mean([np.isin(*rows).mean() for rows in zip(*tops, strict=True)]))
 
@@ -79,7 +79,7 @@ def write(loss: Loss, file: Path) -> None:
 
 
 def read(file: Path) -> Loss | None:
-    """What was measured, or None where it was not."""
+    """Return the measured loss, or None if it was not measured."""
     return Loss(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
 
 

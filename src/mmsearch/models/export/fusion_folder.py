@@ -1,4 +1,4 @@
-"""Writes a fusion's two ONNX files and the set's golden vectors with torch."""
+"""Export a fusion with torch: two ONNX files and the golden vectors of the model set."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mmsearch.models.fusion.base import Fusion
 
 
 def loaded(architecture: Architecture, weights: Path | None) -> Fusion:
-    """The architecture's fusion in evaluation mode, with a safetensors file's weights or as it starts."""
-    # Even an untrained fusion draws numbers (vectors for the absent), the same ones on every machine.
+    """Return the architecture's fusion in evaluation mode, with a safetensors file's weights or untrained."""
+    # An untrained fusion has random vectors for missing inputs: the seed makes them reproducible.
     torch.manual_seed(0)
     fusion = registry.build(architecture)
     if weights is not None:
@@ -32,7 +32,7 @@ def loaded(architecture: Architecture, weights: Path | None) -> Fusion:
 def export_fusion_folder(
     architecture: Architecture, towers: Mapping[str, Exported], weights: Path | None, folder: Path
 ) -> None:
-    """Writes `fusion_query.onnx`, `fusion_item.onnx` and `golden.npz`."""
+    """Write `fusion_query.onnx`, `fusion_item.onnx` and `golden.npz`."""
     fusion = loaded(architecture, weights)
     for side in ("query", "item"):
         to_onnx.export_fusion(fusion, architecture, side, folder / f"fusion_{side}.onnx")

@@ -28,9 +28,9 @@ SMALL = 1e-5
 
 
 def quantize(source: Path, target: Path, batches: Iterable[Feeds]) -> None:
-    """Writes the int8 form of `source`; `batches` are inputs that show the activations' ranges.
+    """Write the int8 form of `source`. The inputs in `batches` calibrate the ranges of activations.
 
-    Products with constant weights and tables of embeddings become int8; all else stays as it is.
+    Matrix products with constant weights and embedding tables become int8. The other nodes are not changed.
     """
     model = onnx.load(source)
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
@@ -55,7 +55,7 @@ def quantize(source: Path, target: Path, batches: Iterable[Feeds]) -> None:
 def activation_ranges(
     model: Any, names: Sequence[str], batches: Iterable[Feeds]
 ) -> dict[str, tuple[Floats, Floats]]:
-    """The lowest and the highest value of each channel of some tensors over all batches: float32."""
+    """Return the minimum and maximum of each channel of each tensor over all batches (float32)."""
     watched = onnx.ModelProto.FromString(model.SerializeToString())
     watched.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
     session = onnxruntime.InferenceSession(watched.SerializeToString())
@@ -71,14 +71,14 @@ def activation_ranges(
 
 @dataclass(frozen=True, slots=True)
 class _Activation:
-    """An evened and quantised activation: the tensor's name, and what each channel was divided by."""
+    """A balanced and quantized activation: the tensor's name and the divisor of each channel."""
 
     name: str
     even: Floats
 
 
 class _Writer:
-    """The nodes and constants of the int8 graph, in the order in which they are computed."""
+    """Collect the nodes and constants of the int8 graph in topological order."""
 
     def __init__(self, weights: Mapping[str, Array]) -> None:
         self.weights = weights
@@ -89,13 +89,13 @@ class _Writer:
     def activation(
         self, name: str, range_of: tuple[Floats, Floats], readers: Sequence[Floats]
     ) -> _Activation:
-        """Prepares an activation's nodes, once for all products that read it; they follow with the first."""
+        """Prepare an activation's nodes once for all products that read it; the first product writes them."""
         low, high = range_of
         wide = np.maximum(np.abs(low), np.abs(high)).clip(min=SMALL)
         narrow = np.max([np.abs(reader).max(1) for reader in readers], axis=0).clip(min=SMALL)
         even = wide**MIGRATION / narrow ** (1 - MIGRATION)
         even = (even / np.exp(np.log(even).mean())).astype(np.float32)
-        # Zero must be a step of the scale, so that nothing stays nothing.
+        # Zero must be exactly representable, so that a zero stays a zero.
         bottom, top = min(0.0, float((low / even).min())), max(SMALL, float((high / even).max()))
         step = np.float32((top - bottom) / 255)
         scale = self._constant(f"{name}.step", np.array(step))
@@ -110,7 +110,7 @@ class _Writer:
 
     def product(self, node: Any, activation: _Activation) -> None:
         self.nodes += self._prepared.pop(node.input[0], [])
-        # One weight may meet several activations, each evened in its own way.
+        # The same weight may be multiplied with several activations, each with its own balance.
         name = f"{node.output[0]}.weight"
         whole, scales = _rounded(self.weights[node.input[1]] * activation.even[:, None], axis=0)
         constants = [
@@ -124,7 +124,7 @@ class _Writer:
         ]
 
     def lookup(self, node: Any) -> None:
-        """A table of embeddings, each row with a scale of its own."""
+        """Write an embedding table with one scale for each row."""
         name = node.output[0]
         whole, scales = _rounded(self.weights[node.input[0]], axis=1)
         table = self._constant(f"{name}.table.int8", whole)
@@ -154,6 +154,6 @@ def _is_matrix(name: str, weights: Mapping[str, Array]) -> bool:
 
 
 def _rounded(values: Floats, axis: int) -> tuple[NDArray[np.int8], Floats]:
-    """Whole numbers in -127…127 and their scale along `axis`, so that values ≈ numbers · scale."""
+    """Return integers in [-127, 127] and their scale along `axis`, so that values ≈ integers · scale."""
     scale = (np.abs(values).max(axis, keepdims=True).clip(min=1e-12) / 127).astype(np.float32)
     return np.rint(values / scale).astype(np.int8), scale

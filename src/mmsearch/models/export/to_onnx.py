@@ -1,4 +1,4 @@
-"""Torch modules to ONNX files."""
+"""Export torch modules to ONNX files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VECTORS = ("EMBEDDING", "TEXT_EMBEDDING", "IMAGE_EMBEDDING")
 
 
 class QuerySide(nn.Module):
-    """A fusion's query side as a module of its own, as the exporter wants one."""
+    """A fusion's query side as a module, which the exporter needs."""
 
     def __init__(self, fusion: Fusion) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class QuerySide(nn.Module):
 
 
 class ItemSide(nn.Module):
-    """A fusion's product side as a module of its own."""
+    """A fusion's product side as a module."""
 
     def __init__(self, fusion: Fusion) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class ItemSide(nn.Module):
 
 
 def export_tower(module: nn.Module, tower: Tower, file: Path) -> None:
-    """Writes a tower: INPUT_IDS and ATTENTION_MASK, or PIXELS, to FEATURES; the batch is dynamic."""
+    """Write a tower: inputs INPUT_IDS and ATTENTION_MASK, or PIXELS; output FEATURES; dynamic batch."""
     if tower.reads_pictures:
         size = int(tower.numbers["size"])
         pixels = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8)
@@ -51,7 +51,7 @@ def export_tower(module: nn.Module, tower: Tower, file: Path) -> None:
 
 
 def export_fusion(fusion: Fusion, architecture: Architecture, side: str, file: Path) -> None:
-    """Writes one side of a fusion: features to EMBEDDING, TEXT_EMBEDDING and IMAGE_EMBEDDING."""
+    """Write one side of a fusion with the outputs EMBEDDING, TEXT_EMBEDDING and IMAGE_EMBEDDING."""
     inputs = fusion_inputs(architecture, side)
     module = QuerySide(fusion) if side == "query" else ItemSide(fusion)
     axes = {name: {0: "batch"} for name in inputs}
@@ -66,7 +66,7 @@ def _export(
     file: Path,
 ) -> None:
     with warnings.catch_warnings():
-        # The tracer warns of every Python number it freezes; the golden vectors check that it froze rightly.
+        # The tracer warns of each Python number that becomes a constant. The golden vectors check the result.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module.eval(),

@@ -1,4 +1,4 @@
-"""Writes a tower's cached folder with torch; apart from `exports`, so that a cached tower needs no torch."""
+"""Write a tower's cache folder with torch. Imported only for towers that are not in the cache."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GOLDEN_TEXTS = (
 
 
 def export_tower_folder(architecture: Architecture, tower: Tower, folder: Path) -> None:
-    """Builds the tower and writes what `Exported` describes into `folder`."""
+    """Build the tower and write the files that `Exported` describes into `folder`."""
     built = encoders.build(architecture, tower)
     to_onnx.export_tower(built, tower, folder / "fp32.onnx")
     with torch.inference_mode():
@@ -45,7 +45,7 @@ def export_tower_folder(architecture: Architecture, tower: Tower, folder: Path) 
 
 
 def drawn(count: int, size: int) -> NDArray[np.uint8]:
-    """Pictures of coloured discs on gradients, the same on every machine: uint8 [count, size, size, 3]."""
+    """Return reproducible images of colored discs on gradients: uint8 [count, size, size, 3]."""
     rows, columns = np.mgrid[0:size, 0:size]
     pictures = np.empty((count, size, size, 3), np.uint8)
     for number in range(count):

@@ -61,6 +61,6 @@ def give(fusion: Fusion, weights: Mapping[str, Tensor], source: Path) -> None:
         fusion.load_state_dict(weights)
     except RuntimeError as error:
         raise TrainingError(
-            f"expected weights as this version trains them for {type(fusion).__name__}, "
-            f"got others in {source}; train it again, in a new folder"
+            f"expected weights of this version for {type(fusion).__name__}, "
+            f"got others in {source}; train again in a new folder"
         ) from error

@@ -1,4 +1,4 @@
-"""The open_clip model that a tower names, whichever way: a tag, a checkpoint's file, or a folder."""
+"""Load the open_clip model of a tower by tag, checkpoint file or folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PICKLED = (".bin", ".pt", ".pth")
 
 
 def load(tower: Tower) -> Any:
-    """The open_clip model that a tower names, in evaluation mode; raises WeightsError."""
+    """Return the tower's open_clip model in evaluation mode. Raise WeightsError."""
     import open_clip
 
     if tower.weights.startswith(OPEN_CLIP):
@@ -29,14 +29,14 @@ def load(tower: Tower) -> Any:
             f"expected {OPEN_CLIP}TAG or a .safetensors file or a folder with one and no pickled ones as the "
             f"weights of {tower.name}, got {tower.weights!r}; save the checkpoint as safetensors"
         )
-    # The fused attention of torch's own layers has no ONNX form.
+    # Torch's fused attention cannot be exported to ONNX.
     torch.backends.mha.set_fastpath_enabled(False)
-    # `pretrained_text` would otherwise look for the text tower's weights in a hub.
+    # With `pretrained_text`, open_clip would look for the text tower's weights on a hub.
     return open_clip.create_model(model_name(tower), pretrained=pretrained, pretrained_text=False).eval()
 
 
 def model_name(tower: Tower) -> str:
-    """What open_clip calls the model that a tower names; raises WeightsError."""
+    """Return open_clip's name of the tower's model. Raise WeightsError."""
     import open_clip
 
     if not tower.weights.startswith(OPEN_CLIP) and Path(tower.weights).is_dir():
@@ -59,6 +59,6 @@ def model_name(tower: Tower) -> str:
 
 
 def _is_safe(folder: Path) -> bool:
-    """Whether a folder has safetensors and no pickles, which open_clip may prefer."""
+    """Return whether a folder has safetensors and no pickle files, which open_clip may prefer."""
     pickled = any(list(folder.glob(f"*{ending}")) for ending in PICKLED)
     return bool(list(folder.glob("*.safetensors"))) and not pickled

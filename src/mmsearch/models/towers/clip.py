@@ -1,9 +1,9 @@
-"""CLIP towers on open_clip: any of its models, with a pretrained tag, a local checkpoint, or a local folder.
+"""Build CLIP towers with open_clip from a pretrained tag, a local checkpoint or a local folder.
 
 In an architecture's data file: `"kind": "open_clip_text"` or `"open_clip_image"`, `"model"` an open_clip name
 such as `ViT-B-32` or `hf-hub:Marqo/marqo-fashionCLIP`, or the path of a config's .json file, and
-`"weights"` either `open_clip:TAG` or the path of a .safetensors file. Where `"weights"` is a folder,
-it is the model too: `open_clip_config.json`, a .safetensors file and the tokenizer's files.
+`"weights"` either `open_clip:TAG` or the path of a .safetensors file. If `"weights"` is a
+folder, it is also the model: `open_clip_config.json`, a .safetensors file and the tokenizer's files.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from mmsearch.models.towers import checkpoints, tokenizer_files
 
 
 class ClipText(nn.Module):
-    """CLIP's text tower: token numbers to unit features.
+    """CLIP's text tower: token ids to unit vectors.
 
-    `padding` is what the model was trained to see after a text's end, `dropped` a token that it sees as 0.
+    `padding` is the id that follows a text's end in training. `dropped` is an id that the model reads as 0.
     """
 
     def __init__(self, model: Any, padding: int = 0, dropped: int | None = None) -> None:
@@ -31,8 +31,8 @@ class ClipText(nn.Module):
         self.dropped = dropped
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """int64 [n, context] twice → float32 [n, dimension], each row of length 1."""
-        # CLIP finds a text's end by itself; the product keeps the mask an input, as every text tower has it.
+        """Map int64 [n, context] (ids, mask) to float32 [n, dimension] with rows of length 1."""
+        # CLIP finds the end of a text by its id. The mask remains an input, as in every text tower.
         ids = input_ids * attention_mask
         if self.padding:
             ids = ids + self.padding * (1 - attention_mask)
@@ -43,7 +43,7 @@ class ClipText(nn.Module):
 
 
 class ClipImage(nn.Module):
-    """CLIP's picture tower: pixels to unit features, with the model's own mean and deviation."""
+    """CLIP's image tower: pixels to unit vectors, normalized by the model's mean and standard deviation."""
 
     mean: Tensor
     deviation: Tensor
@@ -55,14 +55,14 @@ class ClipImage(nn.Module):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """uint8 [n, size, size, 3] → float32 [n, dimension], each row of length 1."""
+        """Map uint8 [n, size, size, 3] to float32 [n, dimension] with rows of length 1."""
         values = pixels.permute(0, 3, 1, 2).to(torch.float32) / 255
         features: Tensor = self.model.encode_image((values - self.mean) / self.deviation)
         return functional.normalize(features, dim=1)
 
 
 def text_tower(tower: Tower) -> ClipText:
-    """The text tower that an architecture names, with its tokenizer's habits; raises WeightsError."""
+    """Return the text tower with its tokenizer's padding and dropped ids. Raise WeightsError."""
     model = checkpoints.load(tower)
     tokenizer = tokenizer_files.tokenizer_of(tower, model)
     return ClipText(model, tokenizer_files.padding(tokenizer), tokenizer_files.dropped(tokenizer))

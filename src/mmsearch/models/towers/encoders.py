@@ -1,4 +1,4 @@
-"""The encoders behind the slots, as torch modules whose `forward` is what is exported."""
+"""Build the packaged encoders as torch modules; `forward` is what is exported."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mmsearch.serving.tokens import Tokens
 
 
 class BertTower(nn.Module):
-    """A BERT encoder with masked mean pooling: token numbers to unit features."""
+    """A BERT encoder with masked mean pooling: token ids to unit vectors."""
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """int64 [n, tokens] twice → float32 [n, dimension], each row of length 1."""
+        """Map int64 [n, tokens] (ids, mask) to float32 [n, dimension] with rows of length 1."""
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         mask = attention_mask.unsqueeze(-1).to(states.dtype)
         pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
@@ -33,10 +33,10 @@ class BertTower(nn.Module):
 
 
 class ClassNamesTower(nn.Module):
-    """Pictures in a text tower's space without any training.
+    """Map images into a text tower's space without training.
 
-    The classifier's probabilities weigh the text vectors of its class names; the sum, at length 1, is the
-    picture's place among texts. It knows what its classes know: a thousand kinds of things, no colours.
+    An image's vector is the sum of the class names' text vectors, weighted by the classifier's probabilities
+    and scaled to length 1. It distinguishes only the thousand classes, and no colors.
     """
 
     names: Tensor
@@ -48,7 +48,7 @@ class ClassNamesTower(nn.Module):
         self.register_buffer("names", names)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """uint8 [n, size, size, 3] → float32 [n, dimension], each row of length 1."""
+        """Map uint8 [n, size, size, 3] to float32 [n, dimension] with rows of length 1."""
         scaled = (pixels.permute(0, 3, 1, 2).to(torch.float32) - LITE_MEAN) / LITE_SCALE
         chances = torch.softmax(self.classifier(scaled) / self.temperature, dim=1)
         return functional.normalize(chances @ self.names, dim=1)
@@ -61,7 +61,7 @@ PICTURE_KINDS: dict[str, type[ClassNamesTower] | type[PictureLayers]] = {
 
 
 def build(architecture: Architecture, tower: Tower) -> nn.Module:
-    """The tower with its weights loaded, in evaluation mode, on the CPU; raises ArchitectureError."""
+    """Return the tower with its weights, in evaluation mode, on the CPU. Raise ArchitectureError."""
     if tower.kind == "bert":
         built: nn.Module = BertTower(minilm(tower))
     elif tower.kind == "open_clip_text":
@@ -76,7 +76,7 @@ def build(architecture: Architecture, tower: Tower) -> nn.Module:
             str(tower.numbers["prompt"]),
         )
         if tower.numbers["centred"]:
-            # What all names share says nothing about a picture and would drown what tells them apart.
+            # The mean of all names carries no information about an image and would dominate the differences.
             names = names - names.mean(0)
         built = PICTURE_KINDS[tower.kind](lite0(tower), names, float(tower.numbers["temperature"]))
     else:
@@ -88,7 +88,7 @@ def build(architecture: Architecture, tower: Tower) -> nn.Module:
 
 
 def write_tokenizer(tower: Tower, file: Path) -> None:
-    """Writes the `tokenizer.json` that belongs to a text tower."""
+    """Write the `tokenizer.json` of a text tower."""
     if tower.kind == "open_clip_text":
         tokenizer_files.write_tokenizer(tower, file)
     else:
@@ -96,19 +96,19 @@ def write_tokenizer(tower: Tower, file: Path) -> None:
 
 
 def tokenizer_file(tower: Tower) -> Path:
-    """A BERT tower's own `tokenizer.json`."""
+    """Return the path of a BERT tower's `tokenizer.json`."""
     return weights.folder(tower.weights) / "model" / "tokenizer.json"
 
 
 def minilm(tower: Tower) -> nn.Module:
-    """A transformers encoder from the tower's packaged source (safetensors only)."""
+    """Return a transformers encoder from the tower's packaged source (safetensors only)."""
     from transformers import AutoModel
     from transformers.utils import logging
 
     home = weights.folder(tower.weights) / "model"
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # the checkpoint's pooling layer is not used, and loading would say so
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # loading warns about the unused pooling layer
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    # Eager attention: the fused one does not export to ONNX.
+    # Fused attention cannot be exported to ONNX.
     encoder: nn.Module = AutoModel.from_pretrained(
         home,
         local_files_only=True,
@@ -120,7 +120,7 @@ def minilm(tower: Tower) -> nn.Module:
 
 
 def lite0(tower: Tower) -> nn.Module:
-    """EfficientNet-Lite0 as timm builds it, with the packaged ImageNet weights."""
+    """Return timm's EfficientNet-Lite0 with the packaged ImageNet weights."""
     import timm
     from timm.layers.config import set_exportable
 
@@ -128,16 +128,16 @@ def lite0(tower: Tower) -> nn.Module:
     state = torch.load(file, map_location="cpu", weights_only=True)
     with set_exportable(True):
         classifier: nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    # The two code bases name the same tensors differently and list them in the same order.
+    # The two libraries name the tensors differently but list them in the same order.
     named = dict(zip(classifier.state_dict(), state.values(), strict=True))
     classifier.load_state_dict(named)
     return classifier
 
 
 def class_name_vectors(texts: nn.Module, tokens: Tokens, prompt: str) -> Tensor:
-    """Text features of ImageNet's 1,000 class names, each put into `prompt` at its braces.
+    """Return the text vectors of ImageNet's 1,000 class names, each inserted into `prompt` at the braces.
 
-    Returns float32 [1000, dimension] in the classes' order.
+    The result is float32 [1000, dimension] in class order.
     """
     from open_clip import IMAGENET_CLASSNAMES
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 # EfficientNet-Lite reads (x - 127) / 128 for pixels x of 0…255.
 LITE_MEAN, LITE_SCALE = 127.0, 128.0
-# The stages whose channels' means and deviations are kept, with 40 to 320 channels.
+# The stages whose channel means and deviations are used, with 40 to 320 channels.
 STAGES = (2, 3, 4, 5, 6)
 COLOUR_STEPS = 4
 ORIENTATIONS = 8
@@ -42,7 +42,7 @@ class PictureLayers(nn.Module):
         self.register_buffer("levels", torch.linspace(0, 1, COLOUR_STEPS))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """uint8 [n, size, size, 3] → float32 [n, dimension]."""
+        """Map uint8 [n, size, size, 3] to float32 [n, dimension]."""
         values = pixels.permute(0, 3, 1, 2).to(torch.float32)
         parts = [*self._network((values - LITE_MEAN) / LITE_SCALE), *self._counted(values / 255)]
         return torch.cat([functional.normalize(part, dim=1) for part in parts], dim=1)
@@ -63,7 +63,7 @@ class PictureLayers(nn.Module):
     def _counted(self, values: Tensor) -> list[Tensor]:
         small = functional.avg_pool2d(values, 4)
         side = small.shape[2]
-        # How much of each pixel falls to each of the levels of its channel: neighbours share it linearly.
+        # A soft histogram: each pixel is shared linearly between the two nearest levels of its channel.
         near = (1 - (small.unsqueeze(2) - self.levels.view(1, 1, -1, 1, 1)).abs() * (COLOUR_STEPS - 1)).clamp(
             min=0
         )
@@ -80,7 +80,7 @@ class PictureLayers(nn.Module):
         )
         edges = functional.avg_pool2d((turned / strength).abs().pow(4) * strength, side // CELLS)
         outline = functional.avg_pool2d((1 - small.amin(1, keepdim=True)), side // OUTLINE)
-        # Square roots, since a few flat colours would otherwise drown every other.
+        # Square roots keep a few flat colors from dominating the others.
         return [
             colours.clamp(min=0).sqrt(),
             torch.cat([edges.flatten(1).clamp(min=0).sqrt()], dim=1),

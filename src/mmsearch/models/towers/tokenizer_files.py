@@ -1,4 +1,4 @@
-"""An open_clip model's tokenizer as a `tokenizer.json`, so that serving needs no open_clip."""
+"""Convert an open_clip model's tokenizer to a `tokenizer.json`, so that serving does not need open_clip."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SPACES = Regex(r"\s+")
 
 
 def write_tokenizer(tower: Tower, file: Path) -> None:
-    """Writes the tokenizer of a CLIP text tower: CLIP's own, or the Hugging Face one that its config names.
+    """Write the tokenizer of a CLIP text tower: CLIP's own or the Hugging Face tokenizer of its config.
 
-    Raises WeightsError for one that has no such form, or does not fit the model.
+    Raise WeightsError if it cannot be converted or does not fit the model.
     """
     model = checkpoints.load(tower)
     theirs = tokenizer_of(tower, model)
@@ -27,7 +27,7 @@ def write_tokenizer(tower: Tower, file: Path) -> None:
     own = not hasattr(theirs, "tokenizer")
     written = _clips_own(theirs) if own else _hugging_face(theirs)
     words, known = written.get_vocab_size(), int(model.vocab_size)
-    # Models round their number of words up; CLIP's own tokenizer finds a text's end by the highest of all.
+    # Vocabulary sizes are rounded up in models; CLIP's tokenizer marks the end of a text by the highest id.
     if words > known or (own and words != known):
         raise WeightsError(
             f"expected a tokenizer of {known} words for {tower.name}, as its model has, got {words}; "
@@ -37,7 +37,7 @@ def write_tokenizer(tower: Tower, file: Path) -> None:
 
 
 def tokenizer_of(tower: Tower, model: Any) -> Any:
-    """open_clip's tokenizer for a tower; raises WeightsError where its files are not to be had."""
+    """Return open_clip's tokenizer of a tower. Raise WeightsError if its files cannot be loaded."""
     import open_clip
 
     name = checkpoints.model_name(tower)
@@ -59,18 +59,18 @@ def tokenizer_of(tower: Tower, model: Any) -> Any:
 
 
 def padding(theirs: Any) -> int:
-    """The token number behind a text's end."""
+    """Return the token id that follows the end of a text."""
     inner = getattr(theirs, "tokenizer", None)
     return 0 if inner is None or inner.pad_token_id is None else int(inner.pad_token_id)
 
 
 def dropped(theirs: Any) -> int | None:
-    """The token number that the model sees as 0, or None."""
+    """Return the token id that the model reads as 0, or None."""
     return int(theirs.tokenizer.sep_token_id) if getattr(theirs, "strip_sep_token", False) else None
 
 
 def _check_lengths(tower: Tower, model: Any) -> None:
-    """A model of fixed length is given that length; one of Hugging Face's reads any up to its longest."""
+    """Check `max_tokens`: the model's length if that is fixed, else at most the model's longest."""
     length = int(model.context_length)
     given = (int(tower.numbers["max_tokens"]), tower.numbers.get("pad_to"))
     fixed = not hasattr(getattr(model, "text", None), "pooler")
@@ -82,7 +82,7 @@ def _check_lengths(tower: Tower, model: Any) -> None:
 
 
 def _hugging_face(theirs: Any) -> Tokenizer:
-    """What open_clip does to a text before its Hugging Face tokenizer, and that tokenizer."""
+    """Return open_clip's text cleaning and the Hugging Face tokenizer that follows it."""
     inner = getattr(theirs.tokenizer, "backend_tokenizer", None)
     if inner is None:
         raise WeightsError(
@@ -112,7 +112,7 @@ def _canonicalize() -> list[normalizers.Normalizer]:
     ]
 
 
-# By the names of open_clip's own cleaning functions; what they mend of broken encodings is left out here.
+# Keys are the names of open_clip's cleaning functions. Their repair of broken encodings is omitted.
 CLEANED = {
     "_clean_whitespace": _whitespace,
     "_clean_lower": _lower,
@@ -121,7 +121,7 @@ CLEANED = {
 
 
 def _clips_own(theirs: Any) -> Tokenizer:
-    """CLIP's byte-pair tokenizer."""
+    """Return CLIP's byte-pair tokenizer."""
     tokenizer = Tokenizer(
         models.BPE(
             theirs.encoder, list(theirs.bpe_ranks), end_of_word_suffix="</w>", continuing_subword_prefix=""

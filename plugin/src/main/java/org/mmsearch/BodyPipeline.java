@@ -3,16 +3,16 @@ package org.mmsearch;
 import org.opensearch.action.search.SearchRequest;
 import org.opensearch.search.builder.SearchSourceBuilder;
 
-/** The search pipeline that a search's body names. REST moves it into the request; a search template, for one, does not. */
+/** Applies the search pipeline named in a search body. The REST layer does so for plain searches, but not for search templates. */
 public final class BodyPipeline {
 
     private BodyPipeline() {}
 
     /**
-     * Moves the name from the body into the request, where that names none and one of mmsearch's clauses stands in the search; other
-     * searches are left as they are.
+     * Copies the pipeline name from the search body into the request. Does nothing if the request already names a pipeline or if the
+     * search contains none of mmsearch's clauses.
      *
-     * @param hybrid whether the search has a hybrid, or a query that may turn out to be one
+     * @param hybrid whether the search contains a hybrid, or a query that may be rewritten into one
      */
     public static void use(SearchRequest request, boolean hybrid) {
         SearchSourceBuilder source = request.source();

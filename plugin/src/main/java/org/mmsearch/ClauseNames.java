@@ -9,21 +9,21 @@ import org.opensearch.common.settings.Settings;
 import org.opensearch.env.Environment;
 
 /**
- * The names of the clauses on this node: the official ones, or prefixed ones where the official plugin is installed too,
- * since two plugins with one query name keep a node from starting.
+ * The names under which this node registers mmsearch's clauses. The names are prefixed if the official neural-search plugin is also
+ * installed, because a node does not start if two plugins register the same query name.
  *
- * @param neural name of the clause that encodes
- * @param hybrid name of the clause that fuses
- * @param official whether the official names are ours, the search-pipeline processors' names included
+ * @param neural name of the {@code neural} clause
+ * @param hybrid name of the {@code hybrid} clause
+ * @param official whether mmsearch uses the official names, including those of the search-pipeline processors
  */
 public record ClauseNames(String neural, String hybrid, boolean official) {
 
     private static final Logger LOG = LogManager.getLogger(ClauseNames.class);
     private static final String OFFICIAL_PLUGIN = "opensearch-neural-search";
 
-    /** The names the official plugin uses. */
+    /** The names of the official plugin. */
     public static final ClauseNames OFFICIAL = new ClauseNames("neural", "hybrid", true);
-    /** The names beside the official plugin. */
+    /** The prefixed names, used if the official plugin is also installed. */
     public static final ClauseNames BESIDE = new ClauseNames("mmsearch_neural", "mmsearch_hybrid", false);
 
     static ClauseNames of(Settings settings) {

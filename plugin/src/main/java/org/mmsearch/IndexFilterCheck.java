@@ -11,8 +11,8 @@ import org.opensearch.core.action.ActionResponse;
 import org.opensearch.tasks.Task;
 
 /**
- * Refuses mmsearch's clauses in the {@code index_filter} of a {@code _field_caps} request. Shards alone look at it, which cannot rewrite
- * the clauses, and the engine takes an index whose shards fail for one that does not match.
+ * Rejects mmsearch's clauses in the {@code index_filter} of a {@code _field_caps} request. Only shards evaluate that filter, and they
+ * cannot rewrite the clauses. Without this check, OpenSearch would treat the failed shards as shards that do not match.
  */
 final class IndexFilterCheck implements ActionFilter {
 
@@ -35,8 +35,8 @@ final class IndexFilterCheck implements ActionFilter {
             if (clause != null) {
                 listener.onFailure(
                     new IllegalArgumentException(
-                        "expected an [index_filter] that each shard can judge by itself, got [" + clause
-                            + "], which finds neighbours in every index that has its field: leave it out, or give what it filters by"
+                        "expected an [index_filter] without mmsearch's clauses, got [" + clause
+                            + "], which shards cannot rewrite: remove it, or use the query of its [filter] instead"
                     )
                 );
                 return;

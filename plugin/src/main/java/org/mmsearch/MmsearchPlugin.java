@@ -61,7 +61,7 @@ import org.opensearch.threadpool.ThreadPool;
 import org.opensearch.transport.client.Client;
 import org.opensearch.watcher.ResourceWatcherService;
 
-/** Registers what mmsearch adds to a node, and does nothing else. */
+/** The plugin class: registers the queries, settings, actions and processors of mmsearch, and contains no other logic. */
 public final class MmsearchPlugin extends Plugin implements SearchPlugin, ActionPlugin, SearchPipelinePlugin, CircuitBreakerPlugin {
 
     private final MemoryBreaker memory = new MemoryBreaker();
@@ -97,12 +97,12 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
         memory.open(breaker);
     }
 
-    /** The names under which this node knows the clauses. */
+    /** Returns the names under which this node registers the clauses. */
     public ClauseNames names() {
         return names;
     }
 
-    /** What this node's hybrids work with, for tests. */
+    /** Returns the services of this node's hybrids, for tests. */
     public HybridNode hybridNode() {
         return hybrid.node();
     }

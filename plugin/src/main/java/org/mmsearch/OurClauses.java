@@ -4,19 +4,23 @@ import org.apache.lucene.search.BooleanClause;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryBuilderVisitor;
 
-/** Looks for mmsearch's clauses in a query. */
+/** Finds mmsearch's clauses in a query. */
 final class OurClauses {
 
     private static final String OURS = OurClauses.class.getPackageName() + ".";
 
     private OurClauses() {}
 
-    /** @param query or null */
+    /**
+     * Returns whether a query contains one of mmsearch's clauses.
+     *
+     * @param query the query, or null
+     */
     static boolean in(QueryBuilder query) {
         return first(query) != null;
     }
 
-    /** @return the name of the first of our clauses in the query, or null */
+    /** Returns the name of the first of mmsearch's clauses in the query, or null if it contains none. */
     static String first(QueryBuilder query) {
         if (query == null) {
             return null;

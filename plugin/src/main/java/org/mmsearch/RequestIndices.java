@@ -14,30 +14,30 @@ import org.opensearch.core.index.Index;
 import org.opensearch.core.index.shard.ShardId;
 import org.opensearch.transport.RemoteClusterAware;
 
-/** Which of this cluster's indices a request goes to, aliases, patterns and points in time resolved. */
+/** Resolves the names in a request (indices, aliases, patterns, points in time) to concrete indices of this cluster. */
 public final class RequestIndices {
 
     private final Supplier<ClusterState> state;
     private final IndexNameExpressionResolver resolver;
 
-    /** @param state the newest cluster state that this node has */
+    /** @param state supplies the current cluster state of this node */
     public RequestIndices(Supplier<ClusterState> state, IndexNameExpressionResolver resolver) {
         this.state = state;
         this.resolver = resolver;
     }
 
     /**
-     * As the request itself wants its names resolved.
+     * Returns the concrete indices of a request, resolved with the request's own indices options.
      *
-     * @param registry reads the point in time of a search that has one
-     * @throws org.opensearch.index.IndexNotFoundException where the request does not allow a name that means nothing
+     * @param registry decodes the id of the request's point in time
+     * @throws org.opensearch.index.IndexNotFoundException if a name matches no index and the request does not allow that
      */
     public Index[] of(IndicesRequest request, NamedWriteableRegistry registry) {
         Index[] pointInTime = pointInTime(request, registry);
         return pointInTime == null ? resolver.concreteIndices(state.get(), request) : pointInTime;
     }
 
-    /** Those that are here; names that mean nothing are the request's own error to report, those of other clusters are passed over. */
+    /** Returns the indices of this cluster that match the names. Ignores unknown names and names of remote clusters. */
     public Index[] known(String... names) {
         String[] local = Arrays.stream(names).filter(name -> name != null && remote(name) == false).toArray(String[]::new);
         if (local.length == 0 && names.length > 0) {
@@ -46,7 +46,7 @@ public final class RequestIndices {
         return resolver.concreteIndices(state.get(), IndicesOptions.lenientExpandHidden(), true, local);
     }
 
-    /** Those of the request's point in time; null where it has none. */
+    /** Returns the indices of the request's point in time, or null if it has none. */
     public static Index[] pointInTime(IndicesRequest request, NamedWriteableRegistry registry) {
         if (request instanceof SearchRequest search && search.pointInTimeBuilder() != null) {
             SearchContextId pit = SearchContextId.decode(registry, search.pointInTimeBuilder().getId());
@@ -55,7 +55,7 @@ public final class RequestIndices {
         return null;
     }
 
-    /** Whether a name is one of another cluster; a colon inside {@code <...>} belongs to date math. */
+    /** Returns whether a name refers to a remote cluster. A colon inside {@code <...>} is date math, not a cluster separator. */
     public static boolean remote(String name) {
         return name.indexOf(RemoteClusterAware.REMOTE_CLUSTER_INDEX_SEPARATOR) >= 0
             && name.startsWith("<") == false

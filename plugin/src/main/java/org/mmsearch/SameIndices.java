@@ -10,19 +10,18 @@ import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
 import org.opensearch.core.index.Index;
 
 /**
- * Keeps a search on the indices that its query is rewritten for. The engine resolves aliases again when the rewrite is over,
- * and an alias that moves while a query is encoded would lead the vector of one model to the index of another.
+ * Pins a search to the indices that its query is rewritten for. OpenSearch resolves aliases again after the rewrite. If an alias
+ * moved while the query was being encoded, the search would send the vector of one model to the index of another.
  */
 public final class SameIndices {
 
     private SameIndices() {}
 
     /**
-     * Names the concrete indices in the request in place of the aliases that lead to them. Left as they are: a search of a
-     * point in time, which holds its indices already, and aliases with a filter or a routing, which the index's own name
-     * does not have.
+     * Replaces the aliases in a search request by their concrete indices. Does nothing if the search has a point in time, which is already
+     * pinned, or if an alias has a filter or a routing, which the index name would lose.
      *
-     * @param indices what the request resolves to; none leaves it as it is, since a request that names no index goes to all
+     * @param indices what the request resolves to; if empty, the request does not change, because no names would mean all indices
      */
     public static void keep(IndicesRequest request, Index[] indices, ClusterState state, IndexNameExpressionResolver resolver) {
         if (request instanceof SearchRequest search && search.pointInTimeBuilder() == null && indices.length > 0) {

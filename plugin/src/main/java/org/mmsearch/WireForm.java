@@ -6,29 +6,29 @@ import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
 
 /**
- * The number of its form, with which all that goes from node to node under a name of ours begins; the parts inside go by it too. While a
- * cluster is upgraded, nodes of one OpenSearch have two plugins: the stream's own version does not tell these apart, and a form that is
- * read as another gives wrong answers rather than an error.
+ * The form (format version) of mmsearch's serialized objects. Each object starts with its form, which also applies to nested objects.
+ * During a rolling upgrade of the plugin, nodes with the same OpenSearch version run two versions of mmsearch. The stream version does
+ * not distinguish these, and reading one form as another would give wrong results instead of an error.
  */
 public final class WireForm {
 
-    /** The form of everything so far. */
+    /** The form of all objects so far. */
     public static final int FIRST = 1;
 
     private WireForm() {}
 
-    /** Begins a form. */
+    /** Writes the form of an object. Must be called first. */
     public static void begin(StreamOutput out, int form) throws IOException {
         out.writeVInt(form);
     }
 
     /**
-     * Reads the beginning of a form.
+     * Reads the form of an object.
      *
-     * @param name what is read, for the message
-     * @param newest the newest form that the caller reads
-     * @return the form, from {@link #FIRST} to the newest
-     * @throws IOException where it is another one
+     * @param name name of the object that is read, for the error message
+     * @param newest the newest form that the caller supports
+     * @return the form, from {@link #FIRST} to {@code newest}
+     * @throws IOException if the form is not supported
      */
     public static int read(StreamInput in, String name, int newest) throws IOException {
         int form = in.readVInt();

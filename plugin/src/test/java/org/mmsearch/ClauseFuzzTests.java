@@ -21,9 +21,9 @@ import org.opensearch.search.SearchModule;
 import org.opensearch.test.OpenSearchTestCase;
 
 /**
- * Random JSON, near to good clauses, at the parsers of both: it is refused as the caller's fault, or it is taken and says of itself
- * what is taken again as the same. Beside ours only {@code match_all} stands in the examples; where a change makes another of the
- * engine's queries of it, what that one's parser says is the engine's affair: some answer bad values with 500.
+ * Fuzzes the parsers of both clauses with almost valid JSON. Each input is either rejected with a client error or parsed to a query whose
+ * JSON parses to an equal query. Besides mmsearch's clauses, the examples contain only {@code match_all}. If a change turns it into
+ * another query of OpenSearch, errors of that query's parser are ignored, because some parsers fail with 500 on invalid values.
  */
 public class ClauseFuzzTests extends OpenSearchTestCase {
 
@@ -69,7 +69,7 @@ public class ClauseFuzzTests extends OpenSearchTestCase {
         logger.info(fuzzing.counts());
     }
 
-    /** Whether it is taken. */
+    /** Returns whether the input is parsed. */
     private boolean parsed(String json) throws IOException {
         QueryBuilder query;
         try {
@@ -87,7 +87,7 @@ public class ClauseFuzzTests extends OpenSearchTestCase {
         return query != null;
     }
 
-    /** Whether a query of the engine, and none of ours, is nearest to where it was thrown. */
+    /** Returns whether the exception was thrown by the parser of an OpenSearch query, not by one of mmsearch's. */
     private static boolean ofTheEngine(Exception e) {
         return Arrays.stream(e.getStackTrace())
             .map(StackTraceElement::getClassName)

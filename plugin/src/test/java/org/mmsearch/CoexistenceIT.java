@@ -24,7 +24,7 @@ import org.opensearch.plugins.Plugin;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
-/** A node that has a plugin with all the official names starts with mmsearch, whose clauses then go by other names. */
+/** Tests that mmsearch uses prefixed names on a node with a plugin that registers all official names. */
 @ClusterScope(scope = Scope.TEST, numDataNodes = 0)
 public class CoexistenceIT extends MmsearchIT {
 
@@ -44,7 +44,7 @@ public class CoexistenceIT extends MmsearchIT {
         return Settings.builder().put(super.nodeSettings(ordinal)).put(Environment.PATH_HOME_SETTING.getKey(), home).build();
     }
 
-    /** Compiles the stand-in into a plugin folder, from where the node loads it as it would load the official one. */
+    /** Compiles the stand-in plugin into a plugin folder, from which the node loads it like the official plugin. */
     private static void install(Path folder) throws IOException {
         Files.createDirectories(folder);
         Path classes = createTempDir();

@@ -3,8 +3,8 @@ package org.mmsearch;
 import java.util.concurrent.TimeUnit;
 
 /**
- * How long a fuzzer of the plugin goes on: so many rounds in the tests, and with {@code -Dtests.fuzz.seconds=60} for a time, as
- * {@code make fuzz} runs them. What is drawn comes from the test's seed alone, which a failure prints.
+ * Controls the duration of a fuzz test: a fixed number of rounds by default, or a time with {@code -Dtests.fuzz.seconds=60}, which
+ * {@code make fuzz} sets. All inputs depend only on the random seed of the test, which a failure prints.
  */
 public final class Fuzzing {
 
@@ -15,12 +15,12 @@ public final class Fuzzing {
     private int done;
     private int taken;
 
-    /** @param rounds how many without a time */
+    /** @param rounds the number of rounds if no time is set */
     public Fuzzing(int rounds) {
         this.rounds = rounds;
     }
 
-    /** @return whether there is another round */
+    /** Returns whether to run another round. */
     public boolean goesOn() {
         boolean more = SECONDS == 0 ? done < rounds : System.nanoTime() - begin < TimeUnit.SECONDS.toNanos(SECONDS);
         if (more) {
@@ -29,12 +29,12 @@ public final class Fuzzing {
         return more;
     }
 
-    /** An input that was good. */
+    /** Counts a valid input. */
     public void taken() {
         taken++;
     }
 
-    /** @return a line that {@code qa fuzz} reads */
+    /** Returns a summary line, which {@code qa fuzz} parses. */
     public String counts() {
         return "fuzz: " + done + " inputs, " + taken + " taken";
     }

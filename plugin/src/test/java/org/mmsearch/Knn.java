@@ -2,12 +2,12 @@ package org.mmsearch;
 
 import org.opensearch.plugins.Plugin;
 
-/** The k-NN plugin for tests: it is published as a zip, so it is on the class path when tests run, not when they compile. */
+/** Loads the k-NN plugin for tests by name. It is published as a zip and is on the class path only at run time. */
 public final class Knn {
 
     private Knn() {}
 
-    /** @return k-NN's plugin class */
+    /** Returns the plugin class of k-NN. */
     public static Class<? extends Plugin> plugin() {
         try {
             return Class.forName("org.opensearch.knn.plugin.KNNPlugin").asSubclass(Plugin.class);

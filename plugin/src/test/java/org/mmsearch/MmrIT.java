@@ -15,10 +15,10 @@ import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
 /**
- * k-NN's maximal marginal relevance over our clauses, its processors switched on as an operator does.
+ * Tests k-NN's maximal marginal relevance with mmsearch's clauses, with its processors enabled in the cluster settings.
  *
- * <p>Three products lie at the angles 0.70, 0.71 and 0.72, one at 0.3; the text "a chair" lies at 0.7. By nearness the first three are
- * first; by diversity alone the one apart is second.
+ * <p>Three products have vectors at the angles 0.70, 0.71 and 0.72, one at 0.3; the text "a chair" is encoded at 0.7. By similarity, the
+ * first three rank first; by diversity alone, the fourth ranks second.
  */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class MmrIT extends RestIT {
@@ -37,7 +37,7 @@ public class MmrIT extends RestIT {
         return plugins;
     }
 
-    /** As the descriptors of their zips say: mmsearch extends k-NN. */
+    /** Declares that mmsearch extends k-NN, as its plugin descriptor does. */
     @Override
     protected Collection<PluginInfo> additionalNodePlugins() {
         return List.of(info("opensearch-knn", Knn.plugin(), List.of()), info("mmsearch", MmsearchPlugin.class, List.of("opensearch-knn")));

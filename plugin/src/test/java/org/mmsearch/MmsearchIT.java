@@ -24,7 +24,7 @@ import org.opensearch.transport.client.Client;
 
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
-/** What every test on an in-JVM cluster shares: nodes with k-NN and mmsearch, and indices of one shape. */
+/** Base class of tests on an in-JVM cluster: nodes with k-NN and mmsearch, and indices with the same mapping. */
 public abstract class MmsearchIT extends OpenSearchIntegTestCase {
 
     @Override
@@ -32,7 +32,7 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
         return List.of(Knn.plugin(), MmsearchPlugin.class);
     }
 
-    /** The legs of a hybrid run one after the other, as on small shards, or at the same time, as on large ones. */
+    /** Randomly runs the legs of a hybrid sequentially, as on small shards, or concurrently, as on large shards. */
     @Override
     protected Settings nodeSettings(int nodeOrdinal) {
         return Settings.builder()
@@ -44,9 +44,9 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
     /**
      * Creates an index of products: {@code title}, {@code color}, {@code price}, and the vector {@code v}.
      *
-     * @param name its name
-     * @param shards how many shards, without replicas
-     * @param dimension of {@code v}
+     * @param name name of the index
+     * @param shards number of primary shards, without replicas
+     * @param dimension dimension of {@code v}
      */
     protected void createProducts(String name, int shards, int dimension) {
         Settings settings = Settings.builder()
@@ -66,34 +66,34 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
         ensureGreen(name);
     }
 
-    /** The node that parses and coordinates, as one and the same does for REST. */
+    /** Returns the node that parses and coordinates requests; for REST requests, one node does both. */
     private static String node() {
         return internalCluster().getNodeNames()[0];
     }
 
-    /** @return a client of the node that {@link #asked} parses on */
+    /** Returns a client of the node on which {@link #asked} parses. */
     protected static Client asker() {
         return internalCluster().client(node());
     }
 
     /**
-     * Searches by a JSON body, as REST does.
+     * Runs a search with a JSON body, as the REST layer does.
      *
-     * @param index name or names
-     * @param body the request's body
+     * @param index name of the index, or several names separated by commas
+     * @param body the search body
      */
     protected static SearchResponse ask(String index, String body) {
         return asker().search(asked(index, body)).actionGet();
     }
 
-    /** @return the message of a search that must fail with status 400 */
+    /** Returns the error message of a search that must fail with status 400. */
     protected static String failure(String index, String body) {
         Exception e = expectThrows(Exception.class, () -> ask(index, body));
         assertEquals(e.toString(), RestStatus.BAD_REQUEST, ExceptionsHelper.status(e));
         return ExceptionsHelper.stackTrace(e);
     }
 
-    /** The ways in which a hybrid is answered on several shards. */
+    /** The executions of a hybrid on several shards. */
     protected enum HybridWay {
         ONE_SEARCH,
         TWO_ROUNDS,
@@ -103,8 +103,8 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
     private static volatile HybridWay way = HybridWay.ONE_SEARCH;
 
     /**
-     * Does something while hybrids are answered in one way. By one search, those that cannot be take two rounds; by two rounds, all do; by
-     * a point in time, the cluster's operator has switched the others off.
+     * Runs a test with one execution of hybrids. With one search, hybrids that do not support it take two rounds. With two rounds, all
+     * hybrids do. With a point in time, the cluster settings disable the other executions.
      */
     protected static void by(HybridWay chosen, CheckedRunnable<Exception> action) throws Exception {
         String factories = SearchPipelineService.ENABLED_SYSTEM_GENERATED_FACTORIES_SETTING.getKey();
@@ -126,7 +126,7 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
         assertAcked(client().admin().cluster().prepareUpdateSettings().setTransientSettings(settings));
     }
 
-    /** Every search of the test has freed its readers. */
+    /** Checks that all searches of the test released their reader contexts. */
     protected static void assertNothingOpen() throws Exception {
         assertBusy(() -> {
             long open = client().admin().indices().prepareStats().setSearch(true).get().getTotal().getSearch().getOpenContexts();
@@ -134,7 +134,7 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
         });
     }
 
-    /** @return a search request of a JSON body */
+    /** Returns a search request with a JSON body. */
     protected static SearchRequest asked(String index, String body) {
         NamedXContentRegistry registry = internalCluster().getInstance(NamedXContentRegistry.class, node());
         try (
@@ -143,7 +143,7 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
         ) {
             SearchSourceBuilder source = SearchSourceBuilder.fromXContent(parser);
             if (way == HybridWay.TWO_ROUNDS && source.minScore() == null) {
-                // No score is lower, and one search cannot answer a request that has it.
+                // No score is lower, but a request with min_score cannot use one search.
                 source.minScore(-1);
             }
             return new SearchRequest(Strings.splitStringByCommaToArray(index)).source(source);

@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 
-/** JSON near to what is meant: trees of good examples in which keys, values and places have been exchanged. */
+/** Generates almost valid JSON by changing keys, values and positions in valid examples. */
 final class RandomJson {
 
     private static final Object[] VALUES = {
@@ -19,14 +19,14 @@ final class RandomJson {
     private final List<String> keys = new ArrayList<>();
     private final List<Object> parts = new ArrayList<>();
 
-    /** @param examples good trees, which are left as they are */
+    /** @param examples valid trees, which are not modified */
     RandomJson(Random random, List<Map<String, Object>> examples) {
         this.random = random;
         this.examples = examples;
         examples.forEach(this::collect);
     }
 
-    /** @return a tree of one example with one to five changes */
+    /** Returns a copy of an example with one to five changes. */
     Map<String, Object> next() {
         Map<String, Object> tree = new LinkedHashMap<>(castMap(copy(one(examples))));
         for (int changes = 1 + random.nextInt(5); changes > 0; changes--) {
@@ -35,7 +35,7 @@ final class RandomJson {
         return tree;
     }
 
-    /** @return a text with up to three characters changed, cut or doubled */
+    /** Returns the text with up to three characters changed, removed or repeated. */
     String spoilt(String text) {
         StringBuilder spoilt = new StringBuilder(text);
         for (int changes = 1 + random.nextInt(3); changes > 0 && spoilt.length() > 1; changes--) {
@@ -129,7 +129,7 @@ final class RandomJson {
         return of.get(random.nextInt(of.size()));
     }
 
-    @SuppressWarnings("unchecked") // trees are made here alone
+    @SuppressWarnings("unchecked") // all trees are created in this class
     private static Map<String, Object> castMap(Object map) {
         return (Map<String, Object>) map;
     }

@@ -18,7 +18,7 @@ import org.opensearch.index.reindex.ReindexModulePlugin;
 import org.opensearch.plugins.Plugin;
 import org.opensearch.transport.Netty4ModulePlugin;
 
-/** What tests share that ask a node over HTTP, as any client does. */
+/** Base class of tests over HTTP. */
 public abstract class RestIT extends MmsearchIT {
 
     @Override
@@ -39,7 +39,7 @@ public abstract class RestIT extends MmsearchIT {
         return Settings.builder().put(super.nodeSettings(ordinal)).put("http.type", "netty4").build();
     }
 
-    /** @return the answer's body; a status of 400 and above is a {@link ResponseException} */
+    /** Returns the response body. Throws {@link ResponseException} for a status of 400 and above. */
     protected static String send(String method, String path, String body) throws IOException {
         Request request = new Request(method, path);
         if (body != null) {
@@ -48,12 +48,12 @@ public abstract class RestIT extends MmsearchIT {
         return text(getRestClient().performRequest(request));
     }
 
-    /** @return the answer, parsed */
+    /** Returns the parsed response. */
     protected static Map<String, Object> answer(String method, String path, String body) throws IOException {
         return XContentHelper.convertToMap(JsonXContent.jsonXContent, send(method, path, body), false);
     }
 
-    /** @return the body of an answer that must have this status */
+    /** Returns the body of a response that must have this status. */
     protected static String refused(int status, String method, String path, String body) throws IOException {
         ResponseException refused = expectThrows(ResponseException.class, () -> send(method, path, body));
         String said = text(refused.getResponse());
@@ -61,12 +61,12 @@ public abstract class RestIT extends MmsearchIT {
         return said;
     }
 
-    /** @return the {@code _id}s of a search's hits, in order */
+    /** Returns the {@code _id}s of the hits, in order. */
     protected static List<String> found(String path, String body) throws IOException {
         return hits(answer("POST", path, body)).stream().map(hit -> (String) hit.get("_id")).toList();
     }
 
-    /** @return the hits of a search's answer */
+    /** Returns the hits of a search response. */
     @SuppressWarnings("unchecked")
     protected static List<Map<String, Object>> hits(Map<String, Object> answer) {
         return (List<Map<String, Object>>) ((Map<String, Object>) answer.get("hits")).get("hits");

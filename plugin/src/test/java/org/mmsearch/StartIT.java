@@ -6,7 +6,7 @@ import org.opensearch.common.xcontent.XContentType;
 import org.opensearch.index.query.WrapperQueryBuilder;
 import org.opensearch.search.builder.SearchSourceBuilder;
 
-/** A node starts with k-NN and mmsearch and answers a vector query. */
+/** Tests that a node with k-NN and mmsearch starts and runs a vector query. */
 public class StartIT extends MmsearchIT {
 
     public void testKnnBesideMmsearch() {

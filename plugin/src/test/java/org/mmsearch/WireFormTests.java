@@ -7,7 +7,7 @@ import org.opensearch.core.common.bytes.BytesArray;
 import org.opensearch.core.common.bytes.BytesReference;
 import org.opensearch.test.OpenSearchTestCase;
 
-/** A form begins with its number, and one that is not known is refused rather than guessed. */
+/** Tests that unknown form numbers are rejected. */
 public class WireFormTests extends OpenSearchTestCase {
 
     public void testWritten() throws IOException {

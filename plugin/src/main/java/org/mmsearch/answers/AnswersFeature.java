@@ -10,17 +10,17 @@ import org.opensearch.common.settings.Setting.Property;
 import org.opensearch.index.shard.SearchOperationListener;
 import org.opensearch.search.fetch.FetchSubPhase;
 
-/** All that the plugin class registers so that answers of {@code _search} and {@code _msearch} leave vectors out. */
+/** Registers the extensions that exclude vectors from the responses of {@code _search} and {@code _msearch}. */
 public final class AnswersFeature {
 
-    /** Of a node: whether the searches that it takes by REST leave vectors out. */
+    /** Node setting: whether vectors are excluded from the responses to REST searches that this node receives. */
     static final Setting<Boolean> NODE = Setting.boolSetting(
         "mmsearch.answers.leave_out_vectors",
         true,
         Property.NodeScope,
         Property.Dynamic
     );
-    /** Of an index: whether its vectors are left out. */
+    /** Index setting: whether the vectors of this index are excluded. */
     static final Setting<Boolean> INDEX = Setting.boolSetting(
         "index.mmsearch.answers.leave_out_vectors",
         true,
@@ -30,27 +30,27 @@ public final class AnswersFeature {
 
     private LeaveOutVectors filter;
 
-    /** What the owners of nodes and indices can set. */
+    /** Returns the node setting and the index setting. */
     public List<Setting<?>> settings() {
         return List.of(NODE, INDEX);
     }
 
-    /** Gives it what it works with. */
+    /** Passes in the node's services. */
     public void open(ClusterService cluster, IndexNameExpressionResolver resolver) {
         filter = new LeaveOutVectors(cluster, resolver);
     }
 
-    /** Marks requests; asked for after {@link #open}. */
+    /** Returns the filter that marks search requests. Must be called after {@link #open}. */
     public List<ActionFilter> actionFilters() {
         return List.of(filter);
     }
 
-    /** Heeds the mark on hits, before they are read. */
+    /** Returns the listener that applies the mark to top-level hits before they are read. */
     public SearchOperationListener searchListener() {
         return new MarkedSearches();
     }
 
-    /** Heeds the mark wherever else documents are fetched. */
+    /** Returns the fetch sub-phase that applies the mark to all other hits. */
     public List<FetchSubPhase> fetchSubPhases() {
         return List.of(new MarkedSources());
     }

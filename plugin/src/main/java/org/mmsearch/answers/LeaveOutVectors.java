@@ -21,11 +21,11 @@ import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.tasks.Task;
 
 /**
- * Leaves vectors out of answers that did not ask for them, since nobody reads them and they are most of the bytes.
+ * Excludes vectors from search responses whose request does not specify {@code _source}. Vectors are rarely read by the caller and
+ * make up most of the response.
  *
- * <p>Only of {@code _search} and {@code _msearch} by REST, whose answers are read by people and pages. Whoever scrolls or keeps a
- * point in time copies an index, whoever gets a document may write it back, and a search inside the node has its own reasons:
- * they find everything.
+ * <p>Applies to REST {@code _search} and {@code _msearch} only. Scrolls and points in time are used to copy an index, a document from
+ * the get API may be written back, and internal searches may read the vectors; these responses stay complete.
  */
 final class LeaveOutVectors implements ActionFilter {
 
@@ -34,7 +34,7 @@ final class LeaveOutVectors implements ActionFilter {
     private final MappedSources mappings = new MappedSources();
     private volatile boolean on;
 
-    /** Collaborators are the node's. */
+    /** Subscribes to changes of the node setting. */
     LeaveOutVectors(ClusterService cluster, IndexNameExpressionResolver resolver) {
         this.cluster = cluster;
         this.indices = new RequestIndices(cluster::state, resolver);
@@ -59,7 +59,7 @@ final class LeaveOutVectors implements ActionFilter {
         try {
             if (on) {
                 List<Runnable> places = unsaid(request);
-                // The dearest question comes last.
+                // The stack walk is the most expensive check, so it comes last.
                 if (places.isEmpty() == false && RestCaller.isSearch()) {
                     places.forEach(Runnable::run);
                 }
@@ -71,7 +71,7 @@ final class LeaveOutVectors implements ActionFilter {
         chain.proceed(task, action, request, listener);
     }
 
-    /** What marks each place of a request whose answer would carry vectors unasked. */
+    /** Returns one action per place of the request that must be marked; empty if no vectors would be returned. */
     private List<Runnable> unsaid(ActionRequest request) {
         return switch (request) {
             case SearchRequest search -> unsaid(search);
@@ -86,7 +86,7 @@ final class LeaveOutVectors implements ActionFilter {
         if (search.scroll() != null || source.pointInTimeBuilder() != null || SearchSources.unsaid(source, true).isEmpty()) {
             return List.of();
         }
-        // Other clusters' indices are none of this one's business, and one request is theirs too.
+        // This node has no mappings of remote indices, and they share the request body with local ones: do not mark it.
         Found found = remote(search) ? NOTHING : found(search);
         if (found.vectors() == false) {
             return List.of();
@@ -103,10 +103,10 @@ final class LeaveOutVectors implements ActionFilter {
     }
 
     /**
-     * What a request's indices hold.
+     * Properties of the indices of a request.
      *
-     * @param vectors whether any has vectors to leave out
-     * @param sources whether all keep their sources
+     * @param vectors whether any index has vectors to exclude
+     * @param sources whether all indices store {@code _source}
      */
     private record Found(boolean vectors, boolean sources) {}
 

@@ -6,15 +6,17 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.opensearch.cluster.metadata.IndexMetadata;
 import org.opensearch.cluster.metadata.MappingMetadata;
 
-/** What the mappings of indices say of vectors and of {@code _source}, read once per version of a mapping. */
+/** Caches, per index and mapping version, whether the mapping has mmsearch vectors and whether it stores {@code _source}. */
 final class MappedSources {
 
-    /** More indices than a node keeps mappings of: the oldest are forgotten all at once rather than tracked. */
+    /** Maximum number of entries. The cache is cleared when it is full, which is simpler than tracking the age of entries. */
     private static final int KEPT = 10_000;
 
     /**
-     * @param vectors whether {@code _meta.mmsearch.fields} names any
-     * @param source whether {@code _source} is kept
+     * The relevant properties of a mapping.
+     *
+     * @param vectors whether {@code _meta.mmsearch.fields} is not empty
+     * @param source whether {@code _source} is enabled
      */
     record Mapped(boolean vectors, boolean source) {}
 
@@ -22,7 +24,7 @@ final class MappedSources {
 
     private final Map<String, Known> known = new ConcurrentHashMap<>();
 
-    /** @param index any */
+    /** Returns the properties of the index's current mapping. */
     Mapped of(IndexMetadata index) {
         Known found = known.get(index.getIndexUUID());
         if (found != null && found.mappingVersion == index.getMappingVersion()) {

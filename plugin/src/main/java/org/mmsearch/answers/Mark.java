@@ -3,8 +3,8 @@ package org.mmsearch.answers;
 import org.opensearch.search.fetch.subphase.FetchSourceContext;
 
 /**
- * Stands where a request says nothing of {@code _source}: each index then leaves its own vectors out. It is an exclude that no
- * field has for a name, so that a node which does not know it leaves nothing out.
+ * A placeholder for {@code _source} in requests that do not specify it. Each shard replaces it by excludes for the vectors of its index.
+ * It is an exclude that matches no field, so nodes without mmsearch return the complete source.
  */
 final class Mark {
 
@@ -12,12 +12,12 @@ final class Mark {
 
     private Mark() {}
 
-    /** A new one. */
+    /** Returns a new mark. */
     static FetchSourceContext source() {
         return new FetchSourceContext(true, null, new String[] { EXCLUDE });
     }
 
-    /** @param source of a search, or null */
+    /** Returns whether the {@code _source} of a search, which may be null, is a mark. */
     static boolean is(FetchSourceContext source) {
         return source != null && source.fetchSource() && source.excludes().length == 1 && EXCLUDE.equals(source.excludes()[0]);
     }

@@ -8,8 +8,8 @@ import org.opensearch.search.fetch.subphase.FetchSourceContext;
 import org.opensearch.search.internal.SearchContext;
 
 /**
- * Puts in a mark's place what it means on this shard, before the hits are read, so that k-NN need not read the vectors back into
- * sources that leave them out.
+ * Replaces the mark by excludes for this shard's vectors before the fetch phase. k-NN then does not read the vectors only to have them
+ * excluded.
  */
 final class MarkedSearches implements SearchOperationListener {
 
@@ -20,14 +20,14 @@ final class MarkedSearches implements SearchOperationListener {
         }
         List<String> vectors = NamedVectors.leftOut(search.mapperService());
         if (vectors.isEmpty()) {
-            // As if nothing had been said.
+            // The default: the request did not specify _source.
             search.fetchSourceContext(null);
         } else if (othersRead(search, vectors) == false) {
             search.fetchSourceContext(new FetchSourceContext(true, null, vectors.toArray(String[]::new)));
         }
     }
 
-    /** Whether something else is filled from the hit's source and may want the vectors: then they are cut out of it afterwards. */
+    /** Returns whether other parts of the hit may read vectors from its source. {@link MarkedSources} then excludes them afterwards. */
     private static boolean othersRead(SearchContext search, List<String> vectors) {
         return search.innerHits().getInnerHits().isEmpty() == false
             || search.hasScriptFields()

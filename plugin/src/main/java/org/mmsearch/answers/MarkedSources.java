@@ -16,8 +16,8 @@ import org.opensearch.search.fetch.subphase.FetchSourceContext;
 import org.opensearch.search.lookup.SourceLookup;
 
 /**
- * Writes the sources that are marked still when they are fetched: of inner hits, {@code top_hits}, and hits whose source others
- * read too. An index without vectors of mmsearch's gets what it would give unmarked.
+ * Excludes vectors from the sources that are still marked in the fetch phase: those of inner hits, of {@code top_hits}, and of hits that
+ * {@link MarkedSearches} skipped. The source is unchanged if the index has no mmsearch vectors.
  */
 final class MarkedSources implements FetchSubPhase {
 
@@ -51,7 +51,7 @@ final class MarkedSources implements FetchSubPhase {
             value = ((Map<?, ?>) value).get(object.getField().string());
         }
         XContentBuilder builder = new XContentBuilder(source.sourceContentType().xContent(), new BytesStreamOutput());
-        // An answer needs to see of what type a source is, which null does not tell.
+        // The response detects the content type from the source's bytes, which needs an object rather than null.
         builder.value(value == null ? Map.of() : value);
         return BytesReference.bytes(builder);
     }

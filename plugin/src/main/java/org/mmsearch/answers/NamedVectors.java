@@ -8,7 +8,7 @@ import org.opensearch.index.mapper.DocumentMapper;
 import org.opensearch.index.mapper.MappedFieldType;
 import org.opensearch.index.mapper.MapperService;
 
-/** The vector fields that an index's {@code _meta.mmsearch.fields} names: those that mmsearch made, and no others. */
+/** Reads the vector fields named in an index's {@code _meta.mmsearch.fields}. Other vector fields are never excluded. */
 final class NamedVectors {
 
     private static final String TYPE = "knn_vector";
@@ -16,8 +16,10 @@ final class NamedVectors {
     private NamedVectors() {}
 
     /**
-     * @param mapper of an index on this node
-     * @return full names, sorted; empty where the index is none of mmsearch's or keeps its vectors in answers
+     * Returns the vector fields to exclude from responses.
+     *
+     * @param mapper the mapper service of an index on this node
+     * @return full field names, sorted; empty if the index has no mmsearch vectors or its setting keeps them in responses
      */
     static List<String> leftOut(MapperService mapper) {
         DocumentMapper document = mapper.documentMapper();
@@ -35,7 +37,7 @@ final class NamedVectors {
         return type != null && TYPE.equals(type.typeName());
     }
 
-    /** @param meta a mapping's {@code _meta}, or null */
+    /** Returns the keys of {@code mmsearch.fields} in a mapping's {@code _meta}, which may be null; empty if there are none. */
     static Set<?> of(Object meta) {
         return meta instanceof Map<?, ?> all
             && all.get("mmsearch") instanceof Map<?, ?> ours

@@ -6,19 +6,17 @@ import java.util.Map;
 import java.util.stream.Stream;
 
 /**
- * Tells whether the request on this thread is the one that {@code _search}, {@code _msearch} or their templates by REST asked
- * for.
+ * Detects whether the current request comes directly from the REST handlers of {@code _search}, {@code _msearch} or their templates.
  *
- * <p>Nothing in a search request says where it comes from, and what REST leaves in the thread context is inherited by every
- * request below it. But REST hands its request on by a plain call, so its handler is on the stack, with as many executed
- * actions above it as that handler itself starts. Whoever lies between and goes on from another thread, or sends a request of
- * its own, gets everything: this answers yes only where it is certain.
+ * <p>A search request does not record its origin, and all nested requests inherit the thread context of the REST request. However, a REST
+ * handler executes its action synchronously, so it is on the call stack, below exactly as many actions as it starts itself. If a plugin
+ * in between switches threads or sends its own request, the result is false and the response stays complete.
  */
 final class RestCaller {
 
     private static final String CLIENT = "org.opensearch.transport.client.node.NodeClient";
     private static final String EXECUTE = "executeLocally";
-    /** How many actions lie between a handler and its search: a template's action starts the search. */
+    /** Number of actions on the stack above each handler. It is 2 for templates, whose action starts the search action. */
     private static final Map<String, Integer> HANDLERS = Map.of(
         "org.opensearch.rest.action.search.RestSearchAction",
         1,
@@ -33,7 +31,7 @@ final class RestCaller {
 
     private RestCaller() {}
 
-    /** Asked by an action filter on the thread that it is called by. */
+    /** Returns whether the request comes from one of the handlers. Must be called from an action filter on its own thread. */
     static boolean isSearch() {
         return WALKER.walk(RestCaller::isSearch);
     }

@@ -14,8 +14,8 @@ import org.opensearch.search.aggregations.metrics.TopHitsAggregationBuilder;
 import org.opensearch.search.builder.SearchSourceBuilder;
 
 /**
- * Every place of a search body that returns sources: the hits, inner hits, collapsed groups, top hits. Those that ask for stored
- * fields or by scripts return no source unless it is asked for.
+ * Finds the places in a search body that return sources: hits, inner hits, collapsed groups, {@code top_hits}. Places with
+ * {@code stored_fields} or {@code script_fields} are skipped, because they return no source by default.
  */
 final class SearchSources {
 
@@ -24,11 +24,12 @@ final class SearchSources {
     private SearchSources() {}
 
     /**
-     * Finds each place whose {@code _source} the request says nothing about.
+     * Finds the places that do not specify {@code _source}.
      *
-     * @param source the body
-     * @param everywhere also where no shard can take the mark away before sources are read, which an index without them refuses
-     * @return what marks them, one a place
+     * @param source the search body
+     * @param everywhere whether to include inner hits and {@code top_hits}. Their mark stays until sources are read, which fails on
+     *     an index that does not store them
+     * @return one action per place, which marks it
      */
     static List<Runnable> unsaid(SearchSourceBuilder source, boolean everywhere) {
         SearchSources found = new SearchSources();
@@ -36,7 +37,7 @@ final class SearchSources {
             found.places.add(() -> source.fetchSource(Mark.source()));
         }
         if (source.collapse() != null && source.collapse().getInnerHits() != null) {
-            // Each group is a search of its own.
+            // OpenSearch runs one search per group, so shards replace these marks too.
             source.collapse().getInnerHits().forEach(found::inner);
         }
         if (everywhere) {

@@ -3,7 +3,7 @@ package org.mmsearch.encoder;
 import org.opensearch.OpenSearchStatusException;
 import org.opensearch.core.rest.RestStatus;
 
-/** A query that could not be encoded: the cause told apart, the message for the caller. */
+/** Thrown if a query cannot be encoded. It has a cause, which determines the HTTP status, and a message for the caller of the search. */
 public final class EncoderException extends OpenSearchStatusException {
 
     private static final long serialVersionUID = 1L;
@@ -11,35 +11,35 @@ public final class EncoderException extends OpenSearchStatusException {
     private final EncoderFailure failure;
 
     /**
-     * @param failure what went wrong; it decides the HTTP status
-     * @param message one sentence: expected, got, repair
+     * @param failure the cause, which determines the HTTP status
+     * @param message one sentence: what was expected, what was found, how to repair it
      */
     public EncoderException(EncoderFailure failure, String message) {
         this(failure, message, null);
     }
 
     /**
-     * @param failure what went wrong; it decides the HTTP status
-     * @param message one sentence: expected, got, repair
-     * @param cause what the network said, or null
+     * @param failure the cause, which determines the HTTP status
+     * @param message one sentence: what was expected, what was found, how to repair it
+     * @param cause the network error, or null
      */
     public EncoderException(EncoderFailure failure, String message, Throwable cause) {
         this(failure, failure.status(), message, cause);
     }
 
     /**
-     * @param failure what went wrong
-     * @param status where it is another one than the failure's
-     * @param message one sentence: expected, got, repair
-     * @param cause what the network said, or null
+     * @param failure the cause
+     * @param status the HTTP status, if it differs from that of the cause
+     * @param message one sentence: what was expected, what was found, how to repair it
+     * @param cause the network error, or null
      */
     public EncoderException(EncoderFailure failure, RestStatus status, String message, Throwable cause) {
-        // The message holds text from outside: it is an argument, never the pattern.
+        // The message may contain external text, so it must not be used as the pattern.
         super("{}", status, cause, message);
         this.failure = failure;
     }
 
-    /** What went wrong. */
+    /** Returns the cause. */
     public EncoderFailure failure() {
         return failure;
     }

@@ -4,7 +4,7 @@ import java.util.Locale;
 
 import org.opensearch.core.rest.RestStatus;
 
-/** Why a query could not be encoded; each cause has one HTTP status and one counter in the stats. */
+/** The causes of failed encodings. Each cause has an HTTP status and a counter in the stats. */
 public enum EncoderFailure {
     /** The caller's text or picture is not one the encoder takes. */
     INPUT(RestStatus.BAD_REQUEST),
@@ -12,17 +12,17 @@ public enum EncoderFailure {
     UNREADABLE(RestStatus.BAD_REQUEST),
     /** The encoder is not the one the index was built with. */
     FINGERPRINT(RestStatus.BAD_REQUEST),
-    /** More queries wait for the encoder than the queue holds, or Triton says 429. */
+    /** The queue is full, or Triton responded with 429. */
     OVERLOADED(RestStatus.TOO_MANY_REQUESTS),
-    /** The answer cannot be used: garbage, wrong shape, wrong count, NaN. */
+    /** The response is invalid: malformed, wrong shape, wrong number of outputs, NaN. */
     BAD_ANSWER(RestStatus.BAD_GATEWAY),
-    /** No endpoint could be reached, or all their breakers are open. */
+    /** No endpoint can be reached, or the breakers of all endpoints are open. */
     UNREACHABLE(RestStatus.SERVICE_UNAVAILABLE),
-    /** Triton is there and does not serve the model that the index names. */
+    /** Triton does not serve the model that the query or the index specifies. */
     MODEL_MISSING(RestStatus.SERVICE_UNAVAILABLE),
-    /** The answer did not come before the deadline. */
+    /** The response did not arrive before the deadline. */
     DEADLINE(RestStatus.GATEWAY_TIMEOUT),
-    /** The search was cancelled while it waited. */
+    /** The search was cancelled while it waited for the vector. */
     CANCELLED(RestStatus.BAD_REQUEST);
 
     private final RestStatus status;
@@ -31,12 +31,12 @@ public enum EncoderFailure {
         this.status = status;
     }
 
-    /** The HTTP status that a search with this failure answers. */
+    /** Returns the HTTP status of a search that fails with this cause. */
     public RestStatus status() {
         return status;
     }
 
-    /** The name in the stats and in {@code ext.mmsearch.degraded}, for instance {@code bad_answer}. */
+    /** Returns the name in the stats and in {@code ext.mmsearch.degraded}, such as {@code bad_answer}. */
     public String label() {
         return name().toLowerCase(Locale.ROOT);
     }

@@ -7,8 +7,8 @@ import java.util.HexFormat;
 import java.util.Objects;
 
 /**
- * What is encoded in one call: a text, a picture, or both fused by the encoder.
- * Two inputs are equal when their text is and their pictures' sha256 are.
+ * The input of the encoder: a text, an image, or both, which the encoder fuses into one vector. Inputs are equal if their texts and the
+ * SHA-256 of their images are equal.
  */
 public final class EncoderInput {
 
@@ -36,22 +36,22 @@ public final class EncoderInput {
         return input;
     }
 
-    /** The picture without the text, or null where there is no picture. */
-    public EncoderInput pictureAlone() {
+    /** Returns the image without the text, or null if there is no image. */
+    public EncoderInput imageAlone() {
         return image.length == 0 ? null : new EncoderInput("", image);
     }
 
-    /** The text; empty when absent. */
+    /** Returns the text; empty if absent. */
     public String text() {
         return text;
     }
 
-    /** The picture's file; empty when absent. Not to be changed. */
+    /** Returns the image file; empty if absent. The array must not be modified. */
     public byte[] image() {
         return image;
     }
 
-    /** The sha256 of the picture in hex; empty when absent. */
+    /** Returns the SHA-256 of the image in hex; empty if absent. */
     public String imageDigest() {
         return imageDigest;
     }

@@ -15,10 +15,10 @@ import org.opensearch.core.common.settings.SecureString;
 import org.opensearch.core.common.unit.ByteSizeUnit;
 import org.opensearch.core.common.unit.ByteSizeValue;
 
-/** The settings that say where Triton is and how it is called; {@code plugin/README.md} lists them with their bounds. */
+/** The settings of the connection to Triton and of calls. {@code plugin/README.md} lists them with their ranges. */
 public final class EncoderSettings {
 
-    /** The servers' roots; the calls go to all of them. */
+    /** URLs of the Triton servers, which share the calls. */
     public static final Setting<List<String>> ENDPOINTS = Setting.listSetting(
         "mmsearch.triton.endpoints",
         List.of("http://127.0.0.1:8000"),
@@ -28,7 +28,7 @@ public final class EncoderSettings {
         Property.Dynamic
     );
 
-    /** The longest that a search waits for its encoding. */
+    /** Maximum time that a search waits for a vector. */
     public static final Setting<TimeValue> TIMEOUT = Setting.timeSetting(
         "mmsearch.triton.timeout",
         TimeValue.timeValueSeconds(2),
@@ -38,7 +38,7 @@ public final class EncoderSettings {
         Property.Dynamic
     );
 
-    /** The longest that a connection may take to be made. */
+    /** Connect timeout. */
     public static final Setting<TimeValue> CONNECT_TIMEOUT = Setting.timeSetting(
         "mmsearch.triton.connect_timeout",
         TimeValue.timeValueMillis(500),
@@ -47,19 +47,19 @@ public final class EncoderSettings {
         Property.NodeScope
     );
 
-    /** How often a call is repeated after a lost connection, a 429 or a 503. */
+    /** Maximum number of retries of a call after a lost connection, a 429 or a 503. */
     public static final Setting<Integer> RETRIES = integer("mmsearch.triton.retries", 2, 0, 10);
 
-    /** How many calls are under way at once. */
+    /** Maximum number of calls in flight. */
     public static final Setting<Integer> MAX_IN_FLIGHT = integer("mmsearch.triton.max_in_flight", 64, 1, 4096);
 
-    /** How many further encodings wait for a place before a search is answered 429. */
+    /** Maximum number of requests for a vector that wait in the queue. Further searches fail with 429. */
     public static final Setting<Integer> QUEUE_SIZE = integer("mmsearch.triton.queue_size", 256, 0, 65_536);
 
-    /** How many failures in a row open an endpoint's breaker. */
+    /** Number of consecutive failures that open the breaker of an endpoint. */
     public static final Setting<Integer> BREAKER_FAILURES = integer("mmsearch.triton.breaker.failures", 5, 1, 1000);
 
-    /** How long an open breaker stays open before one call probes the endpoint. */
+    /** Time that a breaker stays open before a call probes the endpoint. */
     public static final Setting<TimeValue> BREAKER_PAUSE = Setting.timeSetting(
         "mmsearch.triton.breaker.pause",
         TimeValue.timeValueSeconds(1),
@@ -69,7 +69,7 @@ public final class EncoderSettings {
         Property.Dynamic
     );
 
-    /** The most heap that the vectors of recent queries take; 0 switches the cache off. */
+    /** Maximum heap for cached vectors of recent queries; 0 disables the cache. */
     public static final Setting<ByteSizeValue> CACHE_SIZE = Setting.byteSizeSetting(
         "mmsearch.cache.size",
         new ByteSizeValue(32, ByteSizeUnit.MB),
@@ -79,28 +79,28 @@ public final class EncoderSettings {
         Property.Dynamic
     );
 
-    /** PEM file, under the node's config folder, of the authorities that may have signed Triton's certificate. */
+    /** PEM file with the trusted certificate authorities for Triton, in the node's config folder. */
     public static final Setting<String> TLS_AUTHORITIES = Setting.simpleString("mmsearch.triton.tls.authorities", Property.NodeScope);
 
-    /** PEM file, under the node's config folder, of the certificate that the node shows to Triton. */
+    /** PEM file with the node's client certificate, in the node's config folder. */
     public static final Setting<String> TLS_CERTIFICATE = Setting.simpleString("mmsearch.triton.tls.certificate", Property.NodeScope);
 
-    /** PEM file (PKCS#8, not encrypted), under the node's config folder, of that certificate's key. */
+    /** PEM file with the key of the client certificate (PKCS#8, not encrypted), in the node's config folder. */
     public static final Setting<String> TLS_KEY = Setting.simpleString("mmsearch.triton.tls.key", Property.NodeScope);
 
-    /** The header that carries the token. */
+    /** Name of the HTTP header that contains the token. */
     public static final Setting<String> TOKEN_HEADER = Setting.simpleString(
         "mmsearch.triton.token_header",
         "Authorization",
         Property.NodeScope
     );
 
-    /** The header's whole value, for instance {@code Bearer abc}; in the node's keystore. */
+    /** Complete value of that header, such as {@code Bearer abc}; a secure setting in the node's keystore. */
     public static final Setting<SecureString> TOKEN = SecureSetting.secureString("mmsearch.triton.token", null);
 
     private EncoderSettings() {}
 
-    /** All of them, to be registered. */
+    /** Returns all settings, to be registered. */
     public static List<Setting<?>> all() {
         return List.of(
             ENDPOINTS,
@@ -120,12 +120,12 @@ public final class EncoderSettings {
         );
     }
 
-    /** The dynamic ones that make up {@link TritonOptions}. */
+    /** Returns the dynamic settings in {@link TritonOptions}. */
     public static List<Setting<?>> dynamic() {
         return List.of(ENDPOINTS, TIMEOUT, RETRIES, MAX_IN_FLIGHT, QUEUE_SIZE, BREAKER_FAILURES, BREAKER_PAUSE);
     }
 
-    /** How Triton is called by these settings. */
+    /** Returns the options with the values of these settings. */
     public static TritonOptions options(Settings settings) {
         return new TritonOptions(
             ENDPOINTS.get(settings).stream().map(URI::create).toList(),

@@ -3,15 +3,15 @@ package org.mmsearch.encoder;
 import java.util.List;
 
 /**
- * The encoder at one moment.
+ * A snapshot of the encoder's state.
  *
- * @param endpoints each server with its breaker
- * @param inFlight calls under way
- * @param queued encodings that wait for a place
- * @param cacheEntries cached vectors
- * @param cacheBytes the heap they take
- * @param cacheLimit the most they may take
- * @param cacheEvictions how many were evicted for newer ones
+ * @param endpoints the state of each endpoint
+ * @param inFlight number of calls in flight
+ * @param queued number of requests for a vector that wait in the queue
+ * @param cacheEntries number of cached vectors
+ * @param cacheBytes heap used by the cache, in bytes
+ * @param cacheLimit maximum heap for the cache, in bytes
+ * @param cacheEvictions number of vectors evicted from the cache
  */
 public record EncoderState(
     List<Endpoint> endpoints,
@@ -23,11 +23,13 @@ public record EncoderState(
     long cacheEvictions
 ) {
     /**
-     * @param url the server's root
-     * @param breaker {@code closed}, {@code open} or {@code half_open}
+     * A snapshot of an endpoint's state.
+     *
+     * @param url URL of the server
+     * @param breaker state of the breaker: {@code closed}, {@code open} or {@code half_open}
      * @param opened how often the breaker has opened
-     * @param inFlight calls under way to it
-     * @param lastFailure what went wrong there last, or null
+     * @param inFlight number of calls in flight to the endpoint
+     * @param lastFailure message of the last failure, or null
      */
     public record Endpoint(String url, String breaker, long opened, int inFlight, String lastFailure) {}
 }

@@ -4,15 +4,15 @@ import java.net.URI;
 import java.util.List;
 
 /**
- * How Triton is called; replaced as a whole when a dynamic setting changes.
+ * The options for calls to Triton. When a dynamic setting changes, a new object replaces this one.
  *
- * @param endpoints the roots of the servers, for instance {@code http://127.0.0.1:8000}; at least one
- * @param timeoutMillis the longest that a search waits for its encoding
- * @param retries how often a call is repeated after a lost connection, a 429 or a 503
- * @param maxInFlight how many calls are under way at once
- * @param queueSize how many further ones wait for a place before a search is answered 429
- * @param breakerFailures how many failures in a row open an endpoint's breaker
- * @param breakerPauseMillis how long it stays open before a probe
+ * @param endpoints URLs of the servers, such as {@code http://127.0.0.1:8000}; at least one
+ * @param timeoutMillis maximum time that a search waits for a vector, in milliseconds
+ * @param retries maximum number of retries of a call after a lost connection, a 429 or a 503
+ * @param maxInFlight maximum number of calls in flight
+ * @param queueSize maximum number of requests for a vector in the queue; further searches fail with 429
+ * @param breakerFailures number of consecutive failures that open the breaker of an endpoint
+ * @param breakerPauseMillis time that a breaker stays open before a probe, in milliseconds
  */
 public record TritonOptions(
     List<URI> endpoints,

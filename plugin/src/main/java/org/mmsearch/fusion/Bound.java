@@ -11,20 +11,20 @@ import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.common.io.stream.Writeable;
 
 /**
- * An end of the range that min_max maps to 0 or 1, named by the user instead of taken from the leg's own hits.
+ * A lower or upper bound of {@code min_max} normalization, specified by the user instead of taken from the leg's own scores.
  *
- * @param mode what happens to scores beyond it
- * @param score the end
+ * @param mode how the bound treats scores outside it
+ * @param score the bounding score
  */
 public record Bound(Mode mode, float score) implements Writeable {
 
-    /** What a bound does. */
+    /** How a bound treats scores outside it. */
     public enum Mode {
-        /** The bound is the end for scores inside it, the leg's own end for scores beyond it. */
+        /** Scores inside the bound are normalized with the bound, scores outside it with the leg's own minimum or maximum. */
         APPLY,
-        /** The bound is the end, and scores beyond it are put on it. */
+        /** All scores are normalized with the bound, and scores outside it are clipped to it. */
         CLIP,
-        /** The leg's own end counts. */
+        /** The bound is not used: scores are normalized with the leg's own minimum or maximum. */
         IGNORE;
 
         static Mode of(Object name) {
@@ -53,7 +53,7 @@ public record Bound(Mode mode, float score) implements Writeable {
         out.writeFloat(score);
     }
 
-    /** The lower end for a score of a leg whose scores lie between min and max. */
+    /** Returns the minimum to normalize the score {@code own} with, if the leg's scores range from {@code min} to {@code max}. */
     float lower(float own, float min, float max) {
         return switch (mode) {
             case APPLY -> max > score && own > score ? score : min;
@@ -62,7 +62,7 @@ public record Bound(Mode mode, float score) implements Writeable {
         };
     }
 
-    /** The upper end for a score of a leg whose scores lie between min and max. */
+    /** Returns the maximum to normalize the score {@code own} with, if the leg's scores range from {@code min} to {@code max}. */
     float upper(float own, float min, float max) {
         return switch (mode) {
             case APPLY -> min < score && own < score ? score : max;

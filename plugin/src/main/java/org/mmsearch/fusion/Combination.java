@@ -3,9 +3,9 @@ package org.mmsearch.fusion;
 import java.util.Arrays;
 import java.util.Locale;
 
-/** How the normalized scores of one hit become one score. A leg that did not find the hit has the score 0. */
+/** Combines the normalized scores of one hit into one score. A leg that did not find the hit has the score 0. */
 public enum Combination {
-    /** Σ wᵢsᵢ / Σ wᵢ over all legs: a leg that did not find the hit lowers it. */
+    /** Σ wᵢsᵢ / Σ wᵢ over all legs. Legs that did not find the hit lower its score. */
     ARITHMETIC_MEAN {
         @Override
         double combine(double[] scores, float[] weights) {
@@ -48,7 +48,7 @@ public enum Combination {
             return sum == 0 ? 0 : weight / sum;
         }
     },
-    /** Σ wᵢsᵢ, which reciprocal ranks are combined by. */
+    /** Σ wᵢsᵢ, the weighted sum of reciprocal ranks. */
     RRF {
         @Override
         double combine(double[] scores, float[] weights) {
@@ -60,9 +60,15 @@ public enum Combination {
         }
     };
 
+    /**
+     * Returns the combined score of one hit.
+     *
+     * @param scores one normalized score per leg
+     * @param weights one weight per leg
+     */
     abstract double combine(double[] scores, float[] weights);
 
-    /** @return the name in JSON */
+    /** Returns the name in JSON. */
     public String technique() {
         return name().toLowerCase(Locale.ROOT);
     }

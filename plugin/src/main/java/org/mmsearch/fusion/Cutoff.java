@@ -10,18 +10,18 @@ import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.common.io.stream.Writeable;
 
 /**
- * Where a fused list ends early, so that what is not relevant is not returned. Each limit is optional, null when absent.
+ * Cuts a ranked list before the first hit that violates one of these limits. Each limit is optional and null if absent.
  *
- * @param relativeMax least share of the best score, in (0, 1]
- * @param gap greatest fall from one hit's score to the next one's, as a share of the best score, in (0, 1]
- * @param minScore least score
+ * @param relativeMax minimum score as a fraction of the best score, in (0, 1]
+ * @param gap maximum difference between consecutive scores, as a fraction of the best score, in (0, 1]
+ * @param minScore minimum score
  */
 public record Cutoff(Float relativeMax, Float gap, Float minScore) implements Writeable {
 
     /** No cut-off. */
     public static final Cutoff NONE = new Cutoff(null, null, null);
 
-    /** Reads it from the wire. */
+    /** Reads a cut-off from a stream. */
     public Cutoff(StreamInput in) throws IOException {
         this(in.readOptionalFloat(), in.readOptionalFloat(), in.readOptionalFloat());
     }
@@ -34,8 +34,10 @@ public record Cutoff(Float relativeMax, Float gap, Float minScore) implements Wr
     }
 
     /**
-     * @param object {@code relative_max}, {@code gap}, {@code min_score}
-     * @throws IllegalArgumentException for an unknown key or a value out of range
+     * Parses a cut-off.
+     *
+     * @param object {@code relative_max}, {@code gap} and {@code min_score}, all optional
+     * @throws IllegalArgumentException if a key is unknown or a value is out of range
      */
     public static Cutoff parse(Map<String, Object> object) {
         for (String key : object.keySet()) {
@@ -65,14 +67,15 @@ public record Cutoff(Float relativeMax, Float gap, Float minScore) implements Wr
         throw new IllegalArgumentException("[cutoff] expected a number in [" + key + "], got [" + value + "]");
     }
 
-    /** @return whether nothing is cut */
+    /** Returns whether all limits are absent. */
     public boolean isNone() {
         return relativeMax == null && gap == null && minScore == null;
     }
 
     /**
-     * @param hits by descending score
-     * @return the hits before the first one that falls short
+     * Returns the hits before the first one that violates a limit.
+     *
+     * @param hits the hits by descending score
      */
     public List<FusedHit> cut(List<FusedHit> hits) {
         if (isNone() || hits.isEmpty()) {
@@ -91,7 +94,7 @@ public record Cutoff(Float relativeMax, Float gap, Float minScore) implements Wr
         return hits;
     }
 
-    /** @return this as the JSON object that {@link #parse} reads */
+    /** Returns the JSON object that {@link #parse} reads. */
     public Map<String, Object> asMap() {
         Map<String, Object> map = new LinkedHashMap<>();
         if (relativeMax != null) {

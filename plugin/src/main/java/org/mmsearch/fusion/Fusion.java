@@ -12,16 +12,16 @@ import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.common.io.stream.Writeable;
 
 /**
- * How rankings become one: normalize each, combine, cut to the window.
- * A pure function of its arguments, the same inside a shard and on the coordinating node.
+ * Fuses the rankings of several legs into one: normalizes the scores of each leg, combines them per hit and keeps the best hits.
+ * The result depends only on these parameters and the rankings, so it is the same in a shard and on the coordinating node.
  *
- * @param normalization of each leg's scores
- * @param lower min_max's lower bounds, one a leg, or empty
- * @param upper min_max's upper bounds, one a leg, or empty
- * @param combination of the normalized scores
- * @param rankConstant of reciprocal ranks
- * @param weights one a leg, or empty for equal ones
- * @param window how deep each leg is read and how many hits come out, or 0 when left to the clause
+ * @param normalization how the scores of each leg are normalized
+ * @param lower lower bounds of {@code min_max}, one per leg, or empty
+ * @param upper upper bounds of {@code min_max}, one per leg, or empty
+ * @param combination how the normalized scores of a hit are combined
+ * @param rankConstant rank constant of {@code rrf}
+ * @param weights one per leg, or empty for equal weights
+ * @param window maximum number of hits per leg and of fused hits, or 0 for the clause's default
  */
 public record Fusion(
     Normalization normalization,
@@ -33,7 +33,7 @@ public record Fusion(
     int window
 ) implements Writeable {
 
-    /** min_max, arithmetic mean, equal weights. */
+    /** The default: {@code min_max}, {@code arithmetic_mean}, equal weights. */
     public static final Fusion DEFAULT = new Fusion(
         Normalization.MIN_MAX,
         List.of(),
@@ -44,7 +44,7 @@ public record Fusion(
         0
     );
 
-    /** Reads it from the wire. */
+    /** Reads a fusion from a stream. */
     public Fusion(StreamInput in) throws IOException {
         this(
             in.readEnum(Normalization.class),
@@ -69,21 +69,22 @@ public record Fusion(
     }
 
     /**
-     * Refuses a fusion that does not fit the legs.
+     * Checks that there is one weight and one bound per leg, where these are specified.
      *
-     * @param legs how many there are
-     * @return this
+     * @param legs the number of legs
+     * @return this fusion
+     * @throws IllegalArgumentException if the numbers differ
      */
     public Fusion validate(int legs) {
         if (weights.isEmpty() == false && weights.size() != legs) {
             throw new IllegalArgumentException(
-                "[fusion] expected as many weights as queries, " + legs + ", got " + weights.size() + ": give one a query"
+                "[fusion] expected as many weights as queries, " + legs + ", got " + weights.size() + ": specify one weight per query"
             );
         }
         for (List<Bound> bounds : List.of(lower, upper)) {
             if (bounds.isEmpty() == false && bounds.size() != legs) {
                 throw new IllegalArgumentException(
-                    "[fusion] expected as many bounds as queries, " + legs + ", got " + bounds.size() + ": give one a query"
+                    "[fusion] expected as many bounds as queries, " + legs + ", got " + bounds.size() + ": specify one bound per query"
                 );
             }
         }
@@ -91,10 +92,9 @@ public record Fusion(
     }
 
     /**
-     * Leaves legs out, the weights of the others keeping their ratios.
+     * Returns the fusion of some of the legs. Their weights are rescaled to the sum 1.
      *
-     * @param kept positions of the legs that stay, ascending
-     * @return the fusion of those legs
+     * @param kept positions of the legs to keep, ascending
      */
     public Fusion only(List<Integer> kept) {
         List<Float> rest = weights.isEmpty() ? weights : kept.stream().map(weights::get).toList();
@@ -111,22 +111,22 @@ public record Fusion(
         );
     }
 
-    /** @return this fusion with another window */
+    /** Returns a copy with another window. */
     public Fusion window(int hits) {
         return new Fusion(normalization, lower, upper, combination, rankConstant, weights, hits);
     }
 
-    /** @return the weight of a leg: its own, or 1 where all are equal */
+    /** Returns the weight of a leg, or 1 if no weights are specified. */
     public float weight(int leg) {
         return weights.isEmpty() ? 1f : weights.get(leg);
     }
 
     /**
-     * Fuses.
+     * Fuses the rankings of the legs.
      *
-     * @param legs one ranking a leg, each at most {@code window} long
-     * @throws IllegalArgumentException where a leg's scores are not finite
-     * @return at most {@code window} hits, by descending score and then ascending key
+     * @param legs one ranking per leg, each with at most {@code window} hits
+     * @return at most {@code window} hits, by descending score, then by ascending key
+     * @throws IllegalArgumentException if a score is not finite
      */
     public List<FusedHit> fuse(List<Ranking> legs) {
         int count = legs.size();
@@ -135,7 +135,7 @@ public record Fusion(
             most += ranking.size();
         }
         KeySlots hits = new KeySlots(most);
-        // A hit's rank in each leg, from 1; 0 where the leg did not find it.
+        // Rank of each hit in each leg, from 1; 0 if the leg did not find the hit.
         int[] ranks = new int[most * count];
         float[] weightOf = new float[count];
         double[][] normalized = new double[count][];
@@ -179,13 +179,13 @@ public record Fusion(
         for (float score : scores) {
             if (Float.isFinite(score) == false) {
                 throw new IllegalArgumentException(
-                    "[fusion] expected finite scores of leg [" + leg + "], got [" + score + "]: lower its boost"
+                    "[fusion] expected finite scores of leg [" + leg + "], got [" + score + "]: lower the boost of its query"
                 );
             }
         }
     }
 
-    /** @return this as the JSON object that {@link FusionParser} reads */
+    /** Returns the JSON object that {@link FusionParser} reads. */
     public Map<String, Object> asMap() {
         Map<String, Object> map = new LinkedHashMap<>();
         Map<String, Object> combine = new LinkedHashMap<>();

@@ -4,22 +4,24 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** Reads a fusion out of a clause's {@code fusion} object, or out of the definition of a classic search-pipeline processor. */
+/** Parses a fusion from the {@code fusion} object of a clause or from the definition of a search-pipeline processor. */
 public final class FusionParser {
 
     static final int DEFAULT_RANK_CONSTANT = 60;
     private static final int MAX_RANK_CONSTANT = 10_000;
-    /** Weights that were rounded to two places sum to 1 within this; the official clause takes as much. */
+    /** Tolerance for weights rounded to two decimal places, the same as in the official clause. */
     private static final double SUM_TOLERANCE = 0.01;
     private static final double FLOAT_ERROR = 1e-6;
 
     private FusionParser() {}
 
     /**
-     * @param object {@code normalization}, {@code combination} and {@code window_size}, all optional; other processor keys
-     *     ({@code tag}, {@code description}, {@code ignore_failure}) are let pass
+     * Parses a fusion.
+     *
+     * @param object {@code normalization}, {@code combination} and {@code window_size}, all optional. The common keys of processors
+     *     ({@code tag}, {@code description}, {@code ignore_failure}) are ignored
      * @return the fusion
-     * @throws IllegalArgumentException for an unknown key or technique, weights that do not sum to 1, or a pair that does not go together
+     * @throws IllegalArgumentException if a key or technique is unknown, the weights do not sum to 1, or the techniques are incompatible
      */
     public static Fusion parse(Map<String, Object> object) {
         allow(object, Set.of("normalization", "combination", "window_size", "tag", "description", "ignore_failure"), "fusion");
@@ -32,14 +34,16 @@ public final class FusionParser {
         int window = integer(object, "window_size", 0, 1, Integer.MAX_VALUE);
         if (combination == Combination.RRF) {
             if (object.containsKey("normalization")) {
-                throw new IllegalArgumentException("[fusion] rrf combines ranks and takes no [normalization]: leave it out");
+                throw new IllegalArgumentException("[fusion] rrf combines ranks and does not support [normalization]: remove it");
             }
             Map<String, Object> holder = parameters.containsKey("rank_constant") ? parameters : combine;
             int constant = integer(holder, "rank_constant", DEFAULT_RANK_CONSTANT, 1, MAX_RANK_CONSTANT);
             return new Fusion(Normalization.RECIPROCAL_RANK, List.of(), List.of(), combination, constant, weights, window);
         }
         if (combine.containsKey("rank_constant") || parameters.containsKey("rank_constant")) {
-            throw new IllegalArgumentException("[fusion] [rank_constant] goes with the technique rrf only");
+            throw new IllegalArgumentException(
+                "[fusion] [rank_constant] is supported only with the technique rrf, got [" + combination.technique() + "]"
+            );
         }
         Map<String, Object> normalize = object(object, "normalization", Map.of());
         allow(normalize, Set.of("technique", "parameters"), "normalization");
@@ -47,11 +51,11 @@ public final class FusionParser {
         Map<String, Object> bounds = object(normalize, "parameters", Map.of());
         allow(bounds, Set.of("lower_bounds", "upper_bounds"), "normalization.parameters");
         if (bounds.isEmpty() == false && normalization != Normalization.MIN_MAX) {
-            throw new IllegalArgumentException("[fusion] bounds go with min_max only, got [" + normalization.technique() + "]");
+            throw new IllegalArgumentException("[fusion] bounds are supported only with min_max, got [" + normalization.technique() + "]");
         }
         if (normalization == Normalization.Z_SCORE && combination != Combination.ARITHMETIC_MEAN) {
             throw new IllegalArgumentException(
-                "[fusion] z_score goes with arithmetic_mean only, got [" + combination.technique() + "]"
+                "[fusion] z_score is supported only with arithmetic_mean, got [" + combination.technique() + "]"
             );
         }
         return new Fusion(
@@ -78,7 +82,9 @@ public final class FusionParser {
             sum += weight;
         }
         if (Math.abs(sum - 1) > SUM_TOLERANCE + FLOAT_ERROR) {
-            throw new IllegalArgumentException("[fusion] expected weights that sum to 1, within " + SUM_TOLERANCE + ", got " + weights + ", which sum to " + sum);
+            throw new IllegalArgumentException(
+                "[fusion] expected weights that sum to 1, within " + SUM_TOLERANCE + ", got " + weights + ", which sum to " + sum
+            );
         }
         return weights;
     }

@@ -5,26 +5,26 @@ import java.util.Arrays;
 import org.apache.lucene.util.NumericUtils;
 
 /**
- * Numbers distinct keys in the order in which they first come. A table of longs with open addressing: a map of boxed keys costs several
- * times what the rest of a fusion does.
+ * A hash map from keys to slots, which are numbers from 0 in order of insertion. It uses open addressing over primitive longs, because a
+ * map of boxed keys would take several times longer than the rest of the fusion.
  */
 final class KeySlots {
 
     private final long[] keys;
-    /** A slot's number plus one, at the place of its key; 0 is empty. */
+    /** Slot plus one, at the hash position of its key; 0 if empty. */
     private final int[] table;
     private int size;
 
-    /** @param most how many distinct keys may come */
+    /** @param most maximum number of distinct keys */
     KeySlots(int most) {
         keys = new long[most];
         table = new int[Integer.highestOneBit(Math.max(most, 1)) << 2];
     }
 
-    /** The number of a key, from 0. */
+    /** Returns the slot of a key; adds the key if it is new. */
     int slot(long key) {
         int mask = table.length - 1;
-        // Multiplied by the golden ratio's fraction (Fibonacci hashing), whose upper bits depend on all of the key's.
+        // Fibonacci hashing: multiply by 2^64 / golden ratio and use the upper half, which depends on all bits of the key.
         int at = (int) (key * 0x9E3779B97F4A7C15L >>> Integer.SIZE) & mask;
         while (table[at] != 0) {
             if (keys[table[at] - 1] == key) {
@@ -37,21 +37,21 @@ final class KeySlots {
         return size - 1;
     }
 
-    /** The key that has a number. */
+    /** Returns the key of a slot. */
     long key(int slot) {
         return keys[slot];
     }
 
-    /** How many distinct keys came. */
+    /** Returns the number of distinct keys. */
     int size() {
         return size;
     }
 
     /**
-     * Ranks the keys.
+     * Ranks the slots.
      *
-     * @param scores one a key, by its number
-     * @return the keys' numbers by descending score and then ascending key
+     * @param scores the score of each slot
+     * @return the slots by descending score, then by ascending key
      */
     int[] order(float[] scores) {
         long[] ranked = new long[size];

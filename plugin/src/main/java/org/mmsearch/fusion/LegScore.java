@@ -1,10 +1,10 @@
 package org.mmsearch.fusion;
 
 /**
- * What one leg says about one hit.
+ * Rank and scores of one hit in one leg.
  *
- * @param rank place in the leg's list, from 1
- * @param raw the leg's own score
- * @param normalized the score that was combined
+ * @param rank rank in the leg, from 1
+ * @param raw the leg's score before normalization
+ * @param normalized the score after normalization
  */
 public record LegScore(int rank, float raw, float normalized) {}

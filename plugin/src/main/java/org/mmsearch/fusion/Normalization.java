@@ -4,9 +4,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 
-/** How a leg's raw scores, best first, are made comparable with another leg's. */
+/** Normalizes the raw scores of a leg so that they are comparable between legs. */
 public enum Normalization {
-    /** (s − min) / (max − min), between the leg's ends or the bounds given for it; 1 where all scores are equal. */
+    /** (s − min) / (max − min), with the leg's own minimum and maximum or its bounds; 1 if all scores are equal. */
     MIN_MAX {
         @Override
         double[] normalize(float[] scores, Bound lower, Bound upper, int rankConstant) {
@@ -39,7 +39,7 @@ public enum Normalization {
             return normalized;
         }
     },
-    /** (s − mean) / sample deviation, never below the floor; 1 where all scores are equal. */
+    /** (s − mean) / sample standard deviation, but at least {@link #FLOOR}; 1 if all scores are equal. */
     Z_SCORE {
         @Override
         double[] normalize(float[] scores, Bound lower, Bound upper, int rankConstant) {
@@ -74,15 +74,17 @@ public enum Normalization {
         }
     };
 
-    /** What the last hit of a leg gets, so that it counts as found by that leg. */
+    /** The score used instead of 0, because 0 means that the leg did not find the hit. */
     public static final double FLOOR = 0.001;
 
     /**
-     * @param scores a leg's raw scores, best first
+     * Returns the normalized scores of a leg.
+     *
+     * @param scores the raw scores, best first
      * @param lower the lower bound, or null
      * @param upper the upper bound, or null
-     * @param rankConstant of reciprocal ranks
-     * @return one normalized score for each
+     * @param rankConstant rank constant of {@code rrf}
+     * @return as many scores, in the same order
      */
     abstract double[] normalize(float[] scores, Bound lower, Bound upper, int rankConstant);
 
@@ -105,7 +107,7 @@ public enum Normalization {
         return normalized == 0 ? FLOOR : normalized;
     }
 
-    /** @return the name in JSON */
+    /** Returns the name in JSON. */
     public String technique() {
         return name().toLowerCase(Locale.ROOT);
     }

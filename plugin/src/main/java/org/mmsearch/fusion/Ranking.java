@@ -1,23 +1,23 @@
 package org.mmsearch.fusion;
 
 /**
- * What one leg found, best first.
+ * The hits of one leg, best first.
  *
- * @param keys what identifies each hit, equal in every leg for one document
- * @param scores the raw score of each hit, as long as keys, not increasing
+ * @param keys one key per hit; a document has the same key in all legs
+ * @param scores one raw score per hit, in descending order
  */
 public record Ranking(long[] keys, float[] scores) {
 
-    /** A leg that found nothing. */
+    /** A ranking without hits. */
     public static final Ranking EMPTY = new Ranking(new long[0], new float[0]);
 
     public Ranking {
         if (keys.length != scores.length) {
-            throw new IllegalArgumentException("expected one score for each key, got " + scores.length + " for " + keys.length);
+            throw new IllegalArgumentException("expected one score per key, got " + scores.length + " for " + keys.length);
         }
     }
 
-    /** @return how many hits the leg has */
+    /** Returns the number of hits. */
     public int size() {
         return keys.length;
     }

@@ -21,7 +21,7 @@ record HybridRequest(String clause, SearchRequest request) {
     /** Refuses what a fused window cannot answer. */
     HybridRequest validate() {
         if (request.scroll() != null) {
-            refuse("does not go with scroll, whose pages would each be fused anew and which [_reindex], [_update_by_query] and [_delete_by_query] use"
+            refuse("does not go with scroll, whose pages would each be fused again and which [_reindex], [_update_by_query] and [_delete_by_query] use"
                     + " too: search in a point in time with from, size or search_after, and choose documents to write by one of its queries");
         }
         for (String index : request.indices()) {

@@ -21,7 +21,7 @@ final class Ways {
     /** The processors that answer hybrids without a point in time. */
     static final List<String> FACTORIES = List.of(HybridRewrite.TYPE, FusionPhase.TYPE);
 
-    /** Whether the cluster's settings switch our processors off; kept, since reading a setting parses it anew. */
+    /** Whether the cluster's settings switch our processors off; kept, since reading a setting parses it again. */
     private volatile boolean switchedOff;
 
     Ways(ClusterSettings settings) {

@@ -1,29 +1,35 @@
 package org.mmsearch.memory;
 
-/** How many bytes of heap the lists of a hybrid take, reckoned before they are there. */
+/** Estimates the heap that the hits of a hybrid use, in bytes, before they are allocated. */
 public final class HybridMemory {
 
-    /** A hit of a leg: its object, its place in an array and in the heap that finds the best. */
+    /** Bytes per hit of a leg: the object and its entries in an array and in the priority queue. */
     private static final long HIT = 40;
-    /** A fused hit: its object, its place in a list and in the table by which it was fused. */
+    /** Bytes per fused hit: the object and its entries in a list and in the hash map of the fusion. */
     private static final long FUSED_HIT = 160;
-    /** What a fused hit knows of one leg that found it. */
+    /** Bytes per leg of a fused hit: its rank and scores. */
     private static final long LEG_OF_A_HIT = 32;
 
     private HybridMemory() {}
 
     /**
-     * @param legs how many
-     * @param window how many hits of each
-     * @param shards how many send such windows
+     * Estimates the heap for the windows of all shards.
+     *
+     * @param legs the number of legs
+     * @param window the number of hits per leg and shard
+     * @param shards the number of shards
+     * @return bytes
      */
     public static long windows(int legs, long window, int shards) {
         return legs * window * shards * HIT;
     }
 
     /**
-     * @param legs how many
-     * @param window how many hits of each are fused, each with no other leg's at worst
+     * Estimates the heap for the fused hits. Assumes the worst case, in which no two legs have a hit in common.
+     *
+     * @param legs the number of legs
+     * @param window the number of hits per leg
+     * @return bytes
      */
     public static long fused(int legs, long window) {
         return legs * window * (FUSED_HIT + LEG_OF_A_HIT);

@@ -8,8 +8,8 @@ import org.opensearch.indices.breaker.BreakerSettings;
 import org.opensearch.monitor.jvm.JvmInfo;
 
 /**
- * The plugin's own circuit breaker: what the legs, fused lists and pictures of the searches under way take of the heap. What would pass
- * its limit is answered 429 rather than ending the node.
+ * The plugin's circuit breaker. It limits the heap used by the legs, fused hits and images of running searches. A search that would exceed
+ * the limit fails with 429 instead of an out-of-memory error of the node.
  */
 public final class MemoryBreaker {
 
@@ -20,25 +20,25 @@ public final class MemoryBreaker {
 
     private volatile CircuitBreaker breaker;
 
-    /** A fifth of the heap, where the node's owner does not say otherwise. */
+    /** Returns the breaker's settings: by default, the limit is a fifth of the heap. */
     public static BreakerSettings settings(Settings settings) {
         long limit = JvmInfo.jvmInfo().getMem().getHeapMax().getBytes() / SHARE_OF_HEAP;
         BreakerSettings own = new BreakerSettings(NAME, limit, 1.0, CircuitBreaker.Type.MEMORY, CircuitBreaker.Durability.TRANSIENT);
         return BreakerSettings.updateFromSettings(own, settings);
     }
 
-    /** Gives it the node's. */
+    /** Passes in the breaker that the node created from {@link #settings}. */
     public void open(CircuitBreaker breaker) {
         this.breaker = breaker;
     }
 
     /**
-     * Takes a share of the memory.
+     * Reserves memory.
      *
-     * @param bytes how much
-     * @param what for, for the message
-     * @return gives it back, once, however often it is closed
-     * @throws org.opensearch.core.common.breaker.CircuitBreakingException where that is more than is left
+     * @param bytes the number of bytes
+     * @param what the purpose, for the error message
+     * @return releases the memory; closing it again has no effect
+     * @throws org.opensearch.core.common.breaker.CircuitBreakingException if the limit would be exceeded
      */
     public Releasable reserve(long bytes, String what) {
         CircuitBreaker open = breaker;

@@ -14,14 +14,14 @@ import org.opensearch.knn.search.processor.mmr.MMRTransformContext;
 import org.opensearch.knn.search.processor.mmr.MMRUtil;
 
 /**
- * Tells k-NN's maximal marginal relevance which vector field a clause of ours searches, and lets the clause find as many candidates as
- * that chooses among. Loaded by k-NN alone: a node without it never sees these classes.
+ * Supports a clause of mmsearch in k-NN's maximal marginal relevance (MMR): resolves the vector field of the clause and raises its
+ * {@code k} to the number of candidates. Only k-NN loads these classes, so a node without k-NN does not need them.
  */
 abstract class ClauseMmr<T extends QueryBuilder> implements MMRQueryTransformer<T> {
 
     private final String name;
 
-    /** @param name of the query */
+    /** @param name the query name of the clause */
     ClauseMmr(String name) {
         this.name = name;
     }
@@ -42,8 +42,8 @@ abstract class ClauseMmr<T extends QueryBuilder> implements MMRQueryTransformer<
             }
             if (vectors.fields.size() != 1) {
                 throw new IllegalArgumentException(
-                    "[" + name + "] expected one vector field among its queries for [ext.mmr], got " + vectors.fields
-                        + ": name the one to compare hits by in [ext.mmr.vector_field_path]"
+                    "[" + name + "] expected queries on one vector field for [ext.mmr], got " + vectors.fields
+                        + ": set [ext.mmr.vector_field_path] to the field to compare hits by"
                 );
             }
             resolve(vectors.fields.iterator().next(), listener, context);
@@ -68,7 +68,7 @@ abstract class ClauseMmr<T extends QueryBuilder> implements MMRQueryTransformer<
         );
     }
 
-    /** Collects the vector fields of a query, and raises each {@code k} to the number of candidates. */
+    /** Collects the vector fields of a query and raises each {@code k} to the number of candidates. */
     private static final class VectorQueryVisitor implements QueryBuilderVisitor {
         private final Set<String> fields = new TreeSet<>();
         private final int candidates;
@@ -93,7 +93,7 @@ abstract class ClauseMmr<T extends QueryBuilder> implements MMRQueryTransformer<
 
         @Override
         public QueryBuilderVisitor getChildVisitor(BooleanClause.Occur occur) {
-            // A filter chooses no neighbours to compare.
+            // Filters and exclusions do not add hits to diversify.
             return occur == BooleanClause.Occur.FILTER || occur == BooleanClause.Occur.MUST_NOT ? NO_OP_VISITOR : this;
         }
     }

@@ -2,10 +2,10 @@ package org.mmsearch.mmr;
 
 import org.mmsearch.hybrid.fused.InShardQueryBuilder;
 
-/** Maximal marginal relevance of a hybrid that is fused inside its one shard. */
+/** Supports hybrids that one shard fuses ({@code in_shard}) in k-NN's maximal marginal relevance. */
 public final class InShardMmr extends ClauseMmr<InShardQueryBuilder> {
 
-    /** Called by the node. */
+    /** Called by k-NN. */
     public InShardMmr() {
         super(InShardQueryBuilder.NAME);
     }

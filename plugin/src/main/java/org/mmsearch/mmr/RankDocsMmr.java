@@ -2,10 +2,10 @@ package org.mmsearch.mmr;
 
 import org.mmsearch.hybrid.fused.RankDocsQueryBuilder;
 
-/** Maximal marginal relevance of a hybrid whose legs have run before its search. */
+/** Supports hybrids whose legs ran in an earlier search ({@code two_rounds}) in k-NN's maximal marginal relevance. */
 public final class RankDocsMmr extends ClauseMmr<RankDocsQueryBuilder> {
 
-    /** Called by the node. */
+    /** Called by k-NN. */
     public RankDocsMmr() {
         super(RankDocsQueryBuilder.NAME);
     }

@@ -8,12 +8,15 @@ import java.util.Map;
 import org.mmsearch.encoder.EncoderFailure;
 import org.mmsearch.encoder.EncoderState;
 
-/** The encoder's part of the stats: what was counted, and how it stands now. */
+/** Builds the {@code encoder} section of the stats from the counters and the current state. */
 public final class EncoderNumbers {
 
     private EncoderNumbers() {}
 
-    /** @return {@code calls}, {@code cache}, {@code coalesced}, {@code failures} by cause, {@code endpoints}, {@code latency} by stage */
+    /**
+     * Returns {@code calls}, {@code retries}, {@code coalesced}, {@code in_flight}, {@code queued}, {@code cache}, {@code failures} by
+     * cause, {@code endpoints}, and {@code latency} by stage in milliseconds.
+     */
     public static Map<String, Object> asMap(EncoderStats stats, EncoderState state) {
         Map<String, Object> map = new LinkedHashMap<>();
         map.put("calls", stats.calls());

@@ -6,14 +6,14 @@ import java.util.concurrent.atomic.LongAdder;
 
 import org.mmsearch.encoder.EncoderFailure;
 
-/** Counts what the encoder does on this node, since the node's start. */
+/** Counters and latencies of the encoder since the node started. */
 public final class EncoderStats {
 
-    /** From a search's request for a vector to its completion. */
+    /** Latency from a search's request for a vector to the vector or the failure. */
     public final Latency encode = new Latency();
-    /** One exchange with Triton. */
+    /** Latency of a call to Triton, without retries. */
     public final Latency call = new Latency();
-    /** The wait for a place among the calls under way. */
+    /** Time that requests for vectors wait in the queue before their call starts. */
     public final Latency queue = new Latency();
 
     private final LongAdder calls = new LongAdder();
@@ -23,69 +23,69 @@ public final class EncoderStats {
     private final LongAdder coalesced = new LongAdder();
     private final Map<EncoderFailure, LongAdder> failures = new EnumMap<>(EncoderFailure.class);
 
-    /** All at zero. */
+    /** Starts all counters at zero. */
     public EncoderStats() {
         for (EncoderFailure failure : EncoderFailure.values()) {
             failures.put(failure, new LongAdder());
         }
     }
 
-    /** An exchange with Triton began. */
+    /** Counts a call to Triton. */
     public void called() {
         calls.increment();
     }
 
-    /** A call was repeated. */
+    /** Counts a retry. */
     public void retried() {
         retries.increment();
     }
 
-    /** A vector was in the cache. */
+    /** Counts a cache hit. */
     public void cacheHit() {
         cacheHits.increment();
     }
 
-    /** A vector was not in the cache. */
+    /** Counts a cache miss. */
     public void cacheMiss() {
         cacheMisses.increment();
     }
 
-    /** A search joined another one's call. */
+    /** Counts a request for a vector that shared the call of an equal one. */
     public void coalesced() {
         coalesced.increment();
     }
 
-    /** A search got no vector. */
+    /** Counts a request for a vector that failed. */
     public void failed(EncoderFailure failure) {
         failures.get(failure).increment();
     }
 
-    /** How many exchanges with Triton began. */
+    /** Returns the number of calls to Triton, including retries. */
     public long calls() {
         return calls.sum();
     }
 
-    /** How many calls were repetitions. */
+    /** Returns the number of retries. */
     public long retries() {
         return retries.sum();
     }
 
-    /** How many vectors were in the cache. */
+    /** Returns the number of cache hits. */
     public long cacheHits() {
         return cacheHits.sum();
     }
 
-    /** How many vectors were not in the cache. */
+    /** Returns the number of cache misses. */
     public long cacheMisses() {
         return cacheMisses.sum();
     }
 
-    /** How many searches joined another one's call. */
+    /** Returns the number of requests that shared the call of an equal one. */
     public long coalescedCount() {
         return coalesced.sum();
     }
 
-    /** How many searches got no vector for this cause. */
+    /** Returns the number of requests that failed with this cause. */
     public long failures(EncoderFailure failure) {
         return failures.get(failure).sum();
     }

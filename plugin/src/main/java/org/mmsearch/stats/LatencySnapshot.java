@@ -4,10 +4,10 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * A histogram at one moment.
+ * An immutable copy of a {@link Latency} histogram.
  *
- * @param buckets counts by {@link Latency#BOUNDS_MILLIS}, the last one without an upper bound
- * @param sumMicros the durations' sum in microseconds
+ * @param buckets one count per {@link Latency#BOUNDS_MILLIS}, and one for longer durations
+ * @param sumMicros sum of the durations in microseconds
  */
 record LatencySnapshot(long[] buckets, long sumMicros) {
 
@@ -20,10 +20,10 @@ record LatencySnapshot(long[] buckets, long sumMicros) {
     }
 
     /**
-     * A quantile, interpolated inside its bucket.
+     * Returns a quantile, interpolated linearly within its bucket.
      *
      * @param q from 0 to 1
-     * @return milliseconds; 0 when nothing was recorded, the last bound when the quantile lies above it
+     * @return milliseconds; 0 if nothing was recorded; the last bound if the quantile exceeds it
      */
     double quantileMillis(double q) {
         double rank = q * count();
@@ -38,7 +38,7 @@ record LatencySnapshot(long[] buckets, long sumMicros) {
         return count() == 0 ? 0 : Latency.BOUNDS_MILLIS[Latency.BOUNDS_MILLIS.length - 1];
     }
 
-    /** @return {@code count}, {@code sum_ms}, {@code p50_ms}, {@code p99_ms}, and the cumulative {@code buckets} by their upper bound */
+    /** Returns {@code count}, {@code sum_ms}, {@code p50_ms}, {@code p99_ms}, and the cumulative {@code buckets} by upper bound. */
     Map<String, Object> asMap() {
         Map<String, Object> map = new LinkedHashMap<>();
         map.put("count", count());

@@ -9,8 +9,8 @@ import java.util.Arrays;
 import java.util.Map;
 
 /**
- * Whether k-NN's native libraries are where this node loads them from. To try it by loading them ends a node that lacks them, as the first
- * faiss index on such a node does; so the files are looked for.
+ * Checks whether k-NN's native libraries are installed on this node. It looks for the files, because an attempt to load missing libraries
+ * terminates the node.
  */
 public final class NativeLibraries {
 
@@ -18,12 +18,16 @@ public final class NativeLibraries {
 
     private NativeLibraries() {}
 
-    /** @return {@code native_libraries}: whether an index of faiss can be made here */
+    /** Returns {@code native_libraries}: whether the faiss library is in {@code java.library.path}. */
     public static Map<String, Object> asMap() {
         return Map.of("native_libraries", faiss(System.getProperty("java.library.path", "")));
     }
 
-    /** @param libraryPath folders, as {@code java.library.path} has them */
+    /**
+     * Returns whether the faiss library is in one of the folders.
+     *
+     * @param libraryPath folders in the format of {@code java.library.path}
+     */
     static boolean faiss(String libraryPath) {
         return Arrays.stream(libraryPath.split(File.pathSeparator))
             .filter(folder -> folder.isEmpty() == false)
@@ -32,7 +36,7 @@ public final class NativeLibraries {
     }
 
     private static boolean has(Path folder) {
-        // Its name goes on with what the processor can do: _avx2, _avx512.
+        // The file name may end with the processor's instruction set: _avx2, _avx512.
         String[] name = System.mapLibraryName(FAISS).split(FAISS, -1);
         if (Files.isDirectory(folder) == false) {
             return false;
@@ -40,7 +44,7 @@ public final class NativeLibraries {
         try (DirectoryStream<Path> found = Files.newDirectoryStream(folder, name[0] + FAISS + "*" + name[1])) {
             return found.iterator().hasNext();
         } catch (IOException e) {
-            // A folder that cannot be read is none that a library is loaded from.
+            // The JVM cannot load a library from an unreadable folder either.
             return false;
         }
     }

@@ -6,8 +6,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The numbers of all nodes in Prometheus' text format, under the names that it asks for: counters end in {@code _total}, durations are
- * seconds.
+ * Formats the stats of all nodes in Prometheus' text format. By its naming conventions, counters end in {@code _total} and durations are
+ * in seconds.
  */
 final class PrometheusText {
 

@@ -13,7 +13,7 @@ import org.opensearch.transport.client.node.NodeClient;
 
 import static org.opensearch.core.common.Strings.splitStringByCommaToArray;
 
-/** {@code GET _plugins/_mmsearch/stats[/NODE]}, in JSON or, with {@code format=prometheus}, as text for Prometheus. */
+/** Handles {@code GET _plugins/_mmsearch/stats[/NODE]}. Responds in JSON or, with {@code format=prometheus}, in Prometheus' text format. */
 public final class RestStatsAction extends BaseRestHandler {
 
     private static final String TEXT = "text/plain; version=0.0.4; charset=utf-8";

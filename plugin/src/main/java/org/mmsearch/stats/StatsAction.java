@@ -2,10 +2,10 @@ package org.mmsearch.stats;
 
 import org.opensearch.action.ActionType;
 
-/** Asks every node for its {@link NodeStats}. */
+/** The action that collects the {@link NodeStats} of several nodes. */
 public final class StatsAction extends ActionType<StatsResponse> {
 
-    /** The action. */
+    /** The only instance. */
     public static final StatsAction INSTANCE = new StatsAction();
 
     private StatsAction() {

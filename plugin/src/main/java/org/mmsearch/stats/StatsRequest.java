@@ -8,10 +8,10 @@ import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.transport.TransportRequest;
 
-/** Which nodes are asked. */
+/** A request for the stats of some or all nodes. */
 public final class StatsRequest extends BaseNodesRequest<StatsRequest> {
 
-    /** @param nodes ids or names; none means all */
+    /** @param nodes ids or names of nodes; empty means all nodes */
     public StatsRequest(String... nodes) {
         super(nodes);
     }
@@ -27,7 +27,7 @@ public final class StatsRequest extends BaseNodesRequest<StatsRequest> {
         WireForm.begin(out, WireForm.FIRST);
     }
 
-    /** What one node is asked: everything. */
+    /** The request to one node, for all of its stats. */
     public static final class Node extends TransportRequest {
 
         Node() {}

@@ -15,7 +15,7 @@ import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.xcontent.ToXContentFragment;
 import org.opensearch.core.xcontent.XContentBuilder;
 
-/** The nodes' numbers, by node. */
+/** The stats of several nodes. */
 public final class StatsResponse extends BaseNodesResponse<StatsResponse.Node> implements ToXContentFragment {
 
     StatsResponse(StreamInput in) throws IOException {
@@ -49,7 +49,7 @@ public final class StatsResponse extends BaseNodesResponse<StatsResponse.Node> i
         return builder.endObject();
     }
 
-    /** One node's numbers. */
+    /** The stats of one node. */
     public static final class Node extends BaseNodeResponse {
 
         private final Map<String, Object> numbers;

@@ -12,7 +12,7 @@ import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.threadpool.ThreadPool;
 import org.opensearch.transport.TransportService;
 
-/** Collects the nodes' {@link NodeStats}. */
+/** Collects the {@link NodeStats} of each requested node. */
 public final class TransportStatsAction extends TransportNodesAction<
     StatsRequest,
     StatsResponse,
@@ -21,7 +21,7 @@ public final class TransportStatsAction extends TransportNodesAction<
 
     private final NodeStats stats;
 
-    /** Called by the injector. */
+    /** Called by Guice. */
     @Inject
     public TransportStatsAction(
         ThreadPool threads,

@@ -8,7 +8,7 @@ import org.opensearch.core.xcontent.XContentBuilder;
 import org.opensearch.index.query.AbstractQueryBuilder;
 import org.opensearch.index.query.QueryShardContext;
 
-/** Carries a shard's query to where a builder is asked for; it lives on the shard and is never sent. */
+/** Wraps a shard's Lucene query as a query builder, for APIs that require one. It is not serializable. */
 final class GivenQueryBuilder extends AbstractQueryBuilder<GivenQueryBuilder> {
 
     private static final String NAME = "mmsearch_given";

@@ -5,10 +5,10 @@ import java.util.Map;
 
 import org.apache.lucene.search.Query;
 
-/** The rules of the searches that one reader serves: the first phase of a search shows them, the later ones need them. */
+/** Stores the security rules of the searches on one reader context, because only the first phase of a search contains them. */
 final class KeptRules {
 
-    /** More searches than are between their phases at once on one shard of a point in time. */
+    /** Maximum number of entries: more than the number of concurrent searches of one point in time on one shard. */
     private static final int MOST = 1000;
 
     private final Map<String, Query> rules = new LinkedHashMap<>() {
@@ -21,9 +21,11 @@ final class KeptRules {
     };
 
     /**
-     * @param search by which a search is known in all its phases
-     * @param shown what this phase shows, or null
-     * @return what this phase or an earlier one has shown, or null
+     * Stores the rules of a search if this phase contains them, and returns the stored rules.
+     *
+     * @param search identifies the search in all of its phases
+     * @param shown the rules that this phase contains, or null
+     * @return the rules of this phase or else of an earlier one, or null
      */
     synchronized Query keep(String search, Query shown) {
         if (shown == null) {

@@ -16,15 +16,15 @@ import org.apache.lucene.search.Weight;
 import org.opensearch.common.lucene.search.function.FunctionScoreQuery;
 
 /**
- * Nearest neighbours among what a search may find. It does not rewrite itself: Lucene's vector query searches when it is
- * rewritten, which is before the security plugin says what a user may find; so both happen when the weight is made, once per
- * reader.
+ * A k-NN query whose neighbors are chosen only among the documents that the search may return. Lucene runs a vector search when its query
+ * is rewritten, which is before the security plugin adds its rules. Therefore this query postpones the rewrite to
+ * {@link #createWeight}, and repeats it only for another reader or filter.
  */
 final class KnnQuery extends Query {
 
-    /** The same query with a filter before the neighbours. */
+    /** Builds the same query with a pre-filter. */
     interface Filtered {
-        /** @param filter of root documents */
+        /** @param filter a query on root documents */
         Query by(Query filter) throws IOException;
     }
 
@@ -37,8 +37,12 @@ final class KnnQuery extends Query {
     private Query rewritten;
 
     /**
-     * @param field the vectors' full name in the shard
-     * @param least the least score that is kept before any boost, or null
+     * Creates the query.
+     *
+     * @param field full name of the vector field
+     * @param least minimum score of hits, before boosts, or null
+     * @param plain the query without a filter
+     * @param filtered builds the query with a filter
      */
     KnnQuery(String field, Float least, Query plain, Filtered filtered) {
         this.field = field;
@@ -55,7 +59,7 @@ final class KnnQuery extends Query {
         }
         Query kept = new FunctionScoreQuery(found, null, least, Float.MAX_VALUE);
         if (boost != 1) {
-            // A constant score's inside knows of no boost.
+            // ConstantScoreQuery does not pass the boost to its inner query, so the minimum is compared with unboosted scores.
             kept = new BooleanQuery.Builder().add(found, Occur.MUST).add(new ConstantScoreQuery(kept), Occur.FILTER).build();
         }
         return searcher.createWeight(kept, mode, boost);
@@ -79,7 +83,7 @@ final class KnnQuery extends Query {
         return outer == null ? plain : filtered.by(outer);
     }
 
-    /** Field-level security takes a field out of what a reader says it has, and yet lets its vectors be searched. */
+    /** Returns whether field-level security hides the field. It removes the field from the reader's field infos, but not its vectors. */
     private boolean hidden(IndexSearcher searcher) {
         for (LeafReaderContext leaf : searcher.getIndexReader().leaves()) {
             if (leaf.reader().getFieldInfos().fieldInfo(field) != null) {

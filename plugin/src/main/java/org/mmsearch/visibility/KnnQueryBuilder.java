@@ -22,8 +22,8 @@ import org.opensearch.index.query.QueryShardContext;
 import org.opensearch.index.query.WithFieldName;
 
 /**
- * k-NN's own query, round which each shard puts what it alone knows: the filter that a search brings from outside its query.
- * Clauses become it on the coordinating node; no request can ask for it.
+ * Wraps k-NN's query so that each shard can add the {@link OuterFilter} of the search. It is internal: the coordinating node rewrites
+ * vector queries to it, and requests cannot contain it.
  */
 final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
 
@@ -31,10 +31,10 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
 
     private final VectorQueries queries;
     private final QueryBuilder knn;
-    /** The least of k-NN's scores that is kept, whatever boosts come after it; null keeps all. */
+    /** Minimum score of hits, before boosts; null keeps all hits. */
     private final Float least;
 
-    /** @param knn k-NN's, whose name and boost are this one's to have */
+    /** @param knn k-NN's query, without a name or boost, which this builder has instead */
     KnnQueryBuilder(VectorQueries queries, QueryBuilder knn, Float least) {
         this.queries = queries;
         this.knn = knn;
@@ -68,11 +68,11 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
 
     @Override
     public QueryBuilder filter(QueryBuilder filter) {
-        // A filter may take another one into itself, and this may be sent again.
+        // k-NN's builder may modify its filter, and this builder may be serialized again: so modify a copy.
         return filter == null ? this : with(queries.copy(knn).filter(filter), least);
     }
 
-    /** The same hits down to a score. */
+    /** Returns this query with a minimum score. */
     QueryBuilder cut(float lowest) {
         return with(knn, lowest);
     }
@@ -90,7 +90,7 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
         }
         String field = field(context);
         if (inNested(context) || context.isCacheable() == false) {
-            // Neither where it stands nor the time of day can be had again later.
+            // The nested scope and the current time are not available later, so build the query now and set its filter later.
             LateFilter late = new LateFilter();
             Query query = filtered(context, late);
             return new KnnQuery(field, least, plain, filter -> {
@@ -98,7 +98,7 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
                 return query;
             });
         }
-        // Few searches have such a filter; the others do not pay for it.
+        // Few searches have an outer filter, so build the filtered query only on demand.
         return new KnnQuery(field, least, plain, filter -> {
             synchronized (context) {
                 return filtered(context, filter);
@@ -106,7 +106,7 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
         });
     }
 
-    /** The field's own name where the query says an alias of it. */
+    /** Returns the name of the field, resolving a field alias. */
     private String field(QueryShardContext context) {
         String name = ((WithFieldName) knn).fieldName();
         MappedFieldType type = context.fieldMapper(name);
@@ -119,7 +119,7 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
 
     private Query filtered(QueryShardContext context, Query filter) throws IOException {
         if (inNested(context) == false && VectorQueries.isRadial(knn)) {
-            // What is near enough is found whatever the filter, and k-NN loses some of it where faiss searches with both.
+            // A radial search finds the same documents with a post-filter. With a pre-filter, faiss loses some of them.
             return new BooleanQuery.Builder().add(queries.copy(knn).toQuery(context), Occur.MUST).add(filter, Occur.FILTER).build();
         }
         return queries.copy(knn).filter(new GivenQueryBuilder(filter)).toQuery(context);

@@ -4,7 +4,7 @@ import org.apache.lucene.search.IndexSearcher;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.search.QueryVisitor;
 
-/** A filter that is known only when its query is rewritten; its owner sets it before. */
+/** A placeholder for a filter that is known only when the query is rewritten. It must be set before. */
 final class LateFilter extends Query {
 
     private Query filter;
@@ -16,7 +16,7 @@ final class LateFilter extends Query {
     @Override
     public Query rewrite(IndexSearcher searcher) {
         if (filter == null) {
-            throw new IllegalStateException("expected the outer filter to be known when its query is rewritten, got none");
+            throw new IllegalStateException("expected the outer filter to be set before its query is rewritten, got none");
         }
         return filter;
     }

@@ -10,28 +10,32 @@ import org.apache.lucene.search.Query;
 import org.opensearch.search.internal.SearchContext;
 
 /**
- * What decides which documents of a shard a search may find at all, from outside its query: the filter of the alias it came by,
- * and the rules of document-level security. Whatever chooses documents by rank has to choose among these: nearest neighbours,
- * and the windows of a hybrid's legs.
+ * The filter of a search on a shard that is not part of its query: the alias filter and the rules of document-level security. Whatever
+ * selects the top documents (a k-NN query, a window of a hybrid's leg) must select among the documents that match this filter.
  *
- * <p>Both are known on the shard alone, and security's only once the query phase has begun: ask when weights are made, not
- * before.
+ * <p>Only the shard knows the filter, and the security rules exist only after the query phase has started. Call these methods when
+ * weights are created, not earlier.
  */
 public final class OuterFilter {
 
     private OuterFilter() {}
 
     /**
-     * @param searcher of a shard
-     * @return a filter, or null where the search may find everything
+     * Returns the outer filter of a search.
+     *
+     * @param searcher a searcher of the shard
+     * @return the filter, or null if there is none
+     * @throws IOException if the search context cannot be determined
      */
     public static Query of(IndexSearcher searcher) throws IOException {
         return of(SearchContexts.of(searcher));
     }
 
     /**
-     * @param search of a shard, or null
-     * @return a filter, or null where the search may find everything
+     * Returns the outer filter of a search.
+     *
+     * @param search the search on the shard, or null
+     * @return the filter, or null if there is none
      */
     public static Query of(SearchContext search) {
         if (search == null) {
@@ -46,10 +50,11 @@ public final class OuterFilter {
     }
 
     /**
-     * Puts a filter on a query whose scores stay as they are.
+     * Adds a filter to a query without changing its scores.
      *
-     * @param query of a shard
-     * @param filter as {@link #of} gives it; null leaves the query as it is
+     * @param query a query on the shard
+     * @param filter the result of {@link #of}
+     * @return the filtered query; the query itself if the filter is null or if the query applies the filter by itself
      */
     public static Query on(Query query, Query filter) {
         if (filter == null || filtersItself(query)) {

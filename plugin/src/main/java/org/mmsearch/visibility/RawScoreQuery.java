@@ -12,8 +12,8 @@ import org.apache.lucene.search.Weight;
 import org.opensearch.search.internal.SearchContext;
 
 /**
- * Matches and scores as the one vector query of the search that this stands in, whatever that query is wrapped in there: a boost,
- * or the security plugin's rules, each of which adds 1 to the score of what it lets through.
+ * Matches and scores like the vector query of the current search, without what surrounds it: boosts, and the security plugin's rules,
+ * each of which adds 1 to the score of its matches.
  */
 final class RawScoreQuery extends Query {
 

@@ -14,7 +14,7 @@ import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryRewriteContext;
 import org.opensearch.index.query.QueryShardContext;
 
-/** Rescores the hits of a vector query by k-NN's own scores; no request can ask for it. */
+/** Rescores the hits of a vector query with k-NN's scores. It is internal: requests cannot contain it. */
 final class RawScoreQueryBuilder extends AbstractQueryBuilder<RawScoreQueryBuilder> {
 
     static final String NAME = "mmsearch_raw_score";

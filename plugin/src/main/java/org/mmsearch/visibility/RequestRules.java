@@ -7,9 +7,9 @@ import org.opensearch.index.query.BoolQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
 
 /**
- * The rules of document-level security that look terms up in another index. The security plugin does not put them into the query
- * of each shard: on the node that takes a request it puts the request's query into a bool beside them, says in a header that this
- * is done, and lets everything below the request pass, searches and gets of ours included.
+ * Detects rules of document-level security that use a terms lookup. The security plugin does not add these on the shards. On the node
+ * that receives the request, it wraps the query and the rules in a {@code bool} query and sets a header. It then applies no rules to
+ * nested requests, including mmsearch's own searches and gets.
  */
 final class RequestRules {
 
@@ -18,16 +18,20 @@ final class RequestRules {
     private RequestRules() {}
 
     /**
-     * @param request as a rewrite finds it
-     * @return whether it runs under such rules
+     * Returns whether the current request has such rules.
+     *
+     * @param context the thread context of the request
      */
     static boolean hold(ThreadContext context) {
         return context.getHeader(DONE) != null;
     }
 
     /**
-     * @param request as a rewrite finds it
-     * @return the rules as a filter; null where there are none, or the request is one of ours below, whose query has them already
+     * Returns the rules of the current request.
+     *
+     * @param request the request that is being rewritten
+     * @param context the thread context of the request
+     * @return a filter; null if there are no rules, or if this is a nested request of mmsearch, whose query already contains them
      */
     static QueryBuilder of(IndicesRequest request, ThreadContext context) {
         if (hold(context) == false

@@ -11,15 +11,21 @@ import org.opensearch.search.internal.ContextIndexSearcher;
 import org.opensearch.search.internal.SearchContext;
 
 /**
- * Finds the search that a shard's searcher works for. The searcher knows it and shows it to the queries of the approximation
- * framework alone, so such a query is asked. Nothing is kept beside the search, and it works wherever the searcher is used:
- * in queries, aggregations, rescoring, explanations and fetches.
+ * Gets the search context of a shard's searcher. The searcher passes it only to queries of the approximation framework, so this class
+ * rewrites such a query as a probe. It needs no state and works wherever a searcher is available: in queries, aggregations, rescoring,
+ * explanations and fetches.
  */
 public final class SearchContexts {
 
     private SearchContexts() {}
 
-    /** @return null where the searcher is none of a search's, as in a percolator or a highlighter */
+    /**
+     * Returns the search context of a searcher.
+     *
+     * @param searcher a searcher of the shard
+     * @return the search context, or null if the searcher belongs to no search, as in a percolator or a highlighter
+     * @throws IOException if the probe cannot be rewritten
+     */
     public static SearchContext of(IndexSearcher searcher) throws IOException {
         if (!(searcher instanceof ContextIndexSearcher)) {
             return null;

@@ -17,24 +17,25 @@ import org.opensearch.search.internal.SearchContext;
 import org.opensearch.search.internal.ShardSearchRequest;
 
 /**
- * The rules of document-level security, read back from where the security plugin puts them when the query phase begins: it
- * replaces the parsed query by a bool of which one rule must match, each a constant score, beside the query that was parsed.
+ * Extracts the rules of document-level security from the parsed query. When the query phase starts, the security plugin replaces the
+ * parsed query by a {@code bool} query with that query in {@code must} and the rules in {@code should}, each as a constant score; at
+ * least one rule must match.
  */
 final class SecurityRules {
 
-    /** Under which a search of several phases keeps the rules, which security adds in the first one only. */
+    /** Key of the rules in the reader context. The security plugin adds the rules only in the first phase of a search. */
     private static final String KEPT = "mmsearch.security_rules";
 
     private SecurityRules() {}
 
-    /** @return a filter, or null where there are no rules */
+    /** Returns the rules as a filter, or null if there are none. */
     static Query of(SearchContext search) {
         Query rules = rules(search);
         ReaderContext reader = search.readerContext();
         if (reader == null) {
             return rules;
         }
-        // A reader that serves one search serves one user; a point in time may serve several.
+        // The reader context of a single search belongs to one user; a point in time may be shared by several users.
         String of = reader.singleSession() || search.getTask() == null ? "" : search.getTask().getParentTaskId().toString();
         return kept(reader).keep(of, rules);
     }
@@ -57,7 +58,7 @@ final class SecurityRules {
         }
         Query top = parsed.query();
         while (top instanceof BoostQuery boosted) {
-            // An index's boost goes round everything.
+            // OpenSearch wraps the whole query for an index boost.
             top = boosted.getQuery();
         }
         if (!(top instanceof BooleanQuery bool) || bool.getMinimumNumberShouldMatch() != 1) {
@@ -73,7 +74,7 @@ final class SecurityRules {
                 any.add(clause.query(), Occur.SHOULD);
                 rules++;
             } else if (clause.occur() != Occur.SHOULD || clause.query() instanceof ToChildBlockJoinQuery == false) {
-                // Where there are nested documents each rule stands there once more for them; the roots are what is filtered.
+                // Not the security plugin's query. With nested fields, it repeats each rule in a ToChildBlockJoinQuery, which is skipped.
                 return null;
             }
         }
@@ -81,11 +82,11 @@ final class SecurityRules {
     }
 
     /**
-     * Whether the bool is the caller's own, who may write one of the same shape. In doubt it is security's: a filter too many
-     * finds other neighbours, one too few shows what is hidden.
+     * Returns whether the {@code bool} query comes from the request, which may contain one of the same form. If unsure, assumes that it
+     * comes from the security plugin: a superfluous filter only changes the neighbors, but a missing one reveals hidden documents.
      */
     private static boolean callers(SearchContext search, ParsedQuery parsed, int rules) {
-        // The engine's own parsing keeps a map of the named queries, however empty; security's new query has none.
+        // OpenSearch's parser always creates a new map of named queries. The security plugin uses the constant empty map.
         return parsed.namedFilters() != Collections.<String, Query>emptyMap() && wroteIt(search.request(), rules);
     }
 

@@ -30,7 +30,7 @@ import org.opensearch.plugins.SearchPlugin.QuerySpec;
 import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.search.rescore.QueryRescorerBuilder;
 
-/** Makes vector queries that choose neighbours among what a search may find, and registers them. */
+/** Rewrites k-NN queries so that their neighbors are chosen among the documents that the search may return. */
 public final class VectorQueries {
 
     private static final String KNN = "knn";
@@ -40,7 +40,7 @@ public final class VectorQueries {
     private Supplier<ClusterState> state;
     private ThreadContext context;
 
-    /** The query that shards run. */
+    /** Returns the internal queries to register. */
     public List<QuerySpec<?>> queries() {
         return List.of(
             new QuerySpec<>(KnnQueryBuilder.NAME, in -> new KnnQueryBuilder(in, this), KnnQueryBuilder::parse),
@@ -48,7 +48,7 @@ public final class VectorQueries {
         );
     }
 
-    /** Gives it what it works with. */
+    /** Passes in the node's services. */
     public void open(NamedWriteableRegistry registry, Supplier<ClusterState> state, ThreadContext context) {
         this.registry = registry;
         this.state = state;
@@ -56,21 +56,21 @@ public final class VectorQueries {
     }
 
     /**
-     * Lets the vector queries in a query choose neighbours after what filters the search from outside.
+     * Replaces the k-NN queries in a query by ones that apply the {@link OuterFilter} of the search.
      *
-     * @param query rewritten, on the coordinating node; it stays as it is
-     * @return the same query where there are no vector queries in it, or nodes that do not know how
+     * @param query a query rewritten on the coordinating node; it is not modified
+     * @return the new query; the same query if it contains no k-NN queries or if some data node does not support the new ones
      */
     public QueryBuilder among(QueryBuilder query) {
         return state == null || WireVersion.everywhere(state.get().nodes()) == false ? query : replaced(query);
     }
 
     /**
-     * Rules of document-level security that stand in the request, beside its query, rather than on its shards.
+     * Adds the {@link RequestRules} of a request to the filter of one of its clauses.
      *
-     * @param request that is rewritten
-     * @param filter what its clause filters by, or null
-     * @return both, or null where there is neither
+     * @param request the request that is being rewritten
+     * @param filter the filter of the clause, or null
+     * @return a filter for both, or null if there is neither
      */
     public QueryBuilder allowed(IndicesRequest request, QueryBuilder filter) {
         QueryBuilder rules = context == null ? null : RequestRules.of(request, context);
@@ -80,16 +80,16 @@ public final class VectorQueries {
         return new BoolQueryBuilder().filter(filter).filter(rules);
     }
 
-    /** Whether this thread works for a request in which such rules stand: then nothing below it is filtered by itself. */
+    /** Returns whether the current request has {@link RequestRules}. The security plugin then applies no rules to nested requests. */
     public boolean rulesInRequest() {
         return context != null && RequestRules.hold(context);
     }
 
     /**
-     * Scores hits by k-NN alone, whatever security or a boost adds to them.
+     * Adds a rescorer that restores k-NN's own scores, without boosts and without what the security plugin adds to scores.
      *
-     * @param source a search for one query of {@link #among}
-     * @param window how many hits of each shard
+     * @param source a search body whose query is a result of {@link #among}
+     * @param window the number of hits to rescore per shard
      */
     public void scoreRaw(SearchSourceBuilder source, int window) {
         if (source.query() instanceof KnnQueryBuilder) {
@@ -100,16 +100,16 @@ public final class VectorQueries {
     }
 
     /**
-     * Keeps hits by their scores of k-NN, whatever boosts them.
+     * Sets a minimum score that is compared with k-NN's own scores, before boosts.
      *
-     * @param query a query of {@link #among}
-     * @param least the least score that is kept
+     * @param query a result of {@link #among}
+     * @param least the minimum score
      */
     public QueryBuilder cut(QueryBuilder query, float least) {
         if (query instanceof KnnQueryBuilder knn) {
             return knn.cut(least);
         }
-        // Nodes that know no better compare the boosted score.
+        // Older nodes compare the boosted score, so boost the minimum score too.
         float boost = query.boost();
         return new FunctionScoreQueryBuilder(query.boost(AbstractQueryBuilder.DEFAULT_BOOST)).setMinScore(least * boost).boost(boost);
     }
@@ -201,14 +201,14 @@ public final class VectorQueries {
         return KNN.equals(query.getWriteableName());
     }
 
-    /** Whether k-NN's query is bounded by a score or a distance rather than by a number of neighbours. */
+    /** Returns whether a k-NN query is a radial search, which is limited by a score or distance instead of {@code k}. */
     static boolean isRadial(QueryBuilder knn) {
         Map<String, Object> words = XContentHelper.convertToMap(JsonXContent.jsonXContent, Strings.toString(MediaTypeRegistry.JSON, knn), false);
         return words.get(KNN) instanceof Map<?, ?> fields
             && fields.values().stream().anyMatch(field -> field instanceof Map<?, ?> body && RADIAL.stream().anyMatch(body::containsKey));
     }
 
-    /** k-NN's query in ours; one that k-NN has rewritten into another stays. */
+    /** Wraps a k-NN query. Returns the query itself if k-NN rewrote it to another type. */
     QueryBuilder outer(QueryBuilder knn) {
         if (isKnn(knn) == false) {
             return knn;
@@ -216,12 +216,16 @@ public final class VectorQueries {
         if (knn.queryName() == null && knn.boost() == AbstractQueryBuilder.DEFAULT_BOOST) {
             return new KnnQueryBuilder(this, knn, null);
         }
-        // k-NN drops both when it takes a filter in.
+        // k-NN's builder loses its boost and name when a filter is added, so the wrapper has them.
         QueryBuilder bare = copy(knn).boost(AbstractQueryBuilder.DEFAULT_BOOST).queryName(null);
         return new KnnQueryBuilder(this, bare, null).boost(knn.boost()).queryName(knn.queryName());
     }
 
-    /** @return the same query anew */
+    /**
+     * Returns a deep copy of a query.
+     *
+     * @throws UncheckedIOException if the query cannot be serialized
+     */
     public QueryBuilder copy(QueryBuilder query) {
         try (BytesStreamOutput out = new BytesStreamOutput()) {
             out.writeNamedWriteable(query);

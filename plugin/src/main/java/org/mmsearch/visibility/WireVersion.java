@@ -6,8 +6,8 @@ import org.opensearch.cluster.node.DiscoveryNodes;
 import org.opensearch.common.settings.Settings;
 
 /**
- * Which forms of queries the nodes of a cluster can read. Each says it in an attribute of its own, so that what a node with an
- * older plugin cannot read is not sent while a cluster is upgraded node by node.
+ * Checks which internal queries the nodes of a cluster can read. Each node publishes its version in a node attribute. During a rolling
+ * upgrade, queries are not sent if a node with an older plugin cannot read them.
  */
 public final class WireVersion {
 
@@ -16,17 +16,17 @@ public final class WireVersion {
 
     private WireVersion() {}
 
-    /** What a node says of itself. */
+    /** Returns the node attribute of this version. */
     public static Settings settings() {
         return Settings.builder().put("node.attr." + ATTRIBUTE, HERE).build();
     }
 
-    /** What was found for the nodes of a cluster, which stay the same object until one comes or goes. */
+    /** The last result. {@link DiscoveryNodes} is immutable, so the result is valid as long as the object is the same. */
     private record Known(DiscoveryNodes nodes, boolean everywhere) {}
 
     private static volatile Known known = new Known(null, false);
 
-    /** Whether all the nodes that may hold shards read what this one writes. */
+    /** Returns whether all data nodes can read the queries of this version. */
     static boolean everywhere(DiscoveryNodes nodes) {
         Known last = known;
         if (last.nodes != nodes) {
@@ -50,7 +50,7 @@ public final class WireVersion {
         try {
             return Integer.parseInt(version);
         } catch (NumberFormatException e) {
-            // Somebody else's attribute by the same name says nothing of ours.
+            // The attribute was set by something other than mmsearch.
             return 0;
         }
     }

@@ -10,7 +10,7 @@ import org.opensearch.plugins.Plugin;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
-/** Over HTTP: answers of searches leave vectors out unless asked, and whoever may write documents back gets them whole. */
+/** Tests over HTTP that search responses exclude vectors by default and that all other responses are complete. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, supportsDedicatedMasters = false)
 public class DefaultAnswersIT extends RestIT {
 
@@ -30,7 +30,7 @@ public class DefaultAnswersIT extends RestIT {
         send("PUT", "/products/_doc/a?refresh=true", "{\"title\": \"chair\", \"color\": \"red\", \"v\": [0.25, 1]}");
     }
 
-    /** An index of mmsearch's, with the vector {@code v}. */
+    /** Creates an mmsearch index with the vector field {@code v}. */
     private void index(String name, String settings) throws IOException {
         send("PUT", "/" + name, """
             {"settings": {"index.knn": true, "index.number_of_replicas": 0%s}, "mappings": {
@@ -41,7 +41,7 @@ public class DefaultAnswersIT extends RestIT {
         ensureGreen(name);
     }
 
-    /** An index that mmsearch did not make, whose field has the same name; the document is written down in a way of its own. */
+    /** Creates an index without mmsearch metadata, with a field of the same name and a document in unusual formatting. */
     private static void foreign() throws IOException {
         send("PUT", "/foreign", """
             {"settings": {"index.knn": true, "index.knn.derived_source.enabled": false, "index.number_of_shards": 1}, "mappings": {"properties": {
@@ -138,7 +138,7 @@ public class DefaultAnswersIT extends RestIT {
         for (String search : List.of("{}", body)) {
             String alone = send("POST", "/foreign/_search", search);
             String both = send("POST", "/products,foreign/_search", search);
-            // The hit, its group and its place among the top hits.
+            // The hit, its collapsed group and its top_hits.
             assertEquals(search.equals(body) ? 3 : 1, count(alone, FOREIGN));
             assertEquals(both, count(alone, FOREIGN), count(both, FOREIGN));
             assertEquals(both, count(alone, VECTOR), count(both, VECTOR));
@@ -169,7 +169,7 @@ public class DefaultAnswersIT extends RestIT {
     public void testSearchesInsideANodeKeepTheVector() throws IOException {
         product();
         assertKept(client().prepareSearch("products").get().getHits().getAt(0).getSourceAsString());
-        // By REST too, where a plugin's own handler or action searches.
+        // Also over REST, if another plugin's handler or action runs the search.
         assertKept(send("GET", "/_inner_search", null));
         assertKept(send("GET", "/_inner_action", null));
     }

@@ -36,7 +36,7 @@ import org.opensearch.transport.TransportService;
 import org.opensearch.transport.client.Client;
 import org.opensearch.transport.client.node.NodeClient;
 
-/** Another plugin: one of its REST handlers searches by itself, one has an action that does. */
+/** A test plugin with a REST handler that runs a search directly and one whose action runs a search. */
 public final class InnerSearches extends Plugin implements ActionPlugin {
 
     private static final ActionType<SearchResponse> ACTION = new ActionType<>("cluster:monitor/inner_search", SearchResponse::new);
@@ -100,7 +100,7 @@ public final class InnerSearches extends Plugin implements ActionPlugin {
         }
     }
 
-    /** Says nothing. */
+    /** An empty request. */
     public static final class Asked extends ActionRequest {
         Asked() {}
 
@@ -114,11 +114,11 @@ public final class InnerSearches extends Plugin implements ActionPlugin {
         }
     }
 
-    /** Searches. */
+    /** Runs the search. */
     public static final class Searching extends HandledTransportAction<Asked, SearchResponse> {
         private final Client client;
 
-        /** Made by the node. */
+        /** Called by Guice. */
         @Inject
         public Searching(TransportService transport, ActionFilters filters, Client client) {
             super(ACTION.name(), transport, filters, Asked::new);

@@ -12,12 +12,12 @@ import org.opensearch.common.xcontent.XContentHelper;
 import org.opensearch.common.xcontent.XContentType;
 import org.opensearch.test.OpenSearchTestCase;
 
-/** Fusion against numbers worked out on paper. */
+/** Tests fusion against numbers computed by hand. */
 public class FusionTests extends OpenSearchTestCase {
 
-    /** Hits 1, 2, 3 with 10, 6, 2. */
+    /** Hits 1, 2, 3 with the scores 10, 6, 2. */
     private static final Ranking FIRST = new Ranking(new long[] { 1, 2, 3 }, new float[] { 10, 6, 2 });
-    /** Hits 3, 4 with 0.9, 0.3. */
+    /** Hits 3, 4 with the scores 0.9, 0.3. */
     private static final Ranking SECOND = new Ranking(new long[] { 3, 4 }, new float[] { 0.9f, 0.3f });
 
     private static Fusion fusion(String json) {
@@ -36,7 +36,7 @@ public class FusionTests extends OpenSearchTestCase {
     }
 
     public void testMinMaxArithmetic() {
-        // Normalized: 1, 0.5, floor and 1, floor; halved, since each leg counts for a hit it did not find.
+        // Normalized: 1, 0.5, floor and 1, floor; halved, because a leg that did not find the hit counts as 0.
         assertFused(Fusion.DEFAULT.window(10), 3, (0.001 + 1) / 2, 1, 0.5, 2, 0.25, 4, 0.0005);
     }
 
@@ -82,11 +82,11 @@ public class FusionTests extends OpenSearchTestCase {
     public void testBounds() {
         String bounds = "{\"normalization\": {\"parameters\": {\"lower_bounds\": [{\"mode\": \"%s\", \"min_score\": 4}, "
             + "{\"mode\": \"ignore\"}], \"upper_bounds\": [{\"mode\": \"%s\", \"max_score\": 8}, {\"mode\": \"ignore\"}]}}}";
-        // clip: 10 is put on 8 and 2 on 4, 6 lies half way.
+        // clip: 10 is clipped to 8 and 2 to 4; 6 is in the middle.
         assertFused(fusion(bounds.formatted("clip", "clip")), 3, (0.001 + 1) / 2, 1, 0.5, 2, 0.25, 4, 0.0005);
-        // apply below: 10 and 6 from 4 on, (10−4)/6 = 1 and (6−4)/6; 2 keeps the leg's own end.
+        // apply below: 10 and 6 use the minimum 4, (10−4)/6 = 1 and (6−4)/6; 2 uses the leg's own minimum.
         assertFused(fusion(bounds.formatted("apply", "ignore")), 3, (0.001 + 1) / 2, 1, 0.5, 2, 1 / 6.0, 4, 0.0005);
-        // apply above: 6 up to 8, (6−2)/6; 10 lies beyond and keeps the leg's own end.
+        // apply above: 6 uses the maximum 8, (6−2)/6; 10 exceeds it and uses the leg's own maximum.
         assertFused(fusion(bounds.formatted("ignore", "apply")), 3, (0.001 + 1) / 2, 1, 0.5, 2, 2 / 6.0, 4, 0.0005);
     }
 
@@ -117,7 +117,7 @@ public class FusionTests extends OpenSearchTestCase {
     }
 
     public void testManyHitsComeByScoreAndThenByKey() {
-        // Reciprocal ranks of two legs tie often; keys of many shards differ in their upper halves alone.
+        // Reciprocal ranks of two legs often tie; keys from many shards differ only in their upper halves.
         List<Long> keys = new ArrayList<>();
         for (long shard = 0; shard < 7; shard++) {
             for (long document = 0; document < 50; document++) {
@@ -213,10 +213,10 @@ public class FusionTests extends OpenSearchTestCase {
             "{\"combination\": {\"parameters\": {\"weights\": [0.5, 0.6]}}}", "expected weights that sum to 1",
             "{\"combination\": {\"parameters\": {\"weights\": [-1, 2]}}}", "expected weights between 0 and 1",
             "{\"normalization\": {\"technique\": \"z_score\"}, \"combination\": {\"technique\": \"harmonic_mean\"}}",
-            "z_score goes with arithmetic_mean only",
-            "{\"normalization\": {\"technique\": \"l2\", \"parameters\": {\"lower_bounds\": []}}}", "bounds go with min_max only",
+            "z_score is supported only with arithmetic_mean, got [harmonic_mean]",
+            "{\"normalization\": {\"technique\": \"l2\", \"parameters\": {\"lower_bounds\": []}}}", "bounds are supported only with min_max, got [l2]",
             "{\"normalization\": {}, \"combination\": {\"technique\": \"rrf\"}}", "rrf combines ranks",
-            "{\"combination\": {\"rank_constant\": 3}}", "goes with the technique rrf only",
+            "{\"combination\": {\"rank_constant\": 3}}", "[rank_constant] is supported only with the technique rrf, got [arithmetic_mean]",
             "{\"combination\": {\"technique\": \"rrf\", \"rank_constant\": 0}}", "whole number from 1 to 10000"
         );
         refused.forEach((json, message) -> {

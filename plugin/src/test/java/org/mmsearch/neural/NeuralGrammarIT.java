@@ -68,7 +68,7 @@ public class NeuralGrammarIT extends NeuralIT {
         ThreadPool threads = internalCluster().getInstance(ThreadPool.class, internalCluster().getNodeNames()[0]);
         long before = completed(threads);
         String refused = failure("products", query("\"query_image\": \"bm8gcGljdHVyZQ==\""));
-        assertTrue(refused, refused.contains("[neural] query_image: expected a JPEG, PNG, WebP or GIF picture"));
+        assertTrue(refused, refused.contains("[neural] query_image: expected a JPEG, PNG, WebP or GIF image"));
         assertEquals(0, triton.calls.size());
         assertEquals(before + 1, completed(threads));
     }
@@ -175,7 +175,7 @@ public class NeuralGrammarIT extends NeuralIT {
 
     public void testAFieldWithoutAnEncoderNeedsAModelId() {
         String unknown = failure("products", "{\"query\": {\"neural\": {\"bare\": {\"query_text\": \"a\"}}}}");
-        assertTrue(unknown, unknown.contains("[neural] the encoder of field [bare] is not known"));
+        assertTrue(unknown, unknown.contains("[neural] expected the encoder of field [bare] in _meta.mmsearch.fields.bare"));
         assertEquals("p3", ids(ask("products", "{\"query\": {\"neural\": {\"bare\": {\"query_text\": \"abc\", \"model_id\": \"m\"}}}}")).get(0));
         assertEquals("/v2/models/m/infer", triton.calls.get(0).path());
     }
@@ -189,7 +189,7 @@ public class NeuralGrammarIT extends NeuralIT {
         createEncoded("other", 1, "f2");
         client().admin().indices().prepareAliases().addAlias(new String[] { "products", "other" }, "both").get();
         String message = failure("both", query("\"query_text\": \"a\""));
-        assertTrue(message, message.contains("must be encoded alike") && message.contains("f1") && message.contains("f2"));
+        assertTrue(message, message.contains("expected the same encoder of field [") && message.contains("f1") && message.contains("f2"));
     }
 
     public void testAliasOfIndicesThatAgree() {
@@ -202,7 +202,7 @@ public class NeuralGrammarIT extends NeuralIT {
     public void testPicturesAreCheckedBeforeTritonSeesThem() {
         String big = Base64.getEncoder().encodeToString(new byte[] { 'G', 'I', 'F', '8', '9', 'a', -1, -1, -1, -1 });
         assertTrue(failure("products", query("\"query_image\": \"" + big + "\"")).contains("65535 x 65535"));
-        assertTrue(failure("products", query("\"query_image\": \"AAAA\"")).contains("expected a JPEG, PNG, WebP or GIF picture"));
+        assertTrue(failure("products", query("\"query_image\": \"AAAA\"")).contains("expected a JPEG, PNG, WebP or GIF image"));
         assertTrue(failure("products", query("\"query_image\": \"!!\"")).contains("in base64"));
         set(Settings.builder().put("mmsearch.image.max_bytes", "5b"));
         assertTrue(failure("products", query("\"query_image\": \"" + GIF + "\"")).contains("at most 5b"));

@@ -16,9 +16,9 @@ public class LatencyTests extends OpenSearchTestCase {
         latency.record(TimeUnit.MILLISECONDS.toNanos(200));
         LatencySnapshot snapshot = latency.snapshot();
         assertEquals(100, snapshot.count());
-        // Half of 98 counts into the bucket from 1 to 2 ms.
+        // Rank 50 of the 98 in the bucket from 1 to 2 ms.
         assertEquals(1 + 50 / 98.0, snapshot.quantileMillis(0.5), 1e-9);
-        // The first of two in the bucket from 100 to 250 ms.
+        // Rank 1 of 2 in the bucket from 100 to 250 ms.
         assertEquals(175, snapshot.quantileMillis(0.99), 1e-9);
         assertEquals(547.0, snapshot.asMap().get("sum_ms"));
         Map<?, ?> buckets = (Map<?, ?>) snapshot.asMap().get("buckets");

@@ -7,7 +7,7 @@ import java.nio.file.Path;
 
 import org.opensearch.test.OpenSearchTestCase;
 
-/** The files of k-NN's libraries are found where the JVM would load them from. */
+/** Tests that k-NN's libraries are found in the folders from which the JVM loads them. */
 public class NativeLibrariesTests extends OpenSearchTestCase {
 
     public void testFaiss() throws IOException {

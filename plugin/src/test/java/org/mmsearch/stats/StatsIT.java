@@ -18,7 +18,7 @@ import org.opensearch.common.xcontent.XContentType;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
-/** {@code GET _plugins/_mmsearch/stats} over HTTP, of two nodes. */
+/** Tests {@code GET _plugins/_mmsearch/stats} over HTTP on two nodes. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 2, numClientNodes = 0, supportsDedicatedMasters = false)
 public class StatsIT extends RestIT {
 
@@ -39,7 +39,7 @@ public class StatsIT extends RestIT {
         });
     }
 
-    /** On one shard the legs run and fuse there, on three its coordinating node fuses: once each, either way. */
+    /** Each hybrid is counted once, whether its only shard or the coordinating node fuses it. */
     public void testHybridFillsItsStages() throws IOException {
         String body = "{\"query\": {\"hybrid\": {\"queries\": [{\"match\": {\"title\": \"chair\"}}]}}}";
         for (int shards : new int[] { 1, 3 }) {
@@ -64,7 +64,7 @@ public class StatsIT extends RestIT {
         assertTrue(get("/_plugins/_mmsearch/stats?format=prometheus").contains("mmsearch_hybrid_latency_legs_seconds_bucket{"));
     }
 
-    /** The hybrid's numbers, summed over the nodes; those of a stage by {@code STAGE.NUMBER} and {@code STAGE.BOUND}. */
+    /** Returns the hybrid stats summed over the nodes; latencies have the keys {@code STAGE.NUMBER} and {@code STAGE.BOUND}. */
     private static Map<String, Double> hybridNumbers() throws IOException {
         Map<String, Double> sums = new TreeMap<>();
         Map<String, Object> all = XContentHelper.convertToMap(XContentType.JSON.xContent(), get("/_plugins/_mmsearch/stats"), true);
@@ -111,7 +111,7 @@ public class StatsIT extends RestIT {
         }
     }
 
-    /** Prometheus' own judgement, where its tool is installed (Debian's package prometheus). */
+    /** Validates the text with Prometheus' promtool, if it is installed (Debian package prometheus). */
     public void testPromtool() throws Exception {
         List<String> path = List.of(System.getenv().getOrDefault("PATH", "").split(File.pathSeparator));
         Path tool = path.stream().map(folder -> Path.of(folder, "promtool")).filter(Files::isExecutable).findFirst().orElse(null);

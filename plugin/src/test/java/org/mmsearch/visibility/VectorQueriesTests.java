@@ -36,7 +36,7 @@ import org.opensearch.search.SearchModule;
 import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.test.OpenSearchTestCase;
 
-/** What goes from node to node, to which nodes, and where vector queries are found in a query. */
+/** Tests the serialization of internal queries, the check of node versions, and the replacement of k-NN queries inside a query. */
 public class VectorQueriesTests extends OpenSearchTestCase {
 
     private static final String NEW = "3";
@@ -98,7 +98,7 @@ public class VectorQueriesTests extends OpenSearchTestCase {
             QueryBuilder among = queries.among(plain);
             assertEquals("the caller's own stays", before, plain.toString());
             assertNotSame(plain, among);
-            // Everything else is as it was: what stands where k-NN's query stood is it, in one object more.
+            // The only change is that k-NN's query is wrapped in one more object.
             String unwrapped = among.toString()
                 .replaceAll("\\s", "")
                 .replace("{\"mmsearch_knn\":{\"query\":", "")
@@ -145,7 +145,7 @@ public class VectorQueriesTests extends OpenSearchTestCase {
         assertEquals("mmsearch_knn", queries.among(knn).getWriteableName());
     }
 
-    /** {@code boost} as a float, no name, then k-NN's query by its name, here one that is always there, and the least score. */
+    /** Expected bytes: {@code boost} as a float, no name, the wrapped query (here a core query), and the minimum score. */
     public void testOnTheWireAsTheFirstReleaseWroteIt() throws IOException {
         assertWire("3f8000000001096d617463685f616c6c400000000000", new KnnQueryBuilder(queries, new MatchAllQueryBuilder().boost(2), null));
         assertWire("3f8000000001096d617463685f616c6c4000000000013f000000", new KnnQueryBuilder(queries, new MatchAllQueryBuilder().boost(2), 0.5f));
@@ -173,7 +173,7 @@ public class VectorQueriesTests extends OpenSearchTestCase {
         assertFalse(VectorQueries.isRadial(parsed(KNN)));
         assertTrue(VectorQueries.isRadial(parsed(KNN.replace("\"k\": 3", "\"min_score\": 0.5"))));
         assertTrue(VectorQueries.isRadial(parsed(KNN.replace("\"k\": 3", "\"max_distance\": 2"))));
-        // A field may have such a name.
+        // A field may have the name of a parameter.
         assertFalse(VectorQueries.isRadial(parsed(KNN.replace("\"v\"", "\"min_score\""))));
     }
 
@@ -184,7 +184,7 @@ public class VectorQueriesTests extends OpenSearchTestCase {
             .should(new TermQueryBuilder("shop", "a"))
             .must(new MatchAllQueryBuilder());
         SearchRequest request = new SearchRequest("products").source(new SearchSourceBuilder().query(secured));
-        // A caller may write the same; only the header says that security did.
+        // A request may contain the same query; only the header proves that the security plugin added the rules.
         assertSame(own, queries.allowed(request, own));
         assertNull(queries.allowed(request, null));
         assertFalse(queries.rulesInRequest());

@@ -4,28 +4,32 @@ import java.net.URI;
 import java.util.Map;
 import java.util.function.BiConsumer;
 
-/** An HTTP/1.1 client that never holds a thread: what the calls to Triton need of one, and no more. */
+/** A non-blocking HTTP/1.1 client with the operations that calls to Triton need. */
 public interface Http extends AutoCloseable {
 
-    /** One call under way. */
+    /** A call in flight. */
     @FunctionalInterface
     interface Exchange {
-        /** Aborts the call and closes its connection; the listener is called at once, on this thread, unless it has its answer. */
+        /**
+         * Aborts the call and closes its connection. Notifies the listener on this thread with a
+         * {@link java.util.concurrent.CancellationException}. Does nothing if the listener was already notified.
+         */
         void abort();
     }
 
     /**
      * Starts a call.
      *
-     * @param headers sent beside {@code Host} and {@code Content-Length}
-     * @param body the whole body; not changed while the call is under way
-     * @param done called exactly once, on any thread: the reply of whatever status, or the error; it must not block.
-     *     {@link java.net.ProtocolException} and {@link HttpReply.TooLong} say that the server does not speak as it should,
-     *     any other {@link java.io.IOException} that the connection was not made or lost
+     * @param headers headers to send in addition to {@code Host} and {@code Content-Length}
+     * @param body the complete body; must not be modified while the call is in flight
+     * @param done notified exactly once, on any thread, with the response of any status or with the error; must not block. The error is
+     *     a {@link java.net.ProtocolException} or {@link HttpReply.TooLong} if the response is invalid, and another
+     *     {@link java.io.IOException} if the connection failed or was lost
+     * @return the call in flight
      */
     Exchange post(URI uri, Map<String, String> headers, byte[] body, BiConsumer<HttpReply, Throwable> done);
 
-    /** Ends all calls under way; nothing is waited for. */
+    /** Fails all calls in flight and closes their connections, without waiting. */
     @Override
     void close();
 }

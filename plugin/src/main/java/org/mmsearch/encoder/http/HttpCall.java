@@ -28,7 +28,7 @@ import org.apache.hc.core5.http.nio.RequestChannel;
 import org.apache.hc.core5.http.protocol.HttpContext;
 import org.apache.hc.core5.http.protocol.HttpCoreContext;
 
-/** One call of {@link ReactorHttp}: its request, what has come of its answer, and its listener, which whoever ends it calls. */
+/** One call of {@link ReactorHttp}: sends the request, collects the response and notifies the listener exactly once. */
 final class HttpCall implements Http.Exchange, FutureCallback<AsyncClientEndpoint>, AsyncClientExchangeHandler {
 
     private final HttpRequest request;
@@ -39,7 +39,7 @@ final class HttpCall implements Http.Exchange, FutureCallback<AsyncClientEndpoin
     private volatile AsyncClientEndpoint connection;
     private HttpResponse head;
 
-    /** @param underWay holds it until it has ended */
+    /** @param underWay the set of calls in flight, which contains this call until it has ended */
     HttpCall(HttpRequest request, byte[] body, BiConsumer<HttpReply, Throwable> done, Set<HttpCall> underWay) {
         this.request = request;
         this.body = ByteBuffer.wrap(body);
@@ -48,12 +48,12 @@ final class HttpCall implements Http.Exchange, FutureCallback<AsyncClientEndpoin
         underWay.add(this);
     }
 
-    /** Whether it has been given up, so that it needs no connection. */
+    /** Returns whether the call has ended, for example because it was aborted. It then needs no connection. */
     boolean over() {
         return done.get() == null;
     }
 
-    /** The listener, for whoever ends the call; null when it has ended. */
+    /** Ends the call and returns its listener, which the caller must notify; null if the call had already ended. */
     private BiConsumer<HttpReply, Throwable> claim() {
         underWay.remove(this);
         return done.getAndSet(null);
@@ -72,9 +72,9 @@ final class HttpCall implements Http.Exchange, FutureCallback<AsyncClientEndpoin
         if (listener == null) {
             return;
         }
-        // The connection first: a server learns that nobody waits before the next call takes this one's place.
+        // Close the connection before notifying the listener, so that the server stops the work before the next call starts.
         discard();
-        listener.accept(null, new CancellationException("the call was given up"));
+        listener.accept(null, new CancellationException("the call was aborted"));
     }
 
     private void discard() {
@@ -84,19 +84,19 @@ final class HttpCall implements Http.Exchange, FutureCallback<AsyncClientEndpoin
         }
     }
 
-    /** It has a connection. */
+    /** Sends the request on the connection that was obtained. */
     @Override
     public void completed(AsyncClientEndpoint endpoint) {
         connection = endpoint;
         if (over()) {
-            // Kept, the connections of many cancelled searches would outnumber the calls that may be in flight.
+            // Do not keep the connection: after many cancelled searches, there would be more connections than calls allowed in flight.
             endpoint.releaseAndDiscard();
             return;
         }
         try {
             endpoint.execute(this, HttpCoreContext.create());
         } catch (IllegalStateException e) {
-            // An abort has closed it meanwhile.
+            // The call was aborted meanwhile, which closed the connection.
             failed(e);
         }
     }
@@ -121,7 +121,7 @@ final class HttpCall implements Http.Exchange, FutureCallback<AsyncClientEndpoin
 
     @Override
     public void consumeInformation(HttpResponse response, HttpContext context) {
-        // An answer is still to come.
+        // Ignore informational (1xx) responses: the final response follows.
     }
 
     @Override
@@ -167,14 +167,14 @@ final class HttpCall implements Http.Exchange, FutureCallback<AsyncClientEndpoin
         end(new HttpReply(head.getCode(), headers, answer.toByteArray()), null);
     }
 
-    /** There is no connection, or it broke. */
+    /** Ends the call with an error, because no connection was obtained or the exchange failed. */
     @Override
     public void failed(Exception cause) {
         discard();
         end(null, HttpFailure.of(cause));
     }
 
-    /** The connection was closed before the request went over it. */
+    /** Ends the call with an error, because the connection was closed before the request was sent. */
     @Override
     public void cancel() {
         failed(new ConnectionClosedException());

@@ -8,7 +8,7 @@ import org.apache.hc.core5.http.MalformedChunkCodingException;
 import org.apache.hc.core5.http.MessageConstraintException;
 import org.apache.hc.core5.http.TruncatedChunkException;
 
-/** The library's failures as {@link Http} promises them. */
+/** Converts exceptions of HttpCore to those specified in {@link Http#post}. */
 final class HttpFailure {
 
     private HttpFailure() {}
@@ -20,7 +20,7 @@ final class HttpFailure {
         if (foreign) {
             return new ProtocolException(cause.getMessage()).initCause(cause);
         }
-        // A closed pool or executor throws unchecked exceptions.
+        // Closed connection pools and executors throw unchecked exceptions.
         return cause instanceof IOException ? cause : new IOException(cause.getMessage(), cause);
     }
 }

@@ -5,25 +5,27 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * One whole answer.
+ * A complete HTTP response.
  *
- * @param headers values by lower-case name; a name that came several times has them with commas between
+ * @param status the status code
+ * @param headers values by lower-case name; the values of a repeated header are joined with commas
+ * @param body the complete body
  */
 public record HttpReply(int status, Map<String, String> headers, byte[] body) {
 
-    /** The most bytes of a body that are taken: far more than the largest vector with its header, and little enough to be harmless. */
+    /** Maximum size of a body in bytes: much larger than any vector, small enough to protect the heap. */
     static final int MAX_BODY_BYTES = 1 << 20;
 
-    /** The body was longer than any answer can be. */
+    /** Thrown if the body exceeds {@link #MAX_BODY_BYTES}. */
     public static final class TooLong extends IOException {
         private static final long serialVersionUID = 1L;
 
         TooLong() {
-            super("the answer is longer than " + MAX_BODY_BYTES + " bytes");
+            super("the response is longer than " + MAX_BODY_BYTES + " bytes");
         }
     }
 
-    /** A header's value, or null. */
+    /** Returns the value of a header, in any case, or null if it is absent. */
     public String header(String name) {
         return headers.get(name.toLowerCase(Locale.ROOT));
     }

@@ -17,10 +17,10 @@ import org.apache.hc.core5.io.CloseMode;
 import org.apache.hc.core5.util.TimeValue;
 import org.apache.hc.core5.util.Timeout;
 
-/** HTTP/1.1, over TLS for https, by Apache HttpCore: one thread writes all requests and reads all answers. */
+/** An {@link Http} client built on Apache HttpCore, with TLS for {@code https}. One thread writes all requests and reads all responses. */
 public final class ReactorHttp implements Http {
 
-    // Shorter than servers and the boxes between keep a silent connection.
+    // Shorter than the keep-alive of common servers and proxies, so that a reused connection is rarely closed.
     private static final TimeValue IDLE = TimeValue.ofSeconds(20);
     private static final long SWEEP_MILLIS = 5_000;
 
@@ -31,9 +31,12 @@ public final class ReactorHttp implements Http {
     private volatile boolean closed;
 
     /**
-     * @param connectMillis the longest that a connection may take to be made
-     * @param tls the context, or null for the JDK's own authorities
-     * @param resolver looks host names up, which may block
+     * Creates and starts the client.
+     *
+     * @param connectMillis connect timeout in milliseconds
+     * @param tls the TLS context, or null for the JDK's trusted authorities
+     * @param timer schedules the closing of idle connections
+     * @param resolver runs look-ups of host names, which may block
      */
     public ReactorHttp(long connectMillis, SSLContext tls, Timer timer, Executor resolver) {
         this.timer = timer;
@@ -57,7 +60,7 @@ public final class ReactorHttp implements Http {
         HttpCall call = new HttpCall(request, body, done, underWay);
         HttpHost host = new HttpHost(request.getScheme(), request.getAuthority());
         try {
-            // Each step has a limit of its own: what is given here would be one for the answer too.
+            // No timeout here, because it would also apply to the response. Connect and response have separate timeouts.
             requester.connect(host, Timeout.DISABLED, call, call);
         } catch (RuntimeException e) {
             call.failed(e);
@@ -68,7 +71,7 @@ public final class ReactorHttp implements Http {
         return call;
     }
 
-    /** Connections that wait for a call. */
+    /** Returns the number of idle connections in the pool. */
     int idleConnections() {
         return requester.getTotalStats().getAvailable();
     }
@@ -87,7 +90,7 @@ public final class ReactorHttp implements Http {
         closed = true;
         sweep.run();
         requester.close(CloseMode.IMMEDIATE);
-        // The library may be too fast in closing to tell them.
+        // HttpCore does not notify all calls when it closes immediately.
         underWay.forEach(ReactorHttp::end);
     }
 

@@ -29,11 +29,11 @@ import org.apache.hc.core5.util.Timeout;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/** HttpCore's client with one thread, whose connections are begun where a look-up of the host's name may block. */
+/** HttpCore's asynchronous requester with one I/O thread. Connections start on a separate executor, because host name look-ups block. */
 final class Requester extends HttpAsyncRequester {
 
     private static final Logger log = LogManager.getLogger(Requester.class);
-    // The plugin's own limit of calls in flight, for all servers together, is what bounds connections.
+    // No effective limit: the plugin's limit of calls in flight, over all servers, bounds the connections.
     private static final int MAX_CONNECTIONS = 1 << 16;
     private static final Http1Config HEADS = Http1Config.custom().setMaxLineLength(16 << 10).setMaxHeaderCount(100).build();
 
@@ -46,7 +46,7 @@ final class Requester extends HttpAsyncRequester {
 
     private Requester(Timeout connectTimeout, TlsStrategy tls, Executor resolver) {
         super(
-            // The interval is how late a connection that is not made in time may be noticed.
+            // Connect timeouts are checked once per select interval.
             IOReactorConfig.custom().setIoThreadCount(1).setTcpNoDelay(true).setSelectInterval(TimeValue.ofMilliseconds(100)).build(),
             new ClientHttp1IOEventHandlerFactory(
                 new ClientHttp1StreamDuplexerFactory(

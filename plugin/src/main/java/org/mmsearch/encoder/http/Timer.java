@@ -1,13 +1,15 @@
 package org.mmsearch.encoder.http;
 
-/** Runs something later, without a thread that waits: the node's scheduler, or one of a test. */
+/** Schedules tasks: with the node's scheduler, or with a manual one in tests. */
 @FunctionalInterface
 public interface Timer {
 
     /**
-     * @param millis the delay
-     * @param task what is run then; it must not block
-     * @return cancels the task when it has not run yet
+     * Schedules a task.
+     *
+     * @param millis the delay in milliseconds
+     * @param task the task, which must not block
+     * @return cancels the task if it has not started
      */
     Runnable schedule(long millis, Runnable task);
 }

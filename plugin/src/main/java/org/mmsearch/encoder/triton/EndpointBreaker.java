@@ -5,19 +5,19 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 
 /**
- * Keeps calls away from an endpoint that keeps failing. Closed: calls go through. Open, after a number of failures in
- * a row: none does. Half open, after a pause: one call goes through as a probe, and its outcome closes or reopens.
- * Every call that was let through ends in exactly one of {@link #succeeded}, {@link #failed} and {@link #undecided}.
+ * A circuit breaker that stops calls to a failing endpoint. It is closed initially and permits all calls. After a number of consecutive
+ * failures it opens and permits none. After a pause it is half open and permits one call as a probe, whose result closes or reopens it.
+ * Every permitted call must be followed by exactly one of {@link #succeeded}, {@link #failed} and {@link #undecided}.
  */
 final class EndpointBreaker {
 
-    /** What the breaker does with the next call. */
+    /** The state of a breaker. */
     enum State {
         CLOSED,
         OPEN,
         HALF_OPEN;
 
-        /** The name in the stats. */
+        /** Returns the name in the stats. */
         String label() {
             return name().toLowerCase(Locale.ROOT);
         }
@@ -36,10 +36,10 @@ final class EndpointBreaker {
     }
 
     /**
-     * Asks to make one call.
+     * Requests permission for one call.
      *
-     * @param pauseMillis how long the breaker stays open before it lets a probe through
-     * @return whether the call may be made
+     * @param pauseMillis how long the breaker stays open before it permits a probe, in milliseconds
+     * @return whether the call is permitted
      */
     synchronized boolean permits(long pauseMillis) {
         if (open == false) {
@@ -52,13 +52,18 @@ final class EndpointBreaker {
         return true;
     }
 
+    /** Records a successful call and closes the breaker. */
     synchronized void succeeded() {
         failures = 0;
         open = false;
         probing = false;
     }
 
-    /** @param threshold how many failures in a row open the breaker */
+    /**
+     * Records a failed call.
+     *
+     * @param threshold number of consecutive failures that open the breaker
+     */
     synchronized void failed(int threshold) {
         failures++;
         probing = false;
@@ -71,11 +76,12 @@ final class EndpointBreaker {
         }
     }
 
-    /** The call ended without telling anything about the endpoint, for instance cancelled. */
+    /** Records a call whose result says nothing about the endpoint, such as a cancelled one. */
     synchronized void undecided() {
         probing = false;
     }
 
+    /** Returns the current state. */
     synchronized State state(long pauseMillis) {
         if (open == false) {
             return State.CLOSED;
@@ -83,12 +89,12 @@ final class EndpointBreaker {
         return probing || waitMillis(pauseMillis) <= 0 ? State.HALF_OPEN : State.OPEN;
     }
 
-    /** How long it takes until the next probe, in milliseconds; 0 or less when it may go now. */
+    /** Returns the time until the next probe is permitted, in milliseconds; 0 or less if it is permitted now. */
     synchronized long waitMillis(long pauseMillis) {
         return open ? pauseMillis - TimeUnit.NANOSECONDS.toMillis(nanoTime.getAsLong() - openedAt) : 0;
     }
 
-    /** How often the breaker has opened. */
+    /** Returns how often the breaker has opened. */
     synchronized long opened() {
         return opened;
     }

@@ -15,20 +15,22 @@ import org.opensearch.common.xcontent.XContentHelper;
 import org.opensearch.common.xcontent.XContentType;
 
 /**
- * Reads the answer to an {@link InferRequest} and trusts nothing in it: names, types, shapes, sizes, count,
- * the fingerprint and every number are checked before the vector is given out.
+ * Parses the response to an {@link InferRequest}. Validates names, types, shapes, sizes, the number of outputs, the fingerprint and every
+ * value before it returns the vector.
  */
 final class InferReply {
 
     private InferReply() {}
 
     /**
-     * @param model what was asked
-     * @param body the whole body
-     * @param headerLength the value of the response's header, or null when it had none
+     * Returns the vector of a response.
+     *
+     * @param model the model that was called
+     * @param body the complete body
+     * @param headerLength value of the response header {@value InferRequest#HEADER_LENGTH}, or null if it is absent
      * @return the vector, float32 [dimension]
-     * @throws EncoderException BAD_ANSWER for anything malformed, FINGERPRINT for another model set,
-     *     INPUT where the output is all zero, which is how an encoder says that its modality was not in the input
+     * @throws EncoderException BAD_ANSWER if the response is malformed, FINGERPRINT if it comes from another model set, INPUT if the
+     *     vector is all zero, which means that the input lacked the modality of this output
      */
     static float[] vector(EncoderModel model, byte[] body, String headerLength) {
         Map<String, ByteBuffer> outputs = new HashMap<>();
@@ -43,7 +45,7 @@ final class InferReply {
         return floats(model, data);
     }
 
-    /** The text of Triton's {@code {"error": "..."}}, or the body's first characters, cut to one line. */
+    /** Returns Triton's error message ({@code {"error": "..."}}), or else the start of the body, as one line. */
     static String error(byte[] body) {
         String text = new String(body, 0, Math.min(body.length, 2000), StandardCharsets.UTF_8);
         try {
@@ -51,7 +53,7 @@ final class InferReply {
                 text = error;
             }
         } catch (OpenSearchParseException notJson) {
-            // A proxy's page, for instance: its beginning says more than a complaint about JSON would.
+            // For example the error page of a proxy, whose start is more useful than a JSON parse error.
             return oneLine(text);
         }
         return oneLine(text);
@@ -140,8 +142,8 @@ final class InferReply {
         if (zero) {
             throw new EncoderException(
                 EncoderFailure.INPUT,
-                "the output " + model.output() + " of " + model.label() + " needs an input that this query lacks"
-                    + " (it came back all zero): give the text or the picture that it encodes"
+                "the output " + model.output() + " of " + model.label() + " is all zero: the query lacks the"
+                    + " modality that this output encodes; add the text or the image"
             );
         }
         return vector;
@@ -167,7 +169,7 @@ final class InferReply {
     private static EncoderException bad(EncoderModel model, String expected, String got) {
         return new EncoderException(
             EncoderFailure.BAD_ANSWER,
-            "the encoder " + model.label() + " gave an answer that cannot be used: expected " + expected + ", got "
+            "the encoder " + model.label() + " returned an invalid response: expected " + expected + ", got "
                 + oneLine(String.valueOf(got)) + "; check the model that Triton serves"
         );
     }

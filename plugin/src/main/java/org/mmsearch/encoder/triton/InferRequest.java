@@ -9,23 +9,23 @@ import org.mmsearch.encoder.EncoderInput;
 import org.mmsearch.encoder.EncoderModel;
 
 /**
- * The body of one infer call by the KServe v2 protocol with the binary tensor extension:
- * a JSON header, then {@code TEXT} and {@code IMAGE} as BYTES [1, 1], each element after its length (uint32, little endian).
+ * The body of an infer request in the KServe v2 protocol with the binary tensor extension: a JSON header, then the inputs {@code TEXT} and
+ * {@code IMAGE} as BYTES [1, 1]. Each element is preceded by its length (uint32, little endian).
  *
- * @param body header and tensors
- * @param headerLength the header's length in bytes, sent as {@value #HEADER_LENGTH}
+ * @param body the JSON header and the tensors
+ * @param headerLength length of the JSON header in bytes, sent in the HTTP header {@value #HEADER_LENGTH}
  */
 public record InferRequest(byte[] body, int headerLength) {
 
-    /** The HTTP header with the JSON header's length in bytes. */
+    /** Name of the HTTP header that contains the length of the JSON header in bytes. */
     public static final String HEADER_LENGTH = "Inference-Header-Content-Length";
     static final String FINGERPRINT = "FINGERPRINT";
 
-    /** The call that encodes the input. */
+    /** Returns the request that encodes an input. */
     public static InferRequest of(EncoderModel model, EncoderInput input) {
         byte[] text = input.text().getBytes(StandardCharsets.UTF_8);
         byte[] image = input.image();
-        // Names were checked by EncoderModel: no character of them needs escaping.
+        // EncoderModel validates the names, so they need no escaping.
         String header = "{\"inputs\":[" + tensor("TEXT", text) + "," + tensor("IMAGE", image) + "],\"outputs\":["
             + output(model.output()) + (model.fingerprint() == null ? "" : "," + output(FINGERPRINT)) + "]}";
         byte[] head = header.getBytes(StandardCharsets.US_ASCII);

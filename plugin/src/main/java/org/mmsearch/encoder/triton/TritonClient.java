@@ -25,8 +25,8 @@ import org.mmsearch.encoder.http.Timer;
 import org.mmsearch.stats.EncoderStats;
 
 /**
- * Calls Triton's infer over HTTP without ever holding a thread: picks the endpoint, repeats a call only where repeating
- * cannot do harm (lost connection, 429, 503), and tells each cause of failure apart.
+ * A non-blocking client of Triton's infer API over HTTP. It balances calls over the endpoints, retries a call only if that is safe (lost
+ * connection, 429, 503), and reports each failure with its cause.
  */
 public final class TritonClient {
 
@@ -41,8 +41,14 @@ public final class TritonClient {
     private final EncoderStats stats;
 
     /**
-     * @param headers sent with every call, for instance the token
-     * @param executor runs what follows an answer
+     * Creates a client without endpoints.
+     *
+     * @param http sends the requests
+     * @param headers headers of every request, such as the token
+     * @param options supplies the current settings
+     * @param timer schedules retries and timeouts
+     * @param executor runs the parsing of responses and the listeners
+     * @param stats counts calls and retries
      */
     public TritonClient(
         Http http,
@@ -60,12 +66,12 @@ public final class TritonClient {
         this.stats = stats;
     }
 
-    /** Takes a changed list of servers over; calls under way go on as they began. */
+    /** Replaces the list of endpoints. Calls in flight are not affected. */
     public void endpoints(List<URI> roots) {
         endpoints.update(roots);
     }
 
-    /** Each server with its breaker at this moment. */
+    /** Returns the current state of each endpoint. */
     public List<EncoderState.Endpoint> endpointStates() {
         return endpoints.states(options.get().breakerPauseMillis());
     }
@@ -73,7 +79,10 @@ public final class TritonClient {
     /**
      * Starts a call.
      *
-     * @param done called once, on the executor: the vector, or the {@link EncoderException}; not called after {@link Call#abort}
+     * @param model the model to call
+     * @param input the text and the image to encode
+     * @param done notified once, on the executor, with the vector or the {@link EncoderException}; not notified after {@link Call#abort}
+     * @return the call in flight
      */
     public Call start(EncoderModel model, EncoderInput input, BiConsumer<float[], EncoderException> done) {
         Call call = new Call(model, InferRequest.of(model, input), done);
@@ -81,7 +90,7 @@ public final class TritonClient {
         return call;
     }
 
-    /** One call with its repetitions. */
+    /** A call with its retries. */
     public final class Call {
         private final EncoderModel model;
         private final InferRequest request;
@@ -99,10 +108,10 @@ public final class TritonClient {
         }
 
         /**
-         * Aborts the call and closes its exchange.
+         * Aborts the call and closes its connection.
          *
-         * @param timedOut whether the endpoint had all the time that the settings give; only then its breaker counts it
-         * @return false when the call had already ended
+         * @param timedOut whether the call reached its timeout. Only then the breaker of the endpoint counts a failure
+         * @return false if the call had already ended
          */
         public boolean abort(boolean timedOut) {
             this.timedOut = timedOut;
@@ -120,7 +129,7 @@ public final class TritonClient {
             TritonOptions now = options.get();
             TritonEndpoint endpoint = endpoints.pick(tried, now.breakerPauseMillis());
             if (endpoint == null) {
-                // On another thread: a queue full of these would otherwise end one inside the other.
+                // Fail on another thread. Otherwise, queued calls that all fail here would nest and overflow the stack.
                 EncoderException open = breakersOpen(now);
                 executor.execute(() -> end(null, open));
                 return;
@@ -139,12 +148,12 @@ public final class TritonClient {
             Http.Exchange sent = http.post(endpoint.resolve(model.path()), headers(), request.body(), (reply, error) -> {
                 endpoint.inFlight.decrementAndGet();
                 stats.call.record(System.nanoTime() - begin);
-                // The one hop: off the client's selector, which must go on reading other answers.
+                // Leave the I/O thread, which must continue to read other responses.
                 executor.execute(() -> answered.accept(endpoint, reply, error));
             });
             exchange = sent;
             if (ended.get()) {
-                // The abort came before there was an exchange to close.
+                // The call was aborted before the exchange existed.
                 sent.abort();
             }
         }
@@ -190,7 +199,7 @@ public final class TritonClient {
                 attempt();
                 return;
             }
-            // Full jitter: those who lost one server together do not come back together.
+            // Full jitter, so that calls that failed at the same time do not retry at the same time.
             long most = FIRST_BACKOFF_MILLIS << Math.min(retries, 6);
             timer.schedule(1 + ThreadLocalRandom.current().nextLong(most), () -> executor.execute(() -> {
                 if (ended.get() == false) {
@@ -205,7 +214,7 @@ public final class TritonClient {
             }
         }
 
-        /** Tries a server that has been left alone, with a copy of a call that a healthy one answers. */
+        /** Sends a copy of this call to an endpoint whose breaker is half open. The call itself goes to a healthy endpoint. */
         private void probe(TritonEndpoint endpoint, TritonOptions now) {
             Call copy = new Call(model, request, (vector, failure) -> {});
             Runnable stop = timer.schedule(now.timeoutMillis(), () -> copy.abort(true));
@@ -257,8 +266,8 @@ public final class TritonClient {
         }
         return new EncoderException(
             EncoderFailure.UNREACHABLE,
-            "the encoder cannot be reached: Triton failed " + now.breakerFailures() + " times in a row and is tried again in "
-                + Math.max(0, wait) + " ms; start it, or correct " + EncoderSettings.ENDPOINTS.getKey()
+            "the encoder cannot be reached: Triton failed " + now.breakerFailures() + " times in a row, and the next attempt is in "
+                + Math.max(0, wait) + " ms; start Triton, or correct " + EncoderSettings.ENDPOINTS.getKey()
         );
     }
 }

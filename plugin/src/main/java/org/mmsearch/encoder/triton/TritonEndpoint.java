@@ -7,7 +7,7 @@ import java.util.function.LongSupplier;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/** One server of the list: where it is, what its breaker says, and how many calls it has under way. */
+/** One Triton server with its URL, its circuit breaker and its number of calls in flight. */
 final class TritonEndpoint {
 
     private static final Logger log = LogManager.getLogger(TritonEndpoint.class);
@@ -22,7 +22,7 @@ final class TritonEndpoint {
         this.breaker = new EndpointBreaker(nanoTime);
     }
 
-    /** Keeps what went wrong here last, and logs it where it is another thing than before. */
+    /** Stores the message of a failure and logs it if it differs from the previous one. */
     void failed(String words) {
         if (words.equals(lastFailure) == false) {
             lastFailure = words;
@@ -30,11 +30,12 @@ final class TritonEndpoint {
         }
     }
 
-    /** What went wrong here last, or null. */
+    /** Returns the message of the last failure, or null. */
     String lastFailure() {
         return lastFailure;
     }
 
+    /** Returns the URL of a path on this server. */
     URI resolve(String path) {
         String base = root.toString();
         return URI.create((base.endsWith("/") ? base.substring(0, base.length() - 1) : base) + path);

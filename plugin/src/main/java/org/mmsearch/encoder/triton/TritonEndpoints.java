@@ -11,7 +11,7 @@ import java.util.function.LongSupplier;
 
 import org.mmsearch.encoder.EncoderState;
 
-/** The list of servers and the choice among them: the least busy whose breaker lets the call through. */
+/** The list of endpoints and their load balancing: a call goes to the endpoint with the fewest calls in flight whose breaker permits it. */
 final class TritonEndpoints {
 
     private final LongSupplier nanoTime;
@@ -22,7 +22,7 @@ final class TritonEndpoints {
         this.nanoTime = nanoTime;
     }
 
-    /** Takes the list over; an endpoint that stays keeps its breaker. */
+    /** Replaces the list. Endpoints in both lists keep their breakers. */
     synchronized void update(List<URI> roots) {
         List<TritonEndpoint> kept = endpoints;
         List<TritonEndpoint> next = new ArrayList<>();
@@ -38,7 +38,7 @@ final class TritonEndpoints {
         return endpoints;
     }
 
-    /** Each server with its breaker at this moment. */
+    /** Returns the current state of each endpoint. */
     List<EncoderState.Endpoint> states(long pauseMillis) {
         return endpoints.stream()
             .map(
@@ -54,14 +54,15 @@ final class TritonEndpoints {
     }
 
     /**
-     * Picks the endpoint for the next attempt and takes its breaker's permission.
+     * Selects the endpoint for the next attempt and obtains the permission of its breaker.
      *
-     * @param tried those that this call has already tried; taken again only when no other is left
-     * @return the endpoint, or null when every breaker is open
+     * @param tried endpoints that the call has already tried; selected only if no other is permitted
+     * @param pauseMillis how long a breaker stays open before it permits a probe, in milliseconds
+     * @return the endpoint, or null if no breaker permits the call
      */
     TritonEndpoint pick(Set<TritonEndpoint> tried, long pauseMillis) {
         List<TritonEndpoint> order = new ArrayList<>(endpoints);
-        // Rotated first and sorted stably then: among equally busy ones the calls go round.
+        // Rotate, then sort stably: round robin among equally busy endpoints.
         Collections.rotate(order, -Math.floorMod(turn.getAndIncrement(), Math.max(1, order.size())));
         order.sort(
             Comparator.<TritonEndpoint, Boolean>comparing(tried::contains)
@@ -76,7 +77,7 @@ final class TritonEndpoints {
         return null;
     }
 
-    /** The endpoints whose breaker waits for a probe, their permission taken, except one. */
+    /** Returns the endpoints, except one, that are due for a probe. Their breakers have permitted it. */
     List<TritonEndpoint> probes(TritonEndpoint except, long pauseMillis) {
         List<TritonEndpoint> due = null;
         for (TritonEndpoint endpoint : endpoints) {

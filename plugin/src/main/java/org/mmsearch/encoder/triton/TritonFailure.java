@@ -12,23 +12,22 @@ import org.mmsearch.encoder.EncoderSettings;
 import org.mmsearch.encoder.http.HttpReply;
 
 /**
- * Turns an error of the network or an answer of Triton into the cause that the caller gets. Callers are searchers, whom it does not concern
- * where Triton is: neither an address nor the network's own words, which have it, are in a failure. Operators find both in the stats and
- * in the node's log.
+ * Converts network errors and error responses of Triton to {@link EncoderException}. The message is part of the search response, so it
+ * contains neither Triton's address nor the network error, which includes the address. Operators find both in the stats and in the log.
  */
 final class TritonFailure {
 
-    /** How the served encoders begin their refusal of a text of which they know no word; {@code serving/words.py} has the same. */
+    /** Prefix of the error for a text without a known word, as in {@code serving/words.py}. */
     private static final String UNREADABLE = "unreadable_text:";
 
     private TritonFailure() {}
 
-    /** Of an exchange that gave no answer. */
+    /** Returns the failure for a call without a response. */
     static EncoderException of(EncoderModel model, Throwable error) {
         if (error instanceof ProtocolException || error instanceof HttpReply.TooLong) {
             return new EncoderException(
                 EncoderFailure.BAD_ANSWER,
-                "expected an answer of " + model.label() + ", and what listens there does not speak as Triton does; correct "
+                "expected a response of " + model.label() + " from Triton, got one that is not valid HTTP/1.1 or too long; correct "
                     + EncoderSettings.ENDPOINTS.getKey()
             );
         }
@@ -39,7 +38,7 @@ final class TritonFailure {
         );
     }
 
-    /** Of an answer with another status than 200. */
+    /** Returns the failure for a response whose status is not 200. */
     static EncoderException of(EncoderModel model, HttpReply reply) {
         int status = reply.status();
         String detail = InferReply.error(reply.body());
@@ -51,11 +50,11 @@ final class TritonFailure {
             );
             case 429 -> new EncoderException(
                 EncoderFailure.OVERLOADED,
-                "the encoder has more than it can do: " + detail + "; ask again later"
+                "the encoder is overloaded: " + detail + "; retry later"
             );
             case 503 -> new EncoderException(
                 EncoderFailure.UNREACHABLE,
-                "the encoder is not available: " + detail + "; look whether " + model.label() + " is loaded"
+                "the encoder is not available: " + detail + "; check that " + model.label() + " is loaded"
             );
             default -> new EncoderException(
                 EncoderFailure.BAD_ANSWER,
@@ -75,12 +74,12 @@ final class TritonFailure {
         return new EncoderException(EncoderFailure.INPUT, "the encoder " + model.label() + " refused the query: " + detail);
     }
 
-    /** What happened, for operators: the network's own words. */
+    /** Returns the type and message of a network error, for operators. */
     static String words(Throwable error) {
         return error.getMessage() == null ? error.getClass().getSimpleName() : error.getClass().getSimpleName() + ": " + error.getMessage();
     }
 
-    /** Whether the connection could not be made or broke, so that the call may be made again. */
+    /** Returns whether the connection failed or was lost, so that a retry is safe. */
     static boolean lostConnection(Throwable error) {
         if (error instanceof ProtocolException || error instanceof HttpReply.TooLong || error instanceof SSLException) {
             return false;

@@ -26,7 +26,7 @@ import org.mmsearch.encoder.EncoderSettings;
 import org.opensearch.common.settings.Setting;
 import org.opensearch.common.settings.Settings;
 
-/** Builds the TLS context for Triton from PEM files under the node's config folder; verification cannot be switched off. */
+/** Builds the TLS context for Triton from PEM files in the node's config folder. Certificate verification cannot be disabled. */
 public final class TritonTls {
 
     private static final char[] NO_PASSWORD = new char[0];
@@ -36,17 +36,20 @@ public final class TritonTls {
     private TritonTls() {}
 
     /**
+     * Builds the TLS context.
+     *
+     * @param settings the node's settings
      * @param config the node's config folder
-     * @return the context, or null where no file is named and the JDK's own authorities are meant
-     * @throws IllegalArgumentException naming the setting whose file cannot be used
+     * @return the context, or null if no file is configured, which means the JDK's trusted authorities
+     * @throws IllegalArgumentException if a file is not usable; the message names its setting
      */
     public static SSLContext context(Settings settings, Path config) {
         boolean authorities = EncoderSettings.TLS_AUTHORITIES.exists(settings);
         boolean certificate = EncoderSettings.TLS_CERTIFICATE.exists(settings);
         if (certificate != EncoderSettings.TLS_KEY.exists(settings)) {
             throw new IllegalArgumentException(
-                EncoderSettings.TLS_CERTIFICATE.getKey() + " and " + EncoderSettings.TLS_KEY.getKey()
-                    + " belong together, and only one of them is set"
+                "expected both " + EncoderSettings.TLS_CERTIFICATE.getKey() + " and " + EncoderSettings.TLS_KEY.getKey()
+                    + " or neither, got only one of them"
             );
         }
         if (authorities == false && certificate == false) {
@@ -61,7 +64,7 @@ public final class TritonTls {
             );
             return context;
         } catch (GeneralSecurityException e) {
-            throw new IllegalArgumentException("the TLS context for Triton cannot be made: " + e.getMessage(), e);
+            throw new IllegalArgumentException("the TLS context for Triton cannot be created: " + e.getMessage(), e);
         }
     }
 
@@ -111,7 +114,7 @@ public final class TritonTls {
         try (InputStream in = Files.newInputStream(file)) {
             Collection<? extends Certificate> found = CertificateFactory.getInstance("X.509").generateCertificates(in);
             if (found.isEmpty()) {
-                throw new IllegalArgumentException(setting.getKey() + " must hold PEM certificates, and " + file + " holds none");
+                throw new IllegalArgumentException(setting.getKey() + " must contain PEM certificates, and " + file + " contains none");
             }
             return found;
         } catch (IOException | GeneralSecurityException e) {
@@ -139,10 +142,10 @@ public final class TritonTls {
             try {
                 return KeyFactory.getInstance(algorithm).generatePrivate(new PKCS8EncodedKeySpec(encoded));
             } catch (InvalidKeySpecException | java.security.NoSuchAlgorithmException e) {
-                // Not a key of this kind: PKCS#8 names its kind inside, and only the right factory reads it.
+                // The key has another algorithm. PKCS#8 includes the algorithm, so only the matching factory can read it.
                 continue;
             }
         }
-        throw new IllegalArgumentException(EncoderSettings.TLS_KEY.getKey() + " holds neither an RSA, an EC nor an Ed25519 key");
+        throw new IllegalArgumentException(EncoderSettings.TLS_KEY.getKey() + " must be an RSA, EC or Ed25519 key");
     }
 }

@@ -14,7 +14,7 @@ import org.opensearch.cluster.metadata.Metadata;
 import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.index.Index;
 
-/** Reads the vector fields of the indices that a request goes to out of their mappings. */
+/** Reads the vector fields, and their encoders, from the mappings of the indices that a request searches. */
 public final class FieldEncoders {
 
     private static final int MAX_CACHED_MAPPINGS = 1000;
@@ -22,12 +22,17 @@ public final class FieldEncoders {
     private final Supplier<ClusterState> state;
     private final IndexNameExpressionResolver resolver;
     private final RequestIndices resolved;
-    // Reading a mapping means unpacking and parsing it: once per index and version of its mapping.
+    // Mappings are stored compressed, so parse each version of a mapping only once.
     private final Map<String, CachedMapping> cache = new ConcurrentHashMap<>();
 
     private record CachedMapping(long mappingVersion, VectorFields fields) {}
 
-    /** @param state the newest cluster state that this node has */
+    /**
+     * Creates the reader.
+     *
+     * @param state supplies the current cluster state of this node
+     * @param resolver resolves aliases and patterns
+     */
     public FieldEncoders(Supplier<ClusterState> state, IndexNameExpressionResolver resolver) {
         this.state = state;
         this.resolver = resolver;
@@ -35,10 +40,12 @@ public final class FieldEncoders {
     }
 
     /**
-     * The vector fields that a request can search.
+     * Returns the vector fields of the indices that a request searches.
      *
-     * @param request the search, with indices, aliases or patterns
-     * @param registry reads the point in time of a search that has one
+     * @param request the request, with indices, aliases, patterns or a point in time
+     * @param registry decodes the id of the request's point in time
+     * @throws IllegalArgumentException if the request searches a remote cluster
+     * @throws org.opensearch.index.IndexNotFoundException if a name matches no index and the request does not allow that
      */
     public RequestFields of(IndicesRequest request, NamedWriteableRegistry registry) {
         Metadata metadata = state.get().metadata();
@@ -50,7 +57,7 @@ public final class FieldEncoders {
         return new RequestFields(indices, fields);
     }
 
-    /** Keeps a search on the indices that it goes to now, whatever becomes of the aliases that it names. */
+    /** Pins a search to the indices that it resolves to now, even if its aliases change later. */
     public void keep(IndicesRequest request, RequestFields fields) {
         SameIndices.keep(request, fields.indices(), state.get(), resolver);
     }
@@ -63,8 +70,8 @@ public final class FieldEncoders {
         for (String name : request.indices() == null ? new String[0] : request.indices()) {
             if (RequestIndices.remote(name)) {
                 throw new IllegalArgumentException(
-                    "the encoder of [" + name + "] is not known here: a query is encoded for the indices of its own cluster;"
-                        + " ask the other cluster itself"
+                    "expected indices of this cluster, got [" + name + "], whose mapping is not available for encoding;"
+                        + " send the search to that cluster"
                 );
             }
         }

@@ -3,11 +3,11 @@ package org.mmsearch.neural.fields;
 import org.mmsearch.encoder.EncoderModel;
 import org.opensearch.core.index.Index;
 
-/** The vector fields of all the indices that one request goes to, which are resolved once for it. */
+/** The vector fields of the indices that a request searches. The indices are resolved once per request. */
 public final class RequestFields {
 
     private final Index[] indices;
-    /** Those of each index. */
+    /** The fields of each index, in the order of {@link #indices}. */
     private final VectorFields[] fields;
 
     RequestFields(Index[] indices, VectorFields[] fields) {
@@ -15,18 +15,18 @@ public final class RequestFields {
         this.fields = fields;
     }
 
-    /** The indices that the request goes to, aliases resolved. */
+    /** Returns the concrete indices that the request searches. */
     public Index[] indices() {
         return indices;
     }
 
     /**
-     * The encoder on which all the indices agree.
+     * Returns the encoder of a field, which must be the same in all indices that have the field.
      *
-     * @param field the vector field's full name
-     * @param modelId the query's {@code model_id}, or null; it takes the place of the model that the index names
-     * @return the encoder, or null when the request goes to no index at all
-     * @throws IllegalArgumentException when the field is no vector, its encoder is not known, or two indices disagree
+     * @param field full name of the vector field
+     * @param modelId the {@code model_id} of the query, which overrides the model in the mapping, or null
+     * @return the encoder, or null if the request searches no index
+     * @throws IllegalArgumentException if the field is not a vector field, has no encoder, or has different encoders in two indices
      */
     public EncoderModel encoder(String field, String modelId) {
         EncoderModel agreed = null;
@@ -41,8 +41,8 @@ public final class RequestFields {
             EncoderModel encoder = found.encoder(indices[i].getName(), modelId);
             if (agreed != null && agreed.equals(encoder) == false) {
                 throw new IllegalArgumentException(
-                    "field [" + field + "] must be encoded alike in all the indices of a request, got " + describe(agreed) + " in ["
-                        + agreedIndex + "] and " + describe(encoder) + " in [" + indices[i].getName() + "]; search them one by one"
+                    "expected the same encoder of field [" + field + "] in all indices of a request, got " + describe(agreed) + " in ["
+                        + agreedIndex + "] and " + describe(encoder) + " in [" + indices[i].getName() + "]; search the indices separately"
                 );
             }
             agreed = encoder;
@@ -54,7 +54,7 @@ public final class RequestFields {
         return agreed;
     }
 
-    /** Whether the field lies in nested documents in any of the request's indices. */
+    /** Returns whether the field is inside a {@code nested} object in any of the indices. */
     public boolean nested(String field) {
         for (VectorFields each : fields) {
             VectorField found = each.get(field);
@@ -65,7 +65,7 @@ public final class RequestFields {
         return false;
     }
 
-    /** How the field's vectors are kept in the request's indices; what any of them needs to be heeded. */
+    /** Returns how k-NN stores the field: faiss if any of the indices uses faiss, and the highest compression of them. */
     public VectorStorage storage(String field) {
         VectorStorage all = VectorStorage.LUCENE;
         for (VectorFields each : fields) {

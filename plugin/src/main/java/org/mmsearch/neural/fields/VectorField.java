@@ -5,23 +5,25 @@ import java.util.Map;
 import org.mmsearch.encoder.EncoderModel;
 
 /**
- * One field of one index.
+ * A field in the mapping of an index.
  *
  * @param name the full name
- * @param type the mapping's type
- * @param dimension the mapping's dimension; 0 when it has none
- * @param nested whether it lies in nested documents
- * @param storage how k-NN keeps its vectors
- * @param meta the field's entry of {@code _meta.mmsearch.fields}; empty when it has none
+ * @param type the field type
+ * @param dimension the {@code dimension} in the mapping, or 0 if it is absent
+ * @param nested whether the field is inside a {@code nested} object
+ * @param storage how k-NN stores the vectors
+ * @param meta the entry of the field in {@code _meta.mmsearch.fields}; empty if it is absent
  */
 record VectorField(String name, String type, int dimension, boolean nested, VectorStorage storage, Map<?, ?> meta) {
 
     private static final String DEFAULT_OUTPUT = "EMBEDDING";
 
     /**
-     * @param index for the message
-     * @param modelId {@code NAME} or {@code NAME:VERSION} in place of the model that the index names, or null
-     * @throws IllegalArgumentException when this is no vector or nobody says which model encodes it
+     * Returns the encoder of this field.
+     *
+     * @param index name of the index, for error messages
+     * @param modelId {@code NAME} or {@code NAME:VERSION}, which overrides the model in the mapping, or null
+     * @throws IllegalArgumentException if this is not a vector field, or if its model or dimension is unknown
      */
     EncoderModel encoder(String index, String modelId) {
         if ("knn_vector".equals(type) == false) {
@@ -37,15 +39,15 @@ record VectorField(String name, String type, int dimension, boolean nested, Vect
         }
         if (model == null) {
             throw new IllegalArgumentException(
-                "the encoder of field [" + name + "] is not known: expected _meta.mmsearch.fields." + name + " in the mapping of ["
-                    + index + "] or model_id in the query"
+                "expected the encoder of field [" + name + "] in _meta.mmsearch.fields." + name + " of the mapping of [" + index
+                    + "], got none; specify model_id in the query"
             );
         }
         String output = text("output");
         int length = dimension > 0 ? dimension : meta.get("dimension") instanceof Number number ? number.intValue() : 0;
         if (length <= 0) {
             throw new IllegalArgumentException(
-                "the dimension of field [" + name + "] is not known: expected it in the mapping of [" + index + "]"
+                "expected the dimension of field [" + name + "] in the mapping of [" + index + "], got none; add it to the field"
             );
         }
         return new EncoderModel(model, version, output == null ? DEFAULT_OUTPUT : output, text("fingerprint"), length);

@@ -5,13 +5,14 @@ import java.util.Map;
 
 import org.opensearch.cluster.metadata.MappingMetadata;
 
-/** The fields of one index as far as encoding is concerned: each field's type and what {@code _meta.mmsearch} says of it. */
+/** The fields of an index, with the properties in the mapping and in {@code _meta.mmsearch.fields} that encoding needs. */
 final class VectorFields {
 
     private final Map<String, VectorField> fields = new HashMap<>();
 
     private VectorFields() {}
 
+    /** Returns the fields of a mapping; empty if the mapping is null. */
     static VectorFields of(MappingMetadata mapping) {
         VectorFields found = new VectorFields();
         if (mapping != null) {
@@ -22,7 +23,7 @@ final class VectorFields {
         return found;
     }
 
-    /** The field, or null when the index has none of that name. */
+    /** Returns the field with a full name, or null if the index has no such field. */
     VectorField get(String name) {
         return fields.get(name);
     }

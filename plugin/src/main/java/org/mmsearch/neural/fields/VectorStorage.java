@@ -4,20 +4,24 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * How k-NN keeps the vectors of a field, as far as queries have to heed it.
+ * The properties of k-NN's storage of a vector field that affect queries.
  *
- * @param faiss whether faiss searches them rather than Lucene
- * @param compression how many times fewer bits a vector has in the index than as floats; 1 to 32
+ * @param faiss whether the engine is faiss rather than Lucene
+ * @param compression compression ratio of the indexed vectors relative to float32, from 1 to 32
  */
 public record VectorStorage(boolean faiss, int compression) {
 
-    /** Full floats by Lucene. */
+    /** Uncompressed vectors with the Lucene engine. */
     public static final VectorStorage LUCENE = new VectorStorage(false, 1);
 
     private static final int FLOAT_BITS = 32;
     private static final int LUCENE_COMPRESSION = 4;
 
-    /** @param field the mapping of a {@code knn_vector} */
+    /**
+     * Returns the storage of a field.
+     *
+     * @param field the mapping of a {@code knn_vector}
+     */
     static VectorStorage of(Map<?, ?> field) {
         Map<?, ?> method = map(field, "method");
         int compression = compression(field, method);
@@ -25,12 +29,12 @@ public record VectorStorage(boolean faiss, int compression) {
         if (engine != null) {
             return new VectorStorage("lucene".equals(lower(engine)) == false, compression);
         }
-        // k-NN takes faiss where nobody says otherwise, but for what Lucene alone has.
+        // k-NN's default engine is faiss, except for methods and compressions that only Lucene supports.
         boolean lucene = compression == LUCENE_COMPRESSION || lower(method.get("name")).equals("flat");
         return new VectorStorage(lucene == false, compression);
     }
 
-    /** What holds for both. */
+    /** Returns the storage that covers both: faiss if either is faiss, and the higher compression. */
     VectorStorage and(VectorStorage other) {
         return new VectorStorage(faiss || other.faiss, Math.max(compression, other.compression));
     }
@@ -52,7 +56,7 @@ public record VectorStorage(boolean faiss, int compression) {
         try {
             return value == null ? absent : Math.clamp(Integer.parseInt(value.toString()), 1, FLOAT_BITS);
         } catch (NumberFormatException e) {
-            // k-NN refuses a mapping that says no number here.
+            // k-NN rejects mappings with an invalid number here.
             return absent;
         }
     }

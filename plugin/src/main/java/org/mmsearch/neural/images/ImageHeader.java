@@ -4,9 +4,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * Reads a picture's kind and size from its first bytes, without decoding it: JPEG, PNG, WebP and GIF.
+ * The format and size of an image (JPEG, PNG, WebP or GIF), read from its header without decoding the image.
  *
- * @param kind for instance {@code JPEG}
+ * @param kind the format, such as {@code JPEG}
  * @param width in pixels
  * @param height in pixels
  */
@@ -15,8 +15,10 @@ record ImageHeader(String kind, int width, int height) {
     private static final byte[] PNG = { (byte) 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n' };
 
     /**
-     * @param bytes the picture's file
-     * @throws IllegalArgumentException when it is none of the four kinds, or its header is cut off
+     * Reads the header of an image.
+     *
+     * @param bytes the image file
+     * @throws IllegalArgumentException if the format is not supported, or if the header is invalid or truncated
      */
     static ImageHeader of(byte[] bytes) {
         try {
@@ -33,30 +35,30 @@ record ImageHeader(String kind, int width, int height) {
                 return jpeg(bytes);
             }
         } catch (ArrayIndexOutOfBoundsException e) {
-            throw new IllegalArgumentException("expected a whole picture, got one that is cut off in its header", e);
+            throw new IllegalArgumentException("expected a complete image, got one with a truncated header", e);
         }
-        throw new IllegalArgumentException("expected a JPEG, PNG, WebP or GIF picture, got " + other(bytes) + "; convert it");
+        throw new IllegalArgumentException("expected a JPEG, PNG, WebP or GIF image, got " + other(bytes) + "; convert it");
     }
 
-    /** What the bytes are, of the kinds that shops and telephones have. */
+    /** Names other formats of shops and telephones. */
     private static String other(byte[] bytes) {
         if (ascii(bytes, 4, "ftyp")) {
-            return ascii(bytes, 8, "avif") || ascii(bytes, 8, "avis") ? "an AVIF" : "a HEIC or another picture of its family";
+            return ascii(bytes, 8, "avif") || ascii(bytes, 8, "avis") ? "an AVIF" : "a HEIC or a related format";
         }
         if (ascii(bytes, 0, "II*\0") || ascii(bytes, 0, "MM\0*") || ascii(bytes, 0, "II+\0") || ascii(bytes, 0, "MM\0+")) {
             return "a TIFF";
         }
-        return ascii(bytes, 0, "BM") ? "a BMP" : bytes.length + " bytes of another kind";
+        return ascii(bytes, 0, "BM") ? "a BMP" : bytes.length + " bytes in another format";
     }
 
-    /** The picture's size, which may exceed an int. */
+    /** Returns the number of pixels, which may exceed the range of an int. */
     long pixels() {
         return (long) width * height;
     }
 
     private static ImageHeader png(byte[] bytes) {
         if (ascii(bytes, 12, "IHDR") == false) {
-            throw new IllegalArgumentException("expected a PNG picture that begins with IHDR");
+            throw new IllegalArgumentException("expected a PNG image that starts with the IHDR chunk");
         }
         return new ImageHeader("PNG", big(bytes, 16, 4), big(bytes, 20, 4));
     }
@@ -72,7 +74,7 @@ record ImageHeader(String kind, int width, int height) {
         if (ascii(bytes, 12, "VP8 ") && big(bytes, 23, 3) == 0x9d012a) {
             return new ImageHeader("WebP", little(bytes, 26, 2) & 0x3fff, little(bytes, 28, 2) & 0x3fff);
         }
-        throw new IllegalArgumentException("expected a WebP picture with a VP8, VP8L or VP8X chunk");
+        throw new IllegalArgumentException("expected a WebP image with a VP8, VP8L or VP8X chunk");
     }
 
     private static ImageHeader jpeg(byte[] bytes) {
@@ -89,7 +91,7 @@ record ImageHeader(String kind, int width, int height) {
             } else if (isFrame(marker)) {
                 return new ImageHeader("JPEG", big(bytes, at + 7, 2), big(bytes, at + 5, 2));
             } else if (marker == 0xd9 || marker == 0xda) {
-                throw new IllegalArgumentException("expected the picture's size before its data in a JPEG picture");
+                throw new IllegalArgumentException("expected a JPEG image with its size before its data");
             } else {
                 int length = big(bytes, at + 2, 2);
                 if (length < 2) {
@@ -100,7 +102,7 @@ record ImageHeader(String kind, int width, int height) {
         }
     }
 
-    /** SOF0 to SOF15 without DHT, JPG and DAC, which share the range. */
+    /** Returns whether a marker is SOF0 to SOF15, excluding DHT, JPG and DAC, which are in the same range. */
     private static boolean isFrame(int marker) {
         return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
     }

@@ -9,10 +9,10 @@ import org.opensearch.common.settings.Settings;
 import org.opensearch.core.common.unit.ByteSizeUnit;
 import org.opensearch.core.common.unit.ByteSizeValue;
 
-/** What a {@code query_image} may be; checked before Triton sees it. */
+/** Decodes a {@code query_image} and enforces its limits before it is sent to Triton. */
 public final class ImageLimits {
 
-    /** The largest picture's file. */
+    /** Maximum size of the image file in bytes. */
     public static final Setting<ByteSizeValue> MAX_BYTES = Setting.byteSizeSetting(
         "mmsearch.image.max_bytes",
         new ByteSizeValue(20, ByteSizeUnit.MB),
@@ -22,7 +22,7 @@ public final class ImageLimits {
         Property.Dynamic
     );
 
-    /** The most pixels that a picture's header may announce. */
+    /** Maximum number of pixels according to the image header. */
     public static final Setting<Long> MAX_PIXELS = Setting.longSetting(
         "mmsearch.image.max_pixels",
         50_000_000L,
@@ -35,7 +35,7 @@ public final class ImageLimits {
     private volatile long maxBytes;
     private volatile long maxPixels;
 
-    /** Takes the settings and follows them. */
+    /** Reads the settings and subscribes to their changes. */
     public ImageLimits(Settings settings, ClusterSettings dynamic) {
         maxBytes = MAX_BYTES.get(settings).getBytes();
         maxPixels = MAX_PIXELS.get(settings);
@@ -43,19 +43,21 @@ public final class ImageLimits {
         dynamic.addSettingsUpdateConsumer(MAX_PIXELS, pixels -> maxPixels = pixels);
     }
 
-    /** Both, to be registered. */
+    /** Returns both settings, to be registered. */
     public static List<Setting<?>> all() {
         return List.of(MAX_BYTES, MAX_PIXELS);
     }
 
     /**
-     * @param base64 the {@code query_image}; a {@code data:} URI is taken too
-     * @return the picture's file
-     * @throws IllegalArgumentException when it is no base64, too large, or no picture of a kind that is taken
+     * Decodes and validates an image.
+     *
+     * @param base64 the {@code query_image}: base64, or a {@code data:} URI
+     * @return the image file
+     * @throws IllegalArgumentException if it is not base64, exceeds a limit, or is not an image in a supported format
      */
     public byte[] decode(String base64) {
         int begin = DataUri.is(base64) ? base64.indexOf(',') + 1 : 0;
-        // 4 characters carry 3 bytes: an oversized picture is refused without being decoded.
+        // 4 characters encode 3 bytes, so an oversized image is rejected before it is decoded.
         if ((base64.length() - begin) / 4L * 3 > maxBytes + 3) {
             throw tooLarge((base64.length() - begin) / 4L * 3);
         }
@@ -63,7 +65,7 @@ public final class ImageLimits {
         try {
             bytes = DataUri.decode(base64);
         } catch (IllegalArgumentException e) {
-            throw new IllegalArgumentException("query_image must be a picture's file in base64, got a text that is not", e);
+            throw new IllegalArgumentException("query_image must be an image file in base64, got text that is not base64", e);
         }
         if (bytes.length > maxBytes) {
             throw tooLarge(bytes.length);
@@ -72,7 +74,7 @@ public final class ImageLimits {
         if (probe.width() <= 0 || probe.height() <= 0 || probe.pixels() > maxPixels) {
             throw new IllegalArgumentException(
                 "query_image must have 1 to " + maxPixels + " pixels (" + MAX_PIXELS.getKey() + "), got " + probe.width() + " x "
-                    + probe.height() + "; scale the picture down"
+                    + probe.height() + "; scale the image down"
             );
         }
         return bytes;
@@ -88,7 +90,8 @@ public final class ImageLimits {
 
     private IllegalArgumentException tooLarge(long bytes) {
         return new IllegalArgumentException(
-            "query_image must be at most " + new ByteSizeValue(maxBytes) + " (" + MAX_BYTES.getKey() + "), got " + bytes + " bytes" + "; scale the picture down"
+            "query_image must be at most " + new ByteSizeValue(maxBytes) + " (" + MAX_BYTES.getKey() + "), got " + bytes
+                + " bytes; scale the image down"
         );
     }
 }

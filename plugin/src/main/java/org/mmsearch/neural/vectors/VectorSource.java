@@ -136,7 +136,7 @@ public final class VectorSource {
     }
 
     private void withoutText(QueryVector.Part part, int at, GroupedVectorListener group) {
-        EncoderInput picture = part.input().pictureAlone();
+        EncoderInput picture = part.input().imageAlone();
         if (picture == null) {
             group.onResponse(at, null);
         } else {

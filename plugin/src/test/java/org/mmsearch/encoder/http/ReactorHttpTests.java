@@ -36,7 +36,7 @@ import org.mmsearch.encoder.triton.InferRequest;
 import org.mmsearch.encoder.triton.StubTriton;
 import org.opensearch.test.OpenSearchTestCase;
 
-/** The client at the wire: the test is the server, and says each byte itself. */
+/** Tests the client against a server that is controlled byte by byte. */
 public class ReactorHttpTests extends OpenSearchTestCase {
 
     private static final String OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -132,7 +132,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         say(socket, OK);
         said(reply);
         socket.close();
-        // A call that is faster than the news is one on a lost connection, which is made again.
+        // A call that starts before the client notices the close fails as a lost connection, so it is retried.
         Thread.sleep(100);
         CompletableFuture<HttpReply> next = post("1", Map.of());
         say(socket(), OK);
@@ -158,7 +158,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         String large = "x".repeat(8 << 20);
         CompletableFuture<HttpReply> reply = post(large, Map.of());
         Socket socket = socket();
-        // More than the buffers between the two hold: the client has to wait for room, and does so without a thread.
+        // Larger than the socket buffers, so the client must wait until it can write, without blocking a thread.
         assertFalse(reply.isDone());
         assertTrue(asked(socket, large.length()).endsWith("xx"));
         say(socket, OK);
@@ -209,7 +209,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
     public void testAConnectionThatIsNotMadeInTime() throws Exception {
         List<SocketChannel> waiting = new ArrayList<>();
         try (ServerSocket full = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            // Nobody accepts: the kernel takes a few, and then answers no more.
+            // The server does not accept: the kernel accepts a few connections, then no more.
             for (int i = 0; i < 8; i++) {
                 SocketChannel channel = SocketChannel.open();
                 waiting.add(channel);
@@ -296,7 +296,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         assertTrue(failure(post("1", Map.of())) instanceof IOException);
     }
 
-    /** A connection that is made after its call was aborted is closed: many cancelled searches leave none behind. */
+    /** A connection that is established after its call was aborted is closed, so cancelled searches leave no idle connections. */
     public void testConnectionsOfAbortedCallsAreClosed() throws Exception {
         for (int i = 0; i < 200; i++) {
             CompletableFuture<HttpReply> reply = new CompletableFuture<>();
@@ -313,7 +313,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         });
     }
 
-    /** Whenever the client is closed, a call fails as one whose connection was lost. */
+    /** At whatever time the client is closed, calls fail as lost connections. */
     public void testCallsDuringClosing() throws Exception {
         List<CompletableFuture<HttpReply>> all = new ArrayList<>();
         Thread closer = new Thread(http::close);
@@ -330,7 +330,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         }
     }
 
-    /** Calls from many threads, some given up, some cut: each is told once and gets its own answer. */
+    /** With concurrent calls, some aborted, some disconnected, each listener is notified once and with its own response. */
     public void testManyAtOnce() throws Exception {
         try (StubTriton triton = new StubTriton()) {
             triton.behave(asked -> asked.text().length() % 7 == 3
@@ -380,7 +380,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
             try {
                 accepted.add(server.accept());
             } catch (IOException e) {
-                // The test is over.
+                // The test has ended.
                 return;
             }
         }
@@ -392,7 +392,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         return socket;
     }
 
-    /** The client closes or resets it within five seconds, whatever it sends before. */
+    /** Checks that the client closes or resets the connection within five seconds, after any data. */
     private static void assertEnds(Socket socket) throws IOException {
         socket.setSoTimeout(5_000);
         try {
@@ -402,7 +402,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         }
     }
 
-    /** Reads one whole request. */
+    /** Reads one complete request. */
     private static String asked(Socket socket, int bodyLength) throws IOException {
         InputStream in = socket.getInputStream();
         StringBuilder head = new StringBuilder();
@@ -422,7 +422,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         out.flush();
     }
 
-    /** As {@link #say}, to a client that may have heard enough before the end. */
+    /** Like {@link #say}, but the client may close the connection before the end. */
     private void sayMost(Socket socket, String text) {
         try {
             say(socket, text);

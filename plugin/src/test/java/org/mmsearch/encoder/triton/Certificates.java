@@ -20,19 +20,19 @@ import java.util.Locale;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Certificates for tests, right or wrong in one way each, in memory. The JDK signs certificates by keytool alone, which takes
- * a second for each step; RFC 5280 needs little enough to be written out here.
+ * Creates certificates for tests in memory: valid ones, and ones with a single fault. The JDK can sign certificates only with keytool,
+ * which takes a second per step, so this class encodes the required parts of RFC 5280 itself.
  */
 public final class Certificates {
 
-    /** A certificate with its keys. */
+    /** A certificate with its key pair. */
     public record Identity(String name, X509Certificate certificate, KeyPair keys) {
 
         public String certificatePem() throws GeneralSecurityException {
             return pem("CERTIFICATE", certificate.getEncoded());
         }
 
-        /** PKCS#8. */
+        /** Returns the private key as PKCS#8. */
         public String keyPem() {
             return pem("PRIVATE KEY", keys.getPrivate().getEncoded());
         }
@@ -43,14 +43,14 @@ public final class Certificates {
         }
     }
 
-    /** What a certificate is for: one that signs others, a server's, a client's. */
+    /** The purpose of a certificate: authority, server or client. */
     public enum Use {
         AUTHORITY,
         SERVER,
         CLIENT
     }
 
-    /** The name that is checked when 127.0.0.1 is called. */
+    /** The alternative name that is verified for connections to 127.0.0.1. */
     public static final byte[] LOOPBACK = der(0x87, new byte[] { 127, 0, 0, 1 });
 
     private static final byte[] ECDSA_SHA256 = sequence(oid(1, 2, 840, 10045, 4, 3, 2));
@@ -59,21 +59,27 @@ public final class Certificates {
 
     private Certificates() {}
 
-    /** The name of a host in place of an address. */
+    /** The alternative name for a host name. */
     public static byte[] host(String name) {
         return der(0x82, name.getBytes(StandardCharsets.US_ASCII));
     }
 
-    /** An identity that is valid for a month. @param issuer null for one that signs itself */
+    /**
+     * Creates an identity that is valid for a month.
+     *
+     * @param issuer the issuer, or null for a self-signed certificate
+     */
     public static Identity issue(String name, Identity issuer, Use use) throws GeneralSecurityException {
         return issue(name, issuer, use, LOOPBACK, -1, 30);
     }
 
     /**
-     * @param issuer null for one that signs itself
-     * @param host the subject's alternative name
-     * @param begins days from today
-     * @param ends days from today
+     * Creates an identity.
+     *
+     * @param issuer the issuer, or null for a self-signed certificate
+     * @param host the subject alternative name
+     * @param begins start of the validity, in days from today
+     * @param ends end of the validity, in days from today
      */
     public static Identity issue(String name, Identity issuer, Use use, byte[] host, int begins, int ends) throws GeneralSecurityException {
         KeyPairGenerator generator = KeyPairGenerator.getInstance("EC");

@@ -8,7 +8,7 @@ import org.mmsearch.encoder.EncoderException;
 import org.mmsearch.encoder.EncoderModel;
 import org.opensearch.test.OpenSearchTestCase;
 
-/** Triton's answers spoilt at random, through their reader: a vector, or an error that the caller can be told. */
+/** Fuzzes the parser of Triton's responses with random changes: the result is a vector or an {@link EncoderException}. */
 public class ReplyFuzzTests extends OpenSearchTestCase {
 
     private static final EncoderModel MODEL = new EncoderModel("query_encoder", "1", "EMBEDDING", "f1", 3);
@@ -34,7 +34,7 @@ public class ReplyFuzzTests extends OpenSearchTestCase {
         logger.info(fuzzing.counts());
     }
 
-    /** Whether a vector comes of it. */
+    /** Returns whether the response is parsed to a vector. */
     private static boolean read(byte[] body, String headerLength) {
         assertNotNull(InferReply.error(body));
         try {

@@ -25,30 +25,29 @@ import org.opensearch.common.xcontent.XContentHelper;
 import org.opensearch.common.xcontent.XContentType;
 
 /**
- * A Triton at the wire for tests: speaks HTTP/1.1 and the binary tensor extension on a loopback socket, answers with
- * vectors by a function of the input, and misbehaves on request. Sockets rather than a server class, so that a
- * connection can be cut at any byte.
+ * A fake Triton server for tests. It implements HTTP/1.1 and the binary tensor extension on a loopback socket, computes vectors with a
+ * function of the input, and simulates faults on request. It uses plain sockets, so that a connection can be closed after any byte.
  */
 public final class StubTriton implements Closeable {
 
-    /** What the stub was asked, as it came over the wire. */
+    /** A received request. */
     public record Asked(String path, Map<String, String> headers, Map<String, Object> header, String text, byte[] image) {}
 
-    /** How a call is answered. */
+    /** The response to a call. */
     public sealed interface Behaviour {
-        /** A vector and the fingerprint, as Triton answers. */
+        /** Responds with a vector and the fingerprint, as Triton does. */
         record Answer(Function<Asked, float[]> vector) implements Behaviour {}
 
-        /** A status with a body. */
+        /** Responds with a status and a body. */
         record Status(int code, String body) implements Behaviour {}
 
-        /** These bytes in place of any HTTP. */
+        /** Sends these bytes instead of an HTTP response. */
         record Raw(byte[] bytes) implements Behaviour {}
 
-        /** The connection is closed without an answer. */
+        /** Closes the connection without a response. */
         record Cut() implements Behaviour {}
 
-        /** The answer comes when the latch opens. */
+        /** Responds after the latch opens. */
         record Held(CountDownLatch latch, Behaviour then) implements Behaviour {}
     }
 
@@ -58,59 +57,59 @@ public final class StubTriton implements Closeable {
     private final AtomicInteger open = new AtomicInteger();
     private final Thread acceptor;
     private volatile boolean closed;
-    /** All calls so far, in the order of their coming. */
+    /** All calls so far, in order of arrival. */
     public final List<Asked> calls = new CopyOnWriteArrayList<>();
     private volatile Function<Asked, Behaviour> behaviour;
     private volatile String fingerprint = "f1";
 
-    /** Starts on a free loopback port, and answers each text with the two numbers of {@link #vectorOf}. */
+    /** Starts the server on a free loopback port. By default it responds with {@link #vectorOf} the text. */
     public StubTriton() throws IOException {
         this(0);
     }
 
-    /** @param port where an earlier stub was, to come back there */
+    /** @param port the port to listen on, such as that of an earlier stub */
     public StubTriton(int port) throws IOException {
         this(new ServerSocket(port, 512, InetAddress.getLoopbackAddress()));
     }
 
-    /** @param server bound already, as to speak TLS; closed with the stub */
+    /** @param server a bound server socket, for example for TLS; it is closed with the stub */
     public StubTriton(ServerSocket server) {
         this.server = server;
         behave(new Behaviour.Answer(asked -> vectorOf(asked.text())));
         acceptor = Thread.ofPlatform().daemon().name("stub-triton").start(this::accept);
     }
 
-    /** The root, for the settings. */
+    /** Returns the URL of the server, for the settings. */
     public String url() {
         return "http://127.0.0.1:" + server.getLocalPort();
     }
 
-    /** The port. */
+    /** Returns the port. */
     public int port() {
         return server.getLocalPort();
     }
 
-    /** From now on every call is answered so. */
+    /** Sets the response to all further calls. */
     public void behave(Behaviour behaviour) {
         this.behaviour = asked -> behaviour;
     }
 
-    /** From now on each call is answered as this says. */
+    /** Sets a function that returns the response to each further call. */
     public void behave(Function<Asked, Behaviour> behaviour) {
         this.behaviour = behaviour;
     }
 
-    /** What {@code FINGERPRINT} says. */
+    /** Sets the value of {@code FINGERPRINT}. */
     public void fingerprint(String fingerprint) {
         this.fingerprint = fingerprint;
     }
 
-    /** Connections that are open now. */
+    /** Returns the number of open connections. */
     public int connections() {
         return open.get();
     }
 
-    /** A unit vector in two dimensions that depends on the text alone: its angle is the text's length in tenths. */
+    /** Returns a two-dimensional unit vector whose angle is a tenth of the text's length, in radians. */
     public static float[] vectorOf(String text) {
         double angle = text.length() / 10.0;
         return new float[] { (float) Math.cos(angle), (float) Math.sin(angle) };
@@ -120,7 +119,7 @@ public final class StubTriton implements Closeable {
     public void close() throws IOException {
         closed = true;
         server.close();
-        // The kernel goes on listening until the thread that waits in accept has left it: only then is nobody here.
+        // The kernel listens until the thread blocked in accept() has returned, so wait for that thread.
         try {
             acceptor.join();
         } catch (InterruptedException e) {
@@ -146,7 +145,7 @@ public final class StubTriton implements Closeable {
                 threads.add(thread);
                 thread.start();
             } catch (IOException e) {
-                // The server socket was closed: so is the stub.
+                // The stub was closed.
                 return;
             }
         }
@@ -166,7 +165,7 @@ public final class StubTriton implements Closeable {
                 asked = read(in);
             }
         } catch (IOException e) {
-            // The client went away, as it may.
+            // The client may close the connection at any time.
             return;
         } finally {
             open.decrementAndGet();
@@ -221,7 +220,7 @@ public final class StubTriton implements Closeable {
         out.flush();
     }
 
-    /** A whole answer's body, written as Triton writes it: header, vector, fingerprint. */
+    /** Returns a complete response body in Triton's format: header, vector, fingerprint. */
     static byte[] reply(String output, List<Integer> shape, float[] vector, String fingerprint) {
         byte[] head = header(output, shape, vector, fingerprint);
         byte[] print = fingerprint.getBytes(StandardCharsets.UTF_8);

@@ -34,7 +34,7 @@ import org.junit.BeforeClass;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.test.OpenSearchTestCase;
 
-/** TLS to a real server on loopback, with keys that the JDK's own keytool makes for each run. */
+/** Tests TLS connections to a real server on loopback, with keys that keytool creates for each run. */
 public class TritonTlsTests extends OpenSearchTestCase {
 
     private static final char[] PASSWORD = "changeit".toCharArray();
@@ -94,10 +94,10 @@ public class TritonTlsTests extends OpenSearchTestCase {
     public void testWhatCannotBeUsedNamesItsSetting() throws Exception {
         Files.writeString(config.resolve("empty.pem"), "");
         Files.writeString(config.resolve("old.key"), "-----BEGIN RSA PRIVATE KEY-----\n");
-        refused("mmsearch.triton.tls.authorities must hold PEM certificates", settings("empty.pem", null, null));
+        refused("mmsearch.triton.tls.authorities must contain PEM certificates", settings("empty.pem", null, null));
         refused("mmsearch.triton.tls.authorities cannot be read", settings("none.pem", null, null));
         refused("mmsearch.triton.tls.authorities must be a file under", settings("../server.pem", null, null));
-        refused("belong together", settings("server.pem", "node.pem", null));
+        refused("got only one of them", settings("server.pem", "node.pem", null));
         refused("must be PKCS#8 in PEM, not encrypted", settings("server.pem", "node.pem", "old.key"));
     }
 

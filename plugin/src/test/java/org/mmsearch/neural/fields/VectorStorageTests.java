@@ -6,7 +6,7 @@ import org.opensearch.common.xcontent.XContentHelper;
 import org.opensearch.common.xcontent.json.JsonXContent;
 import org.opensearch.test.OpenSearchTestCase;
 
-/** How a mapping's words decide what searches a field and how far it is compressed, as k-NN 3.6 resolves them. */
+/** Tests that a mapping resolves to the same engine and compression as in k-NN 3.6. */
 public class VectorStorageTests extends OpenSearchTestCase {
 
     public void testMappings() {

@@ -6,7 +6,7 @@ import java.util.Map;
 
 import org.opensearch.test.OpenSearchTestCase;
 
-/** Headers written by hand from the formats' descriptions. */
+/** Tests the header parser with headers written by hand from the format specifications. */
 public class ImageHeaderTests extends OpenSearchTestCase {
 
     private static final String PNG = "89504e470d0a1a0a 0000000d 49484452 00000280 000001e0 0802000000";
@@ -27,7 +27,7 @@ public class ImageHeaderTests extends OpenSearchTestCase {
     }
 
     public void testEveryCutIsRefused() {
-        // How many bytes of each the size needs.
+        // Number of bytes up to the end of the size in each format.
         Map<String, Integer> needed = Map.of(PNG, 24, GIF, 10, JPEG, 23, VP8, 30, VP8L, 25, VP8X, 30);
         needed.forEach((whole, bytes) -> {
             assertNotNull(ImageHeader.of(Arrays.copyOf(bytes(whole), bytes)));
@@ -55,7 +55,7 @@ public class ImageHeaderTests extends OpenSearchTestCase {
         );
         named.forEach((bytes, name) -> {
             String message = expectThrows(IllegalArgumentException.class, () -> probe(bytes)).getMessage();
-            assertTrue(message, message.startsWith("expected a JPEG, PNG, WebP or GIF picture, got " + name));
+            assertTrue(message, message.startsWith("expected a JPEG, PNG, WebP or GIF image, got " + name));
             assertTrue(message, message.endsWith("; convert it"));
         });
     }
