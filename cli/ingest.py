@@ -23,6 +23,7 @@ from mmsearch.cli.ending import (
     messages,
     say,
     stopped,
+    would,
 )
 from mmsearch.cli.in_container import fitted
 from mmsearch.clients.opensearch import connect
@@ -262,6 +263,8 @@ def command(
     shown_before = dry_run and not as_json and report.survey is not None
     if shown_before and report.survey:
         click.echo("\n".join(page(report, report.survey)))
+    elif dry_run and not as_json:
+        click.echo(would(report))
     finish(report, file, as_json=as_json, log_json=log_json, shown=shown_before)
 
 

@@ -12,6 +12,7 @@ from opensearchpy import OpenSearch
 from mmsearch.clients.opensearch import HttpError, ask
 from mmsearch.clients.retry import Patience
 from mmsearch.ingest.job import Job
+from mmsearch.products.feeds.preset import NONE
 
 PIPE = "-"
 
@@ -52,6 +53,9 @@ class Recipe:
         ignored.
         """
         found: Mapping[str, Any] = meta.get("ingest", {})
+        if found and "preset" not in found:
+            # Written by a release without presets: the catalog is read as it was.
+            found = {**found, "preset": NONE}
         return cls(**{name: found[name] for name in cls.__slots__ if name in found})
 
 

@@ -21,7 +21,7 @@ from measuring.options import Options
 
 SCRIPT = ROOT / "qa" / "fuzz" / "readers.py"
 KEPT = OUTPUT / "fuzz"
-CATALOGS = ("reader", "document", "xml", "table", "workbook", "packed")
+CATALOGS = ("reader", "document", "xml", "table", "workbook", "packed", "feed")
 PYTHON = {target: f"fuzz-{target}" for target in (*CATALOGS, "picture", "reply")}
 JAVA = {
     "clauses": ("fuzz-clauses", "org.mmsearch.ClauseFuzzTests"),

@@ -25,6 +25,8 @@ with atheris.instrument_imports(include=["mmsearch", "openpyxl"]):
     from mmsearch.images.header import read_header
     from mmsearch.ingest.item import Item
     from mmsearch.products.catalog import Catalog
+    from mmsearch.products.feeds.feed import Feed
+    from mmsearch.products.feeds.preset import all_presets
     from mmsearch.products.record import parse
 
 FOLDER = Path(tempfile.mkdtemp())
@@ -57,6 +59,25 @@ def catalog_of(data: bytes, form: str | None = None) -> None:
         require_sentence(str(error))
     finally:
         catalog.close()
+
+
+def feed(data: bytes) -> None:
+    """JSON Lines as the feed of a platform, chosen by the first byte: refused, or read by product."""
+    names = sorted(all_presets())
+    path = FOLDER / "feed"
+    path.write_bytes(data[1:])
+    preset = names[data[0] % len(names)] if data else None
+    source = Feed(Catalog(str(path), "jsonl"), {}, preset, keep=True)
+    try:
+        for line in source:
+            try:
+                Item.of(line, parse(line), 1_000).document()
+            except RecordError as error:
+                require_sentence(error.message)
+    except CatalogError as error:
+        require_sentence(str(error))
+    finally:
+        source.close()
 
 
 def require_sentence(message: str) -> None:
@@ -147,7 +168,7 @@ def reply(data: bytes) -> None:
 
 
 def main() -> None:
-    targets = {"reader": reader, "picture": picture, "reply": reply, "workbook": workbook}
+    targets = {"reader": reader, "picture": picture, "reply": reply, "workbook": workbook, "feed": feed}
     # These read any format; what they begin with is theirs.
     targets |= dict.fromkeys(("document", "xml", "table", "packed"), catalog_of)
     target = targets[sys.argv.pop(1)]

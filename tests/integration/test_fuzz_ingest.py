@@ -9,15 +9,19 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 from tritonclient.grpc import service_pb2 as wire
+
+from mmsearch.products.feeds.preset import all_presets
+from mmsearch.products.mapping.sources import alternatives
 
 from ..unit.test_catalog import CSV, JSONL
 from ..unit.test_formats import ATOM, DANGEROUS, DOCUMENTS, PACKED, RSS, YML, as_excel_writes, table, workbook
 from ..unit.test_images import halves, saved
 from ..unit.test_records import BAD, GOOD_BUT_ODD
 
-TARGETS = ("reader", "document", "xml", "table", "workbook", "packed", "picture", "reply")
+TARGETS = ("reader", "document", "xml", "table", "workbook", "packed", "feed", "picture", "reply")
 SCRIPT = Path(__file__).parents[2] / "qa" / "fuzz" / "readers.py"
 
 
@@ -62,6 +66,19 @@ def seeds(target: str) -> list[bytes]:
         return [f"sep=;\n{table(';')}".encode(), b"\n" + CSV] + [
             table(separator).encode(encoding) for separator in ",;\t|" for encoding in encodings
         ]
+    if target == "feed":
+        values = [
+            "<p>A &amp; B",
+            "A > B, A > C",
+            "1.299,00 EUR",
+            "https://x/a.jpg, b",
+            "sku=a,size=S|sku=b",
+            "id:1",
+        ]
+        return [
+            bytes([number]) + b"".join(orjson.dumps(dict.fromkeys(names, value)) + b"\n" for value in values)
+            for number, names in enumerate(fields_of_presets())
+        ]
     if target == "packed":
         return [pack(data) for pack in PACKED.values() for data in (JSONL, CSV)]
     if target == "workbook":
@@ -76,9 +93,21 @@ def seeds(target: str) -> list[bytes]:
         ("PNG", {}),
         ("WEBP", {}),
         ("WEBP", {"lossless": True}),
+        ("AVIF", {}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("BMP", {}),
     ]
     return [saved(halves(), kind, **options) for kind, options in kinds] + [
         saved(halves().quantize(4), "GIF")
+    ]
+
+
+def fields_of_presets() -> list[list[str]]:
+    """The columns that each preset reads."""
+    return [
+        sorted({path for source in preset.fields.values() for each in alternatives(source) for path in each})
+        for _, preset in sorted(all_presets().items())
     ]
 
 

@@ -131,7 +131,11 @@ def test_json_has_the_survey(dry: Dry) -> None:
     [
         ("shop.csv", "SKU,Bezeichnung\n1,Stuhl\n", "--map id=SKU"),
         ("shop.csv", "what,text\n1,Stuhl\n", "--map id=what"),
-        ("shop.jsonl", '{"product": {"sku": 1}}\n{"product": {"sku": 2}}\n', "--map id=product.sku"),
+        (
+            "shop.jsonl",
+            '{"kind": "a", "about": {"sku": 1}}\n{"kind": "b", "about": {"sku": 2}}\n',
+            "--map id=about.sku",
+        ),
     ],
 )
 def test_a_catalog_without_ids_is_one_sentence(dry: Dry, name: str, content: str, option: str) -> None:

@@ -124,6 +124,27 @@ def test_shopify(tmp_path: Path) -> None:
     assert said[1] == "4 rows are 2 products with variants"
 
 
+def test_shopifys_newer_template(tmp_path: Path) -> None:
+    """product_template.csv, as Shopify's admin has it since 2024."""
+    (cap,), rejects, said = read(
+        table(
+            tmp_path,
+            "product_template.csv",
+            "Title,URL handle,Description,Vendor,Product category,Type,Tags,Published on online store,Status,SKU,"
+            "Barcode,Option1 name,Option1 value,Option1 Linked To,Price,Compare-at price,Cost per item,Charge tax,"
+            "Inventory quantity,Product image URL,Image position,Image alt text,Variant image URL,Gift card",
+            'Cap,red-cap,A <i>nice</i> cap,Nord,Apparel > Hats,Cap,"a, b",TRUE,Active,C-R,,Colour,Red,'
+            "product.metafields.shopify.color-pattern,499,,,TRUE,20,https://s.test/r.jpg,1,,,FALSE",
+            ",red-cap,,,,,,,,C-B,,,Blue,,450,,,TRUE,20,https://s.test/b.jpg,2,,,",
+        )
+    )
+    assert not rejects
+    assert (cap.id, cap.title, cap.description, cap.price) == ("red-cap", "Cap", "A nice cap", 450)
+    assert (cap.category, cap.attributes["Colour"]) == (("Apparel > Hats",), ["Red", "Blue"])
+    assert len(cap.pictures) == 2
+    assert "Shopify" in said[0]
+
+
 WOOCOMMERCE = (
     # woocommerce/woocommerce, plugins/woocommerce/sample-data/sample_products.csv
     'ID,Type,SKU,Name,Published,"Is featured?","Visibility in catalog","Short description",Description,'
@@ -186,7 +207,7 @@ def test_magento(tmp_path: Path) -> None:
             'Taxable Goods,"Catalog, Search",0.0000,,hoodie,/h/1/h.jpg,"/h/1/h.jpg,/h/1/back.jpg",'
             '"activity=Gym|Yoga,material=Cotton, soft","sku=H-XS,size=XS|sku=H-S,size=S",size=Size,0',
             "H,german,Top,configurable,,base,Kapuzenpullover,,,,,,,,,,,,,,,",
-            'M,,Bag,simple,Default Category/Gear,base,Mug,,,1,1,,"Catalog, Search",9,7.5,mug,,,,,,1',
+            'M,,Bag,simple,Default Category/Gear,base,Mug,,,1,1,,"Catalog, Search",9,7.5,mug,no_selection,,,,,1',
         )
     )
     assert not rejects
@@ -199,7 +220,7 @@ def test_magento(tmp_path: Path) -> None:
     assert hoodie.attributes["material"] == "Cotton, soft"
     assert hoodie.attributes["variant_id"] == ["H-XS", "H-S"]
     assert "Kapuzenpullover" in hoodie.attributes["variant_title"]
-    assert (mug.id, mug.price) == ("M", 7.5)
+    assert (mug.id, mug.price, mug.pictures) == ("M", 7.5, ())
     assert said[1] == "5 rows are 2 products with variants"
 
 
@@ -257,6 +278,7 @@ def test_meta(tmp_path: Path) -> None:
         table(
             tmp_path,
             "catalog_products.csv",
+            "# Required | A unique ID, such as the SKU. Limit: 100,# Required | A specific, relevant title,# Required | x",
             # the template of Meta's Commerce Manager
             "id,title,description,availability,condition,price,link,image_link,brand,google_product_category,"
             "fb_product_category,quantity_to_sell_on_facebook,sale_price,sale_price_effective_date,item_group_id,gender,"
@@ -504,7 +526,7 @@ def test_a_preset_that_is_none_is_one_sentence(tmp_path: Path, text: str, said: 
 def test_an_unknown_preset_is_one_sentence() -> None:
     with pytest.raises(CatalogError, match=r"a file or one of akeneo, algolia, .*, none, got 'shopware'"):
         named("shopware")
-    assert len(all_presets()) == 10
+    assert len(all_presets()) == 11
 
 
 def test_broken_lines_of_a_feed_stay_rejects() -> None:

@@ -72,7 +72,8 @@ class Canonical:
         return {
             name: value
             for name, value in row.items()
-            if not any(dropped.fullmatch(name) for dropped in self._drop)
+            if not (isinstance(value, str) and value in preset.nothing)
+            and not any(dropped.fullmatch(name) for dropped in self._drop)
         }
 
     def record(self, rows: Sequence[Mapping[str, Any]]) -> Values:

@@ -10,6 +10,7 @@ ours is read from, as `--map`. The others are optional:
     values       a column of attributes with locales and scopes, as Akeneo's API has them
     pairs        columns of attributes: a list of objects with name and value, or a text `a=b,c=d`
     drop         columns that are no attributes; `#` stands for a number
+    nothing      texts that mean no value
     [options]    name and value: the columns of a variant's options; `none` is the value of no option
     [split]      what separates several values of a field or column, besides the usual
     [levels]     what separates the levels of a category, besides the usual
@@ -63,6 +64,7 @@ class Preset:
     values: str = ""
     pairs: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
+    nothing: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     split: Mapping[str, str] = field(default_factory=dict)
     levels: Mapping[str, str] = field(default_factory=dict)
