@@ -129,8 +129,12 @@ def test_json_has_the_survey(dry: Dry) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "option"),
     [
-        ("shop.csv", "SKU,Bezeichnung\n1,Stuhl\n", "--map id=SKU"),
-        ("shop.csv", "what,text\n1,Stuhl\n", "--map id=what"),
+        (
+            "shop.csv",
+            "SKU,Bezeichnung,List Price\n1,Stuhl,3\n",
+            "--map id=SKU --map title=Bezeichnung --map 'price=List Price'",
+        ),
+        ("shop.csv", "what,text\n1,Stuhl\n", "--map id=what --map description=text"),
         (
             "shop.jsonl",
             '{"kind": "a", "about": {"sku": 1}}\n{"kind": "b", "about": {"sku": 2}}\n',
