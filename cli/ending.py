@@ -27,6 +27,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 """what ends a run in order, besides a key; a supervisor and a closed terminal send them"""
 
 
+HEADER = "--fetch-header"
+
+
 class SignalError(KeyboardInterrupt):
     """A signal that asks the process to end; like a key press, it is no error of the program."""
 
@@ -127,8 +130,16 @@ def stopped(stop: KeyboardInterrupt, resume: str) -> StoppedError:
 
 
 def again() -> str:
-    """The command that was given, to be given again."""
-    return shlex.join(["mmsearch", *sys.argv[1:]])
+    """The command that was given, to be given again, without the values of headers, which may be secret."""
+    words: list[str] = []
+    for word in sys.argv[1:]:
+        name, sign, value = word.partition("=")
+        if words and words[-1] == HEADER and not word.startswith("@"):
+            word = "NAME: VALUE"
+        elif name == HEADER and sign and not value.startswith("@"):
+            word = f"{HEADER}=NAME: VALUE"
+        words.append(word)
+    return shlex.join(["mmsearch", *words])
 
 
 def would(report: Report) -> str:

@@ -14,7 +14,8 @@ import click
 
 from mmsearch.clients.opensearch import DEFAULT_URL
 from mmsearch.clients.triton import DEFAULT_TRITON
-from mmsearch.errors import ArgumentError
+from mmsearch.errors import ArgumentError, MmsearchError
+from mmsearch.images.fetch_options import headers_of, own_host, proxy_of, user_agent_of
 from mmsearch.images.process_pool import default_processes
 from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
 from mmsearch.ingest.product_index.target import VECTORS
@@ -97,8 +98,14 @@ def _for_the_run(context: click.Context, parameter: click.Parameter, value: str 
 def _variable(name: str, value: str) -> Iterator[None]:
     """The option wins over every variable of that file, also over those of one server."""
     names = [f"MMSEARCH_{server}{name}" for server in ("", "OPENSEARCH_", "TRITON_", "DASHBOARDS_")]
-    before = {each: os.environ.get(each) for each in names}
-    os.environ.update(dict.fromkeys(names, value))
+    with _set(dict.fromkeys(names, value)):
+        yield
+
+
+@contextmanager
+def _set(variables: dict[str, str]) -> Iterator[None]:
+    before = {each: os.environ.get(each) for each in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
@@ -142,6 +149,7 @@ def working(command: F) -> F:
             is_flag=True,
             help="Download pictures from http and https URLs at public addresses.",
         ),
+        *_fetching(),
         _map(),
         click.option(
             "--processes",
@@ -179,6 +187,56 @@ def preset(command: F) -> F:
             "[default: recognised by its columns]",
         ),
     )
+
+
+def _fetching() -> list[Callable[[F], F]]:
+    """How pictures are fetched. As with certificates, the options stand in the environment while the command
+    runs.
+    """
+
+    def option(name: str, metavar: str, check: Callable[[str], Any], about: str, **more: Any) -> Any:
+        variable = f"MMSEARCH_FETCH_{name.upper().replace('-', '_')}"
+
+        def keep(context: click.Context, parameter: click.Parameter, value: str | tuple[str, ...]) -> None:
+            values = [value] if isinstance(value, str) else list(value or ())
+            try:
+                for each in values:
+                    check(each)
+            except MmsearchError as error:
+                raise click.BadParameter(str(error)) from None
+            if values:
+                context.with_resource(_set({variable: ("\n" if name == "header" else ",").join(values)}))
+
+        return click.option(
+            f"--fetch-{name}",
+            metavar=metavar,
+            callback=keep,
+            expose_value=False,
+            help=f"{about}  [env var: {variable}]",
+            **more,
+        )
+
+    return [
+        option("proxy", "http://HOST:PORT", proxy_of, "With --fetch-images: ask this proxy for pictures."),
+        option(
+            "header",
+            "[HOST ]NAME: VALUE",
+            lambda line: list(headers_of([line])),
+            "With --fetch-images: send this header to the hosts that the catalog names, or to HOST only; "
+            "@FILE reads headers from a file, so that ps does not show them.",
+            multiple=True,
+        ),
+        option(
+            "user-agent", "TEXT", user_agent_of, "With --fetch-images: the User-Agent; otherwise mmsearch."
+        ),
+        option(
+            "allow-host",
+            "HOST[:PORT]",
+            own_host,
+            "With --fetch-images: also fetch from this host at a private address.",
+            multiple=True,
+        ),
+    ]
 
 
 def catalog_form(command: F) -> F:
@@ -304,7 +362,8 @@ def from_before(said: str, decorate: Callable[[F], F]) -> Callable[[F], F]:
         others = len(getattr(command, "__click_params__", ()))
         result = decorate(command)
         for option in result.__click_params__[others:]:  # type: ignore[attr-defined]
-            if option.name == "as_json":
+            # How pictures are fetched is not remembered, as it may name secrets.
+            if option.name == "as_json" or not getattr(option, "expose_value", True):
                 continue
             option.help = re.sub(r"\s*\[default: .*?\]", "", option.help or "")
             option.show_default = said

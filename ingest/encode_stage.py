@@ -13,8 +13,8 @@ import numpy as np
 
 from mmsearch.clients.retry import Patience
 from mmsearch.clients.tracing import span
-from mmsearch.clients.triton import FIELD_OUTPUTS, Encoder, Row, Served, Vectors
-from mmsearch.errors import AwayError, FaultError, PictureError, RefusedError
+from mmsearch.clients.triton import FIELD_OUTPUTS, Encoder, Row, Served, UnreadableError, Vectors
+from mmsearch.errors import AwayError, EncoderError, FaultError, PictureError, RefusedError
 from mmsearch.images.decode import checked
 from mmsearch.ingest.item import Item
 from mmsearch.ingest.journal import Journal
@@ -120,6 +120,9 @@ class EncodeStage:
         deaths = itertools.count(1)
         try:
             found = self._patience.call(lambda: self._ask(rows, deaths))
+        except UnreadableError as error:
+            self._leave_texts(items, error)
+            return
         except (RefusedError, FaultError) as error:
             if len(items) > 1:
                 middle = len(items) // 2
@@ -139,8 +142,31 @@ class EncodeStage:
                 each = found[self._fields.index("embedding")][at : at + count]
                 item.vectors["pictures"] = [{"embedding": vector} for vector in each]
             at += count
-        self._journal.keep(items)
+        # A content that is kept stands for its text too, which is not in these vectors.
+        self._journal.keep([item for item in items if not item.unread])
         self._stats.add(encoded=len(items))
+
+    def _leave_texts(self, items: list[Item], error: UnreadableError) -> None:
+        """Encode the items again, those that the error names by their pictures alone."""
+        owners = [number for number, item in enumerate(items) for _ in rows_of(item)]
+        unread = {owners[row] for row in error.rows if row < len(owners)}
+        if not unread.issubset(number for number, item in enumerate(items) if item.text) or not unread:
+            raise EncoderError(
+                f"expected {self._encoder.name} to name rows with a text as unreadable, got row "
+                f"{' '.join(map(str, error.rows)) or 'none'}; check the model that it serves"
+            )
+        rest = []
+        for number, item in enumerate(items):
+            if number not in unread:
+                rest.append(item)
+            elif item.pictures:
+                self._rejects.without_text(item.line, item.product.id, error)
+                item.leave_text()
+                rest.append(item)
+            else:
+                self._give_up(item, error)
+        if rest:
+            self._encode(rest)
 
     def _give_up(self, item: Item, error: RefusedError | FaultError) -> None:
         """Reject an item, or mark it in `trouble` to be encoded by its text only."""

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mmsearch.errors import PictureError, RecordError
-from mmsearch.images.concurrent_fetch import Fetched, is_url
+from mmsearch.images.concurrent_fetch import Fetched
 from mmsearch.images.preprocess import Prepared, Result, Task
 from mmsearch.images.process_pool import DecoderPool, Ticket
+from mmsearch.images.urls import is_url
 from mmsearch.ingest.item import Item
 from mmsearch.ingest.job import Job
 from mmsearch.ingest.pipeline.channel import AbortedError, Channel

@@ -8,10 +8,11 @@ from typing import Any
 import orjson
 
 from mmsearch.errors import PictureError
+from mmsearch.images.data_uri import is_data_uri
 from mmsearch.ingest.schema.attributes import Split, names
 from mmsearch.ingest.schema.fields import Schema
 from mmsearch.products.record import Line, Product
-from mmsearch.products.text import digest, tower_text
+from mmsearch.products.text import digest, text_digest, tower_text
 from mmsearch.products.values.cells import levels
 
 
@@ -47,6 +48,8 @@ class Item:
     change: bytes = b""
     """the lines of its bulk action if it is not a whole product: a deletion or a partial update"""
     tries: int = 0
+    unread: bool = False
+    """whether the encoder knows no word of its text, so that its vectors are those of its images"""
     settled: bool = False
     """whether its images need not be read again"""
     attributes: Split = field(default_factory=Split)
@@ -60,7 +63,7 @@ class Item:
             product=product,
             source=source,
             text=text,
-            text_hash=digest([text.encode()]) if text else "",
+            text_hash=text_digest(text),
             fields_hash=digest([orjson.dumps(source, option=orjson.OPT_SORT_KEYS)]),
             attributes=split,
         )
@@ -100,6 +103,12 @@ class Item:
         self.image_error = why.reason
         self.pictures, self.image_hash = (), ""
         self.failed, self.trouble = False, None
+
+    def leave_text(self) -> None:
+        """Encode the product by its images only. The hash of its text is stored, so that a later run tries
+        again only with another text.
+        """
+        self.text, self.unread = "", True
 
     def document(self) -> dict[str, Any]:
         """Return the document to be indexed, without the vectors."""
@@ -149,7 +158,7 @@ def stored(product: Product, schema: Schema) -> tuple[dict[str, Any], Split]:
         source["currency"] = product.currency
     if product.group:
         source["group"] = product.group
-    paths = [reference for reference in product.pictures if not reference.startswith("data:")]
+    paths = [reference for reference in product.pictures if not is_data_uri(reference)]
     if paths:
         source["image"] = paths[0] if len(paths) == 1 else paths
     split = schema.split(product.attributes)

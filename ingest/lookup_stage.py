@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from mmsearch.errors import RecordError, Rejection
-from mmsearch.images.concurrent_fetch import ConcurrentFetch, Fetched, is_url
+from mmsearch.images.concurrent_fetch import ConcurrentFetch, Fetched
+from mmsearch.images.urls import is_url
 from mmsearch.ingest.id_set import IdSet, slice_of
 from mmsearch.ingest.item import Item, Known
 from mmsearch.ingest.job import Job

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 MOST = 5
-REJECTED, WITHOUT_IMAGE, DROPPED, NOT_DELETED = "rejected", "without_image", "dropped", "not_deleted"
+REJECTED, WITHOUT_IMAGE, WITHOUT_TEXT = "rejected", "without_image", "without_text"
+DROPPED, NOT_DELETED = "dropped", "not_deleted"
 UNFIT, LONG = "unfit_attributes", "long_attributes"
 KINDS = {
     REJECTED: "rejected",
     WITHOUT_IMAGE: "without a picture",
+    WITHOUT_TEXT: "encoded without their text",
     DROPPED: "dropped by an ingest pipeline",
     NOT_DELETED: "not deleted",
     UNFIT: "attributes not of their field's type, kept as text",

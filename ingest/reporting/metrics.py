@@ -15,6 +15,7 @@ from mmsearch.ingest.reporting.losses import (
     REJECTED,
     UNFIT,
     WITHOUT_IMAGE,
+    WITHOUT_TEXT,
 )
 from mmsearch.ingest.reporting.stats import Stats
 
@@ -32,6 +33,7 @@ COUNTS = {
 LOST = {
     REJECTED: "Rejected lines, by reason. Of the last run.",
     WITHOUT_IMAGE: "Products indexed without their picture, by reason. Of the last run.",
+    WITHOUT_TEXT: "Products encoded without their text, by reason. Of the last run.",
     DROPPED: "Products dropped by an ingest pipeline, by reason. Of the last run.",
     NOT_DELETED: "Products that OpenSearch did not delete, by reason. Of the last run.",
     UNFIT: "Attributes not of their field's type, kept as text, by name. Of the last run.",

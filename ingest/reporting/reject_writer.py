@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from mmsearch.errors import CatalogError, FolderError, Rejection, RottenError
-from mmsearch.ingest.reporting.losses import REJECTED, WITHOUT_IMAGE
+from mmsearch.ingest.reporting.losses import REJECTED, WITHOUT_IMAGE, WITHOUT_TEXT
 from mmsearch.ingest.reporting.stats import Stats
 from mmsearch.products.record import Line
 from mmsearch.products.rejects import RECORD, entry_of
@@ -72,6 +72,10 @@ class Rejects:
         """
         self._stats.lose(WITHOUT_IMAGE, why.reason, _example(line, identifier, why))
         self.check(share=self._stats.read >= ENOUGH)
+
+    def without_text(self, line: Line, identifier: str, why: Rejection) -> None:
+        """Count one product that is encoded by its images only."""
+        self._stats.lose(WITHOUT_TEXT, why.reason, _example(line, identifier, why))
 
     def check(self, *, share: bool = True) -> None:
         """Raise RottenError when losses exceed the limits, by count or also by share."""

@@ -16,6 +16,7 @@ from mmsearch.ingest.reporting.losses import (
     REJECTED,
     UNFIT,
     WITHOUT_IMAGE,
+    WITHOUT_TEXT,
     Loss,
     Losses,
     by_kind,
@@ -33,7 +34,8 @@ class Report:
     Every line read is counted as exactly one of `indexed` (in the index now), `rejected`, `dropped` (by an
     ingest pipeline), `deleted` or `missing` (to be deleted, but not in the index). Of the indexed products,
     `unchanged` were not encoded, `encoded` were sent to the encoder in `encoder_calls` requests, and
-    `without_image` were indexed by text only because the image cannot be used. `deleted` includes deletions
+    `without_image` were indexed by text only because the image cannot be used, and `without_text` were
+    encoded by their images only because the encoder knows no word of the text. `deleted` includes deletions
     by --sync; `not_deleted` counts deletions that OpenSearch rejected. `unfit_attributes` are values that are
     not of their field's type, `long_attributes` those too long to index; both are kept in their products.
     `losses` has the reasons, with examples.
@@ -59,6 +61,10 @@ class Report:
     @property
     def without_image(self) -> int:
         return self._lost(WITHOUT_IMAGE)
+
+    @property
+    def without_text(self) -> int:
+        return self._lost(WITHOUT_TEXT)
 
     @property
     def dropped(self) -> int:
@@ -92,7 +98,9 @@ class Report:
 
     def sentence(self) -> str:
         parts = [f"{self.indexed} indexed", phrase(self.losses, REJECTED)]
-        parts += [phrase(self.losses, kind) for kind in (WITHOUT_IMAGE, DROPPED) if self._lost(kind)]
+        parts += [
+            phrase(self.losses, kind) for kind in (WITHOUT_IMAGE, WITHOUT_TEXT, DROPPED) if self._lost(kind)
+        ]
         if self.deleted:
             parts.append(f"{self.deleted} deleted")
         if self.missing:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmsearch.images.concurrent_fetch import is_url
+from mmsearch.images.urls import is_url
 from mmsearch.ingest.item import Item
 from mmsearch.ingest.reporting.losses import Loss
 from mmsearch.products.feeds.columns import Columns, meant

@@ -2,7 +2,7 @@
 
     .venv/bin/python qa security [--only tls]
 
-Each line is a set of tests in its full form, forty picture bombs among them. How many of them ran is shown,
+Each line is a set of tests in its full form, fifty picture bombs among them. How many of them ran is shown,
 and none may fail.
 """
 
@@ -20,6 +20,7 @@ from measuring.pytested import PYTEST
 
 NAME = "security"
 PLUGIN = (
+    "DataUriTests",
     "ImageHeaderTests",
     "TokenSecrecyTests",
     "TritonTlsTests",
@@ -46,12 +47,19 @@ PYTHON = {
         "pictures by URL that are too large, that drip, or that lead round in circles",
         ("tests/unit/test_fetch.py", "-k", "bounded or drips or endless"),
     ),
+    "allowed": Tried(
+        "requests, addresses and headers beyond what an own host, a proxy or a header allows",
+        ("tests/unit/test_fetch_options.py",),
+    ),
     "roots": Tried(
         "local pictures outside --image-root, by links and by ..", ("tests/unit/test_images.py", "-k", "root")
     ),
     "bombs": Tried(
-        "forty bombs: more than 250 MB or 2 s, or an ingest that ends",
-        ("tests/unit/test_images.py", "-k", "bombs or damaged or ends_its_decoder"),
+        "fifty bombs: more than 250 MB or 2 s, or an ingest that ends",
+        (
+            *("tests/unit/test_images.py", "tests/unit/test_image_formats.py"),
+            *("-k", "bomb or damaged or ends_its_decoder or more_than_a_picture"),
+        ),
     ),
     "catalogs": Tried(
         "XML entities, bombs of each compression, workbooks that take too much",

@@ -31,6 +31,7 @@
         ├── RecordError         the line is not a valid record
         ├── PictureError        the image cannot be used
         ├── RefusedError        the encoder rejected the product
+        │   └── UnreadableError the encoder knows none of the text's words (clients/triton.py)
         └── DocumentError       OpenSearch rejected the document
 
 The command line prints the `sentence` of an MmsearchError as one line on stderr and exits 1. Any other

@@ -33,6 +33,22 @@ class RefuseError(Exception):
         self.details = details
 
 
+def knows_no_word_of(*texts: str) -> Callable[[Sequence[Row]], None]:
+    """A `fault` by which the encoder refuses rows with one of these texts, in the words of the real one."""
+    unknown = [text.encode() for text in texts]
+
+    def fault(rows: Sequence[Row]) -> None:
+        unread = [str(number) for number, (text, _) in enumerate(rows) if text in unknown]
+        if unread:
+            raise RefuseError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"unreadable_text: in row {' '.join(unread)}: expected a text with words that the text tower "
+                "knows, got none; send a picture alone, or serve a model of that language",
+            )
+
+    return fault
+
+
 class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     """Serves `item_encoder` and `query_encoder` on a free port of loopback.
 

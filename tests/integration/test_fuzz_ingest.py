@@ -93,6 +93,10 @@ def seeds(target: str) -> list[bytes]:
         ("PNG", {}),
         ("WEBP", {}),
         ("WEBP", {"lossless": True}),
+        ("AVIF", {}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("BMP", {}),
     ]
     return [saved(halves(), kind, **options) for kind, options in kinds] + [
         saved(halves().quantize(4), "GIF")

@@ -206,6 +206,41 @@ def test_a_bad_request_is_refused_alone(
             assert call.result().as_numpy("EMBEDDING").shape == (1, 768)
 
 
+@pytest.mark.parametrize("model", ["query_encoder", "item_encoder"])
+def test_a_text_without_a_known_word_is_refused_by_its_rows(
+    client: grpcclient.InferenceServerClient, model: str
+) -> None:
+    """With a code that clients recognize, alone in a batch, and with a picture too."""
+    picture = png(np.full((30, 30, 3), 90, np.uint8))
+    unread = ["chair", "🪑", "ソファ", "\x01\u200b", "[UNK]", "🪑!"]
+    calls = [
+        ([b"chair"], [b""], ""),
+        ([text.encode() for text in unread], [b""] * 6, "unreadable_text: in row 1 2 3 4 5: expected"),
+        (["ソファ".encode()], [picture], "unreadable_text: in row 0: expected"),
+        ([b"", b"lamp"], [picture, b""], ""),
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        running = [
+            (pool.submit(client.infer, model, [column("TEXT", texts), column("IMAGE", pictures)]), message)
+            for texts, pictures, message in calls
+        ]
+    for call, message in running:
+        if message:
+            with pytest.raises(InferenceServerException, match=message) as refused:
+                call.result()
+            assert "INVALID_ARGUMENT" in str(refused.value.status())
+        else:
+            assert np.isfinite(call.result().as_numpy("EMBEDDING")).all()
+
+
+def test_letters_of_every_width_have_one_vector(client: grpcclient.InferenceServerClient) -> None:
+    found = encode(client, "query_encoder", ["chair 1", "ＣＨＡＩＲ\u3000①", "lamp 1"], [b""] * 3)[
+        "EMBEDDING"
+    ]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert cosines(found[:1], found[2:])[0] < 0.9
+
+
 @pytest.fixture(scope="module")
 def furniture(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, str]], Path]:
     folder = tmp_path_factory.mktemp("furniture")

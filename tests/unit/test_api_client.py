@@ -535,7 +535,10 @@ MISUSES: dict[str, tuple[Any, str]] = {
         lambda shop: shop.ingest([], on_bad_image="skip"),
         "out of reject, text-only, got 'skip'",
     ),
-    "format": (lambda shop: shop.ingest([], format="xml"), "expected format out of jsonl, csv, tsv, parquet"),
+    "format": (
+        lambda shop: shop.ingest([], format="pdf"),
+        "expected format out of jsonl, json, xml, csv, tsv, xlsx",
+    ),
     "map": (lambda shop: shop.ingest([], map={"name": "x"}), "expected the keys of map out of id, title"),
     "batch": (
         lambda shop: shop.ingest([], batch=0),

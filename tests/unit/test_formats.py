@@ -158,7 +158,12 @@ def test_one_object_is_one_product_with_its_lists(tmp_path: Path, record: dict[s
 
 def test_the_product_of_an_answer(tmp_path: Path) -> None:
     product = {"_id": "3017620422003", "product_name": "Nutella", "images": [{"a": 1}]}
-    assert records(tmp_path, document({"code": "1", "product": product, "status": 1})) == [product]
+    answer = {"code": "1", "product": product, "status": 1}
+    assert records(tmp_path, document(answer)) == [product]
+    # Of many lines each is the record, as --map reads it.
+    assert records(tmp_path, document(answer, None) + b"\n" + document(answer, None)) == [answer, answer]
+    bundle = {"id": 1, "products": [{"id": 2}]}
+    assert records(tmp_path, document(bundle, None) + b"\n" + document(bundle, None)) == [bundle, bundle]
 
 
 def test_broken_lines_stay_lines_and_are_rejected_one_by_one(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import sys
+import urllib.parse
 import zlib
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from mmsearch.images.preprocess import Prepared, Task, prepare
 from mmsearch.images.process_pool import DecoderPool
 from mmsearch.images.references import read
 from mmsearch.stack.processes import identify
+
+from .test_image_formats import BOMBS, HEAVY
 
 
 def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -153,7 +156,22 @@ def test_data_uris() -> None:
     assert read(f"data:image/png;charset=x;BASE64,{body}", Path()) == data
     assert read(f"data:image/png;base64,{body.replace('+', '%2B')}", Path()) == data
     assert read("data:,a%20b", Path()) == b"a b"
-    for broken in ("data:image/png;base64,###", "data:image/png", "data:image/png;base64,abc"):
+    for form in (
+        "data:;base64,{}",
+        "data:base64;base64,{}",
+        "DATA:image/png;charset=utf-8; Base64 ,{}",
+        "  data:image/png;base64,\n{}\n",
+        "data:image/png;base64,{}#top",
+    ):
+        for text in (body, body.rstrip("="), "\r\n ".join(body), urllib.parse.quote(body, safe="")):
+            assert read(form.format(text), Path()) == data, form
+    assert read("data:;base64,YWI", Path()) == read("data:;base64,YWI%3D", Path()) == b"ab"
+    assert read("data:image/png;base64x,abc", Path()) == b"abc"
+    assert read("data:;base64,#top", Path()) == b""
+    for broken in ("data:;base64,a", "data:;base64,YWI==", "data:;base64,Y=I=", "data:;base64,YW-_"):
+        with pytest.raises(PictureError, match="expected base64"):
+            read(broken, Path())
+    for broken in ("data:image/png;base64,!!!!", "data:image/png", "data:image/png;base64,abc-"):
         with pytest.raises(PictureError, match="expected"):
             read(broken, Path())
     with pytest.raises(PictureError, match="MB"):
@@ -166,8 +184,8 @@ def test_what_is_no_picture_is_named() -> None:
         (b"hello\n", "a text file"),
         (b"<svg xmlns='x'/>", "SVG"),
         (b"<html>", "HTML"),
-        (b"BM\x00\x00\x00\x00", "424d0000"),
-        (b"II*\x00", "49492a00"),
+        (b"BP\x00\x00\x00\x00", "42500000"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
     ):
         with pytest.raises(PictureError, match=named) as caught:
             checked(data)
@@ -275,6 +293,7 @@ def bombs() -> dict[str, bytes]:
         "svg": b"<svg>" + b"<g>" * 1_000_000,
         "zip": b"PK\x03\x04" + bytes(1_000_000),
         "tiff": b"II*\x00\x08\x00\x00\x00" + bytes(100),
+        **{name: make() for name, make in (BOMBS | HEAVY).items()},
     }
     assert len(found) >= 40
     return found
@@ -297,7 +316,7 @@ print(getattr(result, "reason", "taken"), f"{grown:.0f} {seconds:.2f}")
 
 
 @pytest.mark.slow
-def test_forty_bombs_cost_little_each(tmp_path: Path) -> None:
+def test_fifty_bombs_cost_little_each(tmp_path: Path) -> None:
     outcomes = {}
     for name, data in bombs().items():
         path = tmp_path / "bomb"

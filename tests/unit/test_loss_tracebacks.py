@@ -164,12 +164,16 @@ def test_loss_10_a_training_whose_folder_cannot_be_written(folder: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "content", [gzip.compress(b'{"query": "q", "product_id": "1"}\n' * 50)[:-9], b"no gzip"]
+    ("content", "told"),
+    [
+        (gzip.compress(b'{"query": "q", "product_id": "1"}\n' * 50)[:-9], "readable to the end, got: "),
+        (b"no gzip", "got 'no gzip' on its first line"),
+    ],
 )
-def test_loss_10_pairs_that_are_cut_are_one_sentence(folder: Path, content: bytes) -> None:
+def test_loss_10_pairs_that_are_cut_are_one_sentence(folder: Path, content: bytes, told: str) -> None:
     cut = folder / "pairs.jsonl.gz"
     cut.write_bytes(content)
-    with pytest.raises(TrainingError, match=r"expected .*pairs\.jsonl\.gz to be readable to the end, got: "):
+    with pytest.raises(TrainingError, match=rf"expected .*pairs\.jsonl\.gz.* {told}"):
         read_pairs(cut)
 
 

@@ -619,3 +619,31 @@ def test_random_records_raise_nothing_but_record_errors(name: str) -> None:
         assert all(each.message.startswith("expected ") for each in rejects)
         for each in products:
             Item.of(Line(1, b""), each).document()
+
+
+def test_a_quote_that_is_not_closed_swallows_no_rows(tmp_path: Path) -> None:
+    """Open Food Facts quotes nothing; a quoted cell of several lines stays one."""
+    products, rejects, _ = read(
+        table(
+            tmp_path,
+            "off.tsv",
+            "code\tproduct_name\tbrands\tcategories",
+            '1\t"Bio Milch\tx\ta',
+            "2\tB\ty\tb",
+            '3\t"Super" cereals\tz\tc',
+            '4\t12" pan\tz\tc',
+            '5\t"two',
+            'lines"\tz\tc',
+            '6\tLast\tz\t"open',
+        )
+    )
+    assert not rejects
+    assert [(each.id, each.title, each.brand) for each in products] == [
+        ("1", '"Bio Milch', ("x",)),
+        ("2", "B", ("y",)),
+        ("3", "Super cereals", ("z",)),
+        ("4", '12" pan', ("z",)),
+        ("5", "two\nlines", ("z",)),
+        ("6", "Last", ("z",)),
+    ]
+    assert products[5].category == ('"open',)

@@ -8,17 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from sample_data.groups import groups
 from sample_data.openclipart import folds
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 from mmsearch.cli.main import cli
 from mmsearch.errors import TrainingError
 from mmsearch.models.architecture import load
 from mmsearch.models.export.export_cache import Exported
 from mmsearch.training.bm25 import Bm25
-from mmsearch.training.features import FeatureCache
-from mmsearch.training.pairs import Pair, read_pairs, read_products
+from mmsearch.training.features import FeatureCache, text_features
+from mmsearch.training.pairs import Pair, ProductInput, features, read_pairs, read_products
 from mmsearch.training.synthetic import synthetic_pairs
 from mmsearch.training.words import stems
 
@@ -145,6 +148,49 @@ def test_features_are_computed_once_for_each_input(tmp_path: Path, monkeypatch: 
     np.testing.assert_array_equal(first, [[2, 97], [1, 98], [2, 97]])
     np.testing.assert_array_equal(FeatureCache(tower).rows([b"b", b"ccc"], compute), [[1, 98], [3, 99]])
     assert asked == [b"aa", b"b", b"ccc"]
+
+
+def test_a_text_without_a_known_word_is_a_missing_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a text in another width the features are the same, and are computed once."""
+    monkeypatch.setenv("MMSEARCH_CACHE", str(tmp_path))
+    tower = Exported(load("4tmm_cat").towers["minilm"], tmp_path / "models" / "minilm-1")
+    tower.folder.mkdir(parents=True)
+    tokenizer = Tokenizer(WordLevel({"[PAD]": 0, "[UNK]": 1, "chair": 2}, unk_token="[UNK]"))
+    tokenizer.save(str(tower.tokenizer))
+
+    class Ones:
+        def run(self, outputs: object, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+            return [np.ones((len(feeds["INPUT_IDS"]), 384), np.float32)]
+
+    monkeypatch.setattr("mmsearch.training.features._session", lambda file: Ones())
+    rows = text_features(tower, ["chair", "🪑", " ", "ｃｈａｉｒ"])
+    assert rows.any(1).tolist() == [True, False, False, True]
+    assert text_features(tower, ["🪑"]).any(1).tolist() == [False]
+    with np.load(tmp_path / "features" / "minilm-1-nfkc.npz") as kept:
+        assert len(kept["KEYS"]) == 2
+
+
+def test_queries_without_a_known_word_are_left_out_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def features_of(
+        architecture: object, slot: str, texts: list[str], width: int, *rest: object
+    ) -> torch.Tensor:
+        return torch.tensor([[float(text != "ソファ")] * width for text in texts])
+
+    monkeypatch.setattr("mmsearch.training.pairs._texts", features_of)
+    monkeypatch.setattr("mmsearch.training.pairs._pictures", lambda *given: torch.zeros(2, 4))
+    products = [ProductInput("a", "chair", None, "a"), ProductInput("b", "ソファ", None, "b")]
+    pairs = [Pair("ソファ", "b", 1.0), Pair("seat", "a", 1.0)]
+    said: list[str] = []
+    found = features(load("4tmm_cat"), products, pairs, said.append)
+    assert found.pairs.tolist() == [[0, 0]]
+    assert said == [
+        "1 of 2 queries are left out, of which the towers know no word",
+        "1 of 2 products count as without a text, of which the tower knows no word",
+    ]
+    with pytest.raises(TrainingError, match="expected queries with words that the text tower knows"):
+        features(load("4tmm_cat"), products, pairs[:1], said.append)
 
 
 def test_synthetic_pairs_come_from_attributes() -> None:

@@ -161,7 +161,8 @@ class Client:
 
         image_root         folder with the images; default: the catalog's folder, or the working directory
         on_bad_image       "reject", or "text-only" to index the product without its image
-        fetch_images       download images that are URLs, from public addresses only
+        fetch_images       download images that are URLs, from public addresses only; proxy, headers, user
+                           agent and own hosts come from the environment, MMSEARCH_FETCH_PROXY and its kin
         map                columns of the catalog by field, for example {"title": "product_name"} or
                            {"images": "images.*.src"}
         preset             how the feed of a platform is read: a name, a TOML file, or "none"; default:
@@ -384,8 +385,9 @@ class Client:
 
         Each vector has length one, so its inner product with a product's vector is the cosine. The encoder is
         the version that the index was created for, or the newest version if there is no index. Raises
-        ArgumentError, UnreachableError, RefusedError for a text that is too long or an invalid image, and
-        MismatchError if Triton no longer serves the index's encoder.
+        ArgumentError, UnreachableError, RefusedError for a text that is too long or without a word that the
+        encoder knows, or for an invalid image, and MismatchError if Triton no longer serves the index's
+        encoder.
         """
         from mmsearch.api import encoding
 

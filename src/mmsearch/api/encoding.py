@@ -16,13 +16,14 @@ from mmsearch.api.failures import explained
 from mmsearch.api.images import Image, image_bytes
 from mmsearch.api.servers import Servers
 from mmsearch.clients.retry import Patience
-from mmsearch.clients.triton import FIELD_OUTPUTS, Encoder, Row, Served, Vectors
+from mmsearch.clients.triton import FIELD_OUTPUTS, Encoder, Row, Served, UnreadableError, Vectors
 from mmsearch.config import cache_folder
 from mmsearch.errors import ArgumentError, PictureError, RecordError
-from mmsearch.images.concurrent_fetch import ConcurrentFetch, is_url
+from mmsearch.images.concurrent_fetch import ConcurrentFetch
 from mmsearch.images.fetch import Fetch
 from mmsearch.images.preprocess import Prepared
 from mmsearch.images.process_pool import DecoderPool
+from mmsearch.images.urls import is_url
 from mmsearch.ingest.encode_stage import mean_direction, rows_of
 from mmsearch.ingest.image_stage import task_of
 from mmsearch.ingest.item import Item
@@ -56,10 +57,29 @@ class _Encoding:
         found = [np.empty((0, self.dimension), np.float32)]
         for start in range(0, len(rows), batch):
             some = rows[start : start + batch]
-            found += self.patience.call(
-                lambda some=some: self.encoder.encode(some, self.served, [self.output], queries=queries)  # type: ignore[misc]
-            )
+            try:
+                found += self._asked(some, queries)
+            except UnreadableError as error:
+                if not all(some[row][1] for row in error.rows):
+                    raise
+                # As in ingest and in a `neural` clause, such a text counts as none beside a picture.
+                logger.warning(
+                    "%d rows are encoded by their pictures alone: the encoder knows no word of their texts",
+                    len(error.rows),
+                )
+                found += self._asked(
+                    [
+                        (b"" if row in error.rows else text, picture)
+                        for row, (text, picture) in enumerate(some)
+                    ],
+                    queries,
+                )
         return np.concatenate(found)
+
+    def _asked(self, rows: Sequence[Row], queries: bool) -> list[Vectors]:
+        return self.patience.call(
+            lambda: self.encoder.encode(rows, self.served, [self.output], queries=queries)
+        )
 
 
 def encode_queries(

@@ -6,23 +6,33 @@ import os
 from pathlib import Path
 
 from mmsearch.errors import ArgumentError, SearchError
+from mmsearch.images.decode import checked
+from mmsearch.images.header import TAKEN, kind_of
 
 Image = str | os.PathLike[str] | bytes
 """a path, or the bytes of an image file"""
 
 
 def image_bytes(image: Image) -> bytes:
-    """The image file's bytes. Raises ArgumentError, or SearchError where no file can be read."""
+    """The image file's bytes in a format that the encoder takes: an AVIF, TIFF or BMP is converted as in
+    ingest. Raises ArgumentError, SearchError where no file can be read, or PictureError for one that cannot
+    be converted.
+    """
     if isinstance(image, bytes):
         if not image:
             raise ArgumentError("expected the bytes of an image file, got none")
-        return image
+        return _taken(image)
     if not isinstance(image, str | os.PathLike):
         raise ArgumentError(
             f"expected an image as a path or as the bytes of its file, got {type(image).__name__}"
         )
     path = Path(image)
     try:
-        return path.read_bytes()
+        return _taken(path.read_bytes())
     except OSError as error:
         raise SearchError(f"expected a picture at {path}, got: {error.strerror}") from None
+
+
+def _taken(data: bytes) -> bytes:
+    # What is no picture at all goes to the encoder, which says so.
+    return data if kind_of(data) in ("", *TAKEN) else checked(data)

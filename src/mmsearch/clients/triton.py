@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from mmsearch.clients import tracing
 from mmsearch.clients.credentials import TritonAccess
 from mmsearch.clients.tls import channel_credentials, untrusted
 from mmsearch.errors import AwayError, EncoderError, FaultError, RefusedError
+from mmsearch.serving.words import UNREADABLE
 
 DEFAULT_TRITON = "127.0.0.1:8001"
 Row = tuple[bytes, bytes]
@@ -46,7 +48,25 @@ _AWAY = frozenset(
         grpc.StatusCode.ABORTED,
     )
 )
+_UNREAD_ROWS = re.compile(rf"{UNREADABLE}: in row (?P<rows>[0-9 ]+):")
 _DENIED = frozenset((grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED))
+
+
+class UnreadableError(RefusedError):
+    """The encoder knows no word of the texts of `rows`, the positions in the request. It takes these rows
+    without their text.
+    """
+
+    def __init__(self, rows: Sequence[int]) -> None:
+        super().__init__(
+            UNREADABLE,
+            "expected a text with words that the encoder knows, got none; add a picture or a text in its "
+            "language, or serve a model of this one",
+        )
+        self.rows = tuple(rows)
+
+    def __reduce__(self) -> tuple[type[UnreadableError], tuple[tuple[int, ...]]]:  # type: ignore[override]
+        return type(self), (self.rows,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +195,8 @@ class Encoder:
         """Return each output as a float32 array of shape (rows, dimension). Every vector is finite and of
         length one or zero. The rows are products, or queries with `queries`.
 
-        Raise RefusedError (INVALID_ARGUMENT), AwayError, FaultError, or EncoderError when the response does
-        not match `served`.
+        Raise UnreadableError for texts without a known word, RefusedError (INVALID_ARGUMENT), AwayError,
+        FaultError, or EncoderError when the response does not match `served`.
         """
         model = served.query_model if queries else served.item_model
         request = _request(model, served.version, rows, [*outputs, "FINGERPRINT"])
@@ -227,6 +247,8 @@ class Encoder:
         except grpc.RpcError as error:
             code, why = error.code(), _short(error.details())
             if code is grpc.StatusCode.INVALID_ARGUMENT:
+                if unread := _UNREAD_ROWS.search(error.details() or ""):
+                    raise UnreadableError(list(map(int, unread["rows"].split()))) from None
                 raise RefusedError(
                     "refused", f"expected an item that {self.item_model} accepts, got: {why}"
                 ) from None

@@ -14,16 +14,13 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from mmsearch.errors import MmsearchError, PictureError
+from mmsearch.images.urls import cleaned
 
 AT_ONCE = 32
 A_HOST = 6
 FAILURES = 5  # in a row, after which a host rests
 REST_SECONDS = 60.0
 Fetched = Future[Path]
-
-
-def is_url(reference: str) -> bool:
-    return reference[:8].lower().startswith(("http://", "https://"))
 
 
 class _Host:
@@ -137,6 +134,6 @@ def _of_the_picture(error: BaseException) -> BaseException:
 
 def _host(url: str) -> str:
     try:
-        return urllib.parse.urlsplit(url).netloc.lower()
+        return urllib.parse.urlsplit(cleaned(url)).netloc.lower()
     except ValueError:  # brackets that do not match; the fetch will say so
         return ""

@@ -1,7 +1,7 @@
 """Check images, and decode those that the encoder cannot take unchanged.
 
 The result is either the original file (small, plain) or the image converted to an upright, opaque, small
-JPEG.
+JPEG, or to a PNG if it was not scaled down.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import struct
 import warnings
 from typing import Any
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from mmsearch.errors import PictureError
 from mmsearch.images.fast_path import takes_fast_path
-from mmsearch.images.header import Header, read_header
+from mmsearch.images.formats import avif
+from mmsearch.images.header import TAKEN, Header, read_header
 from mmsearch.images.limits import AS_IT_IS_BYTES, AS_IT_IS_PIXELS, LONG_SIDE, SHORT_SIDE, require_within
+from mmsearch.serving.colours import mend_transparency, rgb
 
 _PLAIN = ("L", "RGB", "RGBA", "P")
 _TURNS = {
@@ -30,7 +31,10 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 # Pillow's decoders raise all of these on broken files.
-_BROKEN = (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, struct.error)
+_BROKEN = (
+    *(OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, struct.error),
+    *(RuntimeError, ArithmeticError, AttributeError, AssertionError),
+)
 _NO_PICTURE = (UnidentifiedImageError, Image.DecompressionBombError, MemoryError)
 
 
@@ -49,8 +53,9 @@ def checked(data: bytes) -> bytes:
     """Decode an image completely and return the bytes for the encoder.
 
     Small plain images are returned unchanged. Others are rotated by their EXIF orientation, put on white,
-    converted to RGB, reduced to the first frame, scaled down to a short side of 448 pixels, and written as
-    JPEG. Raise PictureError with the reason not_a_picture, too_many_pixels, too_many_scans or truncated.
+    converted to sRGB, reduced to the first frame or page, scaled down to a short side of 448 pixels, and
+    written as JPEG, or without loss as PNG if they were not larger. Raise PictureError with the reason
+    not_a_picture, too_many_pixels, too_many_scans or truncated.
     """
     header = read_header(data)
     require_within(header)
@@ -78,19 +83,37 @@ def _decoded(data: bytes, header: Header) -> bytes:
 
 
 def _made_small(data: bytes, header: Header) -> bytes:
-    with Image.open(io.BytesIO(data), formats=(header.format,)) as image:
+    shown = avif.still(data) if header.format == "AVIF" else data
+    with Image.open(io.BytesIO(shown), formats=(header.format,)) as image:
+        whole = _target(image.size) == image.size
         if header.format == "JPEG":
             # libjpeg reads every byte either way, but decodes only at the reduced size.
             image.draft(None, _target(image.size))
         image.load()
         turn = _orientation(image)
-        plain = turn is None and not getattr(image, "is_animated", False) and image.mode in _PLAIN
-        if plain and _is_small(data, header):
-            return data
-        small = _shrunk(_rgb(_thinned(image) if image.mode in ("P", "1") else _shrunk(image)))
+        if header.format in TAKEN:
+            plain = turn is None and not getattr(image, "is_animated", False) and image.mode in _PLAIN
+            if plain and _is_small(data, header):
+                return data
+        profile = image.info.get("icc_profile")
+        mend_transparency(image, data)
+        grey = image.convert("L") if image.mode == "1" else image
+        small = _shrunk(rgb(_thinned(grey) if _is_exact(grey) else _shrunk(grey), profile))
+        upright = small if turn is None else small.transpose(turn)
+        upright.info = {}  # what it says of profile and orientation is done
         out = io.BytesIO()
-        (small if turn is None else small.transpose(turn)).save(out, "JPEG", quality=95, subsampling=0)
+        if whole:
+            upright.save(out, "PNG", compress_level=1)
+        else:
+            upright.save(out, "JPEG", quality=95, subsampling=0)
         return out.getvalue()
+
+
+def _is_exact(image: Image.Image) -> bool:
+    """Return whether the pixels are no colours to be averaged: numbers in a palette, or compared with a
+    transparent colour.
+    """
+    return image.mode in ("P", "PA") or (image.mode != "RGBA" and "transparency" in image.info)
 
 
 def _orientation(image: Image.Image) -> Image.Transpose | None:
@@ -117,27 +140,12 @@ def _shrunk(image: Image.Image) -> Image.Image:
 
 
 def _thinned(image: Image.Image) -> Image.Image:
-    """Subsample a palette image, whose indices cannot be averaged, to at least twice the final size."""
+    """Subsample an image whose pixels cannot be averaged to at least twice the final size."""
     target = _target(image.size)
     factor = min(image.width // (2 * target[0]), image.height // (2 * target[1]))
     if factor < 2:
         return image
     return image.resize((image.width // factor, image.height // factor), Image.Resampling.NEAREST)
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """Convert to RGB with transparent pixels on white."""
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        # 16-bit gray: Pillow's own conversion clips at 255 instead of scaling. The scaling matches that of
-        # the encoder for query images.
-        grey = np.asarray(image.convert("F"))
-        image = Image.fromarray((grey / 257).clip(0, 255).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        base = Image.new("RGBA", layer.size, "white")
-        base.alpha_composite(layer)
-        return base.convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _first(error: Any) -> str:

@@ -13,9 +13,9 @@ import ssl
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,10 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from mmsearch.errors import FolderError, PictureError
+from mmsearch.images.fetch_options import FetchOptions, Header
 from mmsearch.images.limits import MAX_BYTES
 from mmsearch.images.url_guard import Place, Resolve, place, resolve
+from mmsearch.images.urls import location
 
 MAX_REDIRECTS = 5
 CONNECT_SECONDS = 5.0
@@ -35,6 +37,8 @@ TOTAL_SECONDS = 20.0
 RETRIES = 2
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _AGAIN = frozenset((408, 425, 429, 500, 502, 503, 504))
+# What servers write for none: a character set, or how the file came to them.
+_NO_ENCODING = frozenset(("", "identity", "none", "utf-8", "utf8", "binary", "8bit", "aws-chunked"))
 Connect = Callable[[Place, float], HTTPConnection]
 
 
@@ -64,6 +68,7 @@ class Fetch:
     lookup: Resolve = resolve
     dial: Connect = connect
     seconds: float = TOTAL_SECONDS
+    options: FetchOptions = field(default_factory=FetchOptions.from_environment)
 
     def __call__(self, url: str) -> Path:
         """Return the path of the file with the image. Raise PictureError."""
@@ -77,13 +82,18 @@ class Fetch:
     def _once(self, url: str) -> Path:
         deadline = time.monotonic() + self.seconds
         known = self._known(url)
-        here = url
+        here, first = url, True
+        start: Place | None = None
         for _ in range(MAX_REDIRECTS + 1):
-            where = place(here, self.lookup)
+            where = place(here, self.lookup, self.options)
+            start = start or where
+            # Once a redirect has led elsewhere, another host decides what is asked, also if it leads back.
+            first = first and _is_same(start, where)
+            own = [header for header in self.options.headers if _goes(header, start, where, first=first)]
             try:
-                with self._asked(where, known, deadline) as response:
+                with self._asked(where, known, deadline, own) as response:
                     if response.status in _REDIRECTS:
-                        here = urllib.parse.urljoin(here, response.headers.get("location", ""))
+                        here = location(here, response.headers.get("location", ""))
                         continue
                     if response.status == 304 and known:
                         return self._content(str(known["digest"]))
@@ -97,23 +107,31 @@ class Fetch:
         )
 
     @contextmanager
-    def _asked(self, where: Place, known: dict[str, Any], deadline: float) -> Iterator[BaseHTTPResponse]:
+    def _asked(
+        self, where: Place, known: dict[str, Any], deadline: float, own: Sequence[Header]
+    ) -> Iterator[BaseHTTPResponse]:
         """Send one request. The connection is closed at the deadline, even if the host keeps sending
         slowly.
         """
         try:
-            connection = self.dial(where, min(CONNECT_SECONDS, _left(deadline)))
+            seconds = min(CONNECT_SECONDS, _left(deadline))
+            if where.address:
+                connection, target = self.dial(where, seconds), where.target
+            else:
+                connection, target = through_proxy(where, seconds, self.options)
             connection.connect()
-        except (HTTPError, OSError) as error:
+        except (HTTPError, HTTPException, OSError) as error:
+            through = "" if where.address else f" through the proxy {self.options.proxy}"
             raise _LaterError(
-                "host_away", f"expected {where.host!a} to accept a connection, got: {_reason(error)}"
+                "host_away", f"expected {where.host!a} to accept a connection{through}, got: {_reason(error)}"
             ) from None
         end = threading.Timer(deadline - time.monotonic(), _shut, [connection.sock])
         end.daemon = True  # a slow host does not hold up the program's exit
         with closing(connection):
             end.start()
             try:
-                connection.request("GET", where.target, headers=_headers(where, known), preload_content=False)
+                headers = _headers(where, known, self.options, own)
+                connection.request("GET", target, headers=headers, preload_content=False)
                 with closing(connection.getresponse()) as response:
                     yield response
             finally:
@@ -155,12 +173,49 @@ def _shut(connected: socket.socket) -> None:
         socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
-def _headers(where: Place, known: dict[str, Any]) -> dict[str, str]:
-    name = f"[{where.host}]" if ":" in where.host else where.host.encode("idna").decode()
-    usual = where.port == (443 if where.scheme == "https" else 80)
+def through_proxy(where: Place, seconds: float, options: FetchOptions) -> tuple[HTTPConnection, str]:
+    """Return a connection to the proxy, which resolves the host, and the target to ask it for. Of https the
+    proxy carries the bytes, and the certificate is verified here.
+    """
+    proxy = urllib.parse.urlsplit(f"//{options.proxy}")
+    at = (str(proxy.hostname), int(proxy.port or 80))
+    if where.scheme == "http":
+        return HTTPConnection(*at, timeout=seconds), f"http://{_host(where)}{where.target}"
+    tunnel = HTTPSConnection(
+        *at, timeout=seconds, ssl_context=ssl.create_default_context(), server_hostname=where.host
+    )
+    own = {"Proxy-Authorization": options.proxy_authorization} if options.proxy_authorization else {}
+    tunnel.set_tunnel(where.host, where.port, headers={"User-Agent": options.user_agent, **own})
+    return tunnel, where.target
+
+
+def _is_same(start: Place, here: Place) -> bool:
+    """Return whether a redirect stays at a host: at its port, or from http to https at the usual ones."""
+    upgraded = (start.scheme, start.port, here.scheme, here.port) == ("http", 80, "https", 443)
+    return here.host == start.host and (upgraded or (here.scheme, here.port) == (start.scheme, start.port))
+
+
+def _host(where: Place) -> str:
+    """Return host and port as the Host header has them."""
+    name = f"[{where.host}]" if ":" in where.host else where.host
+    return name if where.port == (443 if where.scheme == "https" else 80) else f"{name}:{where.port}"
+
+
+def _goes(header: Header, start: Place, where: Place, *, first: bool) -> bool:
+    """Return whether a header is sent; `first` says that no redirect has led to another host. A header for
+    one host is not sent in clear if the catalog has named https.
+    """
+    if header.host is None:
+        return first
+    return header.host.is_at(where.host, where.port) and (where.scheme == "https" or start.scheme == "http")
+
+
+def _headers(
+    where: Place, known: dict[str, Any], options: FetchOptions, own: Sequence[Header]
+) -> dict[str, str]:
     headers = {
-        "Host": name if usual else f"{name}:{where.port}",
-        "User-Agent": "mmsearch",
+        "Host": _host(where),
+        "User-Agent": options.user_agent,
         "Accept": "image/*",
         # Compressed responses could be decompression bombs, and image formats are compressed already.
         "Accept-Encoding": "identity",
@@ -168,6 +223,9 @@ def _headers(where: Place, known: dict[str, Any]) -> dict[str, str]:
         "If-None-Match": known.get("etag"),
         "If-Modified-Since": known.get("modified"),
     }
+    if not where.address and where.scheme == "http":
+        headers["Proxy-Authorization"] = options.proxy_authorization
+    headers |= {header.name: header.value for header in own}
     return {key: str(value) for key, value in headers.items() if value}
 
 
@@ -184,7 +242,8 @@ def _check(response: BaseHTTPResponse, url: str) -> None:
             f"http_{response.status}",
             f"expected {_shown(url)} to return a picture, got HTTP {response.status}",
         )
-    if (response.headers.get("content-encoding") or "identity") != "identity":
+    encodings = (response.headers.get("content-encoding") or "").lower().split(",")
+    if not all(encoding.strip() in _NO_ENCODING for encoding in encodings):
         raise PictureError(
             "encoded",
             f"expected plain bytes from {_shown(url)}, got {response.headers.get('content-encoding')!r}",

@@ -6,12 +6,15 @@ All values are untrusted input. The parser allocates nothing by them, and every 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mmsearch.errors import PictureError
+from mmsearch.images.formats import avif, bmp, tiff
 
 MAX_SEGMENTS = 10_000  # parts of a header; pictures have some dozens
+TAKEN = ("JPEG", "PNG", "WEBP", "GIF")
+"""formats that the encoder takes undecoded"""
 JPEG_SCAN = 0xDA
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
@@ -20,7 +23,7 @@ _JPEG_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Header of an image: `format` JPEG, PNG, WEBP or GIF, size in pixels.
+    """Header of an image: `format` JPEG, PNG, WEBP, GIF, AVIF, TIFF or BMP, size in pixels.
 
     `memory` is an upper bound of the memory for decoding, in bytes; `scans` is the number of progressive
     scans.
@@ -33,22 +36,34 @@ class Header:
     scans: int = 1
 
 
+def kind_of(data: bytes) -> str:
+    """Return the format that the first bytes say, or "" for another one."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        return "GIF"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if avif.is_avif(data):
+        return "AVIF"
+    if data[:4] in tiff.MAGIC:
+        return "TIFF"
+    return "BMP" if data[:2] == b"BM" else ""
+
+
 def read_header(data: bytes) -> Header:
     """Read a header. Raise PictureError (not_a_picture, truncated) for any invalid input."""
+    kind = kind_of(data)
+    if not kind:
+        raise PictureError(
+            "not_a_picture",
+            f"expected a JPEG, PNG, WebP, GIF, AVIF, TIFF or BMP picture, got {_guess(data)}; convert it",
+        )
     try:
-        if data.startswith(b"\xff\xd8\xff"):
-            found = _jpeg(data)
-        elif data.startswith(b"\x89PNG\r\n\x1a\n"):
-            found = _png(data)
-        elif data[:6] in (b"GIF87a", b"GIF89a"):
-            found = _gif(data)
-        elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-            found = _webp(data)
-        else:
-            raise PictureError(
-                "not_a_picture", f"expected a JPEG, PNG, WebP or GIF picture, got {_guess(data)}; convert it"
-            )
-    except (struct.error, IndexError):
+        found = _READERS[kind](data)
+    except (struct.error, IndexError, OverflowError):
         raise PictureError(
             "truncated", f"expected a whole picture, got {len(data)} bytes that end inside the header"
         ) from None
@@ -66,6 +81,8 @@ def _endless(kind: str) -> PictureError:
 def _guess(data: bytes) -> str:
     if not data:
         return "an empty file"
+    if data[4:8] == b"ftyp":
+        return "HEIC or another format of its family"
     if data.lstrip()[:5].lower() in (b"<svg ", b"<?xml"):
         return "SVG or XML"
     if data.lstrip()[:1] == b"<":
@@ -166,3 +183,14 @@ def _jpeg_frame(data: bytes, at: int, marker: int) -> Header:
     share = sum((sample >> 4) * (sample & 15) for sample in samples) / most
     # A progressive JPEG keeps all coefficients, two bytes each, until the last scan.
     return Header("JPEG", width, height, int(pixels * (1 + 2 * share)), scans=data.count(b"\xff\xda", at))
+
+
+_READERS: Mapping[str, Callable[[bytes], Header]] = {
+    "JPEG": _jpeg,
+    "PNG": _png,
+    "WEBP": _webp,
+    "GIF": _gif,
+    "AVIF": lambda data: Header("AVIF", *avif.read(data)),
+    "TIFF": lambda data: Header("TIFF", *tiff.read(data)),
+    "BMP": lambda data: Header("BMP", *bmp.read(data)),
+}

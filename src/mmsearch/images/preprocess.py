@@ -129,6 +129,9 @@ def main() -> None:
     # Output printed by a library must not corrupt the stream of results.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    # Libraries write their complaints about damaged files to the terminal; they come back as results.
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     set_limits()
     try:
         _answer(answers, [])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import errno
 import hashlib
 import os
@@ -15,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmsearch.errors import PictureError
+from mmsearch.images import data_uri
 from mmsearch.images.limits import MAX_BYTES, too_large
+from mmsearch.images.urls import is_url
 
-_DATA_URI = re.compile(r"data:(?P<type>[\w/+.\-]*)(?P<parameters>(?:;[^;,]*)*),", re.ASCII)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+:", re.ASCII)
 """of two letters or more, since one is a drive of Windows"""
 _DRIVE = re.compile(r"[A-Za-z]:(?=[\\/])", re.ASCII)
@@ -35,9 +34,9 @@ def read(reference: str, root: Path, most: int = MAX_BYTES) -> bytes:
 
     Raise PictureError with the reason not_found, outside_root, unreadable, url, bad_reference or too_large.
     """
-    if reference[:5].lower() == "data:":
-        return _from_data_uri(reference, most)
-    scheme = _SCHEME.match(reference)
+    if data_uri.is_data_uri(reference):
+        return data_uri.read(reference, most)
+    scheme = _SCHEME.match(reference) or (re.match("//", reference) if is_url(reference) else None)
     if scheme:
         raise PictureError(
             "url",
@@ -45,25 +44,6 @@ def read(reference: str, root: Path, most: int = MAX_BYTES) -> bytes:
             "pass --fetch-images for http and https",
         )
     return _from_file(reference, root, most)
-
-
-def _from_data_uri(reference: str, most: int) -> bytes:
-    head = _DATA_URI.match(reference)
-    if head is None:
-        raise PictureError("bad_reference", "expected data:image/…;base64,…, got a data: URI without a comma")
-    body = reference[head.end() :]
-    if len(body) > most * 3:
-        raise too_large(len(body))
-    try:
-        if head["parameters"].lower().endswith(";base64"):
-            data = base64.b64decode(urllib.parse.unquote(body), validate=True)
-        else:
-            data = urllib.parse.unquote_to_bytes(body)
-    except (binascii.Error, ValueError) as error:
-        raise PictureError("bad_reference", f"expected base64 in a data: URI, got: {error}") from None
-    if len(data) > most:
-        raise too_large(len(data))
-    return data
 
 
 def _from_file(reference: str, root: Path, most: int) -> bytes:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mmsearch.errors import PictureError
+from mmsearch.images.fetch_options import DEFAULT, FetchOptions
+from mmsearch.images.urls import cleaned, host_of, target_of
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Sequence[str]]
@@ -42,6 +44,24 @@ _REFUSED_V4 = tuple(
         ),
     )
 )
+_OWN = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8"),
+            *("fc00::/7", "::1/128"),
+        ),
+    )
+)
+"""networks of own hosts"""
+_SERVICES = ("100.100.100.200", "fd00:ec2::254")  # metadata inside such a network
+_INSIDE = tuple(
+    f".{name}"
+    for name in (
+        *("localhost", "localdomain", "local", "internal", "intranet", "lan", "home", "corp", "private"),
+        "home.arpa",
+    )
+)
 _ALLOWED_V6 = ipaddress.IPv6Network(
     "2000::/3"
 )  # global unicast; mapped, NAT64, ULA and link-local lie outside
@@ -56,7 +76,7 @@ _REFUSED_V6 = tuple(
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where to connect for a URL: the single checked address, so that a second lookup cannot change it (DNS
-    rebinding).
+    rebinding). It is empty where a proxy resolves the name.
     """
 
     scheme: str
@@ -86,34 +106,68 @@ def resolve(host: str, port: int) -> list[str]:
     return [str(entry[4][0]) for entry in found]
 
 
-def place(url: str, lookup: Resolve = resolve) -> Place:
+def allowed_own(text: str) -> bool:
+    """Return whether an own host may be at this address: also loopback and private networks, but not the
+    addresses of machines' own services, such as metadata.
+    """
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    if text in _SERVICES:
+        return False
+    return allowed(text) or any(address in network for network in _OWN if network.version == address.version)
+
+
+def place(url: str, lookup: Resolve = resolve, options: FetchOptions = DEFAULT) -> Place:
     """Parse a URL, resolve its host once, and reject it unless all its addresses are public.
 
-    Raise PictureError with the reason url_refused, or host_unknown when the host does not resolve.
+    A host that `options` names as our own may have private addresses. Other hosts are resolved by the proxy
+    if there is one; of these only the names and written addresses are checked. Raise PictureError with the
+    reason url_refused, or host_unknown when the host does not resolve.
     """
-    parts, port = _parts(url)
-    host = str(parts.hostname)
+    parts, host, port = _parts(url)
+    target, own = target_of(parts), options.is_own(host, port)
+    if options.proxy and not own:
+        _require_public(host, port)
+        return Place(parts.scheme, host, port, target, "")
     try:
         addresses = list(lookup(host, port))
     except (OSError, UnicodeError) as error:
         raise PictureError(
             "host_unknown", f"expected a host name that resolves, got {host!a}: {error}"
         ) from None
-    refused = [address for address in addresses if not allowed(address)]
+    refused = [address for address in addresses if not (allowed_own if own else allowed)(address)]
     if refused or not addresses:
         raise PictureError(
             "url_refused",
             f"expected a picture on a public address, got {host!a} at {', '.join(refused[:3]) or 'none'}",
         )
-    target = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._") + (
-        "?" + urllib.parse.quote(parts.query, safe="/%:@!$&'()*+,;=~-._?") if parts.query else ""
-    )
     return Place(parts.scheme, host, port, target, addresses[0])
 
 
-def _parts(url: str) -> tuple[urllib.parse.SplitResult, int]:
-    if len(url) > MAX_URL or any(ord(letter) <= 32 or ord(letter) == 127 for letter in url) or "\\" in url:
-        raise _refused("a URL without blanks, control characters and backslashes", url)
+def _require_public(host: str, port: int) -> None:
+    """Refuse a host that the proxy could resolve to an address of its network, as far as the name says."""
+    try:
+        written = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        name = host.rstrip(".")
+        if "." not in name or f".{name}".endswith(_INSIDE):
+            raise PictureError(
+                "url_refused", f"expected a public host name to ask a proxy for, got {host!a}"
+            ) from None
+        return
+    if not all(allowed(str(entry[4][0])) for entry in written):
+        raise PictureError("url_refused", f"expected a picture on a public address, got {host!a}")
+
+
+def _parts(url: str) -> tuple[urllib.parse.SplitResult, str, int]:
+    """Return the parts of a URL, its host in ASCII, and its port."""
+    if len(url) > MAX_URL:
+        raise _refused(f"a URL of at most {MAX_URL} letters", url)
+    url = cleaned(url)
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in url) or "\\" in url:
+        raise _refused("a URL without control characters and backslashes", url)
     try:
         parts = urllib.parse.urlsplit(url)
         port = parts.port
@@ -123,9 +177,13 @@ def _parts(url: str) -> tuple[urllib.parse.SplitResult, int]:
         raise _refused("http or https", url)
     if parts.username is not None or parts.password is not None:
         raise _refused("a URL without a user", url)
-    if not parts.hostname or port == 0:
+    if not parts.hostname or port == 0 or any(letter.isspace() for letter in parts.netloc):
         raise _refused("a URL with a host", url)
-    return parts, port or (443 if parts.scheme == "https" else 80)
+    try:
+        host = host_of(parts.hostname)
+    except ValueError:
+        raise _refused("a host name that can be written in ASCII", url) from None
+    return parts, host, port or (443 if parts.scheme == "https" else 80)
 
 
 def _refused(expected: str, url: str) -> PictureError:

@@ -32,14 +32,17 @@ SOURCE = Path(__file__).parents[1] / "model_repository"
 SERVING = Path(__file__).parents[1] / "serving"
 SHARED = {
     "entry": (
+        "colours.py",
         "entry_model.py",
         "fusion_session.py",
         "images.py",
+        "known_words.py",
         "rows.py",
         "sessions.py",
         "microbatch.py",
         "tokens.py",
         "tower_calls.py",
+        "words.py",
     ),
     "tower": ("tower_model.py", "embedding_cache.py", "sessions.py", "microbatch.py"),
 }

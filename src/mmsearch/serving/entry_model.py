@@ -19,11 +19,14 @@ from numpy.typing import NDArray
 from .fusion_session import FusionSession
 from .images import Frame, PictureError, decode
 from .rows import Limits, RefusedError, Rows, read_rows
-from .tokens import Tokens
+from .tokens import Numbers, Tokens
 from .tower_calls import TowerCalls, TowerError
+from .words import UNREADABLE
 
 Floats = NDArray[np.float32]
 VECTORS = ("EMBEDDING", "TEXT_EMBEDDING", "IMAGE_EMBEDDING")
+Reading = tuple[dict[str, Any], list[int], Numbers, Numbers]
+"""a text tower, its rows, their token numbers and masks"""
 
 
 class EntryModel:
@@ -95,8 +98,11 @@ class EntryModel:
     def _encode(
         self, rows: Rows, wanted: list[str], refused: dict[int, RefusedError], remember: bool
     ) -> tuple[Rows, dict[str, Floats]]:
-        """Return vectors for all rows. Requests with an image that does not decode are moved to `refused`."""
-        running = self._start_text_towers(rows, remember)
+        """Return vectors for all rows. Requests with a text that no tower reads, or an image that does not
+        decode, are moved to `refused`.
+        """
+        rows, read = self._read_texts(rows, refused)
+        running = self._start_text_towers(read, any(rows.pictures), remember)
         pixels = self._decode(rows, refused)
         features: dict[str, Floats] = {}
         if pixels:
@@ -126,25 +132,46 @@ class EntryModel:
                 "onnxruntime; see the server's log, or deploy the model again"
             ) from error
 
-    def _start_text_towers(
-        self, rows: Rows, remember: bool
-    ) -> list[tuple[dict[str, Any], list[int], Future[Floats]]]:
+    def _read_texts(self, rows: Rows, refused: dict[int, RefusedError]) -> tuple[Rows, list[Reading]]:
+        """Return the rows that are not refused, and what each text tower has to read of them."""
         present = [row for row, text in enumerate(rows.texts) if text is not None]
         texts = [text for text in rows.texts if text is not None]
-        if not texts:
-            return []
-        if len(self._text_towers) == 1 and not any(rows.pictures):
-            # With a single call there is nothing to overlap, and this thread is faster.
-            done: Future[Floats] = Future()
-            done.set_result(self._run_text(*self._text_towers[0], texts, remember))
-            return [(self._text_towers[0][0], present, done)]
-        return [
-            (tower, present, self._pool.submit(self._run_text, tower, tokens, texts, remember))
-            for tower, tokens in self._text_towers
+        if not texts or not self._text_towers:
+            return rows, []
+        found = [(tower, *tokens.read(texts)) for tower, tokens in self._text_towers]
+        anywhere = np.logical_or.reduce([readable for *_, readable in found])
+        if not anywhere.all():
+            refuse_unread(
+                rows, [row for row, is_read in zip(present, anywhere, strict=True) if not is_read], refused
+            )
+            return self._read_texts(rows.without(refused), refused)
+        return rows, [
+            # A text that only another tower reads is a missing modality to this one.
+            (
+                tower,
+                [row for row, is_read in zip(present, readable, strict=True) if is_read],
+                numbers[readable],
+                mask[readable],
+            )
+            for tower, numbers, mask, readable in found
+            if readable.any()
         ]
 
-    def _run_text(self, tower: dict[str, Any], tokens: Tokens, texts: list[str], remember: bool) -> Floats:
-        numbers, mask = tokens(texts)
+    def _start_text_towers(
+        self, read: list[Reading], pictured: bool, remember: bool
+    ) -> list[tuple[dict[str, Any], list[int], Future[Floats]]]:
+        if len(read) == 1 and not pictured:
+            # With a single call there is nothing to overlap, and this thread is faster.
+            tower, present, numbers, mask = read[0]
+            done: Future[Floats] = Future()
+            done.set_result(self._run_text(tower, numbers, mask, remember))
+            return [(tower, present, done)]
+        return [
+            (tower, present, self._pool.submit(self._run_text, tower, numbers, mask, remember))
+            for tower, present, numbers, mask in read
+        ]
+
+    def _run_text(self, tower: dict[str, Any], numbers: Numbers, mask: Numbers, remember: bool) -> Floats:
         return self._towers.run(tower["model"], {"INPUT_IDS": numbers, "ATTENTION_MASK": mask}, remember)
 
     def _decode(self, rows: Rows, refused: dict[int, RefusedError]) -> dict[int, NDArray[np.uint8]]:
@@ -183,6 +210,19 @@ def tensor(request: Any, name: str) -> NDArray[Any]:
 
 def invalid(why: RefusedError) -> Any:
     return pb_utils.TritonError(str(why), pb_utils.TritonError.INVALID_ARG)
+
+
+def refuse_unread(rows: Rows, unread: list[int], refused: dict[int, RefusedError]) -> None:
+    """Refuse the requests of rows whose text has no word that a tower knows. The message begins with the
+    code and names the rows, so that a client can send them again without the text.
+    """
+    for owner in {rows.owners[row] for row in unread}:
+        first = rows.owners.index(owner)
+        numbers = [str(row - first) for row in unread if rows.owners[row] == owner]
+        refused[owner] = RefusedError(
+            f"{UNREADABLE}: in row {' '.join(numbers)}: expected a text with words that the text tower "
+            "knows, got none; send a picture alone, or serve a model of that language"
+        )
 
 
 def spread(

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
+from .colours import PRINTED, WHITE, mend_transparency, on_white, rgb
+
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 30_000
 # Larger images are decoded one at a time, so that only one of them is in memory.
 LARGE_PIXELS = 4_000_000
-WHITE = (255, 255, 255)
 STRIP_ROWS = 16
 # The operation that makes an image upright, by EXIF orientation.
 UPRIGHT = {
@@ -57,8 +58,9 @@ class Frame:
 def decode(data: bytes, frame: Frame) -> NDArray[np.uint8]:
     """Decode one image (JPEG, PNG, WebP, first frame of a GIF) to RGB pixels.
 
-    The image is rotated by its EXIF orientation, transparency is put on white, CMYK and gray are converted to
-    RGB. Return uint8 of shape [size, size, 3]. Raise PictureError for other formats or too large images.
+    The image is rotated by its EXIF orientation, transparency is put on white, CMYK, gray and the colours of
+    an ICC profile are converted to sRGB. Return uint8 of shape [size, size, 3]. Raise PictureError for other
+    formats or too large images.
     """
     try:
         with warnings.catch_warnings():
@@ -66,9 +68,9 @@ def decode(data: bytes, frame: Frame) -> NDArray[np.uint8]:
             with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
                 _check_size(picture)
                 if picture.width * picture.height <= LARGE_PIXELS:
-                    return _pixels(picture, frame)
+                    return _pixels(picture, data, frame)
                 with _one_large:
-                    return _pixels(picture, frame)
+                    return _pixels(picture, data, frame)
     except PictureError:
         raise
     except MemoryError:
@@ -90,11 +92,12 @@ def _check_size(picture: Image.Image) -> None:
         )
 
 
-def _pixels(picture: Image.Image, frame: Frame) -> NDArray[np.uint8]:
+def _pixels(picture: Image.Image, data: bytes, frame: Frame) -> NDArray[np.uint8]:
     if picture.format == "JPEG" and picture.mode in ("RGB", "L"):
         # The decoder itself can omit detail beyond the resolution of the tower.
         picture.draft(None, (2 * frame.size, 2 * frame.size))
     picture.load()
+    mend_transparency(picture, data)
     small = _reduced(picture, frame)
     turn = UPRIGHT.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
     if turn is not None:
@@ -110,32 +113,22 @@ def _pixels(picture: Image.Image, frame: Frame) -> NDArray[np.uint8]:
 
 
 def _reduced(picture: Image.Image, frame: Frame) -> Image.Image:
-    """Return the image in RGB on white, reduced by an integer factor to at least twice the tower's size.
+    """Return the image in sRGB on white, reduced by an integer factor to at least twice the tower's size.
 
     Works in strips, so that an image of 50 megapixels is in memory once and never copied as a whole.
     """
+    profile = picture.info.get("icc_profile")
     width, height = picture.size
     side = max(width, height) if frame.fit == "pad" else min(width, height)
     factor = max(1, side // (2 * frame.size))
     if factor == 1:
-        return _on_white(picture)
-    small = Image.new("RGB", (-(-width // factor), -(-height // factor)), WHITE)
+        return rgb(picture, profile)
+    # Inks are converted once they are few; everything else is RGB before it is averaged.
+    flat = (lambda part: part) if picture.mode in PRINTED else on_white
+    mode = picture.mode if picture.mode in PRINTED else "RGB"
+    small = Image.new(mode, (-(-width // factor), -(-height // factor)))
     rows = factor * STRIP_ROWS
     for top in range(0, height, rows):
         strip = picture.crop((0, top, width, min(height, top + rows)))
-        small.paste(_on_white(strip).reduce(factor), (0, top // factor))
-    return small
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    """Return the image in RGB with transparent pixels on white."""
-    if picture.mode.startswith("I") or picture.mode == "F":
-        # 16-bit gray: Pillow's own conversion clips at 255 instead of scaling.
-        wide = np.asarray(picture, dtype=np.float32)
-        return Image.fromarray(np.clip(wide / 257.0, 0, 255).astype(np.uint8)).convert("RGB")
-    if not picture.has_transparency_data:
-        return picture if picture.mode == "RGB" else picture.convert("RGB")
-    layered = picture.convert("RGBA")
-    flat = Image.new("RGB", layered.size, WHITE)
-    flat.paste(layered, mask=layered.getchannel("A"))
-    return flat
+        small.paste(flat(strip).reduce(factor), (0, top // factor))
+    return rgb(small, profile)

@@ -17,9 +17,12 @@ from mmsearch.models.export.export_cache import Exported
 from mmsearch.serving.images import Frame, PictureError, decode
 from mmsearch.serving.sessions import open_session
 from mmsearch.serving.tokens import Tokens
+from mmsearch.serving.words import normalized
 
 Floats = NDArray[np.float32]
 BATCH = 32
+FORM = "nfkc"
+"""names the files of text features: texts in NFKC, a row of zeros for one without a known word"""
 
 
 class FeatureCache:
@@ -27,6 +30,8 @@ class FeatureCache:
 
     def __init__(self, tower: Exported, precision: str = "fp32") -> None:
         name = tower.folder.name + ("" if precision == "fp32" else f"-{precision}")
+        if not tower.tower.reads_pictures:
+            name += f"-{FORM}"
         self._file = cache_folder("features") / f"{name}.npz"
         self._rows: dict[bytes, Floats] = {}
         if self._file.exists():
@@ -55,8 +60,8 @@ class FeatureCache:
 
 
 def text_features(tower: Exported, texts: Sequence[str], precision: str = "fp32") -> Floats:
-    """Return features of n texts from the exported tower, float32 [n, dimension]; an empty text gives a zero
-    row.
+    """Return features of n texts from the exported tower, float32 [n, dimension]; a text that is empty or
+    has no word that the tower knows gives a zero row.
     """
 
     def compute(values: list[bytes]) -> Floats:
@@ -68,12 +73,15 @@ def text_features(tower: Exported, texts: Sequence[str], precision: str = "fp32"
         found = np.empty((len(values), tower.tower.dimension), np.float32)
         for start in range(0, len(order), BATCH):
             places = order[start : start + BATCH]
-            ids, mask = tokens([values[place].decode() for place in places])
+            ids, mask, readable = tokens.read([values[place].decode() for place in places])
             found[places] = session.run(None, {"INPUT_IDS": ids, "ATTENTION_MASK": mask})[0]
+            found[[place for place, known in zip(places, readable, strict=True) if not known]] = 0
         return found
 
     cache = FeatureCache(tower, precision)
-    return _present(cache, tower, [text.encode() if text.strip() else b"" for text in texts], compute)
+    return _present(
+        cache, tower, [normalized(text).encode() if text.strip() else b"" for text in texts], compute
+    )
 
 
 def picture_features(

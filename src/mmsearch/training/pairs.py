@@ -16,6 +16,7 @@ import torch
 from mmsearch.errors import CatalogError, PictureError, RecordError, TrainingError
 from mmsearch.evaluation.exchange import esci
 from mmsearch.evaluation.exchange.judged_file import require_selected
+from mmsearch.images.data_uri import is_data_uri
 from mmsearch.images.references import located, read
 from mmsearch.models.architecture import Architecture
 from mmsearch.models.export.export_cache import exported
@@ -122,9 +123,7 @@ def read_products(
                 example = example or record.message
                 continue
             first = next(iter(record.pictures), None)
-            picture = (
-                first if first is None or first[:5].lower() == "data:" else located(first, root or folder)
-            )
+            picture = first if first is None or is_data_uri(first) else located(first, root or folder)
             group = record.group or record.id
             products[record.id] = ProductInput(record.id, tower_text(record), picture, group)
     if left_out:
@@ -154,6 +153,23 @@ def features(
     """
     places = {product.identifier: number for number, product in enumerate(products)}
     queries = sorted({pair.query for pair in pairs})
+    fusion = architecture.fusion
+    query_text = _texts(architecture, "bibert_query", queries, fusion.text_dimension, say, precision)
+    query_words = _texts(architecture, "clip_text", queries, fusion.image_dimension, say, precision)
+    read = query_text.any(1) | query_words.any(1)
+    if not read.all():
+        # A search by such a query is refused, so there is nothing to learn for it.
+        left_out = {
+            query for query, known_words in zip(queries, read.tolist(), strict=True) if not known_words
+        }
+        say(f"{len(left_out)} of {len(queries)} queries are left out, of which the towers know no word")
+        kept = [pair for pair in pairs if pair.query not in left_out]
+        if not kept:
+            raise TrainingError(
+                "expected queries with words that the text tower knows, got none; use a tower of their "
+                "language"
+            )
+        return features(architecture, products, kept, say, known, precision)
     numbers = {query: number for number, query in enumerate(queries)}
     joined = [
         (numbers[pair.query], places[pair.product], pair.count) for pair in pairs if pair.product in places
@@ -175,12 +191,14 @@ def features(
         hard[number] = {place for place in chosen if number * len(products) + place not in codes}
     most = max(map(len, hard))
     group = {name: number for number, name in enumerate(sorted({product.group for product in products}))}
-    fusion = architecture.fusion
-    item_text = [product.text for product in products]
+    texts = [product.text for product in products]
+    item_text = _texts(architecture, "bibert_item", texts, fusion.text_dimension, say, precision)
+    if unread := sum(bool(text) for text in texts) - int(item_text.any(1).sum()):
+        say(f"{unread} of {len(products)} products count as without a text, of which the tower knows no word")
     return Features(
-        query_text=_texts(architecture, "bibert_query", queries, fusion.text_dimension, say, precision),
-        query_words=_texts(architecture, "clip_text", queries, fusion.image_dimension, say, precision),
-        item_text=_texts(architecture, "bibert_item", item_text, fusion.text_dimension, say, precision),
+        query_text=query_text,
+        query_words=query_words,
+        item_text=item_text,
         item_image=_pictures(architecture, products, say),
         pairs=torch.tensor([pair[:2] for pair in joined], dtype=torch.int64),
         counts=torch.tensor([pair[2] for pair in joined], dtype=torch.float32),

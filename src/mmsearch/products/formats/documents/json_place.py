@@ -133,7 +133,7 @@ def _leave(scanner: Scanner) -> None:
 def _chosen(top: _Object, *, certain: bool) -> tuple[Path, tuple[str, ...]]:
     found = list(_candidates(top, (), certain))
     if not found:
-        return _only_object(top), ()
+        return () if certain else _only_object(top), ()
     best = min(found, key=lambda path: (_rank(path[-1]), len(path)))
     return best, tuple(".".join(path) for path in found if path != best)
 
@@ -144,7 +144,9 @@ def _candidates(node: _Object, path: Path, certain: bool) -> Iterator[Path]:
     a_record = node.has(IDS) or linked
     for key in node.lists:
         name = key.lower()
-        if name in PRODUCTS or not (certain or a_record or (node.has(TITLES) and name not in LISTS)):
+        if (name in PRODUCTS and not (certain and a_record)) or not (
+            certain or a_record or (node.has(TITLES) and name not in LISTS)
+        ):
             yield (*path, key)
     if not a_record:
         for key, inner in node.objects.items():

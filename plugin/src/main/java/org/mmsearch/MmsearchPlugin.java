@@ -166,7 +166,7 @@ public final class MmsearchPlugin extends Plugin implements SearchPlugin, Action
         vectors.open(namedWriteableRegistry, clusterService::state, threadPool.getThreadContext());
         hybrid.open(client, clusterService, indexNameExpressionResolver, xContentRegistry, namedWriteableRegistry, vectors);
         List<Object> components = new ArrayList<>(
-            neural.components(clusterService, threadPool, environment, indexNameExpressionResolver, vectors)
+            neural.components(clusterService, threadPool, environment, indexNameExpressionResolver, vectors, hybrid::degraded)
         );
         components.addAll(hybrid.components());
         components.add(stats.with("encoder", neural::numbers).with("hybrid", hybrid.stats()::asMap).with("knn", NativeLibraries::asMap));

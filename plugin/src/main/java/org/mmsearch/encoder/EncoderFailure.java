@@ -8,6 +8,8 @@ import org.opensearch.core.rest.RestStatus;
 public enum EncoderFailure {
     /** The caller's text or picture is not one the encoder takes. */
     INPUT(RestStatus.BAD_REQUEST),
+    /** The encoder knows no word of the text. */
+    UNREADABLE(RestStatus.BAD_REQUEST),
     /** The encoder is not the one the index was built with. */
     FINGERPRINT(RestStatus.BAD_REQUEST),
     /** The queue is full, or Triton responded with 429. */

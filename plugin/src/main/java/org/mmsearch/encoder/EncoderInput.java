@@ -2,6 +2,7 @@ package org.mmsearch.encoder;
 
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.text.Normalizer;
 import java.util.HexFormat;
 import java.util.Objects;
 
@@ -24,15 +25,20 @@ public final class EncoderInput {
     }
 
     /**
-     * @param text the query's text, or null
+     * @param text the query's text, or null; kept in NFKC, as encoders read it, so that equal ones are encoded once
      * @param image the picture's file, undecoded, or null
      */
     public static EncoderInput of(String text, byte[] image) {
-        EncoderInput input = new EncoderInput(text == null ? "" : text, image == null ? ABSENT : image);
+        EncoderInput input = new EncoderInput(text == null ? "" : Normalizer.normalize(text, Normalizer.Form.NFKC), image == null ? ABSENT : image);
         if (input.text.isEmpty() && input.image.length == 0) {
             throw new IllegalArgumentException("there is nothing to encode: expected a text, a picture or both");
         }
         return input;
+    }
+
+    /** Returns the image without the text, or null if there is no image. */
+    public EncoderInput imageAlone() {
+        return image.length == 0 ? null : new EncoderInput("", image);
     }
 
     /** Returns the text; empty if absent. */

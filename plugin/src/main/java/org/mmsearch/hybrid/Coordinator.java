@@ -143,12 +143,12 @@ final class Coordinator {
         return pipeline == null ? Fusion.DEFAULT : pipeline;
     }
 
-    /** Rewrites each query by itself and leaves out those whose encoder fails. */
+    /** Rewrites each query by itself and leaves out those whose text no encoder can read, or whose encoder fails where that is asked for. */
     QueryBuilder rewriteEach(HybridQueryBuilder hybrid, QueryCoordinatorContext context) {
         SearchNotes search = notes.of(context);
         return pending(
             context,
-            (client, listener) -> new LegRewrites(context).run(client, hybrid.queries(), ActionListener.map(listener, outcome -> {
+            (client, listener) -> new LegRewrites(context, hybrid.options().onEncoderFailure()).run(client, hybrid.queries(), ActionListener.map(listener, outcome -> {
                 List<String> names = hybrid.describe(Fusion.DEFAULT).names();
                 for (int i = 0; i < outcome.failures().size(); i++) {
                     Exception failure = outcome.failures().get(i);

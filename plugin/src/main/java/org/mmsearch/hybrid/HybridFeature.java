@@ -17,6 +17,7 @@ import org.mmsearch.hybrid.legs.LegSearches;
 import org.mmsearch.hybrid.legs.LegsAggregationBuilder;
 import org.mmsearch.hybrid.pipeline.ExplanationProcessor;
 import org.mmsearch.hybrid.pipeline.FusionProcessor;
+import org.mmsearch.hybrid.search.DegradedLeg;
 import org.mmsearch.hybrid.search.FusionPhase;
 import org.mmsearch.hybrid.search.HybridRewrite;
 import org.mmsearch.hybrid.search.MmsearchExt;
@@ -34,6 +35,7 @@ import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.common.io.stream.Writeable;
 import org.opensearch.core.xcontent.NamedXContentRegistry;
 import org.opensearch.index.query.QueryBuilder;
+import org.opensearch.index.query.QueryCoordinatorContext;
 import org.opensearch.plugins.SearchPlugin.AggregationSpec;
 import org.opensearch.plugins.SearchPlugin.QuerySpec;
 import org.opensearch.plugins.SearchPlugin.SearchExtSpec;
@@ -160,6 +162,20 @@ public final class HybridFeature {
         SearchNotes search = notes.current();
         if (search != null) {
             search.inlineFusion(fusion);
+        }
+    }
+
+    /**
+     * Notes in the answer of a search that it goes on without something.
+     *
+     * @param rewrite of the search
+     * @param name of the clause that lacks it
+     * @param reason why
+     */
+    public void degraded(QueryCoordinatorContext rewrite, String name, String reason) {
+        SearchNotes search = notes.of(rewrite);
+        if (search != null) {
+            search.degraded(new DegradedLeg(name, reason));
         }
     }
 

@@ -40,13 +40,15 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
     private final List<QueryBuilder> queries;
     private final QueryBuilder filter;
     private final HybridOptions options;
-    /** Where encoders may fail: the positions of the legs that did not, once that is known. It never leaves the coordinating node. */
+    /** The positions of the legs that are not left out, once they are rewritten. It never leaves the coordinating node. */
     private final List<Integer> kept;
+    /** How many legs the request has. */
+    private final int given;
     /** The same in all that this is rewritten to, so that a request can tell its own clause from another one. */
     private final Object origin;
 
     HybridQueryBuilder(HybridClause clause, List<QueryBuilder> queries, QueryBuilder filter, HybridOptions options) {
-        this(clause, queries, filter, options, null, new Object());
+        this(clause, queries, filter, options, null, queries.size(), new Object());
     }
 
     private HybridQueryBuilder(
@@ -55,9 +57,11 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
         QueryBuilder filter,
         HybridOptions options,
         List<Integer> kept,
+        int given,
         Object origin
     ) {
         this.origin = origin;
+        this.given = given;
         this.clause = clause;
         this.kept = kept;
         this.queries = List.copyOf(queries);
@@ -73,6 +77,7 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
         filter = in.readOptionalNamedWriteable(QueryBuilder.class);
         options = new HybridOptions(in);
         kept = null;
+        given = queries.size();
         origin = new Object();
     }
 
@@ -90,7 +95,7 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
 
     /** This without a name and a boost of its own, to be asked for by itself. */
     HybridQueryBuilder plain() {
-        return new HybridQueryBuilder(clause, queries, filter, options, kept, origin);
+        return new HybridQueryBuilder(clause, queries, filter, options, kept, given, origin);
     }
 
     /** Whether a query was rewritten to this one. */
@@ -122,15 +127,13 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
 
     /** A fusion of all the queries, checked against them and narrowed to those that are left. */
     Fusion narrowed(Fusion fusion) {
-        if (kept == null) {
-            return fusion.validate(queries.size());
-        }
-        return fusion.only(kept);
+        Fusion fitting = fusion.validate(given);
+        return kept == null || kept.size() == given ? fitting : fitting.only(kept);
     }
 
     /** This with some of its queries, rewritten. */
     HybridQueryBuilder keep(List<Integer> positions, List<QueryBuilder> rewritten) {
-        return new HybridQueryBuilder(clause, rewritten, filter, options, positions, origin).boost(boost()).queryName(queryName());
+        return new HybridQueryBuilder(clause, rewritten, filter, options, positions, given, origin).boost(boost()).queryName(queryName());
     }
 
     /** What is known of the legs, under a fusion. */
@@ -157,7 +160,7 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
     }
 
     private HybridQueryBuilder copy(List<QueryBuilder> otherQueries, QueryBuilder otherFilter) {
-        return new HybridQueryBuilder(clause, otherQueries, otherFilter, options, kept, origin).boost(boost()).queryName(queryName());
+        return new HybridQueryBuilder(clause, otherQueries, otherFilter, options, kept, given, origin).boost(boost()).queryName(queryName());
     }
 
     @Override
@@ -166,7 +169,7 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
         if (coordinator == null) {
             return this;
         }
-        if (options.onEncoderFailure() == OnEncoderFailure.SKIP && kept == null && context.validate() == false) {
+        if (kept == null && context.validate() == false) {
             return clause.coordinator().rewriteEach(this, coordinator);
         }
         List<QueryBuilder> rewritten = new ArrayList<>(queries.size());

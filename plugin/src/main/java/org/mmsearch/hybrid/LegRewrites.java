@@ -7,6 +7,7 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.function.Consumer;
 
 import org.mmsearch.encoder.EncoderException;
+import org.mmsearch.encoder.EncoderFailure;
 import org.opensearch.ExceptionsHelper;
 import org.opensearch.core.action.ActionListener;
 import org.opensearch.core.rest.RestStatus;
@@ -16,7 +17,7 @@ import org.opensearch.index.query.QueryCoordinatorContext;
 import org.opensearch.index.query.Rewriteable;
 import org.opensearch.transport.client.Client;
 
-/** Rewrites legs each by itself, so that one whose encoder fails can be left out. */
+/** Rewrites legs each by itself, so that one that cannot be encoded can be left out. */
 final class LegRewrites {
 
     /**
@@ -29,26 +30,29 @@ final class LegRewrites {
     record Outcome(List<Integer> kept, List<QueryBuilder> legs, List<Exception> failures) {}
 
     private final QueryCoordinatorContext context;
+    private final OnEncoderFailure onEncoderFailure;
 
-    LegRewrites(QueryCoordinatorContext context) {
+    LegRewrites(QueryCoordinatorContext context, OnEncoderFailure onEncoderFailure) {
         this.context = context;
+        this.onEncoderFailure = onEncoderFailure;
     }
 
     /**
      * @param client of the node
      * @param queries the legs
-     * @param listener is given what became of them; it fails when all of them fail, or one for a reason that is not its encoder's state
+     * @param listener is given what became of them; it fails when all of them fail, or at once when one fails that cannot be left out
      */
     void run(Client client, List<QueryBuilder> queries, ActionListener<Outcome> listener) {
         AtomicReferenceArray<QueryBuilder> done = new AtomicReferenceArray<>(queries.size());
         AtomicReferenceArray<Exception> failed = new AtomicReferenceArray<>(queries.size());
         AtomicInteger left = new AtomicInteger(queries.size());
+        ActionListener<Outcome> once = ActionListener.notifyOnce(listener);
         for (int i = 0; i < queries.size(); i++) {
             int leg = i;
             Consumer<Runnable> finish = result -> {
                 result.run();
                 if (left.decrementAndGet() == 0) {
-                    finish(done, failed, listener);
+                    finish(done, failed, once);
                 }
             };
             BaseQueryRewriteContext own = new BaseQueryRewriteContext(
@@ -60,7 +64,12 @@ final class LegRewrites {
             Rewriteable.rewriteAndFetch(
                 queries.get(leg),
                 new QueryCoordinatorContext(own, context.getSearchRequest()),
-                ActionListener.wrap(query -> finish.accept(() -> done.set(leg, query)), e -> finish.accept(() -> failed.set(leg, e)))
+                ActionListener.wrap(query -> finish.accept(() -> done.set(leg, query)), e -> {
+                    if (canBeLeftOut(e) == false) {
+                        once.onFailure(e);
+                    }
+                    finish.accept(() -> failed.set(leg, e));
+                })
             );
         }
     }
@@ -79,9 +88,6 @@ final class LegRewrites {
             if (failure == null) {
                 kept.add(i);
                 legs.add(done.get(i));
-            } else if (canBeLeftOut(failure) == false) {
-                listener.onFailure(failure);
-                return;
             }
         }
         if (kept.isEmpty()) {
@@ -91,10 +97,14 @@ final class LegRewrites {
         }
     }
 
-    private static boolean canBeLeftOut(Exception failure) {
-        RestStatus status = ExceptionsHelper.status(failure);
-        return ExceptionsHelper.unwrap(failure, EncoderException.class) != null
-            && status != RestStatus.BAD_REQUEST
-            && status != RestStatus.NOT_FOUND;
+    private boolean canBeLeftOut(Exception failure) {
+        if (ExceptionsHelper.unwrap(failure, EncoderException.class) instanceof EncoderException encoder) {
+            if (encoder.failure() == EncoderFailure.UNREADABLE) {
+                return true;
+            }
+            RestStatus status = ExceptionsHelper.status(failure);
+            return onEncoderFailure == OnEncoderFailure.SKIP && status != RestStatus.BAD_REQUEST && status != RestStatus.NOT_FOUND;
+        }
+        return false;
     }
 }

@@ -12,6 +12,7 @@ import org.mmsearch.memory.MemoryBreaker;
 import org.mmsearch.neural.fields.FieldEncoders;
 import org.mmsearch.neural.images.ImageLimits;
 import org.mmsearch.neural.vectors.CancellationListener;
+import org.mmsearch.neural.vectors.Degraded;
 import org.mmsearch.neural.vectors.IndexedVectorExt;
 import org.mmsearch.neural.vectors.IndexedVectorPhase;
 import org.mmsearch.neural.vectors.NeuralServices;
@@ -89,7 +90,8 @@ public final class NeuralFeature implements Closeable {
         ThreadPool threads,
         Environment environment,
         IndexNameExpressionResolver resolver,
-        VectorQueries vectors
+        VectorQueries vectors,
+        Degraded degraded
     ) {
         context = new RequestContext(threads.getThreadContext(), () -> cluster.localNode().getId());
         encoders = new EncoderService(
@@ -107,7 +109,8 @@ public final class NeuralFeature implements Closeable {
                 context,
                 vectors,
                 threads.executor(EncoderService.POOL),
-                memory
+                memory,
+                degraded
             )
         );
         return List.of(context);

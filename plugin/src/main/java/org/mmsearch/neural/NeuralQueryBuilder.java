@@ -147,7 +147,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             return knn(context, request, fields, placeholder(model.dimension()));
         }
         QueryVector query = body.queryVector(null);
-        VectorSource source = source(request, fields, model);
+        VectorSource source = source(context, request, fields, model);
         float[] cached = source.cached(query);
         return cached == null || twoRounds()
             ? later(context, model, (client, listener) -> fetch(context, request, fields, source, client, query, cached, listener))
@@ -168,7 +168,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             listener.onResponse(knn(context, request, fields, placeholder(model.dimension())));
             return;
         }
-        VectorSource source = source(request, fields, model);
+        VectorSource source = source(context, request, fields, model);
         fetch(context, request, fields, source, client, query, source.cached(query), listener);
     }
 
@@ -218,8 +218,18 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         }
     }
 
-    private VectorSource source(IndicesRequest request, RequestFields fields, EncoderModel model) {
-        return new VectorSource(clause.services(), request, fields, clause.name(), field, model, body.modelId());
+    private VectorSource source(QueryRewriteContext context, IndicesRequest request, RequestFields fields, EncoderModel model) {
+        String name = queryName == null ? field : queryName;
+        return new VectorSource(
+            clause.services(),
+            request,
+            fields,
+            clause.name(),
+            field,
+            model,
+            body.modelId(),
+            reason -> clause.services().degraded().note(coordinator(context), name, reason)
+        );
     }
 
     private boolean twoRounds() {

@@ -17,6 +17,9 @@ import org.mmsearch.encoder.http.HttpReply;
  */
 final class TritonFailure {
 
+    /** Prefix of the error for a text without a known word, as in {@code serving/words.py}. */
+    private static final String UNREADABLE = "unreadable_text:";
+
     private TritonFailure() {}
 
     /** Returns the failure for a call without a response. */
@@ -40,10 +43,7 @@ final class TritonFailure {
         int status = reply.status();
         String detail = InferReply.error(reply.body());
         return switch (status) {
-            case 400, 413 -> new EncoderException(
-                EncoderFailure.INPUT,
-                "the encoder " + model.label() + " refused the query: " + detail
-            );
+            case 400, 413 -> refused(model, detail);
             case 404 -> new EncoderException(
                 EncoderFailure.MODEL_MISSING,
                 "Triton does not serve " + model.label() + ": " + detail + "; load that model and version"
@@ -61,6 +61,17 @@ final class TritonFailure {
                 "expected vectors of " + model.label() + " from Triton, got HTTP " + status + ": " + detail
             );
         };
+    }
+
+    private static EncoderException refused(EncoderModel model, String detail) {
+        if (detail.contains(UNREADABLE)) {
+            return new EncoderException(
+                EncoderFailure.UNREADABLE,
+                "expected a text with words that the encoder " + model.label() + " knows, got none; add a picture, or serve a model of "
+                    + "that language"
+            );
+        }
+        return new EncoderException(EncoderFailure.INPUT, "the encoder " + model.label() + " refused the query: " + detail);
     }
 
     /** Returns the type and message of a network error, for operators. */

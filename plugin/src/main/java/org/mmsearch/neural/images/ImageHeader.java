@@ -37,7 +37,18 @@ record ImageHeader(String kind, int width, int height) {
         } catch (ArrayIndexOutOfBoundsException e) {
             throw new IllegalArgumentException("expected a complete image, got one with a truncated header", e);
         }
-        throw new IllegalArgumentException("expected a JPEG, PNG, WebP or GIF image, got " + bytes.length + " bytes in another format");
+        throw new IllegalArgumentException("expected a JPEG, PNG, WebP or GIF image, got " + other(bytes) + "; convert it");
+    }
+
+    /** Names other formats of shops and telephones. */
+    private static String other(byte[] bytes) {
+        if (ascii(bytes, 4, "ftyp")) {
+            return ascii(bytes, 8, "avif") || ascii(bytes, 8, "avis") ? "an AVIF" : "a HEIC or a related format";
+        }
+        if (ascii(bytes, 0, "II*\0") || ascii(bytes, 0, "MM\0*") || ascii(bytes, 0, "II+\0") || ascii(bytes, 0, "MM\0+")) {
+            return "a TIFF";
+        }
+        return ascii(bytes, 0, "BM") ? "a BMP" : bytes.length + " bytes in another format";
     }
 
     /** Returns the number of pixels, which may exceed the range of an int. */

@@ -1,6 +1,5 @@
 package org.mmsearch.neural.images;
 
-import java.util.Base64;
 import java.util.List;
 
 import org.opensearch.common.settings.ClusterSettings;
@@ -57,14 +56,14 @@ public final class ImageLimits {
      * @throws IllegalArgumentException if it is not base64, exceeds a limit, or is not an image in a supported format
      */
     public byte[] decode(String base64) {
-        int begin = base64.startsWith("data:") ? base64.indexOf(',') + 1 : 0;
+        int begin = DataUri.is(base64) ? base64.indexOf(',') + 1 : 0;
         // 4 characters encode 3 bytes, so an oversized image is rejected before it is decoded.
         if ((base64.length() - begin) / 4L * 3 > maxBytes + 3) {
             throw tooLarge((base64.length() - begin) / 4L * 3);
         }
         byte[] bytes;
         try {
-            bytes = Base64.getMimeDecoder().decode(checkAlphabet(base64.substring(begin)));
+            bytes = DataUri.decode(base64);
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException("query_image must be an image file in base64, got text that is not base64", e);
         }
@@ -94,18 +93,5 @@ public final class ImageLimits {
             "query_image must be at most " + new ByteSizeValue(maxBytes) + " (" + MAX_BYTES.getKey() + "), got " + bytes
                 + " bytes; scale the image down"
         );
-    }
-
-    /** Rejects characters that are not base64, except line breaks. The MIME decoder would skip all of them. */
-    private static String checkAlphabet(String base64) {
-        for (int i = 0; i < base64.length(); i++) {
-            char c = base64.charAt(i);
-            boolean taken = c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '+' || c == '/' || c == '='
-                || c == '\n' || c == '\r';
-            if (taken == false) {
-                throw new IllegalArgumentException("not base64 at character " + i);
-            }
-        }
-        return base64;
     }
 }

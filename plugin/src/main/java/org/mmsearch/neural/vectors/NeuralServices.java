@@ -18,6 +18,7 @@ import org.mmsearch.visibility.VectorQueries;
  * @param vectors lets vector queries choose among what a search may find
  * @param executor does what takes too long for the thread that takes a request
  * @param memory what pictures take their heap from
+ * @param degraded tells the searcher of a text that is left out
  */
 public record NeuralServices(
     Encoder encoder,
@@ -26,5 +27,6 @@ public record NeuralServices(
     RequestContext context,
     VectorQueries vectors,
     Executor executor,
-    MemoryBreaker memory
+    MemoryBreaker memory,
+    Degraded degraded
 ) {}

@@ -1,6 +1,8 @@
 package org.mmsearch.neural.vectors;
 
 import java.util.List;
+import java.util.function.IntPredicate;
+import java.util.stream.IntStream;
 
 import org.mmsearch.encoder.EncoderInput;
 
@@ -8,7 +10,7 @@ import org.mmsearch.encoder.EncoderInput;
  * Which vectors make up the query's, and how much each counts: {@code v = unit(sum of weight * unit(part))}.
  * A single part is taken as it is.
  *
- * @param parts at least one; the first one's weight is positive
+ * @param parts at least one, of positive weights before negative ones
  */
 public record QueryVector(List<Part> parts) {
 
@@ -20,6 +22,11 @@ public record QueryVector(List<Part> parts) {
      * @param like the document whose vector is taken; null when {@code input} is given
      */
     public record Part(double weight, EncoderInput input, LikeDocument like) {}
+
+    /** @return this with the parts at these positions, which may be none */
+    QueryVector where(IntPredicate stays) {
+        return new QueryVector(IntStream.range(0, parts.size()).filter(stays).mapToObj(parts::get).toList());
+    }
 
     /**
      * @param vectors one per part, float32 [dimension] each

@@ -3,6 +3,9 @@ package org.mmsearch.neural.vectors;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.function.Consumer;
 
 import org.mmsearch.Deadline;
 import org.mmsearch.encoder.EncoderException;
@@ -34,6 +37,7 @@ public final class VectorSource {
     private final String field;
     private final EncoderModel model;
     private final String modelId;
+    private final Consumer<String> leftOut;
 
     /**
      * @param request the search that the clause stands in
@@ -41,6 +45,7 @@ public final class VectorSource {
      * @param clause the clause's name, with which a failure begins
      * @param model encodes the field
      * @param modelId the request's name for it, or null where the index names it
+     * @param leftOut is told of each text that the vector lacks, because the encoder knows no word of it
      */
     public VectorSource(
         NeuralServices services,
@@ -49,7 +54,8 @@ public final class VectorSource {
         String clause,
         String field,
         EncoderModel model,
-        String modelId
+        String modelId,
+        Consumer<String> leftOut
     ) {
         this.services = services;
         this.request = request;
@@ -58,6 +64,7 @@ public final class VectorSource {
         this.field = field;
         this.model = model;
         this.modelId = modelId;
+        this.leftOut = leftOut;
     }
 
     /** The vector, when all its parts are cached; else null. */
@@ -79,14 +86,16 @@ public final class VectorSource {
     }
 
     /**
-     * Fetches the parts and blends them.
+     * Fetches the parts and blends them. A text of which the encoder knows no word counts as none: the other parts make up the vector,
+     * and where none is left that hits should resemble, the query fails.
      *
      * @param listener called once, with the thread context of this call
      */
     public void fetch(QueryVector query, Client client, ActionListener<float[]> listener) {
         ThreadContext context = client.threadPool().getThreadContext();
+        AtomicReferenceArray<EncoderException> unread = new AtomicReferenceArray<>(query.parts().size());
         ActionListener<List<float[]>> blended = ContextPreservingActionListener.wrapPreservingContext(
-            ActionListener.map(listener, query::blend),
+            ActionListener.map(listener, vectors -> blend(query, vectors, unread)),
             context
         );
         Deadline deadline = services.context().search().deadline();
@@ -96,7 +105,10 @@ public final class VectorSource {
             int at = i;
             QueryVector.Part part = query.parts().get(i);
             if (part.like() == null) {
-                encode(part, at, deadline, group);
+                encode(part.input(), at, deadline, group, failure -> {
+                    unread.set(at, failure);
+                    withoutText(part, at, deadline, group);
+                });
             } else {
                 group.onCompletion(lateAt(deadline, part.like(), client.threadPool(), group));
                 stored(part.like(), client, deadline, ActionListener.wrap(
@@ -107,23 +119,50 @@ public final class VectorSource {
         }
     }
 
-    private void encode(QueryVector.Part part, int at, Deadline deadline, GroupedVectorListener group) {
+    /** @param unread what to do where the encoder knows no word of the text */
+    private void encode(EncoderInput input, int at, Deadline deadline, GroupedVectorListener group, Consumer<EncoderException> unread) {
         Map<RequestContext.VectorKey, float[]> requested = services.context().vectors();
-        RequestContext.VectorKey key = new RequestContext.VectorKey(model, part.input());
+        RequestContext.VectorKey key = new RequestContext.VectorKey(model, input);
         float[] known = requested.get(key);
         if (known != null) {
             group.onResponse(at, known);
             return;
         }
-        EncodingRequest encoding = services.encoder().encode(model, part.input(), deadline.leftMillis(), (vector, failure) -> {
+        EncodingRequest encoding = services.encoder().encode(model, input, deadline.leftMillis(), (vector, failure) -> {
             if (failure == null) {
                 requested.put(key, vector);
                 group.onResponse(at, vector);
+            } else if (failure.failure() == EncoderFailure.UNREADABLE) {
+                unread.accept(prefixed(failure));
             } else {
                 group.onFailure(prefixed(failure));
             }
         });
         group.onCompletion(encoding::cancel);
+    }
+
+    private void withoutText(QueryVector.Part part, int at, Deadline deadline, GroupedVectorListener group) {
+        EncoderInput picture = part.input().imageAlone();
+        if (picture == null) {
+            group.onResponse(at, null);
+        } else {
+            encode(picture, at, deadline, group, group::onFailure);
+        }
+    }
+
+    private float[] blend(QueryVector query, List<float[]> vectors, AtomicReferenceArray<EncoderException> unread) {
+        QueryVector rest = query.where(part -> vectors.get(part) != null);
+        boolean something = rest.parts().isEmpty() == false && rest.parts().get(0).weight() > 0;
+        for (int part = 0; part < unread.length(); part++) {
+            if (unread.get(part) != null) {
+                if (something == false) {
+                    throw unread.get(part);
+                }
+                String text = query.parts().get(part).weight() < 0 ? "negative_text" : "query_text";
+                leftOut.accept(text + " is left out, because the encoder " + model.label() + " knows no word of it");
+            }
+        }
+        return rest.blend(vectors.stream().filter(Objects::nonNull).toList());
     }
 
     private EncoderException prefixed(EncoderException failure) {

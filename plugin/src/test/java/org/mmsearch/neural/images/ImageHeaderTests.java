@@ -44,6 +44,22 @@ public class ImageHeaderTests extends OpenSearchTestCase {
         }
     }
 
+    public void testOtherPicturesAreNamed() {
+        Map<String, String> named = Map.of(
+            "00000020 66747970 61766966 00000000", "an AVIF",
+            "0000002c 66747970 61766973 00000000", "an AVIF",
+            "00000018 66747970 68656963 00000000", "a HEIC",
+            "49492a00 08000000", "a TIFF",
+            "4d4d002b 00080000", "a TIFF",
+            "424d8e02 00000000", "a BMP"
+        );
+        named.forEach((bytes, name) -> {
+            String message = expectThrows(IllegalArgumentException.class, () -> probe(bytes)).getMessage();
+            assertTrue(message, message.startsWith("expected a JPEG, PNG, WebP or GIF image, got " + name));
+            assertTrue(message, message.endsWith("; convert it"));
+        });
+    }
+
     public void testRandomBytesEndInAnAnswer() {
         for (int i = 0; i < 20_000; i++) {
             byte[] bytes = bytes(randomFrom(PNG, GIF, JPEG, VP8, VP8L, VP8X));

@@ -1,0 +1,1 @@
+"""Sizes and memory of images by the structure of their files, one format each."""
