@@ -5,6 +5,7 @@ rows are our own, in its form."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from collections.abc import Iterator
@@ -647,3 +648,41 @@ def test_a_quote_that_is_not_closed_swallows_no_rows(tmp_path: Path) -> None:
         ("6", "Last", ("z",)),
     ]
     assert products[5].category == ('"open',)
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        # algolia/algoliasearch-magento-2: prices by currency, categories by level
+        (
+            {
+                "objectID": "7", "name": "Bag", "price": {"USD": {"default": 34.5, "default_formated": "$34.50"}},
+                "categories": {"level0": ["Gear"], "level1": ["Gear /// Bags"]}, "image_url": "//m.test/b.jpg",
+            },
+            Product(1, "7", "Bag", category=("Gear > Bags",), price=34.5, pictures=("//m.test/b.jpg",)),
+        ),
+        # Yoast's graph: the picture and the brand are other nodes
+        (
+            {
+                "@type": "Product", "@id": "https://y.test/#product", "name": "Bag", "sku": "b",
+                "image": {"@id": "https://y.test/#primaryimage"}, "brand": {"@id": "https://y.test/#brand"},
+            },
+            Product(1, "b", "Bag"),
+        ),
+        # Akeneo's API by UUID: the identifier is an attribute
+        (
+            {"uuid": "u", "family": "f", "values": {"sku": [{"data": "s", "locale": None, "scope": None}]}},
+            Product(1, "s"),
+        ),
+        # Open Food Facts' JSON Lines
+        (
+            {"code": "1", "product_name": "", "product_name_en": "Jam", "creator": "k", "created_t": 1,
+             "categories_tags": ["en:jams"], "brands": "A"},
+            Product(1, "1", "Jam", category=("en:jams",), brand=("A",)),
+        ),
+    ],
+)  # fmt: skip
+def test_forms_of_records_that_other_versions_have(record: dict[str, Any], expected: Product) -> None:
+    (found,), rejects, _ = read(Records(record))
+    assert not rejects
+    assert dataclasses.replace(found, attributes={}) == expected
