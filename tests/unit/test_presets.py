@@ -686,3 +686,13 @@ def test_forms_of_records_that_other_versions_have(record: dict[str, Any], expec
     (found,), rejects, _ = read(Records(record))
     assert not rejects
     assert dataclasses.replace(found, attributes={}) == expected
+
+
+def test_options_and_attributes_may_have_the_names_of_columns(tmp_path: Path) -> None:
+    rows = ("Handle,Title,Type,Option1 Name,Option1 Value,Variant Price", "mug,Mug,Kitchen,Type,Large,5")
+    (mug,), _, _ = read(table(tmp_path, "export.csv", *rows))
+    assert (mug.category, mug.attributes) == (("Kitchen",), {"option_Type": "Large"})
+    variant = {"sku": "1", "attributes": [{"name": "name", "value": "x"}, {"name": "size", "value": "m"}]}
+    (sofa,), rejects, _ = read(Records({"id": "9", "name": {"en": "Sofa"}, "masterVariant": variant}))
+    assert not rejects
+    assert (sofa.title, sofa.attributes["attribute_name"], sofa.attributes["size"]) == ("Sofa", "x", "m")
