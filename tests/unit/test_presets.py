@@ -444,7 +444,7 @@ def test_schema_org() -> None:
     assert (anvil.currency, anvil.category) == ("USD", ("Tools > Anvils",))
     assert anvil.attributes["offers"]["availability"] == "InStock"
     assert (lamp.id, lamp.price, lamp.currency, lamp.group) == ("https://s.test/lamp#p", 999, "EUR", "lamps")
-    assert said[1] == "1 entries of feed are no products and are left out"
+    assert said[1] == "left out of feed as no products: 1 entry"
 
 
 @pytest.mark.parametrize("form", ["tsv", "jsonl"])

@@ -153,9 +153,11 @@ class Feed:
             yield Line(number, orjson.dumps(canonical.record(of_one)), lost)
         yield from bad
         if self.preset.rows and counts["products"] < counts["rows"]:
-            self._say(f"{counts['rows']} rows are {counts['products']} products with variants")
+            products_of = "1 product" if counts["products"] == 1 else f"{counts['products']} products"
+            self._say(f"{counts['rows']} rows are {products_of} with variants")
         if counts["left_out"]:
-            self._say(f"{counts['left_out']} entries of {self._name()} are no products and are left out")
+            entries = "1 entry" if counts["left_out"] == 1 else f"{counts['left_out']} entries"
+            self._say(f"left out of {self._name()} as no products: {entries}")
 
     def _rows(
         self, lines: Iterable[Line], canonical: Canonical, bad: list[Line], counts: dict[str, int]
