@@ -85,15 +85,15 @@ class Survey:
         if self.language in ("", NONE):
             yield "the language of the texts is not known: --language de, for example, stems their words"
         if self.urls and not fetch:
-            yield f"{self.urls} products have pictures by URL: --fetch-images downloads them"
+            yield f"{_have(self.urls)} pictures by URL: --fetch-images downloads them"
         if lost.get("not_found") or lost.get("outside_root"):
             count = lost.get("not_found", 0) + lost.get("outside_root", 0)
             yield (
-                f"{count} products have pictures that are not there: --image-root DIR names their folder, "
+                f"{_have(count)} pictures that are not there: --image-root DIR names their folder, "
                 "--on-bad-image text-only goes on without them"
             )
         if "no_parent" in lost:
-            yield f"{lost['no_parent']} variants have no product: add the rows of their products"
+            yield f"variants without a product, {lost['no_parent']} in all: add the rows of their products"
         for name in EXPECTED if self.products else ():
             if not self.filled[name]:
                 yield self._missing(name, feed)
@@ -107,3 +107,7 @@ class Survey:
         column = meant(name, others)
         said = f"no product has {words}"
         return f"{said}: --map {name}={column} reads it from there" if column else said
+
+
+def _have(count: int) -> str:
+    return "1 product has" if count == 1 else f"{count} products have"

@@ -62,7 +62,7 @@ def catalog_of(data: bytes, form: str | None = None) -> None:
 
 
 def feed(data: bytes) -> None:
-    """JSON Lines as the feed of a platform, chosen by the first byte: refused, or read by product."""
+    """JSON Lines as a platform's feed, as the first byte chooses: refused, or read product by product."""
     names = sorted(all_presets())
     path = FOLDER / "feed"
     path.write_bytes(data[1:])

@@ -67,7 +67,7 @@ def test_a_feed_of_a_platform(dry: Dry, tmp_path: Path) -> None:
     assert "  price                 2 of 2\n" in done.stdout
     assert "rejected, wrong_type: such as 'mug' on line 4: expected a number" in done.stdout
     assert "rejected, not_found: such as 'bowl' on line 5: expected a picture" in done.stdout
-    assert "1 products have pictures that are not there: --image-root DIR" in done.stdout
+    assert "1 product has pictures that are not there: --image-root DIR" in done.stdout
     assert "nothing was stored" in done.stdout
     assert "rejected, not_found" not in done.stderr
 
@@ -129,8 +129,12 @@ def test_json_has_the_survey(dry: Dry) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "option"),
     [
-        ("shop.csv", "SKU,Bezeichnung\n1,Stuhl\n", "--map id=SKU"),
-        ("shop.csv", "what,text\n1,Stuhl\n", "--map id=what"),
+        (
+            "shop.csv",
+            "SKU,Bezeichnung,List Price\n1,Stuhl,3\n",
+            "--map id=SKU --map title=Bezeichnung --map 'price=List Price'",
+        ),
+        ("shop.csv", "what,text\n1,Stuhl\n", "--map id=what --map description=text"),
         (
             "shop.jsonl",
             '{"kind": "a", "about": {"sku": 1}}\n{"kind": "b", "about": {"sku": 2}}\n',

@@ -5,6 +5,7 @@ rows are our own, in its form."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from collections.abc import Iterator
@@ -443,7 +444,7 @@ def test_schema_org() -> None:
     assert (anvil.currency, anvil.category) == ("USD", ("Tools > Anvils",))
     assert anvil.attributes["offers"]["availability"] == "InStock"
     assert (lamp.id, lamp.price, lamp.currency, lamp.group) == ("https://s.test/lamp#p", 999, "EUR", "lamps")
-    assert said[1] == "1 entries of feed are no products and are left out"
+    assert said[1] == "left out of feed as no products: 1 entry"
 
 
 @pytest.mark.parametrize("form", ["tsv", "jsonl"])
@@ -619,3 +620,79 @@ def test_random_records_raise_nothing_but_record_errors(name: str) -> None:
         assert all(each.message.startswith("expected ") for each in rejects)
         for each in products:
             Item.of(Line(1, b""), each).document()
+
+
+def test_a_quote_that_is_not_closed_swallows_no_rows(tmp_path: Path) -> None:
+    """Open Food Facts quotes nothing; a quoted cell of several lines stays one."""
+    products, rejects, _ = read(
+        table(
+            tmp_path,
+            "off.tsv",
+            "code\tproduct_name\tbrands\tcategories",
+            '1\t"Bio Milch\tx\ta',
+            "2\tB\ty\tb",
+            '3\t"Super" cereals\tz\tc',
+            '4\t12" pan\tz\tc',
+            '5\t"two',
+            'lines"\tz\tc',
+            '6\tLast\tz\t"open',
+        )
+    )
+    assert not rejects
+    assert [(each.id, each.title, each.brand) for each in products] == [
+        ("1", '"Bio Milch', ("x",)),
+        ("2", "B", ("y",)),
+        ("3", "Super cereals", ("z",)),
+        ("4", '12" pan', ("z",)),
+        ("5", "two\nlines", ("z",)),
+        ("6", "Last", ("z",)),
+    ]
+    assert products[5].category == ('"open',)
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        # algolia/algoliasearch-magento-2: prices by currency, categories by level
+        (
+            {
+                "objectID": "7", "name": "Bag", "price": {"USD": {"default": 34.5, "default_formated": "$34.50"}},
+                "categories": {"level0": ["Gear"], "level1": ["Gear /// Bags"]}, "image_url": "//m.test/b.jpg",
+            },
+            Product(1, "7", "Bag", category=("Gear > Bags",), price=34.5, pictures=("//m.test/b.jpg",)),
+        ),
+        # Yoast's graph: the picture and the brand are other nodes
+        (
+            {
+                "@type": "Product", "@id": "https://y.test/#product", "name": "Bag", "sku": "b",
+                "image": {"@id": "https://y.test/#primaryimage"}, "brand": {"@id": "https://y.test/#brand"},
+            },
+            Product(1, "b", "Bag"),
+        ),
+        # Akeneo's API by UUID: the identifier is an attribute
+        (
+            {"uuid": "u", "family": "f", "values": {"sku": [{"data": "s", "locale": None, "scope": None}]}},
+            Product(1, "s"),
+        ),
+        # Open Food Facts' JSON Lines
+        (
+            {"code": "1", "product_name": "", "product_name_en": "Jam", "creator": "k", "created_t": 1,
+             "categories_tags": ["en:jams"], "brands": "A"},
+            Product(1, "1", "Jam", category=("en:jams",), brand=("A",)),
+        ),
+    ],
+)  # fmt: skip
+def test_forms_of_records_that_other_versions_have(record: dict[str, Any], expected: Product) -> None:
+    (found,), rejects, _ = read(Records(record))
+    assert not rejects
+    assert dataclasses.replace(found, attributes={}) == expected
+
+
+def test_options_and_attributes_may_have_the_names_of_columns(tmp_path: Path) -> None:
+    rows = ("Handle,Title,Type,Option1 Name,Option1 Value,Variant Price", "mug,Mug,Kitchen,Type,Large,5")
+    (mug,), _, _ = read(table(tmp_path, "export.csv", *rows))
+    assert (mug.category, mug.attributes) == (("Kitchen",), {"option_Type": "Large"})
+    variant = {"sku": "1", "attributes": [{"name": "name", "value": "x"}, {"name": "size", "value": "m"}]}
+    (sofa,), rejects, _ = read(Records({"id": "9", "name": {"en": "Sofa"}, "masterVariant": variant}))
+    assert not rejects
+    assert (sofa.title, sofa.attributes["attribute_name"], sofa.attributes["size"]) == ("Sofa", "x", "m")

@@ -320,6 +320,8 @@ class Client:
         if mode is not None:
             require_choice("mode", mode, MODES)
         require_number("k", k, 1, WINDOW)
+        if collapse is not None and (not isinstance(collapse, str) or not collapse):
+            raise ArgumentError(f"expected collapse as the name of a field, got {shown(collapse)}")
         if filter is not None and not isinstance(filter, Mapping):
             raise ArgumentError(f"expected filter as a dict of fields and values, got {shown(filter)}")
         picture = "" if image is None else base64.b64encode(image_bytes(image)).decode()

@@ -34,6 +34,8 @@ MAX_DIGITS = 4_300  # of an integer, Python's own limit
 _BOM = b"\xef\xbb\xbf"
 _PICTURE_KEYS = ("url", "src", "contentUrl", "#text")
 _NAME_KEYS = ("name", "title", "label", "#text", "@value")
+_REFERENCE = frozenset(("@id", "@type"))
+"""keys of an object that only refers to another one, as in graphs of JSON-LD"""
 _TEXT_KEYS = ("#text", "@value")
 """keys by which feeds wrap a picture, a category or brand, and a text in an object"""
 
@@ -258,8 +260,10 @@ def _strings(
 
 
 def _unwrapped(value: Any, keys: Sequence[str]) -> Any:
-    """Return the string inside an object; null as an empty string."""
+    """Return the string inside an object; null, and a reference to another object, as an empty string."""
     if isinstance(value, dict):
+        if value and value.keys() <= _REFERENCE:
+            return ""
         return next((value[key] for key in keys if isinstance(value.get(key), str)), value)
     return "" if value is None else value
 

@@ -10,6 +10,7 @@ from mmsearch.products import translations
 from mmsearch.products.feeds.preset import Preset, normal
 from mmsearch.products.mapping.paths import places, value_at, without
 from mmsearch.products.mapping.renamed import MARK, Values, renamed
+from mmsearch.products.mapping.sources import alternatives
 
 _PAIR = re.compile(r"(?:^|,)\s*([\w.-]+)=")
 _FIRST = ("id", "title", "description", "currency", "group")
@@ -26,7 +27,9 @@ class Canonical:
             (re.compile(pattern), name) for pattern, name in preset.patterns.items() if name not in renames
         ]
         self._drop = [re.compile(self.column(name)) for name in preset.drop]
-
+        self._columns = {
+            path for source in self.fields.values() for each in alternatives(source) for path in each
+        }
         self._option = re.compile(self.column(preset.options.get("name", "")))
 
     @property
@@ -61,9 +64,11 @@ class Canonical:
         row: Values = {(normal(key) if preset.normalize else key): each for key, each in record.items()}
         if preset.values and isinstance(row.get(preset.values), dict):
             row |= _scoped(row.pop(preset.values))
+        columns = set(row)
         for path in preset.pairs:
             for place in list(places(row, path)):
                 for name, value in _pairs(value_at(row, place)):
+                    name = f"attribute_{name}" if name in columns else name
                     if name not in row:
                         row[name] = value
                     elif value not in _listed(row[name]):
@@ -135,7 +140,9 @@ class Canonical:
             names[name_at] = name = row.pop(name_at, None) or names.get(name_at)
             value = row.pop(options["value"].replace("#", number), None)
             if name and value and value != options.get("none"):
-                row[str(name)] = [part.strip() for part in str(value).split(options.get("separator", "\0"))]
+                # An option may have the name of a column.
+                name = f"option_{name}" if str(name) in self._columns else str(name)
+                row[name] = [part.strip() for part in str(value).split(options.get("separator", "\0"))]
 
     def _take_patterns(self, values: Values, rest: Values) -> None:
         for name in list(rest):

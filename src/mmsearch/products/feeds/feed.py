@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ import orjson
 
 from mmsearch.errors import CatalogError, RecordError
 from mmsearch.products.feeds.canonical import Canonical
-from mmsearch.products.feeds.columns import Columns, columns_of, meant
+from mmsearch.products.feeds.columns import MEANT, Columns, columns_of, meant
 from mmsearch.products.feeds.preset import NONE, Preset, found, named
 from mmsearch.products.feeds.variants import gathered
 from mmsearch.products.mapping.renamed import KNOWN
@@ -113,8 +114,8 @@ class Feed:
             return
         names = list(dict.fromkeys([*header, *(name for record in records for name in record)]))
         raise CatalogError(
-            f"expected a column `id` in {self._name()}, got {', '.join(names[:SHOWN])}; name the column of "
-            f"the id, for example: --map id={likely or names[0]}"
+            f"expected a column `id` in {self._name()}, got {', '.join(names[:SHOWN])}; name the columns, "
+            f"for example: {_options(likely or names[0], self._renames, [dict.fromkeys(header), *records])}"
         )
 
     def _keep_about(
@@ -152,9 +153,11 @@ class Feed:
             yield Line(number, orjson.dumps(canonical.record(of_one)), lost)
         yield from bad
         if self.preset.rows and counts["products"] < counts["rows"]:
-            self._say(f"{counts['rows']} rows are {counts['products']} products with variants")
+            products_of = "1 product" if counts["products"] == 1 else f"{counts['products']} products"
+            self._say(f"{counts['rows']} rows are {products_of} with variants")
         if counts["left_out"]:
-            self._say(f"{counts['left_out']} entries of {self._name()} are no products and are left out")
+            entries = "1 entry" if counts["left_out"] == 1 else f"{counts['left_out']} entries"
+            self._say(f"left out of {self._name()} as no products: {entries}")
 
     def _rows(
         self, lines: Iterable[Line], canonical: Canonical, bad: list[Line], counts: dict[str, int]
@@ -179,6 +182,16 @@ class Feed:
     def _name(self) -> str:
         path = str(getattr(self._source, "path", "-"))
         return "the catalog" if path == "-" else path
+
+
+def _options(identifier: str, given: Mapping[str, str], records: Sequence[Mapping[str, Any]]) -> str:
+    """Return the options that read our fields from the columns that are most likely meant."""
+    found = {"id": identifier}
+    for name in MEANT:
+        own = any(name in record for record in records)
+        if name not in given and not own and (column := meant(name, records)) not in ("", *found.values()):
+            found.setdefault(name, column)
+    return " ".join(f"--map {shlex.quote(f'{name}={column}')}" for name, column in found.items())
 
 
 def _header(source: Source) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import TextIO
 from mmsearch.errors import CatalogError
 from mmsearch.products.formats.found import Found
 from mmsearch.products.formats.header import Header, header_at
+from mmsearch.products.formats.quotes import with_literal_quotes
 from mmsearch.products.record import MAX_LINE_BYTES, Line
 
 SEPARATORS = {"csv": ",;\t|", "tsv": "\t"}
@@ -42,10 +43,14 @@ class Delimited:
         while first and not first.strip():
             skipped, first = skipped + 1, next(lines, "")
         self._separator = found.separator
-        self._reader = csv.reader(itertools.chain([first], lines), delimiter=found.separator, strict=False)
         self._before = skipped
         self._text = text
-        above = header_at(_rows(sample.decode("utf-8", "replace"), found.separator))
+        rows = _rows(sample.decode("utf-8", "replace"), found.separator)
+        above = header_at(rows)
+        lines = itertools.chain([first], lines)
+        if found.separator == "\t" and len(rows) > above:
+            lines = with_literal_quotes(lines, len(rows[above]) - 1)
+        self._reader = csv.reader(lines, delimiter=found.separator, strict=False)
         if above:
             found.beside = (f"{above} {'line' if above == 1 else 'lines'} above the header",)
         try:
