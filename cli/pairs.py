@@ -64,12 +64,12 @@ def command(
     from mmsearch.training.mining import Search, bm25_search, mined
     from mmsearch.training.pairs import read_pairs, read_products
 
-    def told(line: str) -> None:
+    def report(line: str) -> None:
         click.echo(f"  {line}", err=True)
 
     searches: list[Search] = []
     if not no_bm25:
-        products = read_products(catalog, say=told, renames=renamed, preset=preset, form=form)
+        products = read_products(catalog, say=report, renames=renamed, preset=preset, form=form)
         searches.append(bm25_search(products))
     if index:
         client = connect(opensearch)
@@ -87,7 +87,7 @@ def command(
         searches.append(by_index)
     if not searches:
         raise MmsearchError("expected BM25 or --index to mine from, got neither; leave out --no-bm25")
-    found = mined(read_pairs(pairs, told, only), searches, per_query)
+    found = mined(read_pairs(pairs, report, only), searches, per_query)
     records = (
         {
             "query": pair.query,

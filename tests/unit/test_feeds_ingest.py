@@ -1,4 +1,4 @@
-"""A platform's feed in the index: its rejects are mended and tried again, and its preset is remembered."""
+"""A platform's feed in the index: its rejects are fixed and tried again, and its preset is remembered."""
 
 from __future__ import annotations
 

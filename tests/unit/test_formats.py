@@ -753,7 +753,7 @@ def test_rejects_have_the_number_of_their_record_and_can_be_mended(
     assert (entry["line"], entry["reason"]) == (number, "missing_id")
     assert any(f"{feed} is " in message for message in catalog.messages)
     entry["record"][names["id"]] = 2
-    rejects = catalog.folder / "mended.jsonl"
+    rejects = catalog.folder / "fixed.jsonl"
     rejects.write_text(json.dumps(entry) + "\n", encoding="utf-8")
     still = catalog.folder / "still.jsonl"
     again = catalog.ingest(catalog=str(rejects), retry=True, renames=names, rejects=still)

@@ -69,7 +69,7 @@ def test_loss_d9_what_has_no_white_space_is_written_as_it_is(tmp_path: Path) -> 
         ("a%2520b", "a%252520b"),
         ("a\u00a0b", "a%C2%A0b"),
         ("a%C2%A0b", "a%25C2%25A0b"),
-        ("a\tb\n", "a%09b%0A"),
+        ("a\tb\nc", "a%09b%0Ac"),
         ("50%25", "50%25"),
     ],
 )

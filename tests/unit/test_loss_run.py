@@ -151,14 +151,14 @@ def test_loss_08_two_pipes_have_two_files(
         result = CliRunner().invoke(
             cli,
             ["ingest", "-", "--opensearch", catalog.node.url, "--triton", catalog.triton.url],
-            input=f"broken {number}\n",
+            input=f'{{"broken": {number}\n',
         )
         assert result.exit_code == 3, result.output
     raw = [
         json.loads((tmp_path / name).read_text())["raw"]
         for name in ("stdin.rejects.jsonl", "stdin.2.rejects.jsonl")
     ]
-    assert raw == ["broken 1", "broken 2"]
+    assert raw == ['{"broken": 1', '{"broken": 2']
 
 
 def test_loss_08_a_retried_slice_may_be_ingested_again(catalog: Catalog) -> None:
@@ -245,7 +245,7 @@ def test_loss_d12_fetches_that_are_under_way_are_not_waited_for() -> None:
 
 
 def test_loss_10_a_rejects_file_that_cannot_be_written_is_one_sentence(catalog: Catalog) -> None:
-    catalog.write("broken")
+    catalog.write('{"broken"')
     result = command(catalog, "--rejects", str(catalog.folder / "no" / "such" / "r.jsonl"), "--json")
     assert result.exit_code == 1
     assert "mmsearch: expected to write rejects to " in result.stderr

@@ -74,7 +74,7 @@ def test_words_alone_need_no_encoder() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"), [({}, "--image or --like"), ({"mode": "lexical"}, "expected a text")]
+    ("arguments", "told"), [({}, "--image or --like"), ({"mode": "lexical"}, "expected words")]
 )
 def test_an_incomplete_question_says_what_is_missing(arguments: dict[str, str], told: str) -> None:
     with pytest.raises(SearchError, match=told):

@@ -171,7 +171,7 @@ def _lines(file: str) -> list[str]:
             if not line.lstrip().startswith(("#", "@"))
         ]
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "bytes that are no UTF-8"
+        why = error.strerror if isinstance(error, OSError) else "bytes that are not UTF-8"
         raise IngestError(
             f"expected headers in the file of --fetch-header, got {file}: {why}; name a readable file with a "
             "header on each line"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from mmsearch.errors import CatalogError
-from mmsearch.products.formats import told
+from mmsearch.products.formats import detected
 from mmsearch.products.formats.ahead import BUFFER, Ahead, buffered, seekable
 from mmsearch.products.formats.compressed import ZIP, unpacked
 from mmsearch.products.formats.delimited import Delimited
@@ -108,7 +108,7 @@ class Catalog:
             found.format, found.encoding = "xlsx", ""
             self._counted = Workbook(seekable(stream, name, self._keep), name, found, self._keep)
             return self._counted
-        told.require_readable(begins, name)
+        detected.require_readable(begins, name)
         text = Ahead(
             Utf8(
                 stream,
@@ -118,15 +118,15 @@ class Catalog:
                 declared(stream.peek(1024)),
             )
         )
-        window = text.peek(told.WINDOW)
-        found.format = given or told.told(window, name, whole=len(window) < told.WINDOW)
+        window = text.peek(detected.WINDOW)
+        found.format = given or detected.detected(window, name, complete=len(window) < detected.WINDOW)
         if found.format == "xml":
             return iter(XmlDocument(text, name, found))
         if found.format == "json":
             return iter(JsonDocument(text, name, found))
         if found.format == "jsonl":
             return json_lines(buffered(text))
-        return iter(Delimited(buffered(text), name, found, told.sample_of(window)))
+        return iter(Delimited(buffered(text), name, found, detected.sample_of(window)))
 
     def _opened(self) -> io.BufferedReader:
         if self.path == "-":

@@ -111,7 +111,7 @@ def _boxes(data: bytes, at: int, end: int) -> Iterator[Box]:
 def _meta(data: bytes, box: Box) -> _Meta:
     found = _Meta()
     children = list(_boxes(data, box[1] + 4, box[2]))
-    inside = next((start for kind, start, _ in children if kind == b"idat"), 0)
+    box_start = next((start for kind, start, _ in children if kind == b"idat"), 0)
     for kind, at, end in children:
         if kind == b"pitm":
             found.primary = int.from_bytes(data[at + 4 : at + (6 if data[at] == 0 else 8)])
@@ -122,14 +122,14 @@ def _meta(data: bytes, box: Box) -> _Meta:
                     number = int.from_bytes(data[start + 4 : start + 4 + wide])
                     found.kinds[number] = data[start + 6 + wide : min(start + 10 + wide, stop)]
         elif kind == b"iloc":
-            found.places = _places(data, at, inside)
+            found.places = _places(data, at, box_start)
         elif kind == b"iprp":
             _properties(data, at, end, found)
     return found
 
 
-def _places(data: bytes, at: int, inside: int) -> dict[int, list[tuple[int, int]]]:
-    """Return offset and length of each item's data; `inside` is where the data in the meta box begins."""
+def _places(data: bytes, at: int, box_start: int) -> dict[int, list[tuple[int, int]]]:
+    """Return offset and length of each item's data; `box_start` is where the data in the meta box begins."""
     version, sizes = data[at], data[at + 4 : at + 6]
     offset, length, base, index = sizes[0] >> 4, sizes[0] & 15, sizes[1] >> 4, sizes[1] & 15
     at += 6
@@ -156,7 +156,7 @@ def _places(data: bytes, at: int, inside: int) -> dict[int, list[tuple[int, int]
         found = []
         for _ in range(take(2)):
             take(index if version else 0)
-            found.append((begin + take(offset) + (inside if method else 0), take(length)))
+            found.append((begin + take(offset) + (box_start if method else 0), take(length)))
             total += 1
             if total > MAX_BOXES:
                 raise PictureError(

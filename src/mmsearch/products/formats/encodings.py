@@ -72,7 +72,7 @@ class Utf8(io.RawIOBase):
         self._held = b""
         self._decoder: codecs.IncrementalDecoder | None = None
         self._ended = False
-        encoding = found.encoding = self._told(declared)
+        encoding = found.encoding = self._detected(declared)
         if encoding != "utf-8":
             self._decode_as(encoding)
 
@@ -89,7 +89,7 @@ class Utf8(io.RawIOBase):
         self._ready = self._ready[size:]
         return size
 
-    def _told(self, declared: str) -> str:
+    def _detected(self, declared: str) -> str:
         begins = self._source.peek(SAMPLE)
         for mark, encoding in _MARKS:
             if begins.startswith(mark):

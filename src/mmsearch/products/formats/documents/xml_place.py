@@ -38,7 +38,7 @@ _FOREIGN = {
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Counted:
     count: int = 0
     inside: int = 0
     """elements in all of them together"""
@@ -50,7 +50,7 @@ class _Survey:
     """Counts the elements of a document by their path."""
 
     def __init__(self) -> None:
-        self.paths: dict[Path, _Seen] = {}
+        self.paths: dict[Path, _Counted] = {}
         self.root = ""
         self._path: Path = ()
 
@@ -60,7 +60,7 @@ class _Survey:
             self.paths[self._path].inside += 1
         self._path = (*self._path, name)
         if len(self.paths) < MAX_PATHS:
-            self.paths.setdefault(self._path, _Seen())
+            self.paths.setdefault(self._path, _Counted())
         if self._path in self.paths:
             seen = self.paths[self._path]
             seen.count += 1

@@ -55,8 +55,8 @@ def require_readable(begins: bytes, name: str) -> None:
         raise CatalogError(f"expected a catalog in {name}, got a tar archive; unpack it first")
 
 
-def told(window: bytes, name: str, *, whole: bool) -> str:
-    """Return the format of a text in UTF-8. `window` is its beginning, or with `whole` all of it.
+def detected(window: bytes, name: str, *, complete: bool) -> str:
+    """Return the format of a text in UTF-8. `window` is its beginning, or with `complete` all of it.
 
     Raise CatalogError if it is none that a catalog has.
     """
@@ -71,15 +71,15 @@ def told(window: bytes, name: str, *, whole: bool) -> str:
     if _JSON_LIST.match(text):
         return "json"
     if text.startswith(b"{"):
-        return _objects(text, whole)
-    return _table(text, name, whole=whole)
+        return _objects(text, complete)
+    return _table(text, name, complete=complete)
 
 
-def _objects(text: bytes, whole: bool) -> str:
+def _objects(text: bytes, complete: bool) -> str:
     """Objects: one a line, or a document."""
     line, _, rest = text.partition(b"\n")
     after = rest.lstrip()
-    if not after and not whole:
+    if not after and not complete:
         return "json" if json_place.place(text, several=True)[0] else "jsonl"
     if _object(line):
         if json_place.place(line, several=bool(after))[0]:
@@ -87,7 +87,7 @@ def _objects(text: bytes, whole: bool) -> str:
         return "json" if not after and json_place.looks_like_nothing(line) else "jsonl"
     if _several(line):
         return "json"
-    _require_some_object(text, whole)
+    _require_some_object(text, complete)
     line = line.rstrip()
     if line.endswith(b"[") or after.startswith((b'"', b"}", b"]", b",")):
         return "json"
@@ -95,7 +95,7 @@ def _objects(text: bytes, whole: bool) -> str:
     return "json" if line.endswith((b"{", b",", b":")) and not _object(following) else "jsonl"
 
 
-def _table(text: bytes, name: str, *, whole: bool) -> str:
+def _table(text: bytes, name: str, *, complete: bool) -> str:
     suffixes = [suffix.lower() for suffix in Path(name).suffixes]
     tabs = any(suffix in (".tsv", ".tab") for suffix in suffixes[-2:])
     lines = [line for line in islice(text.split(b"\n", 200), 200) if line.strip()][:_LINES]
@@ -116,7 +116,7 @@ def _table(text: bytes, name: str, *, whole: bool) -> str:
     share, columns = max(fits.values())
     if _SEP.match(text) or (columns > 1 and share > 0):
         return "tsv" if max(fits, key=fits.__getitem__) == "\t" and share > 0.5 else "csv"
-    if not whole and b"\n" not in text and suffixes[-1:] in ([".jsonl"], [".ndjson"], [".json"]):
+    if not complete and b"\n" not in text and suffixes[-1:] in ([".jsonl"], [".ndjson"], [".json"]):
         return "jsonl"  # one line, which is too long
     if columns < 2 and any(suffix in (".csv", ".tsv") for suffix in suffixes[-2:]):
         return "csv"  # of one column
@@ -132,10 +132,10 @@ def sample_of(window: bytes) -> bytes:
     return sample if len(window) <= SAMPLE else sample[: sample.rfind(b"\n") + 1] or sample
 
 
-def _require_some_object(text: bytes, whole: bool) -> None:
+def _require_some_object(text: bytes, complete: bool) -> None:
     """Refuse what looks like JSON Lines and is none, before every line is rejected."""
     lines = [line for line in islice(text.split(b"\n", 200), 200) if line.strip()]
-    if not whole:
+    if not complete:
         lines.pop()
     begun = [line for line in lines if line.lstrip().startswith(b"{") and line.rstrip(b" \r,").endswith(b"}")]
     if len(begun) == len(lines) >= FEWEST and not any(map(_object, lines)):
