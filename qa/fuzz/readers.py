@@ -67,7 +67,11 @@ def feed(data: bytes) -> None:
     path = FOLDER / "feed"
     path.write_bytes(data[1:])
     preset = names[data[0] % len(names)] if data else None
-    source = Feed(Catalog(str(path), "jsonl"), {}, preset, keep=True)
+    try:
+        source = Feed(Catalog(str(path), "jsonl"), {}, preset, keep=True)
+    except CatalogError as error:
+        require_sentence(str(error))
+        return
     try:
         for line in source:
             try:
