@@ -240,7 +240,7 @@ def test_pictures_and_products_are_adapted() -> None:
     assert view["title"] == "shop*"
     assert (image["id"], image["params"]["type"]) == ("url", "img")
     assert image["params"]["urlTemplate"] == "https://shop.example/{{value}}?w=96"
-    with pytest.raises(MmsearchError, match="put it where the reference goes"):
+    with pytest.raises(MmsearchError, match="put it in place of the reference"):
         objects(pictures="https://shop.example/")
 
 

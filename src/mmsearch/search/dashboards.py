@@ -28,7 +28,7 @@ def objects(*, pictures: str | None = None, products: str | None = None) -> list
     """
     if pictures is not None and "{{value}}" not in pictures:
         raise MmsearchError(
-            f"expected {{{{value}}}} in the picture URL, got {pictures!r}; put it where the reference goes"
+            f"expected {{{{value}}}} in the picture URL, got {pictures!r}; put it in place of the reference"
         )
     found: list[Object] = [json.loads(line) for line in SHIPPED.read_text(encoding="utf-8").splitlines()]
     view = next(each for each in found if each["id"] == PRODUCTS)["attributes"]
