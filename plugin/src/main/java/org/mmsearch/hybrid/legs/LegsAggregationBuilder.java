@@ -32,6 +32,9 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
     /** The name on the wire; no request can ask for it. */
     public static final String NAME = "mmsearch_legs";
 
+    /** The metadata of a profiled search's aggregation. */
+    public static final Map<String, Object> PROFILED = Map.of("profile", true);
+
     private final LegSearches searches;
     private final List<QueryBuilder> legs;
     private final int window;

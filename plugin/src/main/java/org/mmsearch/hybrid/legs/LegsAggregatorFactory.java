@@ -48,8 +48,9 @@ final class LegsAggregatorFactory extends AggregatorFactory {
         return new LegsAggregator(name, searchContext, parent, metadata, new ShardLegs(searches, searchContext, legs, window), taken);
     }
 
+    /** A profiled search has one thread: k-NN looks in the profile of the thread for a query that another one has entered. */
     @Override
     protected boolean supportsConcurrentSegmentSearch() {
-        return true;
+        return LegsAggregationBuilder.PROFILED.equals(metadata) == false;
     }
 }

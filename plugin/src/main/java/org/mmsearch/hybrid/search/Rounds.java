@@ -103,9 +103,11 @@ public final class Rounds {
         AtomicReference<List<ShardWindows>> captured = new AtomicReference<>();
         SearchSourceBuilder source = new SearchSourceBuilder().trackTotalHits(false).pointInTimeBuilder(pointInTime);
         if (notes.way() == Way.POINT_IN_TIME) {
-            source.size(0)
-                .query(carrier(original, legs))
-                .aggregation(new LegsAggregationBuilder(LEGS, node.searches(), legs, described.fusion().window()));
+            LegsAggregationBuilder round = new LegsAggregationBuilder(LEGS, node.searches(), legs, described.fusion().window());
+            if (original.source() != null && original.source().profile()) {
+                round.setMetadata(LegsAggregationBuilder.PROFILED);
+            }
+            source.size(0).query(carrier(original, legs)).aggregation(round);
         } else {
             source.size(1).query(new CandidatesQueryBuilder(node, legs, described, (windows, results, context) -> {
                 captured.set(windows);
