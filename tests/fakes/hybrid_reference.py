@@ -24,10 +24,13 @@ def normalized(leg: Leg, technique: str) -> list[float]:
     if low == high:
         return [1.0 for _ in scores]
     if technique == "min_max":
-        return [FLOOR if score == low else (score - low) / (high - low) for score in scores]
+        # The floor of the last hit stays below the hit before it.
+        least = min((score - low) / (high - low) for score in scores if score > low)
+        floor = min(FLOOR, least * (1 - 1e-6))
+        return [floor if score == low else (score - low) / (high - low) for score in scores]
     mean = math.fsum(scores) / len(scores)
     spread = math.sqrt(math.fsum((score - mean) ** 2 for score in scores) / (len(scores) - 1))
-    return [max(FLOOR, (score - mean) / spread) for score in scores]
+    return [z if z >= FLOOR else FLOOR * math.exp(z - FLOOR) for z in ((s - mean) / spread for s in scores)]
 
 
 def fused(legs: Sequence[Leg], fusion: dict[str, Any]) -> dict[str, float]:

@@ -76,7 +76,7 @@ def world(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worl
     this = World(folder, stack.opensearch.url, {**stack.environment, "PATH": path})
     with (folder / "export.jsonl").open("w", encoding="utf-8") as file:
         file.write(
-            '{"_id": "M1", "name": "Garden bench"}\n{"_id": "M2", "name": "Parasol", "colour": "red"}\n'
+            '{"_id": "M1", "name": "Garden bench", "image_url": null}\n{"_id": "M2", "name": "Parasol", "colour": "red"}\n'
         )
     before = Path.cwd()
     os.chdir(folder)
