@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -76,7 +78,8 @@ def world(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worl
     this = World(folder, stack.opensearch.url, {**stack.environment, "PATH": path})
     with (folder / "export.jsonl").open("w", encoding="utf-8") as file:
         file.write(
-            '{"_id": "M1", "name": "Garden bench", "image_url": null}\n{"_id": "M2", "name": "Parasol", "colour": "red"}\n'
+            '{"_id": "M1", "name": "Garden bench", "image_url": null}\n'
+            '{"_id": "M2", "name": "Parasol", "colour": "red"}\n'
         )
     before = Path.cwd()
     os.chdir(folder)
@@ -193,6 +196,33 @@ def evaluation(world: World) -> None:
     (world.folder / "body.json").write_text(body, encoding="utf-8")
     run_ = [f"{query.replace(' ', '%20')} Q0 {product} 1 1.0 new\n" for query, product in JUDGED.items()]
     (world.folder / "new.run").write_text("".join(run_), encoding="utf-8")
+    shopping_queries(world.folder)
+
+
+def shopping_queries(folder: Path) -> None:
+    """Rows of the Shopping Queries Dataset by its published columns, and SQID's table of image addresses."""
+    products = {
+        "product_id": ["B1", "B2"],
+        "product_title": ["Oak chair", "Desk lamp"],
+        "product_brand": ["A", "B"],
+    }
+    examples = {
+        "example_id": [1, 2, 3],
+        "query": ["oak chair", "oak chair", "desk lamp"],
+        "query_id": [7, 7, 8],
+        "product_id": ["B1", "B2", "B2"],
+        "product_locale": ["us"] * 3,
+        "esci_label": ["E", "I", "E"],
+        "small_version": [1] * 3,
+        "large_version": [1] * 3,
+        "split": ["test"] * 3,
+    }
+    for kind, columns in (("products", products | {"product_locale": ["us"] * 2}), ("examples", examples)):
+        table = pa.table(columns)
+        pq.write_table(table, folder / f"shopping_queries_dataset_{kind}.parquet")
+    # In place of an address, which would be fetched.
+    image = f'"data:image/png;base64,{docs_shop.picture(folder)}"'
+    (folder / "product_image_urls.csv").write_text(f"product_id,image_url\nB1,{image}\n", encoding="utf-8")
 
 
 def test_the_page_on_evaluation_runs_as_it_stands(world: World) -> None:
