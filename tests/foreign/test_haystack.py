@@ -82,4 +82,4 @@ def test_errors_are_the_clients_own(saw: dict[str, Any]) -> None:
         "odd": ("RequestError", 400),
         "away": ("TransportError", 503),
     }
-    assert "expected _meta.mmsearch.fields.embedding" in errors["unnamed"]["text"]
+    assert "in _meta.mmsearch.fields.embedding of the mapping" in errors["unnamed"]["text"]
