@@ -5,11 +5,11 @@ import java.util.List;
 import java.util.Objects;
 
 import org.apache.lucene.search.IndexSearcher;
-import org.apache.lucene.search.MatchAllDocsQuery;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.search.QueryVisitor;
 import org.apache.lucene.search.ScoreMode;
 import org.apache.lucene.search.Weight;
+import org.opensearch.common.lucene.search.Queries;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.xcontent.XContentBuilder;
@@ -73,7 +73,7 @@ public final class FaultyQueries extends Plugin implements SearchPlugin {
             if (fails && early) {
                 throw new IllegalStateException("the query broke on " + context.getShardId());
             }
-            return fails ? new Broken(context.getShardId()) : MatchAllDocsQuery.INSTANCE;
+            return fails ? new Broken(context.getShardId()) : Queries.newMatchAllQuery();
         }
 
         @Override

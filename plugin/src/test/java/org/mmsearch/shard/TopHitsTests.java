@@ -22,12 +22,12 @@ import org.apache.lucene.search.DoubleValuesSource;
 import org.apache.lucene.search.IndexSearcher;
 import org.apache.lucene.search.IndexSearcher.LeafReaderContextPartition;
 import org.apache.lucene.search.IndexSearcher.LeafSlice;
-import org.apache.lucene.search.MatchAllDocsQuery;
 import org.apache.lucene.search.MatchNoDocsQuery;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.search.ScoreDoc;
 import org.apache.lucene.store.ByteBuffersDirectory;
 import org.apache.lucene.store.Directory;
+import org.opensearch.common.lucene.search.Queries;
 import org.opensearch.search.query.QueryPhase;
 import org.opensearch.test.OpenSearchTestCase;
 import org.opensearch.threadpool.TestThreadPool;
@@ -37,7 +37,7 @@ import org.opensearch.threadpool.ThreadPool;
 public class TopHitsTests extends OpenSearchTestCase {
 
     private static final int DOCUMENTS = 200;
-    private static final Query BY_PRICE = new FunctionScoreQuery(MatchAllDocsQuery.INSTANCE, DoubleValuesSource.fromFloatField("price"));
+    private static final Query BY_PRICE = new FunctionScoreQuery(Queries.newMatchAllQuery(), DoubleValuesSource.fromFloatField("price"));
 
     private Directory directory;
     private DirectoryReader reader;
@@ -106,7 +106,7 @@ public class TopHitsTests extends OpenSearchTestCase {
         for (int round = 0; round < 20; round++) {
             IndexSearcher sliced = sliced(pool.executor(ThreadPool.Names.INDEX_SEARCHER));
             for (int window : new int[] { 1, 2, 10, 50, DOCUMENTS, 10_000 }) {
-                for (Query query : List.of(BY_PRICE, MatchAllDocsQuery.INSTANCE, new MatchNoDocsQuery("none"))) {
+                for (Query query : List.of(BY_PRICE, Queries.newMatchAllQuery(), new MatchNoDocsQuery("none"))) {
                     assertEquals(found(plain, query, window), found(sliced, query, window));
                 }
             }
