@@ -26,9 +26,9 @@ from mmsearch.ingest.reporting.losses import Loss, Losses
 from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Report, Stats
 from mmsearch.ingest.runner import prepare_servers, run
-from mmsearch.ingest.schema.sample import Sampled
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.feeds.feed import Feed
+from mmsearch.products.sampled import Sampled
 
 ADDED = ("read", "encoded", "unchanged", "indexed", "rejected", "encoder_calls", "deleted", "missing")
 

@@ -52,11 +52,12 @@ from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Report, Stats
 from mmsearch.ingest.reporting.survey import Survey
 from mmsearch.ingest.schema.fields import Schema
-from mmsearch.ingest.schema.sample import Sampled, schema_for, types_beside, types_for
+from mmsearch.ingest.schema.sample import schema_for, types_beside, types_for
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.feeds.feed import Feed
 from mmsearch.products.in_memory import InMemoryCatalog
 from mmsearch.products.rejects import Rejected
+from mmsearch.products.sampled import Sampled
 
 FIRST_ENCODING, MOST_ENCODING = 4, 8
 MOST_WRITING = 2

@@ -28,10 +28,11 @@ from mmsearch.ingest.reindex.successor import fills, successor
 from mmsearch.ingest.reporting.stats import Report
 from mmsearch.ingest.schema.attributes import PARTS
 from mmsearch.ingest.schema.fields import Schema, SchemaOptions
-from mmsearch.ingest.schema.sample import LINES, Sampled, schema_for
+from mmsearch.ingest.schema.sample import schema_for
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.feeds.feed import Feed
 from mmsearch.products.rejects import beside
+from mmsearch.products.sampled import LINES, Sampled
 from mmsearch.search.lexical import stored_or_said
 
 T = TypeVar("T")

@@ -3,11 +3,10 @@ which types their attributes."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from mmsearch.ingest.schema.attributes import DEFAULT_FIELDS, types_in, types_of
 from mmsearch.ingest.schema.fields import Schema, SchemaOptions
@@ -16,48 +15,6 @@ from mmsearch.products import translations
 from mmsearch.products.language import language_of
 from mmsearch.products.reader import read_products
 from mmsearch.products.record import Line, Product, parse
-
-LINES = 1_000
-BYTES = 8 << 20
-"""a sample ends where either is reached"""
-
-
-class Source(Protocol):
-    """A catalog: its lines, once, and how much of it has been read."""
-
-    def __iter__(self) -> Iterator[Line]: ...
-    def share(self) -> float: ...
-    def close(self) -> None: ...
-
-
-class Sampled:
-    """A catalog whose first lines may be looked at before they are read."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._lines = iter(source)
-        self._first: list[Line] = []
-
-    def first(self) -> Sequence[Line]:
-        """The first lines, which stay to be read. Raises CatalogError."""
-        size = sum(len(line.raw) for line in self._first)
-        while len(self._first) < LINES and size < BYTES:
-            line = next(self._lines, None)
-            if line is None:
-                break
-            self._first.append(line)
-            size += len(line.raw)
-        return self._first
-
-    def __iter__(self) -> Iterator[Line]:
-        first, self._first = self._first, []
-        return itertools.chain(first, self._lines)
-
-    def share(self) -> float:
-        return self._source.share()
-
-    def close(self) -> None:
-        self._source.close()
 
 
 def schema_for(

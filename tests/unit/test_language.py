@@ -13,9 +13,10 @@ from mmsearch.errors import ArgumentError, MismatchError
 from mmsearch.ingest.schema import analysis
 from mmsearch.ingest.schema.fields import Schema, SchemaOptions, translated
 from mmsearch.ingest.schema.languages import LANGUAGES, language_of
-from mmsearch.ingest.schema.sample import LINES, Sampled, schema_for
+from mmsearch.ingest.schema.sample import schema_for
 from mmsearch.products import language
 from mmsearch.products.record import Line, Product, parse
+from mmsearch.products.sampled import LINES, Sampled
 
 from ..fakes.fake_opensearch import FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton

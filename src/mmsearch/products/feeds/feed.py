@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -17,21 +16,11 @@ from mmsearch.products.feeds.variants import gathered
 from mmsearch.products.mapping.renamed import KNOWN
 from mmsearch.products.mapping.sources import SHOWN, require_there
 from mmsearch.products.record import Line, load
+from mmsearch.products.sampled import LINES, Sampled, Source
 
-LINES = 1_000
-BYTES = 8 << 20
-"""the first records end where either is reached"""
 FEW = 100
 """records by which a platform is recognised where no column is to be checked"""
 Row = tuple[int, Mapping[str, Any]]
-
-
-class Source(Protocol):
-    """A catalog: its lines, once, and how much of it has been read."""
-
-    def __iter__(self) -> Iterator[Line]: ...
-    def share(self) -> float: ...
-    def close(self) -> None: ...
 
 
 class Feed:
@@ -77,20 +66,18 @@ class Feed:
             raise
 
     def _lines(self) -> Iterator[Line]:
-        lines = iter(self._source)
         if self._wanted == NONE and not self._renames and not self._keep:
-            return lines
-        first = list(_first(lines, self._looked_at()))
-        records, header = _records(first), _header(self._source)
+            return iter(self._source)
+        sampled = Sampled(self._source)
+        records, header = _records(sampled.first(self._looked_at())), _header(self._source)
         self.preset = found(header, records) if self._wanted is None else named(self._wanted)
-        all_lines = itertools.chain(first, lines)
         if self.preset is None:
             require_there(self._renames, records, header, self._name())
             self._require_id(records, header)
             if self._keep:
                 own = {name: name for name in KNOWN if name not in self._renames}
                 self._keep_about({**own, **self._renames}, {}, records, records, header)
-            return all_lines
+            return iter(sampled)
         canonical = Canonical(self.preset, self._renames)
         products = [each for record in records for each in canonical.products(record)[1]]
         rows = [canonical.plain(product) for product in products]
@@ -103,7 +90,7 @@ class Feed:
         if self._keep:
             options = {canonical.column(name): "options" for name in canonical.option_columns}
             self._keep_about(canonical.fields, {**self.preset.patterns, **options}, records, rows, header)
-        return self._mapped(all_lines, canonical)
+        return self._mapped(sampled, canonical)
 
     def _require_id(self, records: Sequence[Mapping[str, Any]], header: Sequence[str]) -> None:
         """Raise CatalogError if no record has an id and another column may be it, or if a table has none."""
@@ -197,15 +184,6 @@ def _options(identifier: str, given: Mapping[str, str], records: Sequence[Mappin
 def _header(source: Source) -> tuple[str, ...]:
     """Return the header of a table, also of columns that are empty in the first rows."""
     return tuple(getattr(getattr(source, "found", source), "columns", ()))
-
-
-def _first(lines: Iterator[Line], most: int) -> Iterator[Line]:
-    size = 0
-    for line in itertools.islice(lines, most):
-        yield line
-        size += len(line.raw)
-        if size >= BYTES:
-            return
 
 
 def _records(lines: Sequence[Line]) -> list[dict[str, Any]]:
