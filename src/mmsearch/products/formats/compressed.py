@@ -9,7 +9,7 @@ import lzma
 import struct
 import zipfile
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any, BinaryIO, cast
 
 from mmsearch.errors import CatalogError
@@ -122,7 +122,7 @@ def _only_member(archive: zipfile.ZipFile, name: str) -> io.RawIOBase:
         )
     require_within(members[0], name)
     try:
-        return cast(io.RawIOBase, _Member(archive.open(members[0])))
+        return cast(io.RawIOBase, _Raising(archive.open(members[0]), zipfile.BadZipFile))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, struct.error) as error:
         raise CatalogError(
             f"expected {name} to be a whole zip archive, got: {error}; copy it again"
@@ -136,7 +136,7 @@ def _inner(kind: str, stream: Ahead, name: str) -> Any:
         return _Streams(stream, bz2.BZ2Decompressor)
     if kind == "xz":
         return _Streams(stream, lambda: lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY))
-    return _Zstd(stream, name)
+    return _zstd(stream, name)
 
 
 def _bomb(name: str) -> CatalogError:
@@ -166,11 +166,12 @@ class _Inflated(io.RawIOBase):
         return size
 
 
-class _Member(io.RawIOBase):
-    """A file of a zip archive, with the errors of the other streams."""
+class _Raising(io.RawIOBase):
+    """A stream of a library that raises OSError in place of its own error, like the other streams."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, error: type[Exception]) -> None:
         self._inner = inner
+        self._error = error
 
     def readable(self) -> bool:
         return True
@@ -178,7 +179,7 @@ class _Member(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         try:
             return int(self._inner.readinto(buffer))
-        except zipfile.BadZipFile as error:
+        except self._error as error:
             raise OSError(str(error)) from None
 
     def close(self) -> None:
@@ -219,32 +220,13 @@ class _Streams(io.RawIOBase):
                 return len(data)
 
 
-class _Zstd(io.RawIOBase):
-    """A zstd stream that raises OSError, like the other streams."""
-
-    def __init__(self, packed: Ahead, name: str) -> None:
-        try:
-            import zstandard
-        except ModuleNotFoundError:
-            raise CatalogError(
-                f"expected the package zstandard to read {name}, got none; install it by: "
-                "pip install 'mmsearch[formats]'"
-            ) from None
-        self._error = zstandard.ZstdError
-        self._inner: Any = zstandard.ZstdDecompressor().stream_reader(
-            cast(BinaryIO, packed), read_across_frames=True
-        )
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        try:
-            return int(self._inner.readinto(buffer))
-        except self._error as error:
-            raise OSError(str(error)) from None
-
-    def close(self) -> None:
-        with suppress(AttributeError):  # without zstandard nothing is open
-            self._inner.close()
-        super().close()
+def _zstd(packed: Ahead, name: str) -> _Raising:
+    try:
+        import zstandard
+    except ModuleNotFoundError:
+        raise CatalogError(
+            f"expected the package zstandard to read {name}, got none; install it by: "
+            "pip install 'mmsearch[formats]'"
+        ) from None
+    reader = zstandard.ZstdDecompressor().stream_reader(cast(BinaryIO, packed), read_across_frames=True)
+    return _Raising(reader, zstandard.ZstdError)
