@@ -32,3 +32,11 @@ def identifier(value: Any) -> str:
             if isinstance(value.get(key), str):
                 return str(value[key]).strip()
     raise ValueError(EXPECTED)
+
+
+def identifier_or_empty(value: Any) -> str:
+    """Return an id as `identifier` does, and an empty text where that raises an error."""
+    try:
+        return identifier(value)
+    except ValueError:
+        return ""

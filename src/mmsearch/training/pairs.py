@@ -23,7 +23,7 @@ from mmsearch.models.export.export_cache import exported
 from mmsearch.products import reader
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.feeds.feed import Feed
-from mmsearch.products.ids import identifier
+from mmsearch.products.ids import identifier_or_empty
 from mmsearch.products.in_memory import Frame, InMemoryCatalog, plain, rows_of
 from mmsearch.products.rows import rows
 from mmsearch.products.text import tower_text
@@ -67,7 +67,7 @@ def read_pairs(
     records = _of_file(source, say, only or {}) if isinstance(source, Path) else _in_memory(source)
     for where, record in records:
         query, count = record.get("query"), record.get("count", 1)
-        product = _identifier(record.get("product_id"))
+        product = identifier_or_empty(record.get("product_id"))
         if not (isinstance(query, str) and query.strip() and product):
             raise TrainingError(
                 f"expected a query and a product_id in {where}, "
@@ -76,7 +76,7 @@ def read_pairs(
         if isinstance(count, bool) or not isinstance(count, int | float) or not 0 < count < float("inf"):
             raise TrainingError(f"expected a count above 0 in {where}, got {count!r}; correct the line")
         negatives = record.get("negatives", [])
-        others = [_identifier(name) for name in negatives] if isinstance(negatives, list) else [""]
+        others = [identifier_or_empty(name) for name in negatives] if isinstance(negatives, list) else [""]
         if not all(others):
             raise TrainingError(
                 f"expected negatives as a list of product ids in {where}, "
@@ -242,14 +242,6 @@ def _read(product: ProductInput, say: Say) -> bytes:
         why = error.strerror if isinstance(error, OSError) else error.message
         say(f"{product.identifier} trains without its picture: {why}")
         return b""
-
-
-def _identifier(value: Any) -> str:
-    """Return the id of a product, empty if there is none."""
-    try:
-        return identifier(value)
-    except ValueError:
-        return ""
 
 
 def _in_memory(source: Iterable[Any] | Frame) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmsearch.errors import MmsearchError
-from mmsearch.products.ids import identifier
+from mmsearch.products.ids import identifier_or_empty
 
 LABEL = "esci_label"
 TRAIN, TEST = "train", "test"
@@ -80,7 +80,7 @@ def pairs(records: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[tuple[st
     """
     queries: dict[str, Chosen] = {}
     for where, record in records:
-        query, product = record.get("query"), _identifier(record.get("product_id"))
+        query, product = record.get("query"), identifier_or_empty(record.get("product_id"))
         if not isinstance(query, str) or not query.strip() or not product:
             yield where, dict(record)  # the reader of pairs says what is missing
             continue
@@ -92,13 +92,6 @@ def pairs(records: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[tuple[st
         negatives = [each for each in dict.fromkeys(chosen.irrelevant) if each not in chosen.exact]
         for product in dict.fromkeys(chosen.exact):
             yield f"query {query!r}", {"query": query, "product_id": product, "negatives": negatives}
-
-
-def _identifier(value: Any) -> str:
-    try:
-        return identifier(value)
-    except ValueError:
-        return ""
 
 
 def _text(value: Any) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from mmsearch.errors import MmsearchError, RecordError
 from mmsearch.evaluation.judgments import Judgments, Query
-from mmsearch.products.ids import identifier as id_of
+from mmsearch.products.ids import identifier_or_empty
 from mmsearch.products.rows import rows
 
 ACTIONS = ("purchase",)
@@ -51,10 +51,7 @@ def from_events(
         if event.get("action_name") not in actions:
             continue
         attributes = event.get("event_attributes") or {}
-        try:
-            product = id_of((attributes.get("object") or {}).get("object_id"))
-        except ValueError:
-            product = ""
+        product = identifier_or_empty((attributes.get("object") or {}).get("object_id"))
         text = texts.get(str(event.get("query_id")))
         reason = "no object_id" if not product else "an unknown query_id" if text is None else ""
         if reason or text is None:

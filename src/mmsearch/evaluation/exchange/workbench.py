@@ -14,7 +14,7 @@ from typing import Any
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.exchange.trec import LABEL_GRADES
 from mmsearch.evaluation.judgments import Judgments, Query
-from mmsearch.products.ids import identifier as id_of
+from mmsearch.products.ids import identifier_or_empty
 
 _GRADE_LABELS = {float(grade): label for label, grade in LABEL_GRADES.items()}
 
@@ -69,10 +69,7 @@ def read(document: Any, *, esci: bool = False) -> Judgments:
             raise MmsearchError(f"expected text as the query of a judgment list, got {text!r}; fix the file")
         for rating in ratings.get("ratings", ()):
             value = _number(rating.get("rating"), text)
-            try:
-                product = id_of(rating.get("docId"))
-            except ValueError:
-                product = ""
+            product = identifier_or_empty(rating.get("docId"))
             if not product:
                 raise MmsearchError(
                     f"expected a docId for every rating of query {text!r}, got {rating.get('docId')!r}; "
