@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -30,6 +31,12 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BiConsumer;
 
+import org.apache.hc.core5.http.message.BasicHttpRequest;
+import org.apache.hc.core5.http.nio.AsyncClientEndpoint;
+import org.apache.hc.core5.http.nio.AsyncClientExchangeHandler;
+import org.apache.hc.core5.http.nio.AsyncPushConsumer;
+import org.apache.hc.core5.http.nio.HandlerFactory;
+import org.apache.hc.core5.http.protocol.HttpContext;
 import org.mmsearch.encoder.EncoderInput;
 import org.mmsearch.encoder.EncoderModel;
 import org.mmsearch.encoder.triton.InferRequest;
@@ -296,7 +303,42 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         assertTrue(failure(post("1", Map.of())) instanceof IOException);
     }
 
-    /** A connection that is established after its call was aborted is closed, so cancelled searches leave no idle connections. */
+    /** Tests that a connection made after its call was aborted is closed, so that canceled searches leave none behind. */
+    public void testAConnectionOfAnAbortedCallIsClosed() {
+        List<String> released = new ArrayList<>();
+        CompletableFuture<HttpReply> reply = new CompletableFuture<>();
+        HttpCall call = new HttpCall(new BasicHttpRequest("POST", "/"), new byte[1], into(reply), ConcurrentHashMap.newKeySet());
+        call.abort();
+        call.completed(new AsyncClientEndpoint() {
+            @Override
+            public void execute(
+                AsyncClientExchangeHandler handler,
+                HandlerFactory<AsyncPushConsumer> pushes,
+                HttpContext context
+            ) {
+                released.add("executed");
+            }
+
+            @Override
+            public void releaseAndReuse() {
+                released.add("kept");
+            }
+
+            @Override
+            public void releaseAndDiscard() {
+                released.add("closed");
+            }
+
+            @Override
+            public boolean isConnected() {
+                return true;
+            }
+        });
+        assertEquals(List.of("closed"), released);
+        assertTrue(failure(reply) instanceof CancellationException);
+    }
+
+    /** Tests the same with real connections, aborted at any moment of a call. */
     public void testConnectionsOfAbortedCallsAreClosed() throws Exception {
         for (int i = 0; i < 200; i++) {
             CompletableFuture<HttpReply> reply = new CompletableFuture<>();
