@@ -6,13 +6,13 @@ import java.util.function.LongSupplier;
 import org.opensearch.common.unit.TimeValue;
 import org.opensearch.search.SearchService;
 
-/** The end of a search's timeout, which begins when the search arrives: all that is done for the search shares what is left of it. */
+/** The end of a search's timeout, counted from the arrival of the search. All work for the search shares the time that is left. */
 public final class Deadline {
 
-    /** Of a search without a timeout. */
+    /** The deadline of a search without a timeout. */
     public static final Deadline NONE = new Deadline(null, System::nanoTime);
 
-    /** A search gets so much, or all of its timeout where that is shorter, so that what was found before is still in its answer. */
+    /** The least time of a shard search (or the whole timeout, if shorter), so that hits found before are returned. */
     private static final TimeValue LEAST = TimeValue.timeValueMillis(50);
 
     private final TimeValue timeout;
@@ -21,7 +21,7 @@ public final class Deadline {
     private volatile boolean shared;
 
     /**
-     * @param timeout of the search; null or {@link SearchService#NO_TIMEOUT} where it has none
+     * @param timeout the search's timeout; null or {@link SearchService#NO_TIMEOUT} for none
      * @param nanos the clock
      */
     public Deadline(TimeValue timeout, LongSupplier nanos) {
@@ -30,12 +30,12 @@ public final class Deadline {
         begin = nanos.getAsLong();
     }
 
-    /** @return whether there is one */
+    /** Returns whether the search has a timeout. */
     public boolean exists() {
         return timeout != null && SearchService.NO_TIMEOUT.equals(timeout) == false;
     }
 
-    /** @return the timeout of a search that is run now; null or {@link SearchService#NO_TIMEOUT} where it has none */
+    /** Returns the timeout for a shard search that starts now; null or {@link SearchService#NO_TIMEOUT} for none. */
     public TimeValue left() {
         shared = true;
         if (exists() == false) {
@@ -44,13 +44,13 @@ public final class Deadline {
         return TimeValue.timeValueMillis(Math.max(millis(), Math.min(LEAST.millis(), timeout.millis())));
     }
 
-    /** @return how long a call may last that is begun now, in ms, at least 1; {@link Long#MAX_VALUE} where nothing bounds it */
+    /** Returns the time in ms for a call that starts now, at least 1; {@link Long#MAX_VALUE} without a timeout. */
     public long leftMillis() {
         shared = true;
         return exists() ? Math.max(1, millis()) : Long.MAX_VALUE;
     }
 
-    /** @return whether anything has taken a part of it; the search itself has all of it otherwise */
+    /** Returns whether any work has used part of the time. If not, the search keeps its whole timeout. */
     public boolean isShared() {
         return shared;
     }

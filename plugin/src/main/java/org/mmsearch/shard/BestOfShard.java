@@ -14,7 +14,7 @@ import org.apache.lucene.search.ScoreMode;
 import org.apache.lucene.search.ScorerSupplier;
 import org.apache.lucene.search.Weight;
 
-/** The best hits over a whole shard of a query that finds some in each segment, so that their number says nothing of the segments'. */
+/** Matches the top hits over all segments of a shard for a query that returns top hits per segment. */
 final class BestOfShard extends Query {
 
     private final Query query;
@@ -28,13 +28,14 @@ final class BestOfShard extends Query {
     }
 
     /**
-     * @param searcher of the shard
-     * @param query found once, now
-     * @param most how many hits
-     * @return a query of this searcher's reader
+     * Executes the query and returns a query that matches its top hits in this searcher's reader.
+     *
+     * @param searcher the searcher of the shard
+     * @param query the query
+     * @param most the maximum number of hits
      */
     static BestOfShard of(IndexSearcher searcher, Query query, int most) throws IOException {
-        // The search that asks meets the same deadline at its first leaf and reports it.
+        // The surrounding search checks the same deadline at its first leaf and reports it.
         ScoreDoc[] best = TopHits.of(searcher, TopHits.slices(searcher), query, most, () -> false, () -> {});
         Arrays.sort(best, Comparator.comparingInt(hit -> hit.doc));
         int[] docs = new int[best.length];
@@ -72,7 +73,7 @@ final class BestOfShard extends Query {
 
             @Override
             public boolean isCacheable(LeafReaderContext leaf) {
-                // What matches depends on the whole reader, not on the leaf.
+                // The matches depend on the whole reader, not on the leaf.
                 return false;
             }
         };

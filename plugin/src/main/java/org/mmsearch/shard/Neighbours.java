@@ -6,16 +6,17 @@ import org.apache.lucene.search.IndexSearcher;
 import org.apache.lucene.search.Query;
 import org.opensearch.knn.index.query.KNNQuery;
 
-/** Cuts nearest neighbors at their {@code k}. It knows a class of k-NN, so only where a query of k-NN's is at hand is it loaded. */
+/** Limits a k-NN query to {@code k} hits per shard. Refers to a class of k-NN, so it is loaded only if there is a k-NN query. */
 public final class Neighbours {
 
     private Neighbours() {}
 
     /**
-     * @param searcher of a shard
-     * @param query of k-NN, rewritten for the searcher
-     * @return a query with the {@code k} best hits of the shard at most: the one by which faiss searches vectors that are not quantised
-     *     has as many in each segment; k-NN's others have not
+     * Returns a query that matches at most the {@code k} best hits of the shard. k-NN's query for uncompressed faiss fields matches
+     * {@code k} hits per segment; its other queries are returned unchanged.
+     *
+     * @param searcher the searcher of the shard
+     * @param query a query of k-NN, rewritten by the searcher
      */
     public static Query ofShard(IndexSearcher searcher, Query query) throws IOException {
         if (query instanceof KNNQuery each && each.getK() > 0 && each.getRadius() == null && searcher.getLeafContexts().size() > 1) {

@@ -27,23 +27,23 @@ import org.opensearch.search.profile.query.ProfileWeight;
 import org.opensearch.search.query.QueryPhase;
 
 /**
- * Finds the best hits of a query on one shard, in the slices of the search that the query is a part of.
+ * Collects the top hits of a query on one shard, in the slices of the surrounding search.
  *
- * <p>The weight comes from the shard's searcher, so that global statistics, the query cache and the profiler hold for it,
- * but the leaves are walked here: the searcher's own loop skips leaves by the outer request's sort, which would change what a
- * query finds from page to page.
+ * <p>The shard's searcher creates the weight, so global statistics, the query cache and the profiler apply. The leaves are
+ * iterated here, because the searcher skips leaves by the sort of the outer request, which would change the hits from page to page.
  */
 public final class TopHits {
 
-    /** How many documents are scored between two looks at cancellation. */
+    /** Number of documents scored between two checks for cancellation. */
     private static final int STRIDE = 1 << 16;
 
     private TopHits() {}
 
     /**
-     * @param searcher of a shard
-     * @return what the threads of its search take one each: several where {@code search.concurrent_segment_search} has this search run at
-     *     the same time in several, one where it runs in one thread or is profiled, none where the shard is empty
+     * Returns the slices to search: the searcher's if this search is concurrent ({@code search.concurrent_segment_search}), one if it is
+     * not or is profiled, none if the shard is empty.
+     *
+     * @param searcher the searcher of the shard
      */
     public static LeafSlice[] slices(IndexSearcher searcher) throws IOException {
         List<LeafReaderContext> leaves = searcher.getLeafContexts();
@@ -59,12 +59,12 @@ public final class TopHits {
         if (!(searcher instanceof ContextIndexSearcher shard)) {
             return true;
         }
-        // A profile is kept by one thread.
+        // A profile belongs to one thread.
         if (shard.getProfiler() != null) {
             return false;
         }
         SearchContext search = SearchContexts.of(searcher);
-        // Only a search with a body has decided; what explains or validates a query has not, and must not be asked.
+        // Explain and validate have no request body and have not decided whether to search concurrently.
         return search != null
             && search.request() != null
             && search.request().source() != null
@@ -72,13 +72,14 @@ public final class TopHits {
     }
 
     /**
-     * @param searcher of the shard
-     * @param slices as {@link #slices} gives them; several are searched at the same time, by the searcher's own threads and the caller's
-     * @param query of the shard
-     * @param window how many hits
-     * @param overdue asked now and then, by any thread: whether the search's deadline has passed; may throw to end the search
-     * @param late told, by any thread, when the deadline has ended the search
-     * @return the best hits by descending score and then ascending document, whatever the slices
+     * Returns the top hits by descending score and ascending document. They do not depend on the slices.
+     *
+     * @param searcher the searcher of the shard
+     * @param slices the result of {@link #slices}; several are searched concurrently by the searcher's executor and the caller
+     * @param query the query
+     * @param window the maximum number of hits
+     * @param overdue whether the search's deadline has passed; called regularly by any thread, may throw to end the search
+     * @param late called by any thread when the deadline has ended the search
      */
     public static ScoreDoc[] of(
         IndexSearcher searcher,
@@ -108,7 +109,7 @@ public final class TopHits {
             TopScoreDocCollector collector = manager.newCollector();
             tasks.add(() -> collected(slice, weight, collector, overdue, late));
         }
-        // The caller takes tasks too, so that it never waits for one that no thread has begun: it may be one of these threads itself.
+        // The caller executes tasks too, so it never waits for a task that no thread has started. It may be an executor thread itself.
         return manager.reduce(searcher.getTaskExecutor().invokeAll(tasks)).scoreDocs;
     }
 
@@ -125,7 +126,7 @@ public final class TopHits {
                 collect(part, weight, collector, overdue);
             }
         } catch (QueryPhase.TimeExceededException e) {
-            // What was found so far stands.
+            // The hits collected so far are kept.
             late.run();
         }
         return collector;
@@ -154,12 +155,12 @@ public final class TopHits {
             }
             into.finish();
         } catch (CollectionTerminatedException e) {
-            // The collector needs nothing more of this leaf.
+            // The collector is done with this leaf.
         }
     }
 
     /**
-     * The shard's reader looks at cancellation and the deadline before it gives points, but is not wrapped to do so where
+     * Checks cancellation and the deadline. Reading points does so in the shard's reader, except if
      * {@code search.low_level_cancellation} is off.
      */
     private static void check(LeafReaderContext leaf, BooleanSupplier overdue) throws IOException {

@@ -48,7 +48,7 @@ final class LegsAggregatorFactory extends AggregatorFactory {
         return new LegsAggregator(name, searchContext, parent, metadata, new ShardLegs(searches, searchContext, legs, window), taken);
     }
 
-    /** A profiled search has one thread: k-NN looks in the profile of the thread for a query that another one has entered. */
+    /** Profiled searches run in one thread, because k-NN reads the profile of the current thread, which may lack its query. */
     @Override
     protected boolean supportsConcurrentSegmentSearch() {
         return LegsAggregationBuilder.PROFILED.equals(metadata) == false;
