@@ -53,8 +53,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     """Serves `item_encoder` and `query_encoder` on a free port of loopback.
 
     `calls` holds the rows of each request. `versions` are the fingerprints by version; the config tells the
-    newest one's. `fault` is called with the rows before each answer and may
-    raise RefuseError. `seconds` is how long each request takes, one after the other.
+    newest one's. `parameters` are further ones of the config. `fault` is called with the rows before each
+    answer and may raise RefuseError. `seconds` is how long each request takes, one after the other.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.seconds = seconds
         self.dimensions = dimensions
         self.versions = {"1": fingerprint}
+        self.parameters: dict[str, str] = {}
         self.asked: list[str] = []
         self.max_batch = max_batch
         self.spoil: Callable[[dict[str, Any]], None] = lambda arrays: None
@@ -114,6 +115,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
             ("architecture", "fake"),
             ("max_text_bytes", "32768"),
             ("max_image_bytes", "20000000"),
+            *self.parameters.items(),
         ):
             config.parameters[key].string_value = value
         return answer

@@ -60,10 +60,10 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
 
     NeuralQueryBuilder(NeuralClause clause, StreamInput in) throws IOException {
         super(in);
-        WireForm.read(in, clause.name(), WireForm.FIRST);
+        int form = WireForm.read(in, clause.name(), NeuralBody.WITH_TEXT_TO_IMAGE);
         this.clause = clause;
         this.field = in.readString();
-        this.body = new NeuralBody(in);
+        this.body = new NeuralBody(in, form);
         this.rewritten = null;
         this.encodedBy = null;
     }
@@ -227,6 +227,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             clause.name(),
             field,
             model,
+            fields.textToImage(field, body.textToImage()),
             body.modelId(),
             reason -> clause.services().degraded().note(coordinator(context), name, reason)
         );
@@ -323,7 +324,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         if (rewritten != null) {
             throw new IllegalStateException("a [" + clause.name() + "] clause is not sent while it is encoded");
         }
-        WireForm.begin(out, WireForm.FIRST);
+        WireForm.begin(out, body.form());
         out.writeString(field);
         body.writeTo(out);
     }
