@@ -57,7 +57,11 @@ def indexes(servers: list[State]) -> dict[str, Mapping[str, Any]]:
     except (StackError, OSError, ValueError):
         # It has just answered; the next status says why it does not now.
         return {}
-    return {name: about["mappings"]["_meta"]["mmsearch"][KEY] for name, about in sorted(found.items())}
+    ours = {
+        name: about.get("mappings", {}).get("_meta", {}).get("mmsearch", {})
+        for name, about in sorted(found.items())
+    }
+    return {name: meta[KEY] for name, meta in ours.items() if KEY in meta}
 
 
 def sentence(state: State) -> str:

@@ -30,8 +30,8 @@ from mmsearch.ingest.lookup_stage import LookupStage
 from mmsearch.ingest.pipeline.channel import Channel
 from mmsearch.ingest.pipeline.concurrency import ConcurrencyLimit
 from mmsearch.ingest.pipeline.flow import Flow
-from mmsearch.ingest.product_index.alignment import measure_once
 from mmsearch.ingest.product_index.aliases import require_whole
+from mmsearch.ingest.product_index.alignment import measure_once
 from mmsearch.ingest.product_index.creation import require_as_asked
 from mmsearch.ingest.product_index.foreign_fields import Stored, stored
 from mmsearch.ingest.product_index.new_fields import add_fields

@@ -1,7 +1,7 @@
 """How much the images of a catalog say to its encoder, and the weight of text-to-image similarity by it.
 
-In a 4tMM vector by concatenation, the text part and the image part have equal weight. Where images say little,
-as icons do to a model of photographs, that costs a third of the relevance. Alignment tells it without
+In a 4tMM vector by concatenation, the text part and the image part have equal weight. Where images say
+little, as icons do to a model of photographs, that costs a fifth of the relevance. Alignment tells it without
 judgments: the share of products whose own image is among the NEAREST to their title, out of SAMPLE products.
 The share depends on the number of products, so the number is fixed; chance is NEAREST / SAMPLE.
 """

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from numpy.typing import NDArray
-
-from mmsearch.ingest.product_index.alignment import KEY, NEAREST, SAMPLE, alignment, said, weighed
 from tests.fakes.fake_opensearch import AnswerError, FakeOpenSearch
 from tests.fakes.fake_triton import FakeTriton, knows_no_word_of, vector
 from tests.fakes.ingesting import Catalog, picture
+
+from mmsearch.cli import status
+from mmsearch.errors import SearchError
+from mmsearch.ingest.product_index.alignment import KEY, NEAREST, SAMPLE, alignment, said, weighed
+from mmsearch.search.bodies import search_body
+from mmsearch.stack.embedded import State
 
 Floats = NDArray[np.float32]
 TITLES = [f"title {number}" for number in range(SAMPLE + 20)]
@@ -197,3 +204,43 @@ def test_query_vectors_are_weighed_as_the_clause_does() -> None:
     np.testing.assert_allclose(found, np.array([[9, 4]]) / 97**0.5, rtol=1e-6)
     for about in ({}, {"text_dimension": 1}, {"text_dimension": 1, "weight": 0.5}):
         assert weighed(given, about) is given
+
+
+def test_status_says_of_each_index_what_was_measured(
+    catalog: Catalog, node: FakeOpenSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn(node, aligned=24)
+    catalog.ingest()
+    server = State("opensearch", 1, 1, 0, 1.0, {"http": node.port}, "OpenSearch 3", None, "log")
+    states = [server, replace(server, name="triton")]
+    monkeypatch.setattr(status, "states", lambda home: states)
+    printed = CliRunner().invoke(status.command)
+    assert printed.exit_code == 0, printed.output
+    assert printed.stdout.splitlines()[2:] == [f"products-000001: {said(meta(node)[KEY])}"]
+    assert "0.06" in printed.stdout
+    assert printed.stdout.endswith("pictures of this catalog say little to this model\n")
+    found = json.loads(CliRunner().invoke(status.command, ["--json"]).stdout)
+    assert found[KEY] == {"products-000001": meta(node)[KEY]}
+    states[0] = replace(server, answers=None)
+    assert KEY not in json.loads(CliRunner().invoke(status.command, ["--json"]).stdout)
+
+
+def test_a_search_body_carries_the_weight_to_the_neural_leg_alone() -> None:
+    neural = search_body("chair", mode="neural", text_to_image=0.2)["query"]["neural"]["embedding"]
+    assert neural == {"_name": "dense", "k": 10, "query_text": "chair", "text_to_image": 0.2}
+    lexical, dense = search_body("chair", text_to_image=0.2)["query"]["hybrid"]["queries"]
+    assert dense["neural"]["embedding"]["text_to_image"] == 0.2
+    assert "text_to_image" not in json.dumps(lexical)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"text": "chair", "text_to_image": 1.5}, "expected text_to_image from 0 to 1, got 1.5"),
+        ({"text": "chair", "text_to_image": 0.5, "mode": "lexical"}, "got a lexical search"),
+        ({"text": "", "picture": "R0lG", "text_to_image": 0.5}, "got no words"),
+    ],
+)
+def test_a_weight_without_words_and_images_to_weigh_is_refused(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(SearchError, match=message):
+        search_body(**asked)
