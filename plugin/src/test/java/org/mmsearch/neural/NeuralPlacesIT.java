@@ -19,7 +19,7 @@ import org.opensearch.search.builder.PointInTimeBuilder;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
-/** Every place that a neural clause can stand in, and the ones where it cannot. */
+/** Tests all places where a neural clause is allowed, and those where it is not. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class NeuralPlacesIT extends NeuralIT {
 
