@@ -133,8 +133,8 @@ def command(
         if run.problems:
             query, reason = next(iter(run.problems.items()))
             click.echo(
-                f"mmsearch: {run.name} answered {len(run.problems)} of {len(study.judgments.queries)} "
-                f"queries with no hits, which count as zero; the first is {query!r}: {reason}",
+                f"mmsearch: {run.name} failed on {len(run.problems)} of {len(study.judgments.queries)} "
+                f"queries, which count as zero; the first is {query!r}: {reason}",
                 err=True,
             )
     for verdict in found.verdicts:

@@ -79,7 +79,7 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path),
-    help="File for rejected products.  [default: beside the catalog, one per catalog and slice: "
+    help="File for rejected products.  [default: in the catalog's folder, one per catalog and slice: "
     "shop.rejects.jsonl, shop.csv.rejects.jsonl, shop.2-of-4.rejects.jsonl]",
 )
 @options.vectors
@@ -88,9 +88,9 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="Format of the catalog.  [default: told by its content]",
+    help="Format of the catalog.  [default: detected from its content]",
 )
-@click.option("--limit", type=click.IntRange(1), help="Read only the first lines, this many.")
+@click.option("--limit", type=click.IntRange(1), help="Read only the first lines, at most this many.")
 @click.option(
     "--slice",
     "part",
@@ -190,7 +190,7 @@ def command(
     """Encode a catalog with Triton and index it in OpenSearch.
 
     CATALOG is JSON Lines, JSON, XML, CSV, TSV, xlsx or Parquet, compressed or not, or - for standard input.
-    Format and encoding are told by its content.
+    Format and encoding are detected from its content.
 
     A second run encodes only what has changed. The exit code is 0 if all products are indexed, 3 if some
     were rejected, and 1 if the run failed; run the command again to continue.

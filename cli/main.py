@@ -85,8 +85,8 @@ class LazyGroup(click.Group):
             if not error.filename or not error.strerror:
                 raise
             raise Refused(
-                f"expected to use {error.filename}, got: {error.strerror}; name a file or folder that is "
-                "there, ours and has room"
+                f"expected to use {error.filename}, got: {error.strerror}; name an existing, writable "
+                "file or folder with free space"
             ) from error
 
 

@@ -119,7 +119,7 @@ def deploy(
     preset: str | None,
     form: str | None,
 ) -> None:
-    """Serve the training in the folder TRAINING as a new version beside the old ones.
+    """Serve the training in the folder TRAINING as a new version in addition to the old ones.
 
     Old versions stay loaded, so existing indexes keep their encoder; new indexes use the new version.
     Deploying the same training again changes nothing. The command prints the loss of int8, measured on
@@ -202,7 +202,7 @@ def retire(version: int, repository: Path | None, opensearch: str, triton: str) 
         indexes = ask(client, "GET", "/_mapping", params={"filter_path": "*.mappings._meta.mmsearch"})
     except AwayError as away:
         raise UnreachableError(
-            f"expected {away.server} to tell which indexes version {version} has, got {away.why}; start it"
+            f"expected {away.server} to list the indexes of version {version}, got {away.why}; start it"
         ) from None
     finally:
         client.close()

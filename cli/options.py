@@ -249,7 +249,7 @@ def catalog_form(command: F) -> F:
             "--format",
             "form",
             type=click.Choice(FORMATS),
-            help="Format of the catalog.  [default: told by its content]",
+            help="Format of the catalog.  [default: detected from its content]",
         ),
     )
 

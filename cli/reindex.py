@@ -40,7 +40,7 @@ Values = dict[str, Any]
     "form",
     type=click.Choice(FORMATS),
     show_default="that of the last ingest",
-    help="What the catalog is.",
+    help="Format of the catalog.",
 )
 @options.from_before("that of the old index", options.vectors)
 @options.from_before("that of the old index", options.new_index)
@@ -57,8 +57,8 @@ Values = dict[str, Any]
     default=0,
     show_default=True,
     metavar="N",
-    help="Move all the same when the new index has up to N products, or pictures, fewer: for a catalog "
-    "that shrank.",
+    help="Move the aliases even if the new index has up to N fewer products or pictures: for a catalog that "
+    "has shrunk.",
 )
 @click.option("--judgments", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
@@ -212,6 +212,6 @@ def _sentences(done: Reindexed, index: str) -> str:
     lines.append(
         f"{' and '.join(names)} {verb} {done.new} now; {done.old} stays until you delete it"
         if done.aliases
-        else f"{index} stays on {done.old}; {done.new} is ready beside it"
+        else f"{index} stays on {done.old}; {done.new} is ready"
     )
     return "\n".join(lines)

@@ -42,7 +42,7 @@ from mmsearch.evaluation.tuning.tune import FEWEST, TOLERATED, Tuned
     "--classes/--mean-alone",
     default=True,
     show_default=True,
-    help="Avoid that a class of queries falls below its best leg, or use the mean alone.",
+    help="Avoid fusions that put a class of queries below its best leg, or use only the mean.",
 )
 @click.option("--esci", is_flag=True, help="Read grades 3 to 0 of qrels as E, S, C, I.")
 @only
@@ -114,7 +114,9 @@ def sentences(found: Tuned) -> str:
     lines += [f"  fold {number} chose {fusion}" for number, fusion in enumerate(found.folds, 1)]
     lines.append(f"  all queries: {found.fusion}")
     if found.classes:
-        lines.append(f"by class of at least {FEWEST} queries, held out, against the leg that is best there:")
+        lines.append(
+            f"by class of at least {FEWEST} held-out queries, compared with the best leg of the class:"
+        )
     for each in found.classes:
         ratio = f"{each.held_out / each.leg:.3f} x" if each.leg else "against 0 of"
         lines.append(

@@ -40,7 +40,7 @@ def require_whole(client: OpenSearch, name: str) -> None:
         if had:
             raise MismatchError(
                 f"expected {name} to be an alias of all products of {index}, got one with "
-                f"{' and '.join(had)}; write by --index {index}, or give each shop an index of its own"
+                f"{' and '.join(had)}; use --index {index}, or one index per shop"
             )
 
 

@@ -228,6 +228,6 @@ def not_there(identifier: str) -> DocumentError:
     """What is wrong with a change of a product that is not in the index."""
     return DocumentError(
         "not_there",
-        f"expected the product {identifier!a} in the index, since only some fields of it are to change, got "
-        "none; send the whole product",
+        f"expected the product {identifier!a} in the index for a partial update, got none; send the "
+        "whole product",
     )

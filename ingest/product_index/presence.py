@@ -60,8 +60,8 @@ class Presence:
                 f"{', '.join(sorted(marks))}; run the same command again"
             )
         raise BlockedError(
-            f"expected {index} to exist during the run, got it deleted and another made by that name; "
-            f"where that one is not yours, delete it (DELETE /{index}), then run the same command again"
+            f"expected {index} to exist during the run, got it deleted and created again; "
+            f"if the new index is not yours, delete it (DELETE /{index}), then run the same command again"
         )
 
     def _marks(self) -> dict[str, Any]:

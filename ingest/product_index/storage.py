@@ -49,7 +49,7 @@ class Storage:
             )
         if self.mode == "on_disk" and not self.encoder:
             raise MismatchError(
-                "expected an encoder beside the mode on_disk, got none; add --knn-encoder "
+                "expected an encoder with the mode on_disk, got none; add --knn-encoder "
                 f"{'byte' if self.engine == 'lucene' else 'binary'}"
             )
 
@@ -89,7 +89,7 @@ class Storage:
             lacks = lacking(by_node(client))
         except HttpError as error:
             raise MismatchError(
-                "expected every data node to say whether it has k-NN's native libraries for faiss, got "
+                "expected every data node to report whether it has k-NN's native libraries for faiss, got "
                 f"{error}; grant {ACTION}, or leave --knn-engine at lucene"
             ) from None
         if lacks:

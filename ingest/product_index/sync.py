@@ -38,22 +38,22 @@ def sync(
     """
     if nameless:
         raise MismatchError(
-            f"expected every line to have an id before deleting what is gone, got {nameless} without; "
-            "fix them, all else is in"
+            f"expected every line to have an id before deleting missing products, got {nameless} without "
+            "one; fix them; all other products are indexed"
         )
     try:
         gone, total = patience.call(lambda: _gone(client, target, ids, part))
     except HttpError as error:
         raise MismatchError(
-            f"expected to read the ids of {target.index} by a scroll, got {error}; nothing was deleted, all "
-            "else is in"
+            f"expected to read the ids of {target.index} by a scroll, got {error}; nothing was deleted; "
+            "all other products are indexed"
         ) from None
     if not gone:
         return
     if not len(ids) or len(gone) > at_most * total:
         raise MismatchError(
             f"expected to delete at most {at_most:.0%} of the {total} products of {target.index}, got "
-            f"{len(gone)} that are not among the {len(ids)} of the catalog; when it is whole, raise "
+            f"{len(gone)} that are not among the {len(ids)} of the catalog; if it is complete, raise "
             "--sync-at-most"
         )
     say(f"deleting {len(gone)} products that are no longer in the catalog")

@@ -79,7 +79,7 @@ def open_index(
         storage.require_libraries(client)
         understood = types(_fields(client, own))
         adopt(client, own, definition(served, fields or DEFAULT_FIELDS, storage=storage, schema=understood))
-        say(f"{own} is an index of your own; its fields and analysers stay, and it gets those that it lacks")
+        say(f"{own} was not created by mmsearch; its fields and analyzers stay, and missing ones are added")
         stored_or_said(client, name, say)
     target = existing_target(client, name, served, fields)
     if target is None:
@@ -137,8 +137,8 @@ def template_repair(error: HttpError) -> str:
     if f"[{TYPED}]" not in error.reason or "object mapping" not in error.reason:
         return ""
     return (
-        "; an index template has attributes as another type, PUT opensearch/products.template.json of this "
-        "release in its place"
+        "; an index template maps attributes to another type, replace it with "
+        "opensearch/products.template.json of this release"
     )
 
 

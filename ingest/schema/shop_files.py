@@ -148,8 +148,8 @@ def _require_ours_kept(mapping: Mapping[str, Any], settings: Mapping[str, Any]) 
         name = written.partition(".")[2]
         if name.startswith(OURS) and name != SYNONYMS:
             raise MismatchError(
-                f"expected names in {SETTINGS} that do not begin with {OURS}, but for the filter {SYNONYMS}, "
-                f"got {written}; name it otherwise, and name it in {MAPPING}"
+                f"expected names in {SETTINGS} that do not begin with {OURS}, except the filter {SYNONYMS}, "
+                f"got {written}; rename it, also in {MAPPING}"
             )
 
 
