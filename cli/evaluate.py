@@ -1,4 +1,4 @@
-"""`mmsearch evaluate`: systems against judgments, on the live index or from TREC runs."""
+"""`mmsearch evaluate`: measure systems with judgments, on the live index or from TREC runs."""
 
 from __future__ import annotations
 
@@ -144,8 +144,8 @@ def command(
 
 
 def table(study: Study) -> str:
-    """The means by measure and system, for a terminal; what differs from the baseline with p < 0.05 is
-    starred."""
+    """Return the means by measure and system, for a terminal. A star marks differences from the baseline with
+    p < 0.05."""
     width = max(len(measure.title) for measure in study.measures)
     widths = [max(len(name), 8) for name in study.systems]
     head = [" " * width, *(name.rjust(w) + " " for name, w in zip(study.systems, widths, strict=True))]

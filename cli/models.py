@@ -1,4 +1,4 @@
-"""`mmsearch models`: build what Triton serves."""
+"""`mmsearch models`: build and deploy the models that Triton serves."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def retire(version: int, repository: Path | None, opensearch: str, triton: str) 
 
 
 def _say_loss(built: ModelSet) -> None:
-    """What int8 costs each text tower, where that was measured."""
+    """Print the loss by int8 of each text tower, if it was measured."""
     from mmsearch.models.export.calibration import read
 
     if built.precision != "int8":
@@ -230,6 +230,6 @@ def _say_loss(built: ModelSet) -> None:
 
 
 def _versions(about: Mapping[str, Any]) -> set[int]:
-    """The model versions that an index's `_meta` names."""
+    """Return the model versions in an index's `_meta`."""
     fields = about["mappings"]["_meta"]["mmsearch"].get("fields", {})
     return {int(field["model_version"]) for field in fields.values() if "model_version" in field}

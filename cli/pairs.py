@@ -110,8 +110,9 @@ def command(
 
 
 def ids(answer: dict[str, Any], index: str) -> list[str]:
-    """What a search found. Raises MmsearchError where shards or time were lacking: what stood there would
-    never be a negative."""
+    """Return the ids of the hits. Raise MmsearchError if shards failed or the search timed out, because
+    products there would never be negatives.
+    """
     from mmsearch.errors import MmsearchError
 
     shards = answer["_shards"]

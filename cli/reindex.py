@@ -1,4 +1,4 @@
-"""`mmsearch reindex`: the same catalog by another model, behind the same name."""
+"""`mmsearch reindex`: build a new index of the same catalog and move the aliases."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _reindex(values: Values, given: set[str]) -> Reindexed:
         resume=again(),
     )
     with closing(connect(opensearch)) as client:
-        # What cannot go on says so before a model is deployed.
+        # Check for errors before a model is deployed.
         old = runner.behind(client, index)
         recipe = runner.readable(_recipe(old.recipe, values, given), old.name, named=bool(values["catalog"]))
         if values["model"]:
@@ -161,12 +161,12 @@ def _deploy(values: Values) -> None:
 
 
 def _recipe(recorded: Recipe, values: Values, given: set[str]) -> Recipe:
-    """What is recorded, with what the command line names in its place."""
+    """Return the recorded options, overridden by those of the command line."""
     recipe = recorded
     if catalog := values["catalog"]:
         path = Path(catalog)
         absolute = catalog if catalog == "-" else str(path.resolve())
-        # Another catalog's pictures lie beside it; the same one's where they lay.
+        # The pictures of another catalog are in its folder; those of the same one have not moved.
         root = recipe.image_root if absolute == recipe.catalog else str(path.parent.resolve())
         recipe = replace(recipe, catalog=absolute, image_root=root)
         if absolute != recorded.catalog:
@@ -195,7 +195,7 @@ def _recipe(recorded: Recipe, values: Values, given: set[str]) -> Recipe:
 
 
 def _given(context: click.Context) -> set[str]:
-    """The options that the command line names itself."""
+    """Return the options that are set on the command line."""
     return {
         name
         for name in context.params

@@ -1,4 +1,4 @@
-"""`mmsearch status`: how the embedded servers are."""
+"""`mmsearch status`: the state of the embedded servers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def command(as_json: bool, home: str | None) -> None:
 
 
 def sentence(state: State) -> str:
-    """One line about a server."""
+    """Return one line about a server."""
     ports = ", ".join(f"{name} {port}" for name, port in state.ports.items())
     if state.pid is None:
         waiting = f", its supervisor {state.supervisor} restarts it" if state.supervisor else ""

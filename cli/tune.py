@@ -1,4 +1,4 @@
-"""`mmsearch tune`: the fusion of a hybrid, found on judged queries and judged on queries held out."""
+"""`mmsearch tune`: tune the fusion of a hybrid on judged queries, and measure it on held-out ones."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def command(
 
 
 def sentences(found: Tuned) -> str:
-    """What was found, for a terminal."""
+    """Return the result for a terminal."""
     held = found.held_out
     width = max(len(name) for name in [*found.legs, "equal weights", "tuned, held out"]) + 6
     lines = [f"{found.measure.title}, {held.queries} queries, {len(found.folds)} folds"]

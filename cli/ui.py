@@ -76,8 +76,8 @@ def command(port: int, image_root: Path, index: str, opensearch: str, log: bool)
 
 
 def asking(client: OpenSearch, index: str) -> Question:
-    """Makes bodies with the names that the node serves at that moment, since the page may outlive it, and
-    with the lexical query of the index."""
+    """Builds search bodies with the node's current clause names, because the node may restart, and with the
+    lexical query of the index."""
     queries = LexicalClauses()
 
     def put(
@@ -110,7 +110,7 @@ def asking(client: OpenSearch, index: str) -> Question:
 
 
 def search(client: OpenSearch, index: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """One search; what stands in its way is an MmsearchError of one sentence."""
+    """Run one search. Failures are MmsearchErrors with one sentence."""
     with in_a_sentence(index):
         answer: Mapping[str, Any] = ask(client, "POST", f"/{index}/_search", body=body)
     return answer

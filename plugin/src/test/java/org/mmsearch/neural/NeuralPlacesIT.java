@@ -120,12 +120,12 @@ public class NeuralPlacesIT extends NeuralIT {
         assertEquals(List.of(), ids(ask("none-*", "{\"query\": %s}".formatted(CLAUSE))));
     }
 
-    public void testAnAliasFilterIsNoPlaceForIt() {
+    public void testAnAliasFilterIsRejected() {
         Exception e = expectThrows(
             IllegalArgumentException.class,
             () -> client().admin().indices().prepareAliases().addAlias("products", "near", CLAUSE).get()
         );
-        assertTrue(e.getCause().toString(), e.getCause().getMessage().contains("[neural] is encoded by the node that takes the search"));
+        assertTrue(e.getCause().toString(), e.getCause().getMessage().contains("[neural] is encoded on the coordinating node"));
     }
 
     public void testAnotherClusterIsAskedItself() {

@@ -93,7 +93,7 @@ public class NeuralQueryBuilderTests extends AbstractQueryTestCase<NeuralQueryBu
         NeuralQueryBuilder query = createTestQueryBuilder();
         OpenSearchStatusException e = expectThrows(OpenSearchStatusException.class, () -> use.of(query));
         assertEquals(RestStatus.BAD_REQUEST, e.status());
-        assertTrue(e.getMessage(), e.getMessage().startsWith("[neural] is encoded by the node that takes the search"));
+        assertTrue(e.getMessage(), e.getMessage().startsWith("[neural] is encoded on the coordinating node"));
     }
 
     public void testOfficialRequestIsTakenUnchanged() throws IOException {
