@@ -1,8 +1,10 @@
 package org.mmsearch.hybrid;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BiConsumer;
+import java.util.stream.IntStream;
 
 import org.mmsearch.SameIndices;
 import org.mmsearch.fusion.Fusion;
@@ -143,25 +145,30 @@ final class Coordinator {
         return pipeline == null ? Fusion.DEFAULT : pipeline;
     }
 
-    /** Rewrites each query by itself and leaves out those whose text no encoder can read, or whose encoder fails where that is asked for. */
-    QueryBuilder rewriteEach(HybridQueryBuilder hybrid, QueryCoordinatorContext context) {
+    /**
+     * Rewrites each query by itself and leaves out those whose text no encoder can read, or whose encoder fails where that is asked for.
+     * Queries that need no encoder are rewritten at once: an asynchronous round costs every search.
+     */
+    QueryBuilder rewriteEach(HybridQueryBuilder hybrid, QueryCoordinatorContext context) throws IOException {
+        LegRewrites rewrites = new LegRewrites(context, hybrid.options().onEncoderFailure());
+        List<QueryBuilder> legs = rewrites.atOnce(hybrid.queries());
+        if (legs != null) {
+            return hybrid.keep(IntStream.range(0, legs.size()).boxed().toList(), legs);
+        }
         SearchNotes search = notes.of(context);
-        return pending(
-            context,
-            (client, listener) -> new LegRewrites(context, hybrid.options().onEncoderFailure()).run(client, hybrid.queries(), ActionListener.map(listener, outcome -> {
-                List<String> names = hybrid.describe(Fusion.DEFAULT).names();
-                for (int i = 0; i < outcome.failures().size(); i++) {
-                    Exception failure = outcome.failures().get(i);
-                    if (failure != null) {
-                        clause.stats().legSkipped();
-                        if (search != null) {
-                            search.degraded(new DegradedLeg(names.get(i), failure.getMessage()));
-                        }
+        return pending(context, (client, listener) -> rewrites.run(client, hybrid.queries(), ActionListener.map(listener, outcome -> {
+            List<String> names = hybrid.describe(Fusion.DEFAULT).names();
+            for (int i = 0; i < outcome.failures().size(); i++) {
+                Exception failure = outcome.failures().get(i);
+                if (failure != null) {
+                    clause.stats().legSkipped();
+                    if (search != null) {
+                        search.degraded(new DegradedLeg(names.get(i), failure.getMessage()));
                     }
                 }
-                return hybrid.keep(outcome.kept(), outcome.legs());
-            }))
-        );
+            }
+            return hybrid.keep(outcome.kept(), outcome.legs());
+        })));
     }
 
     /** The request as a search: other requests that rewrite queries name indices as a search does. */
