@@ -35,7 +35,7 @@ final class HybridFinder implements QueryBuilderVisitor {
 
     private HybridFinder() {}
 
-    /** Whether a query holds clauses of OpenSearch and k-NN only, which rewrite without side effects. */
+    /** Returns whether a query contains only clauses of OpenSearch and k-NN, which have no side effects during rewrite. */
     static boolean onlyOthers(QueryBuilder query) {
         HybridFinder finder = new HybridFinder();
         finder.look(query);

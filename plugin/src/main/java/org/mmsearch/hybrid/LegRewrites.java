@@ -43,7 +43,7 @@ final class LegRewrites {
      * Rewrites legs that need no asynchronous action.
      *
      * @param queries the legs
-     * @return the rewritten legs, or null when one of them may call the encoder or does not rewrite at once
+     * @return the rewritten legs, or null if one of them may call the encoder or needs an asynchronous action
      */
     List<QueryBuilder> atOnce(List<QueryBuilder> queries) throws IOException {
         List<QueryBuilder> rewritten = new ArrayList<>(queries.size());
