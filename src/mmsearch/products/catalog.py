@@ -36,7 +36,7 @@ class _Counted(Protocol):
 
 
 def _quiet(_: str) -> None:
-    """Nobody listens."""
+    """Ignore the message."""
 
 
 class Catalog:
