@@ -77,7 +77,4 @@ def remember(
             return
         patience.call(lambda: own_meta.write(client, index, "ingest", asdict(recipe)))
     except HttpError as error:
-        say(
-            f"this run's options could not be saved in {index}, got {error}; `mmsearch reindex` will "
-            "need them named"
-        )
+        say(f"this run's options could not be saved in {index}, got {error}; pass them to `mmsearch reindex`")
