@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from mmsearch.errors import ArgumentError, SearchError
-from mmsearch.images.decode import checked
+from mmsearch.images.conversion import as_taken
 from mmsearch.images.header import TAKEN, kind_of
 
 Image = str | os.PathLike[str] | bytes
@@ -14,9 +14,9 @@ Image = str | os.PathLike[str] | bytes
 
 
 def image_bytes(image: Image) -> bytes:
-    """The image file's bytes in a format that the encoder takes: an AVIF, TIFF or BMP is converted as in
-    ingest. Raises ArgumentError, SearchError where no file can be read, or PictureError for one that cannot
-    be converted.
+    """The image file's bytes in a format that the encoder takes: an AVIF, TIFF or BMP is converted without
+    loss. Raises ArgumentError, SearchError where no file can be read, or PictureError for one that cannot be
+    converted.
     """
     if isinstance(image, bytes):
         if not image:
@@ -35,4 +35,4 @@ def image_bytes(image: Image) -> bytes:
 
 def _taken(data: bytes) -> bytes:
     # What is no picture at all goes to the encoder, which says so.
-    return data if kind_of(data) in ("", *TAKEN) else checked(data)
+    return data if kind_of(data) in ("", *TAKEN) else as_taken(data)

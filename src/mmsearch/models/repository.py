@@ -27,12 +27,14 @@ from mmsearch.models.configs import (
     written,
 )
 from mmsearch.models.weights import file_hash
+from mmsearch.serving.pixels import PARAMETER
 
 SOURCE = Path(__file__).parents[1] / "model_repository"
 SERVING = Path(__file__).parents[1] / "serving"
 SHARED = {
     "entry": (
         "colours.py",
+        "pixels.py",
         "entry_model.py",
         "fusion_session.py",
         "images.py",
@@ -180,7 +182,7 @@ def add(built: ModelSet, tree: Path, version: int) -> list[str]:
         (target / "serving.json").write_text(text, encoding="utf-8")
         changed.append(model)
     for model in changed:
-        _write_configs(built, model, tree)
+        _write_configs(built, model, tree, version)
     stamp = _read_stamp(tree)
     versions = stamp.get("versions", {}) | {str(version): built.fingerprint}
     _write_stamp(tree, stamp | {"sources": _sources_hash(), "versions": versions})
@@ -206,13 +208,19 @@ def _write_code(model: str, tree: Path, version: int) -> Path:
     return target
 
 
-def _write_configs(built: ModelSet, model: str, tree: Path) -> None:
-    """Write a model's configs with the dims of the set, or -1 where an older version has other dims."""
+def _write_configs(built: ModelSet, model: str, tree: Path, version: int) -> None:
+    """Write a model's configs with the dims of the set, or -1 where an older version has other dims.
+
+    Parameters of older versions are kept.
+    """
     for name, gpu in FILES.items():
-        config = config_of(built, model, gpu=gpu)
+        config = config_of(built, model, version, gpu=gpu)
         target = tree / model / name
         if target.exists():
             older = parsed(target)
+            for key, parameter in older.parameters.items():
+                if key.startswith(PARAMETER) and key not in config.parameters:
+                    config.parameters[key].string_value = parameter.string_value
             before = {tensor.name: list(tensor.dims) for tensor in (*older.input, *older.output)}
             for tensor in (*config.input, *config.output):
                 if tensor.name in before and before[tensor.name] != list(tensor.dims):

@@ -1,17 +1,21 @@
-"""Decode images to pixels, with checks before anything large is decoded."""
+"""The preprocessing of pictures: from an encoded image to the pixels of a tower.
+
+Training, ingest and serving run this code, so that an image has the same pixels wherever it is decoded.
+`mmsearch.images.decode` opens catalog images for it, with limits of its own and more formats.
+"""
 
 from __future__ import annotations
 
 import io
 import threading
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from .colours import PRINTED, WHITE, mend_transparency, on_white, rgb
+from .pixels import Frame, PictureError, is_packed, unpacked
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 MAX_PIXELS = 50_000_000
@@ -19,6 +23,10 @@ MAX_SIDE = 30_000
 # Larger images are decoded one at a time, so that only one of them is in memory.
 LARGE_PIXELS = 4_000_000
 STRIP_ROWS = 16
+# Least size of a reduced JPEG, in sizes of the tower. At 1.5 a photograph of 1274 x 1580 takes 6 ms instead
+# of 20, and the median cosine to the features of the whole image is .999; at 2 it takes 10 ms, at .9999. A
+# shift by one pixel costs more (.99).
+DRAFT = 1.5
 # The operation that makes an image upright, by EXIF orientation.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -36,23 +44,9 @@ Image.MAX_IMAGE_PIXELS = None
 _one_large = threading.Lock()
 
 
-class PictureError(ValueError):
-    """An image cannot be read. The message is one sentence: expected, got, repair."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """How an image is fitted to the tower's square of `size` pixels.
-
-    `fit` is "pad" (the whole image on white), "crop" (center crop) or "squash" (stretched to the square).
-    """
-
-    size: int
-    fit: str = "pad"
-
-    def __post_init__(self) -> None:
-        if self.fit not in ("pad", "crop", "squash"):
-            raise ValueError(f"expected fit pad, crop or squash, got {self.fit!r}; correct the data file")
+def read(value: bytes, frame: Frame) -> NDArray[np.uint8]:
+    """Return the pixels of a value of `IMAGE`: sent as pixels, or decoded here. Raise PictureError."""
+    return unpacked(value, frame) if is_packed(value) else decode(value, frame)
 
 
 def decode(data: bytes, frame: Frame) -> NDArray[np.uint8]:
@@ -68,9 +62,9 @@ def decode(data: bytes, frame: Frame) -> NDArray[np.uint8]:
             with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
                 _check_size(picture)
                 if picture.width * picture.height <= LARGE_PIXELS:
-                    return _pixels(picture, data, frame)
+                    return preprocessed(picture, data, frame)
                 with _one_large:
-                    return _pixels(picture, data, frame)
+                    return preprocessed(picture, data, frame)
     except PictureError:
         raise
     except MemoryError:
@@ -92,43 +86,94 @@ def _check_size(picture: Image.Image) -> None:
         )
 
 
-def _pixels(picture: Image.Image, data: bytes, frame: Frame) -> NDArray[np.uint8]:
-    if picture.format == "JPEG" and picture.mode in ("RGB", "L"):
-        # The decoder itself can omit detail beyond the resolution of the tower.
-        picture.draft(None, (2 * frame.size, 2 * frame.size))
+def preprocessed(picture: Image.Image, data: bytes, frame: Frame) -> NDArray[np.uint8]:
+    """Return the pixels of an image that is opened and not yet decoded, uint8 [size, size, 3].
+
+    A JPEG is decoded at the smallest of 1/1, 1/2, 1/4 and 1/8 of its size that is at least DRAFT times the
+    tower's; others are averaged by an integer factor to at least twice the tower's size. From there one
+    bicubic resampling with antialiasing leads to the tower's size. `data` is the encoded image. Raise what
+    Pillow raises on invalid data.
+    """
+    full_size, scale = picture.size, _drafted(picture, frame)
     picture.load()
     mend_transparency(picture, data)
-    small = _reduced(picture, frame)
-    turn = UPRIGHT.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    factor = _side(picture.size, frame) // (2 * frame.size)
+    small = averaged(picture, factor)
+    small = _fitted(small, picture.size if scale == 1 else full_size, scale * max(1, factor), frame)
+    turn = orientation(picture)
     if turn is not None:
         small = small.transpose(turn)
-    square = (frame.size, frame.size)
     if frame.fit == "pad":
-        small = ImageOps.pad(small, square, Image.Resampling.BICUBIC, color=WHITE)
-    elif frame.fit == "crop":
-        small = ImageOps.fit(small, square, Image.Resampling.BICUBIC)
-    elif small.size != square:
-        small = small.resize(square, Image.Resampling.BICUBIC)
+        square = Image.new("RGB", (frame.size, frame.size), WHITE)
+        square.paste(small, tuple(round((frame.size - side) / 2) for side in small.size))
+        small = square
     return np.asarray(small, dtype=np.uint8)
 
 
-def _reduced(picture: Image.Image, frame: Frame) -> Image.Image:
-    """Return the image in sRGB on white, reduced by an integer factor to at least twice the tower's size.
+def orientation(picture: Image.Image) -> Image.Transpose | None:
+    """Return the operation that makes a decoded image upright; None if it is upright or its EXIF block is
+    invalid.
+    """
+    try:
+        return UPRIGHT.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except (
+        Exception
+    ):  # damaged metadata, on which Pillow raises many types, is no reason to refuse the pixels
+        return None
+
+
+def averaged(picture: Image.Image, factor: int) -> Image.Image:
+    """Return a decoded image in sRGB on white, reduced by an integer factor.
 
     Works in strips, so that an image of 50 megapixels is in memory once and never copied as a whole.
     """
     profile = picture.info.get("icc_profile")
-    width, height = picture.size
-    side = max(width, height) if frame.fit == "pad" else min(width, height)
-    factor = max(1, side // (2 * frame.size))
-    if factor == 1:
+    if picture.mode in ("I", "F"):
+        picture = on_white(picture)  # what one step of their values means depends on the whole image
+    if factor < 2:
         return rgb(picture, profile)
-    # Inks are converted once they are few; everything else is RGB before it is averaged.
-    flat = (lambda part: part) if picture.mode in PRINTED else on_white
-    mode = picture.mode if picture.mode in PRINTED else "RGB"
-    small = Image.new(mode, (-(-width // factor), -(-height // factor)))
+    width, height = picture.size
+    printed = picture.mode in PRINTED
+    small = Image.new("RGB", (-(-width // factor), -(-height // factor)))
     rows = factor * STRIP_ROWS
     for top in range(0, height, rows):
         strip = picture.crop((0, top, width, min(height, top + rows)))
-        small.paste(flat(strip).reduce(factor), (0, top // factor))
-    return rgb(small, profile)
+        # Colours are averaged, not inks.
+        flat = rgb(strip, profile) if printed else on_white(strip)
+        small.paste(flat.reduce(factor), (0, top // factor))
+    return small if printed else rgb(small, profile)
+
+
+def _fitted(small: Image.Image, full_size: tuple[int, int], factor: int, frame: Frame) -> Image.Image:
+    """Return an image at the tower's size; with "pad" only its longer side has that size.
+
+    `small` is an image of `full_size` pixels, reduced by `factor`. Sizes round up, so that its last pixels
+    may be partial; the exact box keeps the proportions of the image.
+    """
+    width, height = full_size[0] / factor, full_size[1] / factor
+    size = (frame.size, frame.size)
+    box = (0.0, 0.0, width, height)
+    if frame.fit == "pad":
+        ratio = frame.size / max(full_size)
+        size = (max(1, round(full_size[0] * ratio)), max(1, round(full_size[1] * ratio)))
+    elif frame.fit == "crop":
+        side = min(width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        box = (left, top, left + side, top + side)
+    return small.resize(size, Image.Resampling.BICUBIC, box)
+
+
+def _side(size: tuple[int, int], frame: Frame) -> int:
+    """Return the side of the image that becomes the tower's size."""
+    return max(size) if frame.fit == "pad" else min(size)
+
+
+def _drafted(picture: Image.Image, frame: Frame) -> int:
+    """Have a JPEG decoded at a reduced size, and return the factor; 1 for other formats. The decoder omits
+    detail beyond that size.
+    """
+    width, height = picture.size
+    most = int(_side(picture.size, frame) / (DRAFT * frame.size))
+    if scale := next((scale for scale in (8, 4, 2) if scale <= most), 0):
+        picture.draft(None, (width // scale, height // scale))
+    return next((each for each in (1, 2, 4, 8) if picture.size == (-(-width // each), -(-height // each))), 1)
