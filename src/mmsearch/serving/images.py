@@ -105,7 +105,8 @@ def preprocessed(picture: Image.Image, data: bytes, frame: Frame) -> NDArray[np.
         small = small.transpose(turn)
     if frame.fit == "pad":
         square = Image.new("RGB", (frame.size, frame.size), WHITE)
-        square.paste(small, tuple(round((frame.size - side) / 2) for side in small.size))
+        left, top = (round((frame.size - side) / 2) for side in small.size)
+        square.paste(small, (left, top))
         small = square
     return np.asarray(small, dtype=np.uint8)
 
