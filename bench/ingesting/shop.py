@@ -34,7 +34,7 @@ from ingesting.parts import Files, Limit, has_bf16, products_of
 from measuring.interleaved import Table, measure
 from measuring.options import Options
 from measuring.peers import has
-from measuring.real_node import Both, both, processor_seconds, say, versions
+from measuring.real_node import Both, both, family, processor_seconds, say, versions
 from sample_data import shop
 
 from mmsearch.clients.triton import Encoder
@@ -124,8 +124,12 @@ class Arms:
         """Load the towers again, so that what they remember of the round before is gone, and warm them."""
         with grpcclient.InferenceServerClient(self.servers.triton) as client:
             for model in remembering(client):
+                count = len(family(self.servers.pids["triton"]))
                 client.unload_model(model)
                 client.load_model(model)
+                # What a process has used counts until it has ended, so the old one must have.
+                while len(family(self.servers.pids["triton"])) > count:
+                    time.sleep(0.05)
         served = self.encoder.describe()
         picture = next((self.catalog.parent / "pictures").iterdir()).read_bytes()
         for number in range(4):
