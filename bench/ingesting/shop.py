@@ -39,7 +39,6 @@ from sample_data import shop
 
 from mmsearch.clients.triton import Encoder
 from mmsearch.config import cache_folder
-from mmsearch.images.process_pool import default_processes
 from mmsearch.ingest.job import Job
 from mmsearch.ingest.runner import run
 from mmsearch.serving.tokens import Tokens
@@ -105,7 +104,6 @@ class Arms:
             folder / "rejects.jsonl",
             index=INDEX,
             journal=folder / "journal",
-            processes=default_processes(),
         )
 
     def ours(self) -> float:
