@@ -13,7 +13,7 @@ from mmsearch.clients.opensearch import HttpError, ask, connect
 from mmsearch.clients.triton import Encoder, Row
 from mmsearch.errors import AwayError, UnreachableError
 from mmsearch.ingest.sizing import FORMULAS, Plan, Rates, Shape, encode_rate, plan
-from mmsearch.serving.pixels import Frame, packed
+from mmsearch.serving.pictures.pixels import Frame, packed
 
 SOURCE_BYTES = 1_500.0
 INDEX_RATE = 500.0

@@ -148,7 +148,7 @@ class InProcess:
 
         from mmsearch.models.architecture import load
         from mmsearch.models.build import build
-        from mmsearch.serving.pixels import Frame
+        from mmsearch.serving.pictures.pixels import Frame
         from mmsearch.serving.tokens import Tokens
 
         built = build(load("4tmm_cat"), "int8", lambda _: None)
@@ -191,7 +191,7 @@ class InProcess:
                 )
 
     def _encoded(self, batch: list[Item]) -> Any:
-        from mmsearch.serving.images import decode
+        from mmsearch.serving.pictures.images import decode
 
         ids, mask = self._tokens([item.text for item in batch])
         (texts,) = self._text.run(None, {"INPUT_IDS": ids, "ATTENTION_MASK": mask})

@@ -29,7 +29,7 @@ with atheris.instrument_imports(include=["mmsearch", "openpyxl"]):
     from mmsearch.products.feeds.feed import Feed
     from mmsearch.products.feeds.preset import all_presets
     from mmsearch.products.record import parse
-    from mmsearch.serving.pixels import Frame
+    from mmsearch.serving.pictures.pixels import Frame
 
 FOLDER = Path(tempfile.mkdtemp())
 FRAME = Frame(32)

@@ -19,7 +19,7 @@ import numpy as np
 from tritonclient.grpc import service_pb2 as wire
 from tritonclient.grpc import service_pb2_grpc
 
-from mmsearch.serving.pixels import PARAMETER, Frame
+from mmsearch.serving.pictures.pixels import PARAMETER, Frame
 
 FINGERPRINT = "f" * 64
 FRAME = Frame(16)

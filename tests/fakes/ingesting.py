@@ -16,7 +16,7 @@ from mmsearch.images.decode import pixels
 from mmsearch.ingest.job import Job
 from mmsearch.ingest.reporting.stats import Report
 from mmsearch.ingest.runner import run
-from mmsearch.serving.pixels import packed
+from mmsearch.serving.pictures.pixels import packed
 
 from .fake_opensearch import FakeOpenSearch
 from .fake_triton import FRAME, FakeTriton

@@ -24,7 +24,7 @@ from mmsearch.images.decode import pixels
 from mmsearch.models.architecture import SLOTS, load
 from mmsearch.models.build import ModelSet, build
 from mmsearch.models.repository import MODELS
-from mmsearch.serving.pixels import Frame, packed
+from mmsearch.serving.pictures.pixels import Frame, packed
 from mmsearch.serving.tokens import Tokens
 
 if TYPE_CHECKING:

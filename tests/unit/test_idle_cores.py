@@ -12,7 +12,7 @@ from PIL import Image
 from mmsearch.images.idle_cores import INTERVAL, IdleCores, idle_time, usable_cores
 from mmsearch.images.preprocess import Prepared, Task
 from mmsearch.images.process_pool import DecoderPool
-from mmsearch.serving.pixels import Frame
+from mmsearch.serving.pictures.pixels import Frame
 
 
 class Machine:

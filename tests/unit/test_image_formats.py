@@ -18,8 +18,8 @@ from mmsearch.errors import PictureError
 from mmsearch.images.conversion import as_taken, thumbnail
 from mmsearch.images.decode import pixels
 from mmsearch.images.header import TAKEN, read_header
-from mmsearch.serving.images import decode
-from mmsearch.serving.pixels import Frame
+from mmsearch.serving.pictures.images import decode
+from mmsearch.serving.pictures.pixels import Frame
 
 NEW = ("AVIF", "TIFF", "BMP")
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]

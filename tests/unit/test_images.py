@@ -27,7 +27,7 @@ from mmsearch.images.limits import MAX_BYTES
 from mmsearch.images.preprocess import Prepared, Task, prepare
 from mmsearch.images.process_pool import DecoderPool
 from mmsearch.images.references import read, sha256
-from mmsearch.serving.pixels import Frame
+from mmsearch.serving.pictures.pixels import Frame
 from mmsearch.stack.processes import identify
 
 from .test_image_formats import BOMBS, HEAVY
@@ -451,7 +451,7 @@ import sys, time
 from pathlib import Path
 from mmsearch.images.preprocess import Task
 from mmsearch.images.process_pool import DecoderPool
-from mmsearch.serving.pixels import Frame
+from mmsearch.serving.pictures.pixels import Frame
 decoders = DecoderPool(Path.cwd(), Frame(64), 1)
 (result,) = decoders.result(decoders.submit([Task(("a.gif",), "")]))
 print(type(result).__name__, decoders._idle[0]._process.pid, flush=True)

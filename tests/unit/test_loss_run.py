@@ -32,8 +32,8 @@ from mmsearch.images.fetch import Fetch
 from mmsearch.ingest.reporting.metrics import MetricsFile
 from mmsearch.ingest.reporting.stats import Stats
 from mmsearch.products.rejects import beside
-from mmsearch.serving.images import decode
-from mmsearch.serving.pixels import Frame
+from mmsearch.serving.pictures.images import decode
+from mmsearch.serving.pictures.pixels import Frame
 
 from ..fakes.fake_opensearch import FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton

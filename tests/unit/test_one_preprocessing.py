@@ -15,8 +15,8 @@ from PIL import Image, ImageCms
 from mmsearch.api.images import image_bytes
 from mmsearch.images.preprocess import Prepared, Task, prepare
 from mmsearch.models.export.export_cache import Exported
-from mmsearch.serving.images import read
-from mmsearch.serving.pixels import FITS, Frame, is_packed
+from mmsearch.serving.pictures.images import read
+from mmsearch.serving.pictures.pixels import FITS, Frame, is_packed
 from mmsearch.training import features
 
 from .test_image_formats import swapped

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsearch.serving.images import decode
-from mmsearch.serving.pixels import Frame, PictureError
+from mmsearch.serving.pictures.images import decode
+from mmsearch.serving.pictures.pixels import Frame, PictureError
 
 FRAME = Frame(32)
 

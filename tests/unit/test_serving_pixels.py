@@ -8,8 +8,8 @@ import pytest
 from mmsearch.clients.triton import Served
 from mmsearch.errors import EncoderError
 from mmsearch.images.header import kind_of
-from mmsearch.serving.images import read
-from mmsearch.serving.pixels import (
+from mmsearch.serving.pictures.images import read
+from mmsearch.serving.pictures.pixels import (
     FITS,
     HEAD_BYTES,
     MAX_SIDE,

@@ -18,7 +18,7 @@ from mmsearch.clients import tracing
 from mmsearch.clients.credentials import TritonAccess
 from mmsearch.clients.tls import channel_credentials, untrusted
 from mmsearch.errors import AwayError, EncoderError, FaultError, RefusedError
-from mmsearch.serving.pixels import NO_TOWER, PARAMETER, Frame, read_parameter
+from mmsearch.serving.pictures.pixels import NO_TOWER, PARAMETER, Frame, read_parameter
 from mmsearch.serving.words import UNREADABLE
 
 DEFAULT_TRITON = "127.0.0.1:8001"

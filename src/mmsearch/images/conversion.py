@@ -9,8 +9,8 @@ from PIL import ExifTags, Image
 from mmsearch.images.decode import opened
 from mmsearch.images.header import TAKEN, read_header
 from mmsearch.images.limits import require_within
-from mmsearch.serving.colours import mend_transparency
-from mmsearch.serving.images import UPRIGHT, averaged, orientation
+from mmsearch.serving.pictures.colours import mend_transparency
+from mmsearch.serving.pictures.images import UPRIGHT, averaged, orientation
 
 QUERY_SIDE = 896
 """four times the 224 pixels of the usual towers; nothing smaller is reduced"""

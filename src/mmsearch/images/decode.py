@@ -17,8 +17,8 @@ from mmsearch.errors import PictureError
 from mmsearch.images.formats import avif
 from mmsearch.images.header import read_header
 from mmsearch.images.limits import require_within
-from mmsearch.serving.images import preprocessed
-from mmsearch.serving.pixels import Frame
+from mmsearch.serving.pictures.images import preprocessed
+from mmsearch.serving.pictures.pixels import Frame
 
 # Pillow's decoders raise all of these on broken files.
 _BROKEN = (

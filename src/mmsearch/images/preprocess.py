@@ -21,7 +21,7 @@ from mmsearch.errors import PictureError
 from mmsearch.images.decode import pixels
 from mmsearch.images.limits import MAX_PIXELS
 from mmsearch.images.references import read, sha256
-from mmsearch.serving.pixels import Frame, packed, read_parameter
+from mmsearch.serving.pictures.pixels import Frame, packed, read_parameter
 
 CPU_SECONDS = 1.5
 

@@ -21,7 +21,7 @@ from typing import BinaryIO, cast
 from mmsearch.errors import IngestError, PictureError
 from mmsearch.images.idle_cores import INTERVAL, IdleCores, usable_cores
 from mmsearch.images.preprocess import Result, Task, prepare, unchanged
-from mmsearch.serving.pixels import Frame
+from mmsearch.serving.pictures.pixels import Frame
 
 PROGRAM = "from mmsearch.images.preprocess import main; main()"
 MOST = 64

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmsearch.errors import ArchitectureError
-from mmsearch.serving.pixels import PREPROCESSING
+from mmsearch.serving.pictures.pixels import PREPROCESSING
 
 FOLDER = Path(__file__).parent / "architectures"
 FORMAT = 1

@@ -13,7 +13,7 @@ from tritonclient.grpc import model_config_pb2
 
 from mmsearch.models.architecture import SLOTS, fusion_inputs
 from mmsearch.models.build import ModelSet
-from mmsearch.serving.pixels import NO_TOWER, PARAMETER, Frame
+from mmsearch.serving.pictures.pixels import NO_TOWER, PARAMETER, Frame
 
 ENTRIES = {"query": "query_encoder", "item": "item_encoder"}
 MODELS = (*ENTRIES.values(), *SLOTS, "fusion_query", "fusion_item")

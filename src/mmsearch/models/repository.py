@@ -27,17 +27,18 @@ from mmsearch.models.configs import (
     written,
 )
 from mmsearch.models.weights import file_hash
-from mmsearch.serving.pixels import PARAMETER
+from mmsearch.serving.pictures.pixels import PARAMETER
 
 SOURCE = Path(__file__).parents[1] / "model_repository"
 SERVING = Path(__file__).parents[1] / "serving"
 SHARED = {
     "entry": (
-        "colours.py",
-        "pixels.py",
         "entry_model.py",
         "fusion_session.py",
-        "images.py",
+        "pictures/__init__.py",
+        "pictures/colours.py",
+        "pictures/images.py",
+        "pictures/pixels.py",
         "known_words.py",
         "rows.py",
         "sessions.py",
@@ -204,7 +205,9 @@ def _write_code(model: str, tree: Path, version: int) -> Path:
     target.mkdir(parents=True)
     shutil.copyfile(SOURCE / model / "1" / "model.py", target / "model.py")
     for name in SHARED["entry" if model in ENTRIES.values() else "tower"]:
-        shutil.copyfile(SERVING / name, target / name)
+        copy = target / name
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copyfile(SERVING / name, copy)
     return target
 
 

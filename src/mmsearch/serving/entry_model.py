@@ -17,8 +17,8 @@ import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
 from .fusion_session import FusionSession
-from .images import read
-from .pixels import Frame, PictureError
+from .pictures.images import read
+from .pictures.pixels import Frame, PictureError
 from .rows import Limits, RefusedError, Rows, read_rows
 from .tokens import Numbers, Tokens
 from .tower_calls import TowerCalls, TowerError

@@ -16,7 +16,7 @@ from mmsearch.config import cache_folder
 from mmsearch.errors import PictureError
 from mmsearch.images.decode import pixels
 from mmsearch.models.export.export_cache import Exported
-from mmsearch.serving.pixels import PREPROCESSING, Frame
+from mmsearch.serving.pictures.pixels import PREPROCESSING, Frame
 from mmsearch.serving.sessions import open_session
 from mmsearch.serving.tokens import Tokens
 from mmsearch.serving.words import normalized
