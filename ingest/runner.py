@@ -298,7 +298,7 @@ class Run:
             self.stats,
             self._rejects,
             journal,
-            ConcurrencyLimit(1, MOST_WRITING),
+            ConcurrencyLimit(MOST_WRITING, MOST_WRITING),
             self._flow.stopped,
             self._say,
             self._job.bulk_items,
