@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mmsearch.errors import PictureError, RecordError
+from mmsearch.images.colours.names import in_language
 from mmsearch.images.concurrent_fetch import Fetched
 from mmsearch.images.preprocess import Prepared, Result, Task
 from mmsearch.images.process_pool import DecoderPool, Ticket
@@ -39,6 +40,7 @@ class ImageStage:
         rejects: Rejects,
         stats: Stats,
         send: Callable[[Sequence[Item]], None],
+        language: str = "",
     ) -> None:
         self.decoding: Channel[tuple[list[Item], Ticket]] = Channel(max(4, decoders.most // 2))
         self._job = job
@@ -47,6 +49,7 @@ class ImageStage:
         self._rejects = rejects
         self._stats = stats
         self._send = send
+        self._language = language
         self._stopped = threading.Event()
 
     def start(self, flow: Flow, *outputs: Channel[Item]) -> None:
@@ -103,6 +106,7 @@ class ImageStage:
     def _pictured(self, item: Item, result: Result) -> bool:
         if isinstance(result, Prepared):
             item.image_hash, item.pictures = result.digest, result.pictures
+            item.colours = in_language(result.colours, self._language)
         elif self._job.text_only and item.text:
             item.leave_pictures(result)
             self._rejects.without_image(item.line, item.product.id, result)

@@ -41,6 +41,8 @@ class Item:
     force: bool = False
     pictures: tuple[bytes, ...] = ()
     image_hash: str = ""
+    colours: tuple[str, ...] = ()
+    """names of the dominant colours of its first image, if that was decoded"""
     image_error: str = ""
     vectors: dict[str, Any] = field(default_factory=dict)
     failed: bool = False
@@ -101,7 +103,7 @@ class Item:
         again.
         """
         self.image_error = why.reason
-        self.pictures, self.image_hash = (), ""
+        self.pictures, self.image_hash, self.colours = (), "", ()
         self.failed, self.trouble = False, None
 
     def leave_text(self) -> None:

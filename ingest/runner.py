@@ -227,7 +227,9 @@ class Run:
             self._schema,
             self._survey,
         )
-        self._images = ImageStage(job, self._lookup.output, decoders, rejects, stats, self._send)
+        self._images = ImageStage(
+            job, self._lookup.output, decoders, rejects, stats, self._send, self._schema.language
+        )
 
     def report(self, watch: Callable[[Run], None]) -> Report:
         target = self._target

@@ -16,7 +16,7 @@ from mmsearch.clients.causes import Verdict, described, repair, verdict
 from mmsearch.clients.opensearch import HttpError, ask
 from mmsearch.errors import AwayError, BlockedError, DocumentError
 from mmsearch.ingest.item import Item
-from mmsearch.ingest.product_index.foreign_fields import Stored, merged
+from mmsearch.ingest.product_index.foreign_fields import COLOURS, Stored, merged
 from mmsearch.ingest.product_index.scripts import REPLACE
 from mmsearch.ingest.product_index.target import Target
 
@@ -113,6 +113,8 @@ def action(item: Item, stored: Stored | None = None) -> bytes:
 def _whole_document(item: Item) -> dict[str, Any]:
     body: dict[str, Any] = item.document()
     body |= {name: each for name, each in item.vectors.items() if _directed(each)}
+    if item.colours:
+        body[COLOURS] = list(item.colours)
     return body
 
 

@@ -17,7 +17,10 @@ from mmsearch.clients.opensearch import documents
 from mmsearch.ingest.product_index.target import Target
 from mmsearch.ingest.schema.attributes import PARTS, WORDS, joined, with_words
 
-VECTORS = ("embedding", "text_embedding", "image_embedding", "pictures")
+COLOURS = "image_colours"
+"""names of the dominant colours of a product's first image, in the language of the index"""
+VECTORS = ("embedding", "text_embedding", "image_embedding", "pictures", COLOURS)
+"""fields that are made of texts and images, and stay with them"""
 OURS = (
     "title", "description", "category", "category_levels", "brand", "price", "currency", "image", "group",
     "translations", "ingest", WORDS,

@@ -27,7 +27,7 @@ TRANSLATIONS = "translations"
 """the field of texts in other languages: language → title, description"""
 _EXACT = ("title", "description")
 """the texts whose very words count for more"""
-_TEXTS = ("title", "description", "category", "brand", WORDS)
+_TEXTS = ("title", "description", "category", "brand", "image_colours", WORDS)
 _LIMIT = 1_000
 """OpenSearch's default number of fields in an index"""
 

@@ -18,6 +18,7 @@ from types import FrameType
 from PIL import Image
 
 from mmsearch.errors import PictureError
+from mmsearch.images.colours.dominant import dominant_colours
 from mmsearch.images.decode import pixels
 from mmsearch.images.limits import MAX_PIXELS
 from mmsearch.images.references import read, sha256
@@ -36,12 +37,13 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The joint digest of a product's images, and their pixels as the encoder takes them; no pixels if the
-    digest is known.
+    """The joint digest of a product's images, their pixels as the encoder takes them, and the names of the
+    dominant colours of the first image; neither pixels nor colours if the digest is known.
     """
 
     digest: str
     pictures: tuple[bytes, ...]
+    colours: tuple[str, ...] = ()
 
 
 Result = Prepared | PictureError
@@ -81,11 +83,14 @@ def prepare(task: Task, root: Path, frame: Frame | None, limit: Callable[[], Non
                 "serve an architecture with one",
             )
         pictures = []
+        colours: tuple[str, ...] = ()
         for data in found:
             if limit is not None:
                 limit()
-            pictures.append(packed(pixels(data, frame), frame))
-        return Prepared(digest, tuple(pictures))
+            decoded = pixels(data, frame)
+            colours = colours or dominant_colours(decoded)
+            pictures.append(packed(decoded, frame))
+        return Prepared(digest, tuple(pictures), colours)
     except PictureError as error:
         return error
     except _SlowError:

@@ -15,7 +15,7 @@ from mmsearch.products.values.cells import leveled
 from mmsearch.products.values.kinds import NUMBERS, RANGES, TYPES, fits, is_date, is_integer, is_number
 
 BOUNDS = ("gt", "gte", "lt", "lte")
-TEXTS = ("title", "description")
+TEXTS = ("title", "description", "image_colours")
 BESIDE = ("currency", "group")
 """fields that older indexes have among the attributes"""
 OWN = (*TEXTS, "category", "category_levels", "brand", "price", *BESIDE)
