@@ -22,6 +22,7 @@ TABLES = {
     "quantization": "hybrid.quantization",
     "encoders": "encoders.served",
     "int8": "encoders.int8",
+    "clip": "encoders.clip",
     "training": "training.steps",
     "evaluation": "quality.measures",
     "quality": "quality.targets",

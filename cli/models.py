@@ -31,7 +31,11 @@ def command() -> None:
     "--architecture",
     default="4tmm_cat",
     show_default=True,
-    help="Architecture: a built-in name or a .json file.",
+    help="Architecture: a built-in name, a .json file, or a CLIP: hf-hub:OWNER/NAME or its folder.",
+)
+@click.option(
+    "--weights",
+    help="Weights of its CLIP: an open_clip tag, a .safetensors file, a folder, or hf-hub:OWNER/NAME.",
 )
 @click.option(
     "--precision",
@@ -45,7 +49,7 @@ def command() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="The served folder; $MMSEARCH_HOME/model_repository by default.",
 )
-def build(architecture: str, precision: str, repository: Path | None) -> None:
+def build(architecture: str, weights: str | None, precision: str, repository: Path | None) -> None:
     """Export the towers and the fusion of an architecture to the model repository of Triton.
 
     Exports are cached in ~/.cache/mmsearch/models (or $MMSEARCH_CACHE/models), so a second build takes a
@@ -53,14 +57,14 @@ def build(architecture: str, precision: str, repository: Path | None) -> None:
 
     Example: mmsearch models build --architecture 4tmm_cat --precision int8
     """
-    from mmsearch.models import architecture as architectures
     from mmsearch.models import build as building
     from mmsearch.models import repository as served
+    from mmsearch.models.named import named
 
     started = time.monotonic()
     tree = repository or Home.at().models
     built = building.build(
-        architectures.load(architecture), precision, lambda line: click.echo(f"  {line}", err=True)
+        named(architecture, weights), precision, lambda line: click.echo(f"  {line}", err=True)
     )
     changed = served.assemble(built, tree)
     state = "written" if changed else "unchanged"

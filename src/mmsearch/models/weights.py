@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmsearch.errors import WeightsError
+from mmsearch.models import hub
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ PACKAGED = {
 
 
 def weights_hash(source: str) -> str:
-    """Return a sha256 (hex) of a source: of a package's pins, a local path's content, or a tag's name.
+    """Return a sha256 (hex) of a source: of a package's pins, a local path's content, a hub's commit, or a
+    tag's name.
 
     The package need not be installed, so that existing builds are recognized without it.
     """
@@ -55,6 +57,8 @@ def weights_hash(source: str) -> str:
         return hashlib.sha256(repr(pins).encode()).hexdigest()
     if source.startswith(OPEN_CLIP):
         return hashlib.sha256(source.encode()).hexdigest()
+    if source.startswith(hub.HUB):
+        return hashlib.sha256(hub.pinned(source).encode()).hexdigest()
     path = Path(source)
     if not path.exists():
         raise WeightsError(

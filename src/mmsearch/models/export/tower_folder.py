@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mmsearch.errors import WeightsError
 from mmsearch.models.architecture import Architecture, Tower
 from mmsearch.models.export import calibration, quantize, to_onnx
 from mmsearch.models.towers import encoders
@@ -29,7 +31,7 @@ def export_tower_folder(architecture: Architecture, tower: Tower, folder: Path) 
     with torch.inference_mode():
         if tower.reads_pictures:
             pixels = drawn(len(GOLDEN_TEXTS), int(tower.numbers["size"]))
-            features = built(torch.from_numpy(pixels)).numpy()
+            features = _checked(built(torch.from_numpy(pixels)), tower)
             np.savez(folder / "golden.npz", PIXELS=pixels, FEATURES=features)
             return
         encoders.write_tokenizer(tower, folder / "tokenizer.json")
@@ -40,8 +42,18 @@ def export_tower_folder(architecture: Architecture, tower: Tower, folder: Path) 
         quantize.quantize(fp32, int8, calibration.batches(tokens))
         calibration.write(calibration.measured(fp32, int8, tokens), folder / "int8.json")
         ids, mask = tokens(GOLDEN_TEXTS)
-        features = built(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
+        features = _checked(built(torch.from_numpy(ids), torch.from_numpy(mask)), tower)
         np.savez(folder / "golden.npz", TEXTS=np.array(GOLDEN_TEXTS), FEATURES=features)
+
+
+def _checked(features: torch.Tensor, tower: Tower) -> NDArray[Any]:
+    found: NDArray[Any] = features.numpy()
+    if found.shape[1] != tower.dimension:
+        raise WeightsError(
+            f"expected features of dimension {tower.dimension} from tower {tower.name}, got "
+            f"{found.shape[1]}; correct the architecture's `dimension`, or name the weights of its model"
+        )
+    return found
 
 
 def drawn(count: int, size: int) -> NDArray[np.uint8]:
