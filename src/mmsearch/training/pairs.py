@@ -219,7 +219,7 @@ def _texts(
     tower = architecture.tower(slot)
     if tower is None:
         return torch.zeros(len(texts), width)
-    return torch.from_numpy(text_features(exported(architecture, tower, say), texts, precision))
+    return torch.from_numpy(text_features(exported(architecture, tower, say, precision), texts, precision))
 
 
 def _pictures(architecture: Architecture, products: list[ProductInput], say: Say) -> torch.Tensor:

@@ -28,8 +28,9 @@ CODE_OF_KIND = {
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """The folder of an exported tower. Text towers: `fp32.onnx`, `int8.onnx`, `int8.json` (loss by int8) and
-    `tokenizer.json`. All: `fp32.onnx` and `golden.npz` (TEXTS or PIXELS, and torch's FEATURES for them).
+    """The folder of an exported tower: `fp32.onnx` and `golden.npz` (TEXTS or PIXELS, and torch's FEATURES
+    for them). Text towers also have `tokenizer.json`, and once int8 was asked for, `int8.onnx` and
+    `int8.json` (loss by int8).
     """
 
     tower: Tower
@@ -63,34 +64,45 @@ def exported(
 ) -> Exported:
     """Return the export of a tower from the wheel or the cache, or create it with torch. Raise ModelError.
 
-    The wheel has the files of one `precision` only, and is not used if none is given. `say` is called with
-    one line when an export is created.
+    The wheel has the files of one `precision` only, and is not used if none is given. A text tower is
+    quantized when int8 is asked for: calibrating a CLIP takes minutes. `say` is called with one line when an
+    export is created, and with one when it is quantized.
     """
     name = f"{tower.name}-{_key(architecture, tower)}"
     packaged = Exported(tower, PACKAGED / name)
     if precision is not None and packaged.onnx(precision).is_file():
         return packaged
-    target = cache_folder("models") / name
-    if target.exists():
-        return Exported(tower, target)
+    target = Exported(tower, cache_folder("models") / name)
+    quantizing = precision == "int8" and not tower.reads_pictures and not target.onnx("int8").is_file()
+    if target.folder.exists() and not quantizing:
+        return target
     try:
-        from mmsearch.models.export.tower_folder import export_tower_folder
+        from mmsearch.models.export.tower_folder import export_tower_folder, quantize_tower
     except ImportError as error:
         raise WeightsError(
             f"expected torch and its companions to export {tower.name}, got no {error.name}; "
             "repair: pip install 'mmsearch[train]'"
         ) from error
-    say(f"exporting {tower.name} ({tower.weights})")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".exporting-", dir=target.parent))
+    if not target.folder.exists():
+        say(f"exporting {tower.name} ({tower.weights})")
+        _create(target, lambda draft: export_tower_folder(architecture, tower, draft))
+    if quantizing:
+        say(f"quantizing {tower.name} to int8")
+        quantize_tower(tower, target.folder)
+    return target
+
+
+def _create(target: Exported, write: Callable[[Path], None]) -> None:
+    """Write the folder of an export beside its place and rename it, unless another process was faster."""
+    target.folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".exporting-", dir=target.folder.parent))
     try:
-        export_tower_folder(architecture, tower, draft)
+        write(draft)
         draft.chmod(0o755)
-        if not target.exists():
-            draft.rename(target)
+        if not target.folder.exists():
+            draft.rename(target.folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return Exported(tower, target)
 
 
 def weights_hashes(architecture: Architecture) -> dict[str, str]:
