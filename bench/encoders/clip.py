@@ -9,6 +9,7 @@ Rates are of one caller: texts as queries to `query_encoder`, images as pixels t
 
 from __future__ import annotations
 
+import os
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -53,6 +54,8 @@ def measured(name: str, precision: str, rounds: int) -> Table:
         file = Path(folder) / f"{name}.safetensors"
         save_file({key: value.contiguous() for key, value in model.state_dict().items()}, file)
         del model
+        # Exports of random weights are of no use to others.
+        os.environ["MMSEARCH_CACHE"] = str(Path(folder) / "cache")
         built = build(named(name, str(file)), precision, say)
         home = Home.at(Path(folder) / "home")
         repository.assemble(built, home.models)

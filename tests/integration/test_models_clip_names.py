@@ -68,13 +68,17 @@ def agree(ours: np.ndarray, theirs: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("name", ["ViT-B-32", "MobileCLIP2-S0"])
-def test_what_is_served_is_what_open_clip_answers(name: str, tmp_path: Path) -> None:
+def test_what_is_served_is_what_open_clip_answers(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, file = created(name, tmp_path)
+    images = pictures(tmp_path)
+    # Exports of random weights are of no use to others.
+    monkeypatch.setenv("MMSEARCH_CACHE", str(tmp_path / "cache"))
     home = Home.at(tmp_path / "home")
     command = ["models", "build", "--architecture", name, "--weights", str(file), "--precision", "fp32"]
     built = CliRunner().invoke(cli, [*command, "--repository", str(home.models)])
     assert built.exit_code == 0, built.output
-    images = pictures(tmp_path)
     with embedded.borrowed(home, ("triton",), ready_within=300) as ports:
         address = f"127.0.0.1:{ports.triton_grpc}"
         queries = answered(address, "query_encoder", TEXTS, [b""] * len(TEXTS))
