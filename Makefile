@@ -88,13 +88,13 @@ coverage: .venv/.ready $(PLUGIN_ZIP) ## branch coverage of the unit and the inte
 	exit $${code:-0}
 
 test: .venv/.ready $(PLUGIN_ZIP) ## everything but the slow layer: the plugin, ruff, mypy, and the built wheel
-	@scripts/test.sh -m "not slow"
+	@MMSEARCH_PLUGIN_ZIP=$(CURDIR)/$(PLUGIN_ZIP) scripts/test.sh -m "not slow"
 
 test-foreign: .venv/.ready $(PLUGIN_ZIP) ## others' clients, unmodified, on the real node and the real Triton; installs them under build/foreign
 	@$(PYTEST) -m foreign
 
 test-all: .venv/.ready $(PLUGIN_ZIP) ## everything, make containers included
-	@scripts/test.sh
+	@MMSEARCH_PLUGIN_ZIP=$(CURDIR)/$(PLUGIN_ZIP) scripts/test.sh
 
 bench: .venv/.ready $(PLUGIN_ZIP) ## every table of bench/, into bench/results and its page
 	@$(BIN)/python bench everything
