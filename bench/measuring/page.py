@@ -59,7 +59,8 @@ ABOUT = {
     ),
     "encoders": (
         "Encoders",
-        "`bench encoders`, `bench int8`. Triton against onnxruntime called directly with the same inputs.",
+        "`bench encoders`, `bench int8`. Triton against onnxruntime called directly with the same inputs. "
+        "`entry` is from `make gpu-check` on a machine without a GPU.",
     ),
     "neural": (
         "`neural`",
