@@ -23,7 +23,8 @@ from mmsearch.models.architecture import load
 from mmsearch.models.build import build
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.record import parse
-from mmsearch.serving.images import Frame, decode
+from mmsearch.serving.pictures.images import decode
+from mmsearch.serving.pictures.pixels import Frame
 from mmsearch.serving.tokens import Tokens
 
 PICTURES, TEXTS = 4, 8

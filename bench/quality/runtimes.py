@@ -38,7 +38,8 @@ from mmsearch.models.export.calibration import DEPTH, overlap
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.record import parse as product_of
 from mmsearch.serving.fusion_session import FusionSession
-from mmsearch.serving.images import Frame, decode
+from mmsearch.serving.pictures.images import decode
+from mmsearch.serving.pictures.pixels import Frame
 from mmsearch.serving.tokens import Tokens
 
 SETS = ("furniture", "openclipart")
