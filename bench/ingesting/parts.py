@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from mmsearch.images.decode import pixels
 from mmsearch.ingest.item import Item
 from mmsearch.models.architecture import load
 from mmsearch.models.build import build
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.record import parse
-from mmsearch.serving.pictures.images import decode
 from mmsearch.serving.pictures.pixels import Frame
 from mmsearch.serving.tokens import Tokens
 
@@ -90,10 +90,10 @@ class Parts:
     def all(self, products: Sequence[Product]) -> dict[str, float]:
         """Encode some products; processor seconds by part."""
         marks = [time.process_time()]
-        pixels = [decode(Path(picture).read_bytes(), self._frame) for _, picture in products]
+        decoded = [pixels(Path(picture).read_bytes(), self._frame) for _, picture in products]
         marks.append(time.process_time())
-        for at in range(0, len(pixels), PICTURES):
-            self._picture({"PIXELS": np.stack(pixels[at : at + PICTURES])})
+        for at in range(0, len(decoded), PICTURES):
+            self._picture({"PIXELS": np.stack(decoded[at : at + PICTURES])})
         marks.append(time.process_time())
         texts = sorted((text for text, _ in products), key=len)
         for at in range(0, len(texts), TEXTS):

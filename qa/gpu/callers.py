@@ -18,7 +18,7 @@ import numpy as np
 import tritonclient.grpc as grpcclient
 from numpy.typing import NDArray
 
-from mmsearch.serving.pixels import Frame, packed
+from mmsearch.serving.pictures.pixels import Frame, packed
 
 PROCESSES = 8
 FRAME = Frame(224)
