@@ -53,6 +53,8 @@ FEWER = 4
 """part of the products that the official pipeline takes, as it is the slowest"""
 UNITS = frozenset(("amx_bf16", "amx_int8", "avx2", "avx512_bf16", "avx512_vnni", "avx512f"))
 INDEX, SCRIPTS = "bench-shop", "bench-script"
+BF16 = "MMSEARCH_BF16"
+"""the environment's variable that hides the units for bf16 from the towers' runtime"""
 CATALOGS = Path(__file__).parents[2] / "build" / "shop"
 
 
@@ -286,6 +288,8 @@ def main() -> int:
     asked = parser.parse()
     if asked.products < PRODUCTS:
         os.environ[SHORT] = "1"
+    if asked.without_bf16:
+        os.environ[BF16] = "off"
     wanted = official.wanted() if OFFICIAL in asked.arms else {}
     with both(**wanted) as servers, ExitStack() as opened:
         table = measured(asked, servers, opened)
