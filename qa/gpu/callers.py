@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -74,10 +74,10 @@ def tensors(feed: Mapping[str, NDArray[Any]]) -> list[Any]:
     return found
 
 
-def measure(load: Load) -> dict[str, float]:
+def measure(load: Load, clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
     """Rows a second of all callers together, and what Triton says of the batches that it made.
 
-    `batch` is the mean of rows that the model ran on at once; `queued ms` and `infer ms` are means of a
+    `ms a row` is what `clock`, in seconds, moved on for a row, while the callers were warm. `batch` is the mean of rows that the model ran on at once; `queued ms` and `infer ms` are means of a
     request's wait and of a batch's run. Raises RuntimeError where a caller fails.
     """
     processes = min(PROCESSES, load.callers)
@@ -96,12 +96,13 @@ def measure(load: Load) -> dict[str, float]:
             if each.stdout is None or each.stdout.readline() != "ready\n":
                 raise RuntimeError(f"expected a caller of {load.model} to be ready, got its end")
         with grpcclient.InferenceServerClient(load.triton) as client:
-            before = counted(client, load.model)
+            before, started_at = counted(client, load.model), clock()
             for each in started:
                 if each.stdin is not None:
                     each.stdin.write("go\n")
                     each.stdin.flush()
             answers = [json.loads(each.communicate(timeout=load.seconds + 60)[0]) for each in started]
+            seconds = clock() - started_at
             spent = {name: value - before[name] for name, value in counted(client, load.model).items()}
     finally:
         for each in started:
@@ -113,6 +114,7 @@ def measure(load: Load) -> dict[str, float]:
         "rows a second": round(sum(answer["rows"] / answer["seconds"] for answer in answers), 1),
         "median ms": round(float(np.median(latencies)) * 1e3, 2),
         "p99 ms": round(float(np.quantile(latencies, 0.99)) * 1e3, 2),
+        "ms a row": round(1e3 * seconds / max(spent["rows"], 1), 3),
         "rows at once": round(spent["rows"] / runs, 1),
         "queued ms": round(spent["queue"] / max(spent["requests"], 1) / 1e6, 2),
         "infer ms": round(spent["infer"] / runs / 1e6, 2),
