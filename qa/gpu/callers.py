@@ -77,8 +77,9 @@ def tensors(feed: Mapping[str, NDArray[Any]]) -> list[Any]:
 def measure(load: Load, clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
     """Rows a second of all callers together, and what Triton says of the batches that it made.
 
-    `ms a row` is what `clock`, in seconds, moved on for a row, while the callers were warm. `batch` is the mean of rows that the model ran on at once; `queued ms` and `infer ms` are means of a
-    request's wait and of a batch's run. Raises RuntimeError where a caller fails.
+    `ms a row` is what `clock`, in seconds, moved on for a row, while the callers were warm. `rows at once` is
+    the mean of rows that the model ran on together; `queued ms` and `infer ms` are means of a request's wait
+    and of a batch's run. Raises RuntimeError where a caller fails.
     """
     processes = min(PROCESSES, load.callers)
     shares = [load.callers // processes + (number < load.callers % processes) for number in range(processes)]
