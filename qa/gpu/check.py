@@ -67,7 +67,8 @@ def lacking(cuda: bool, providers: Sequence[str]) -> str | None:
     """Why nothing can be checked here, in one sentence, or None where it can."""
     if not cuda:
         return (
-            "No GPU is visible to torch, so there is nothing to check; run this where nvidia-smi lists one."
+            "No GPU is visible to torch, so what the entry adds is measured on the CPU; for more, run this where "
+            "nvidia-smi lists a GPU."
         )
     if GPU not in providers:
         return (
