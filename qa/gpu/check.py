@@ -67,8 +67,8 @@ def lacking(cuda: bool, providers: Sequence[str]) -> str | None:
     """Why nothing can be checked here, in one sentence, or None where it can."""
     if not cuda:
         return (
-            "No GPU is visible to torch, so what the entry adds is measured on the CPU; for more, run this where "
-            "nvidia-smi lists a GPU."
+            "No GPU is visible to torch, so what the entry adds is measured on the CPU; run this where "
+            "nvidia-smi lists a GPU to check one."
         )
     if GPU not in providers:
         return (
