@@ -50,8 +50,10 @@ public final class FusionParser {
         Normalization normalization = Normalization.of(string(normalize, "technique", Normalization.MIN_MAX.technique()));
         Map<String, Object> bounds = object(normalize, "parameters", Map.of());
         allow(bounds, Set.of("lower_bounds", "upper_bounds"), "normalization.parameters");
-        if (bounds.isEmpty() == false && normalization != Normalization.MIN_MAX) {
-            throw new IllegalArgumentException("[fusion] bounds are supported only with min_max, got [" + normalization.technique() + "]");
+        if (bounds.isEmpty() == false && normalization != Normalization.MIN_MAX && normalization.needsRanges() == false) {
+            throw new IllegalArgumentException(
+                "[fusion] bounds are supported only with min_max and theoretical_min_max, got [" + normalization.technique() + "]"
+            );
         }
         if (normalization == Normalization.Z_SCORE && combination != Combination.ARITHMETIC_MEAN) {
             throw new IllegalArgumentException(

@@ -59,7 +59,7 @@ final class WireSamples {
         ScoreDoc[] lexical = { new ScoreDoc(129, 2), new ScoreDoc(5, 1.5f) };
         ShardWindows windows = new ShardWindows(shard, new LegWindows(0x0123456789ABCDEFL, List.of(lexical, new ScoreDoc[0])));
         RankDoc doc = new RankDoc(129, new FusedHit(129, 0.75f, new LegScore[] { new LegScore(2, 1.5f, 0.5f), null }));
-        ShardRankDocs docs = new ShardRankDocs(shard, 0x0123456789ABCDEFL, List.of(doc));
+        ShardRankDocs docs = new ShardRankDocs(shard, 0x0123456789ABCDEFL, List.of(doc), List.of());
         HybridNode node = clause.node();
         HybridOptions options = new HybridOptions(fusion, 100, cutoff, Totals.ALL, OnEncoderFailure.SKIP, false);
         Map<String, Sample> all = new LinkedHashMap<>();
@@ -74,7 +74,7 @@ final class WireSamples {
         all.put(
             "LegsAggregation",
             new Sample(
-                new LegsAggregationBuilder("legs", node.searches(), legs, 100),
+                new LegsAggregationBuilder("legs", node.searches(), legs, 100, false),
                 in -> new LegsAggregationBuilder(in, node.searches())
             )
         );

@@ -7,6 +7,7 @@ import java.util.List;
 import org.apache.lucene.search.ScoreDoc;
 import org.apache.lucene.search.TopDocs;
 import org.apache.lucene.search.TotalHits;
+import org.mmsearch.fusion.ScoreRange;
 import org.opensearch.common.lucene.Lucene;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
@@ -17,14 +18,27 @@ import org.opensearch.core.common.io.stream.Writeable;
  *
  * @param reader the {@link ReaderToken} of that reader
  * @param legs each leg's hits, best first
+ * @param ranges the range of each leg's scores on the shard; empty if the fusion does not need them
  */
-public record LegWindows(long reader, List<ScoreDoc[]> legs) implements Writeable {
+public record LegWindows(long reader, List<ScoreDoc[]> legs, List<ScoreRange> ranges) implements Writeable {
 
     /** The score of an entry that is no hit: no query scores NaN. */
     private static final float HEADER = Float.NaN;
     /** Of the form below; a node that knows another one must not guess. */
     private static final int VERSION = 1;
+    /** Of the form with ranges. */
+    private static final int RANGED = 2;
     private static final int HEADERS = 4;
+
+    /** Creates windows without ranges. */
+    public LegWindows(long reader, List<ScoreDoc[]> legs) {
+        this(reader, legs, List.of());
+    }
+
+    /** Returns the range of a leg's scores, or {@link ScoreRange#NONE}. */
+    public ScoreRange range(int leg) {
+        return ranges.isEmpty() ? ScoreRange.NONE : ranges.get(leg);
+    }
 
     /** Reads what {@link #writeTo} wrote. */
     public static LegWindows read(StreamInput in) throws IOException {
@@ -38,11 +52,12 @@ public record LegWindows(long reader, List<ScoreDoc[]> legs) implements Writeabl
 
     /**
      * @return the windows in the form of a shard's top documents: four headers (version, reader token in two halves, number of
-     *     legs), then for each leg a header with its length and its hits
+     *     legs), then for each leg a header with its length and its hits, and where there are ranges, for each leg two headers with
+     *     the bits of its least and greatest score
      */
     public TopDocs topDocs() {
         List<ScoreDoc> all = new ArrayList<>(HEADERS + legs.size() + legs.stream().mapToInt(leg -> leg.length).sum());
-        all.add(header(VERSION));
+        all.add(header(ranges.isEmpty() ? VERSION : RANGED));
         all.add(header((int) (reader >>> Integer.SIZE)));
         all.add(header((int) reader));
         all.add(header(legs.size()));
@@ -52,6 +67,10 @@ public record LegWindows(long reader, List<ScoreDoc[]> legs) implements Writeabl
                 // The wire takes no other class; a copy of each hit would be heap that nobody has reserved.
                 all.add(hit.getClass() == ScoreDoc.class ? hit : new ScoreDoc(hit.doc, hit.score));
             }
+        }
+        for (ScoreRange range : ranges) {
+            all.add(header(Float.floatToIntBits(range.low())));
+            all.add(header(Float.floatToIntBits(range.high())));
         }
         return new TopDocs(new TotalHits(0, TotalHits.Relation.EQUAL_TO), all.toArray(ScoreDoc[]::new));
     }
@@ -67,9 +86,9 @@ public record LegWindows(long reader, List<ScoreDoc[]> legs) implements Writeabl
     /** @return the windows that have the form of these top documents */
     public static LegWindows of(TopDocs docs) {
         ScoreDoc[] all = docs.scoreDocs;
-        if (are(docs) == false || all[0].doc != VERSION) {
+        if (are(docs) == false || all[0].doc != VERSION && all[0].doc != RANGED) {
             throw new IllegalStateException(
-                "expected the windows of a hybrid's legs in form " + VERSION + ", got "
+                "expected the windows of a hybrid's legs in form " + VERSION + " or " + RANGED + ", got "
                     + (are(docs) ? "form " + all[0].doc : all.length + " other documents") + ": run one version of mmsearch on all nodes"
             );
         }
@@ -82,6 +101,10 @@ public record LegWindows(long reader, List<ScoreDoc[]> legs) implements Writeabl
             at += hits.length;
             legs.add(hits);
         }
-        return new LegWindows(reader, legs);
+        List<ScoreRange> ranges = new ArrayList<>();
+        for (; all[0].doc == RANGED && ranges.size() < legs.size(); at += 2) {
+            ranges.add(new ScoreRange(Float.intBitsToFloat(all[at].doc), Float.intBitsToFloat(all[at + 1].doc)));
+        }
+        return new LegWindows(reader, legs, ranges);
     }
 }

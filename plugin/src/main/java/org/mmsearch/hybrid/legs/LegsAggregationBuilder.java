@@ -38,18 +38,21 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
     private final LegSearches searches;
     private final List<QueryBuilder> legs;
     private final int window;
+    private final boolean ranges;
 
     /**
      * @param name of the aggregation
      * @param searches runs legs
      * @param legs rewritten
      * @param window how many hits of each
+     * @param ranges whether the ranges of their scores are needed
      */
-    public LegsAggregationBuilder(String name, LegSearches searches, List<QueryBuilder> legs, int window) {
+    public LegsAggregationBuilder(String name, LegSearches searches, List<QueryBuilder> legs, int window, boolean ranges) {
         super(name);
         this.searches = searches;
         this.legs = List.copyOf(legs);
         this.window = window;
+        this.ranges = ranges;
     }
 
     private LegsAggregationBuilder(
@@ -61,13 +64,15 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
         searches = clone.searches;
         legs = clone.legs;
         window = clone.window;
+        ranges = clone.ranges;
     }
 
     /** Reads it from the wire. */
     public LegsAggregationBuilder(StreamInput in, LegSearches searches) throws IOException {
         super(in);
         this.searches = searches;
-        WireForm.read(in, NAME, WireForm.FIRST);
+        // The second form is the first one with ranges.
+        ranges = WireForm.read(in, NAME, WireForm.SECOND) == WireForm.SECOND;
         legs = in.readNamedWriteableList(QueryBuilder.class);
         window = in.readVInt();
     }
@@ -79,7 +84,7 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
 
     @Override
     protected void doWriteTo(StreamOutput out) throws IOException {
-        WireForm.begin(out, WireForm.FIRST);
+        WireForm.begin(out, ranges ? WireForm.SECOND : WireForm.FIRST);
         out.writeNamedWriteableList(legs);
         out.writeVInt(window);
     }
@@ -93,7 +98,7 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
             changed |= next != leg;
             rewritten.add(next);
         }
-        return changed ? new LegsAggregationBuilder(getName(), searches, rewritten, window) : this;
+        return changed ? new LegsAggregationBuilder(getName(), searches, rewritten, window, ranges) : this;
     }
 
     @Override
@@ -106,7 +111,7 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
         for (QueryBuilder leg : legs) {
             queries.add(query(leg, context));
         }
-        return new LegsAggregatorFactory(name, context, parent, subFactoriesBuilder, metadata, searches, queries, window);
+        return new LegsAggregatorFactory(name, context, parent, subFactoriesBuilder, metadata, searches, queries, window, ranges);
     }
 
     /** As the engine reads a request's query: whatever a leg is refused for is the request's fault. */
@@ -146,11 +151,11 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
 
     @Override
     public boolean equals(Object other) {
-        return super.equals(other) && other instanceof LegsAggregationBuilder that && window == that.window && legs.equals(that.legs);
+        return super.equals(other) && other instanceof LegsAggregationBuilder that && window == that.window && ranges == that.ranges && legs.equals(that.legs);
     }
 
     @Override
     public int hashCode() {
-        return Objects.hash(super.hashCode(), window, legs);
+        return Objects.hash(super.hashCode(), window, ranges, legs);
     }
 }
