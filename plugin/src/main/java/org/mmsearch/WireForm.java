@@ -12,10 +12,8 @@ import org.opensearch.core.common.io.stream.StreamOutput;
  */
 public final class WireForm {
 
-    /** The form of nearly all objects so far. */
+    /** The form of all objects so far. */
     public static final int FIRST = 1;
-    /** A form of objects that have had one more part since. */
-    public static final int SECOND = 2;
 
     private WireForm() {}
 
