@@ -25,6 +25,7 @@ TABLES = {
     "evaluation": "quality.measures",
     "quality": "quality.targets",
     "lexical": "quality.lexical",
+    "fusions": "quality.fusions",
 }
 """name → module below bench/"""
 

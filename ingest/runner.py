@@ -27,6 +27,7 @@ from mmsearch.ingest.item import Item, Known
 from mmsearch.ingest.job import Job
 from mmsearch.ingest.journal import Journal
 from mmsearch.ingest.lookup_stage import LookupStage
+from mmsearch.ingest.measuring import random_scores
 from mmsearch.ingest.pipeline.channel import Channel
 from mmsearch.ingest.pipeline.concurrency import ConcurrencyLimit
 from mmsearch.ingest.pipeline.flow import Flow
@@ -244,6 +245,7 @@ class Run:
             self._rejects.check()
             self._finish(target, presence)
             remember(self._client, target.index, self._job, self.stats.indexed, self._patience, self._say)
+            self._score_random_products(target)
         report = self.stats.report(self.bottleneck())
         if self._survey is None:
             return report
@@ -325,6 +327,12 @@ class Run:
                 self.stats,
                 self._say,
             )
+
+    def _score_random_products(self, target: Target) -> None:
+        """Measure the vector fields of a new index. One process does, when it has read its whole part."""
+        job = self._job
+        if job.slice[0] == 1 and not job.partial and not job.retry and self.stats.indexed >= random_scores.SAMPLE:
+            random_scores.measure_once(self._client, target, self._patience, self._say)
 
     def _known(self, ids: Sequence[str]) -> dict[str, Known]:
         target = self._target

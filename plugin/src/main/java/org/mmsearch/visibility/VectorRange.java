@@ -17,8 +17,8 @@ import org.opensearch.knn.index.mapper.KNNVectorFieldType;
  */
 final class VectorRange {
 
-    /** Key of a field in {@code _meta.mmsearch.fields}: the mean score of documents that have nothing to do with the query. */
-    static final String RANDOM_SCORE = "random_score";
+    /** Key of {@code _meta.mmsearch}: by field, the mean score of documents that have nothing to do with the query. */
+    private static final String RANDOM_SCORES = "random_scores";
 
     private VectorRange() {}
 
@@ -37,7 +37,7 @@ final class VectorRange {
 
     private static float randomScore(DocumentMapper mapping, String field) {
         Object found = mapping == null ? null : mapping.meta();
-        for (String key : new String[] { "mmsearch", "fields", field, RANDOM_SCORE }) {
+        for (String key : new String[] { "mmsearch", RANDOM_SCORES, field }) {
             found = found instanceof Map<?, ?> map ? map.get(key) : null;
         }
         float score = found instanceof Number number ? number.floatValue() : 0;
