@@ -110,7 +110,7 @@ public final class ShardRankDocs implements Writeable {
 
     @Override
     public String toString() {
-        return shard + "@" + reader + docs();
+        return shard + "@" + reader + ranges + docs();
     }
 
     /**
