@@ -123,8 +123,8 @@ public class QueryRangesTests extends OpenSearchTestCase {
             .build();
         assertBound(RED, filtered);
         assertBound(1, new ConstantScoreQuery(title("red")));
-        assertBound(4, new BoostQuery(new MatchAllDocsQuery(), 4));
-        assertBound(0, new MatchNoDocsQuery());
+        assertBound(4, new BoostQuery(MatchAllDocsQuery.INSTANCE, 4));
+        assertBound(0, new MatchNoDocsQuery("nothing"));
     }
 
     public void testDisMaxTakesTheGreatestAndAShareOfTheOthers() throws IOException {
