@@ -330,7 +330,12 @@ class Run:
     def _score_random_products(self, target: Target) -> None:
         """Measure the vector fields of a new index. One process does, when it has read its whole part."""
         job = self._job
-        if job.slice[0] == 1 and not job.partial and not job.retry and self.stats.indexed >= random_scores.SAMPLE:
+        if (
+            job.slice[0] == 1
+            and not job.partial
+            and not job.retry
+            and self.stats.indexed >= random_scores.SAMPLE
+        ):
             random_scores.measure_once(self._client, target, self._patience, self._say)
 
     def _known(self, ids: Sequence[str]) -> dict[str, Known]:

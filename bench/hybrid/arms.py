@@ -54,8 +54,9 @@ def title(draw: np.random.Generator, words: int = 6) -> str:
 
 @dataclass(frozen=True)
 class Arm:
-    """What is asked over the legs `match` and `knn`: `kind` is one of them, bool, hybrid (ours), bounds (ours,
-    with the bounds of scores) or official; a `facet` is counted too. `names` are those of our clauses on the node."""
+    """What is asked over the legs `match` and `knn`: `kind` is one of them, bool, hybrid (ours), bounds
+    (ours, with the bounds of scores) or official; a `facet` is counted too. `names` are those of our clauses
+    on the node."""
 
     kind: str
     window: int = WINDOW

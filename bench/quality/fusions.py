@@ -3,8 +3,8 @@
     .venv/bin/python bench fusions [--sets furniture software] [--again] [--short]
 
 The legs are retrieved once, with `--again` once more, and kept below build/fusion-legs; fusing them takes
-seconds. Nothing is timed. Besides the plugin's fusions, formulas are tried that weigh a leg by how much it seems
-to know of a query. The queries are keywords and tags that people filed, not purchases.
+seconds. Nothing is timed. Besides the plugin's fusions, formulas are tried that weigh a leg by how much it
+seems to know of a query. The queries are keywords and tags that people filed, not purchases.
 """
 
 from __future__ import annotations

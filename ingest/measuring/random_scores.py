@@ -1,8 +1,8 @@
 """What a random product scores in a vector search, the floor of a leg's scores in a hybrid.
 
-Vectors of texts are never opposite, and seldom orthogonal: a product that has nothing to do with a query scores
-above 0.5 by cosine. A hybrid counts a leg's scores from there. No judgments are needed: titles of some products
-are searched among other products, by the clause that answers searches.
+Vectors of texts are never opposite, and seldom orthogonal: a product that has nothing to do with a query
+scores above 0.5 by cosine. A hybrid counts a leg's scores from there. No judgments are needed: titles of some
+products are searched among other products, by the clause that answers searches.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from opensearchpy import OpenSearch
 from mmsearch.clients.opensearch import HttpError, ask
 from mmsearch.clients.retry import Patience
 from mmsearch.ingest.product_index.target import Target
-from mmsearch.search.clauses import served
+from mmsearch.search.clauses import ClauseNames, served
 
 KEY = "random_scores"
 """the key of `_meta.mmsearch`: field → score"""
@@ -42,7 +42,7 @@ def measure_once(client: OpenSearch, target: Target, patience: Patience, say: Sa
         products = patience.call(lambda: _sample(client, target.index))
         if len(products) < SAMPLE:
             return
-        found = {field: patience.call(lambda: _score(client, target.index, field, products)) for field in missing}
+        found = patience.call(lambda: _scores(client, target.index, missing, products))
         patience.call(lambda: _write(client, target.index, found))
     except HttpError as error:
         say(
@@ -69,9 +69,19 @@ def _sample(client: OpenSearch, index: str) -> list[tuple[str, str]]:
     return [(each, title[:_TITLE_CHARACTERS]) for each, title in titles if isinstance(title, str) and title]
 
 
-def _score(client: OpenSearch, index: str, field: str, products: Sequence[tuple[str, str]]) -> float:
-    """Return the mean score of products by titles of other products. Raise HttpError if a search fails."""
+def _scores(
+    client: OpenSearch, index: str, fields: Sequence[str], products: Sequence[tuple[str, str]]
+) -> dict[str, float]:
+    """Return by field the mean score of products by titles of other products. Raise HttpError if a search
+    fails.
+    """
     names = served(client, index)
+    return {field: _score(client, index, names, field, products) for field in fields}
+
+
+def _score(
+    client: OpenSearch, index: str, names: ClauseNames, field: str, products: Sequence[tuple[str, str]]
+) -> float:
     lines = []
     for query, title in products[:QUERIES]:
         others = [product for product, _ in products if product != query]

@@ -95,7 +95,7 @@ def random_world(queries: int, legs: int, seed: int) -> tuple[Judgments, list[Ru
             leg[query.id] = dict(zip(found, values, strict=True))
     # The first leg has ranges for some of its queries, and the second one for some of its products alone.
     ranges = [
-        {query: {p: (0.5, 12.0) for p in found} for query, found in list(scores[0].items())[::2]},
+        {query: dict.fromkeys(found, (0.5, 12.0)) for query, found in list(scores[0].items())[::2]},
         {query: dict.fromkeys(list(found)[1:], (0.0, 10.0)) for query, found in scores[1].items()},
         *({} for _ in scores[2:]),
     ]

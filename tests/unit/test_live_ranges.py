@@ -15,7 +15,10 @@ def test_a_query_becomes_a_hybrid_of_one_leg() -> None:
     found = wrapped(asked, 50, ALONE)
     assert found == Template(
         "words",
-        {"query": {"hybrid": {"queries": [query], "pagination_depth": 50, "fusion": RANGED}}, "size": "{{k}}"},
+        {
+            "query": {"hybrid": {"queries": [query], "pagination_depth": 50, "fusion": RANGED}},
+            "size": "{{k}}",
+        },
         "shop",
     )
     assert found.filled("chair", None, 10) is not None

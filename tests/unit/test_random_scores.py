@@ -1,4 +1,4 @@
-"""The score of random products: measured once, by titles of other products, and written beside what is there."""
+"""The score of random products: measured once, by titles of other products, written beside what is there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INDEX = "products-000001"
 
 
 class Transport:
-    """The wire of a node with `products` titles that scores the n-th of a search's products 0.5 + n / 1000."""
+    """The wire of a node with `products` titles, where the n-th of a search's products scores 0.5 + n / 1000."""
 
     def __init__(self, products: int, meta: dict[str, Any]) -> None:
         self.products = products
@@ -33,7 +33,9 @@ class Transport:
             lines = [json.loads(line) for line in call["body"].splitlines()]
             return {"responses": [self.answer(body) for body in lines[1::2]]}
         count = min(call["body"].get("size", 0), self.products)
-        return {"hits": {"hits": [{"_id": f"p{n}", "_source": {"title": f"title {n}"}} for n in range(count)]}}
+        return {
+            "hits": {"hits": [{"_id": f"p{n}", "_source": {"title": f"title {n}"}} for n in range(count)]}
+        }
 
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         if self.refuses:
@@ -56,7 +58,9 @@ class Client:
 def measured(transport: Transport, *fields: str) -> list[str]:
     said: list[str] = []
     client: Any = Client(transport)
-    random_scores.measure_once(client, Target("products", INDEX, fields), Patience(1.0, said.append), said.append)
+    random_scores.measure_once(
+        client, Target("products", INDEX, fields), Patience(1.0, said.append), said.append
+    )
     return said
 
 
@@ -75,7 +79,10 @@ def test_it_is_measured_once_a_field() -> None:
     measured(node, "embedding")
     assert node.asked == [f"GET /{INDEX}/_mapping"]
     measured(node, "embedding", "text_embedding")
-    assert node.meta["mmsearch"]["random_scores"] == {"embedding": 0.6, "text_embedding": pytest.approx(0.549)}
+    assert node.meta["mmsearch"]["random_scores"] == {
+        "embedding": 0.6,
+        "text_embedding": pytest.approx(0.549),
+    }
 
 
 def test_a_small_index_is_left_as_it_is() -> None:

@@ -148,7 +148,9 @@ def clause_names(client: OpenSearch, index: str) -> ClauseNames:
 
 
 def ranges_told(client: OpenSearch, index: str, names: ClauseNames) -> bool:
-    """Return whether the node's plugin tells what queries could score. Raise MmsearchError as `answers` does."""
+    """Return whether the node's plugin tells what queries could score. Raise MmsearchError as `answers`
+    does.
+    """
     nothing = {"queries": [{"match_none": {}}], "fusion": RANGED}
     body = {"size": 0, "query": {names.hybrid: nothing}}
     with _in_a_sentence(index):

@@ -19,8 +19,8 @@ class Run:
 
     Products are in rank order unless `order` is given: int64 [queries, ranks], whose row i has the positions
     of query i's products, best first. `problems` maps failed queries to the reason; they have no products,
-    and every measure counts them as zero. `ranges` has the least and greatest score that the query could reach on
-    each product's shard, where it is known.
+    and every measure counts them as zero. `ranges` has the least and greatest score that the query could
+    reach on each product's shard, where it is known.
     """
 
     name: str

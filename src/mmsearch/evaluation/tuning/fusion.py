@@ -1,9 +1,9 @@
 """Fusion of legs into one list, with the formulas of the plugin's `hybrid` clause, over stored lists.
 
 Normalization of each leg's scores: theoretical_min_max (S. Bruch, S. Gai and A. Ingber, TOIS 2023), min_max,
-l2, z_score, or reciprocal ranks. Combination: weighted arithmetic, geometric or harmonic mean, or the weighted
-sum of reciprocal ranks (rrf; G. Cormack, C. Clarke and S. Büttcher, SIGIR 2009). Input and output scores are
-32-bit floats, as in the engine.
+l2, z_score, or reciprocal ranks. Combination: weighted arithmetic, geometric or harmonic mean, or the
+weighted sum of reciprocal ranks (rrf; G. Cormack, C. Clarke and S. Büttcher, SIGIR 2009). Input and output
+scores are 32-bit floats, as in the engine.
 """
 
 from __future__ import annotations

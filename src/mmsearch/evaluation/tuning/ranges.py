@@ -1,8 +1,8 @@
 """Ranges of scores: what a query can reach on a shard, whatever its documents, as the plugin finds them.
 
-A text query reaches the sum over its terms of boost * idf, the limit of BM25 (S. Robertson and H. Zaragoza, The
-Probabilistic Relevance Framework, 2009) for a term that fills a short field; the older similarity has a factor
-k1 + 1 more. k-NN scores a vector up to 1 and ingest stores what a random product scores.
+A text query reaches the sum over its terms of boost * idf, the limit of BM25 (S. Robertson and H. Zaragoza,
+The Probabilistic Relevance Framework, 2009) for a term that fills a short field; the older similarity has a
+factor k1 + 1 more. k-NN scores a vector up to 1 and ingest stores what a random product scores.
 """
 
 from __future__ import annotations

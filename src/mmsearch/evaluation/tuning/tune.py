@@ -159,7 +159,9 @@ def leg_ranges(leg: Run, query: str) -> dict[str, Range] | None:
     """Return the ranges of a leg's scores by product; None unless those of all its products are known."""
     known = leg.ranges.get(query, {})
     products = leg.scores.get(query, {})
-    return {product: Range(*known[product]) for product in products} if products.keys() <= known.keys() else None
+    return (
+        {product: Range(*known[product]) for product in products} if products.keys() <= known.keys() else None
+    )
 
 
 def tune(
