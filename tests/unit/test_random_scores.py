@@ -15,7 +15,7 @@ INDEX = "products-000001"
 
 
 class Transport:
-    """The wire of a node with `products` titles, where the n-th of a search's products scores 0.5 + n / 1000."""
+    """The wire of a node of `products` titles; the n-th product of a search scores 0.5 + n / 1000."""
 
     def __init__(self, products: int, meta: dict[str, Any]) -> None:
         self.products = products
