@@ -32,6 +32,7 @@ from mmsearch.ingest.pipeline.channel import Channel
 from mmsearch.ingest.pipeline.concurrency import ConcurrencyLimit
 from mmsearch.ingest.pipeline.flow import Flow
 from mmsearch.ingest.product_index.aliases import require_whole
+from mmsearch.ingest.product_index.alignment import measure_once
 from mmsearch.ingest.product_index.creation import require_as_asked
 from mmsearch.ingest.product_index.foreign_fields import Stored, stored
 from mmsearch.ingest.product_index.new_fields import add_fields
@@ -245,7 +246,7 @@ class Run:
             self._rejects.check()
             self._finish(target, presence)
             remember(self._client, target.index, self._job, self.stats.indexed, self._patience, self._say)
-            self._score_random_products(target)
+            self._measure(target)
         report = self.stats.report(self.bottleneck())
         if self._survey is None:
             return report
@@ -327,15 +328,15 @@ class Run:
                 self._say,
             )
 
-    def _score_random_products(self, target: Target) -> None:
-        """Measure the vector fields of a new index. One process does, when it has read its whole part."""
+    def _measure(self, target: Target) -> None:
+        """Weigh the images of a new index, and score random products. One process does, when it has read its
+        whole part.
+        """
         job = self._job
-        if (
-            job.slice[0] == 1
-            and not job.partial
-            and not job.retry
-            and self.stats.indexed >= random_scores.SAMPLE
-        ):
+        if job.slice[0] != 1 or job.limit is not None or job.partial or job.retry:
+            return
+        measure_once(self._client, target, self._encoder, self._served, self._patience, self._say)
+        if self.stats.indexed >= random_scores.SAMPLE:
             random_scores.measure_once(self._client, target, self._patience, self._say)
 
     def _known(self, ids: Sequence[str]) -> dict[str, Known]:
