@@ -43,7 +43,8 @@ def measure_once(client: OpenSearch, target: Target, patience: Patience, say: Sa
         if len(products) < SAMPLE:
             return
         found = patience.call(lambda: _scores(client, target.index, missing, products))
-        patience.call(lambda: _write(client, target.index, found))
+        if any(found.values()):
+            patience.call(lambda: _write(client, target.index, found))
     except HttpError as error:
         say(
             f"expected to measure what a random product of {target.index} scores, got {error}; hybrids count "
@@ -94,7 +95,7 @@ def _score(
     for response in reply["responses"]:
         if "error" in response:
             raise _failure(response)
-        scores += [float(hit["_score"]) for hit in response["hits"]["hits"]]
+        scores += [float(hit.get("_score") or 0.0) for hit in response["hits"]["hits"]]
     return round(fmean(scores), 4) if scores else 0.0
 
 
