@@ -30,7 +30,7 @@ import tritonclient.grpc as grpcclient
 from ingesting import official_pipeline, plain_script
 from ingesting.arms import Bench, InProcess
 from ingesting.parts import WINDOW as WARM
-from ingesting.parts import Files, Limit, has_bf16, products_of
+from ingesting.parts import Files, Limit, products_of
 from measuring.interleaved import SHORT, Table, measure
 from measuring.options import Options
 from measuring.peers import has
@@ -41,6 +41,7 @@ from mmsearch.clients.triton import Encoder
 from mmsearch.config import cache_folder
 from mmsearch.ingest.job import Job
 from mmsearch.ingest.runner import run
+from mmsearch.serving.openvino_session import has_bf16
 from mmsearch.serving.tokens import Tokens
 from mmsearch.stack.variants import official
 
