@@ -27,10 +27,12 @@ from mmsearch.ingest.item import Item, Known
 from mmsearch.ingest.job import Job
 from mmsearch.ingest.journal import Journal
 from mmsearch.ingest.lookup_stage import LookupStage
+from mmsearch.ingest.measuring import random_scores
 from mmsearch.ingest.pipeline.channel import Channel
 from mmsearch.ingest.pipeline.concurrency import ConcurrencyLimit
 from mmsearch.ingest.pipeline.flow import Flow
 from mmsearch.ingest.product_index.aliases import require_whole
+from mmsearch.ingest.product_index.alignment import measure_once
 from mmsearch.ingest.product_index.creation import require_as_asked
 from mmsearch.ingest.product_index.foreign_fields import Stored, stored
 from mmsearch.ingest.product_index.new_fields import add_fields
@@ -84,8 +86,8 @@ def run(
         opened.enter_context(span("ingest", index=job.index, catalog=Path(job.catalog).name))
         feed = _opened(job, source, say)
         catalog = opened.enter_context(closing(Sampled(feed)))
-        decoders = opened.enter_context(closing(DecoderPool(job.image_root, job.processes)))
         served, target = prepare_servers(job, encoder, client, say, catalog)
+        decoders = opened.enter_context(closing(DecoderPool(job.image_root, served.frame(), job.processes)))
         stats = Stats()
         rejects = opened.enter_context(
             closing(Rejects(job.rejects, job.origin, stats, job.max_rejects, job.max_without_image))
@@ -244,6 +246,7 @@ class Run:
             self._rejects.check()
             self._finish(target, presence)
             remember(self._client, target.index, self._job, self.stats.indexed, self._patience, self._say)
+            self._measure(target)
         report = self.stats.report(self.bottleneck())
         if self._survey is None:
             return report
@@ -289,7 +292,6 @@ class Run:
             journal,
             ConcurrencyLimit(FIRST_ENCODING, MOST_ENCODING),
             self._job.batch,
-            self._job.text_only,
         )
         writing = IndexStage(
             self._client,
@@ -325,6 +327,17 @@ class Run:
                 self.stats,
                 self._say,
             )
+
+    def _measure(self, target: Target) -> None:
+        """Weigh the images of a new index, and score random products. One process does, when it has read its
+        whole part.
+        """
+        job = self._job
+        if job.slice[0] != 1 or job.limit is not None or job.partial or job.retry:
+            return
+        measure_once(self._client, target, self._encoder, self._served, self._patience, self._say)
+        if self.stats.indexed >= random_scores.SAMPLE:
+            random_scores.measure_once(self._client, target, self._patience, self._say)
 
     def _known(self, ids: Sequence[str]) -> dict[str, Known]:
         target = self._target

@@ -58,6 +58,15 @@ def no_query(data: Data) -> None:
     data["slots"] = {"bibert_item": "minilm", "clip_image": "lite0"}
 
 
+def substitute_of_another_space(data: Data) -> None:
+    data["towers"]["words"] = data["towers"]["minilm"]
+    data["slots"]["clip_text"] = "words"
+
+
+def substitute_above_one(data: Data) -> None:
+    data["fusion"]["substitute"] = 1.5
+
+
 def next_format(data: Data) -> None:
     data["format"] = 2
 
@@ -71,6 +80,8 @@ def next_format(data: Data) -> None:
         (picture_tower_for_text, "expected a text tower in slot clip_text"),
         (idle_tower, "got none for other"),
         (no_query, "expected bibert_query or clip_text"),
+        (substitute_of_another_space, "expected a substitute only with one tower in the slots"),
+        (substitute_above_one, "expected a substitute from 0 to 1, got 1.5"),
         (next_format, "expected an architecture of format 1, got 2"),
     ],
 )
@@ -105,6 +116,18 @@ def test_the_fingerprint_changes_with_a_number_with_the_weights_and_with_the_pre
     changed["towers"]["lite0"]["temperature"] = 2.0
     assert len({first, of(parse(changed)), of(parse(data), "b"), of(parse(data), precision="int8")}) == 4
     assert of(parse(dict(reversed(data.items())))) == first
+
+
+def test_vectors_of_pictures_depend_on_the_preprocessing_and_the_fingerprint_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def of(name: str) -> str:
+        return load(name).fingerprint({}, "fp32")
+
+    before = {name: of(name) for name in ("4tmm_cat", "bibert")}
+    monkeypatch.setattr("mmsearch.models.architecture.PREPROCESSING", -1)
+    assert of("4tmm_cat") != before["4tmm_cat"]
+    assert of("bibert") == before["bibert"]  # without a picture tower
 
 
 def test_weights_of_a_package_are_known_without_the_package_and_local_ones_by_content(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ class Client:
         attribute_fields   number of attributes with fields of their own in a new index; default: 200
         mapping, settings  your own fields, analyzers and synonyms for a new index: dicts or JSON files
         engine, workers    "ray" distributes a catalog file over this many Ray workers
-        processes          processes that decode images; 0 decodes in this one; default: half of the CPUs
+        processes          processes that decode images; 0 decodes in this one; default: by idle cores
         batch              products per encoder request
         give_up_after      seconds to wait for a server that becomes unreachable
         wait_for_servers   also wait this long for servers that are unreachable at the start
@@ -198,7 +198,6 @@ class Client:
         for any other failure. Products indexed before a failure stay indexed.
         """
         from mmsearch.api import ingestion
-        from mmsearch.images.process_pool import default_processes
         from mmsearch.ingest.job import Job
         from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
         from mmsearch.ingest.schema.attributes import MOST_FIELDS
@@ -219,7 +218,6 @@ class Client:
             if value is not None:
                 require_choice(name, value, choices)
         require_known(map or {})
-        processes = default_processes() if processes is None else processes
         for name, number, least, most in (
             ("limit", limit, 1, None),
             ("shards", shards, 1, None),
@@ -287,6 +285,7 @@ class Client:
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the clause's name
         k: int = 10,
         weights: Sequence[float] | Mapping[str, float] | None = None,
+        text_to_image: float | None = None,
         field: str = "embedding",
         collapse: str | None = None,
         log: bool = False,
@@ -300,6 +299,9 @@ class Client:
                  numbers and dates a range such as {"price": {"gte": 10, "lt": 20}}; names of attributes too
         weights  weights of the hybrid's legs, (lexical, dense) or {"lexical": 0.3, "dense": 0.7};
                  default: equal
+        text_to_image  weight, 0 to 1, of the similarity between the text and a product's image, where the
+                 vectors have a part for each; the rest is that of text to text; default: the weight that
+                 ingest measured
         field    vector field to search
         collapse return the best hit alone for each value of this field: "group" for variants of one product
         log      also record query and hits in the index mmsearch-log
@@ -340,6 +342,7 @@ class Client:
                 k=k,
                 filters=filter,
                 weights=weights,
+                text_to_image=text_to_image,
                 field=field,
                 names=names_for(chosen, client, self.index),
                 lexical=DEFAULT if chosen == "neural" else self._lexical_query(client),
@@ -416,7 +419,6 @@ class Client:
         RefusedError, because every product needs a row. Raises the errors of `encode_queries` too.
         """
         from mmsearch.api import encoding, ingestion
-        from mmsearch.images.process_pool import default_processes
         from mmsearch.products.catalog import FORMATS, Catalog
         from mmsearch.products.feeds.feed import Feed
         from mmsearch.products.mapping.renamed import require_known
@@ -435,7 +437,7 @@ class Client:
                 image_root=root.resolve(),
                 fetch_images=fetch_images,
                 renames=dict(map or {}),
-                processes=default_processes() if processes is None else processes,
+                processes=processes,
                 field=field,
                 give_up_after=give_up_after,
             )

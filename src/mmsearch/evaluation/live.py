@@ -22,13 +22,15 @@ from mmsearch.evaluation.judgments import Query
 from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.templates import Template
 from mmsearch.images import references
-from mmsearch.images.decode import checked
+from mmsearch.images.conversion import as_taken
 from mmsearch.search.clauses import ClauseNames, served
 from mmsearch.search.hits import Hit
 from mmsearch.search.lexical import Clause, lexical_clause
 
 BATCH = 20  # searches in one request: enough to keep a node busy, few enough to stay below its queue
 WAYS = ("msearch", "rank_eval")
+RANGED = {"normalization": {"technique": "theoretical_min_max"}}
+"""the fusion whose evidence tells the ranges of scores"""
 SHOWN = ["title", "image", "category", "brand", "price"]
 
 
@@ -60,7 +62,7 @@ def query_pictures(queries: Iterable[Query], root: Path) -> dict[str, str]:
     for query in queries:
         if query.image and query.image not in pictures:
             try:
-                data = checked(references.read(query.image, root))
+                data = as_taken(references.read(query.image, root))
             except Rejection as error:
                 raise MmsearchError(f"query {query.id!r}: {error}") from None
             pictures[query.image] = base64.b64encode(data).decode("ascii")
@@ -143,6 +145,22 @@ def clause_names(client: OpenSearch, index: str) -> ClauseNames:
     """Return the node's clause names. Raise MmsearchError as `answers` does."""
     with _in_a_sentence(index):
         return served(client, index)
+
+
+def ranges_told(client: OpenSearch, index: str, names: ClauseNames) -> bool:
+    """Return whether the node's plugin tells what queries could score. Raise MmsearchError as `answers`
+    does.
+    """
+    nothing = {"queries": [{"match_none": {}}], "fusion": RANGED}
+    body = {"size": 0, "query": {names.hybrid: nothing}}
+    with _in_a_sentence(index):
+        try:
+            ask(client, "POST", f"/{index}/_search", body=body, params={"search_pipeline": "_none"})
+        except HttpError as error:
+            if error.status == 400:
+                return False
+            raise
+    return True
 
 
 def lexical_of(client: OpenSearch, index: str) -> Clause:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmsearch.errors import ArchitectureError
+from mmsearch.serving.pictures.pixels import PREPROCESSING
 
 FOLDER = Path(__file__).parent / "architectures"
 FORMAT = 1
@@ -70,17 +71,19 @@ class Architecture:
         return tuple(slot for slot in SLOTS if self.slots.get(slot) == tower)
 
     def fingerprint(self, weights: Mapping[str, str], precision: str) -> str:
-        """Return the sha256 (hex) of the data file, the hash of each tower's weights and the precision of the
-        text towers.
+        """Return the sha256 (hex) of the data file, the hash of each tower's weights, the precision of the
+        text towers, and the version of the preprocessing if there is a picture tower.
 
         Two model sets with one fingerprint give the same vectors up to rounding. An index stores the
         fingerprint, and queries of another model are rejected. `weights` maps a source to its sha256.
         """
-        content = {
+        content: dict[str, Any] = {
             "architecture": self.data,
             "weights": dict(weights),
             "precision": MADE_BY.get(precision, precision),
         }
+        if "clip_image" in self.slots:
+            content["preprocessing"] = PREPROCESSING
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -180,3 +183,22 @@ def _check(architecture: Architecture) -> None:
         raise ArchitectureError("expected bibert_query or clip_text among the slots, got neither; add one")
     if not any(slot in architecture.slots for slot in ("bibert_item", "clip_image")):
         raise ArchitectureError("expected bibert_item or clip_image among the slots, got neither; add one")
+    _check_substitute(architecture)
+
+
+def _check_substitute(architecture: Architecture) -> None:
+    """A product's missing half can be made of the other one where both are in the space of one text tower."""
+    fusion = architecture.fusion
+    cosine = fusion.numbers.get("substitute")
+    if cosine is None:
+        return
+    shared = architecture.slots.get("bibert_item") == architecture.slots.get("clip_text")
+    width = fusion.text_dimension
+    if not shared or width != fusion.image_dimension or width % 2:
+        raise ArchitectureError(
+            "expected a substitute only with one tower in the slots bibert_item and clip_text, and text and "
+            f"image of one even dimension, got {fusion.text_dimension} and {fusion.image_dimension} in "
+            f"{architecture.name}; leave it out"
+        )
+    if not isinstance(cosine, int | float) or not 0 <= cosine <= 1:
+        raise ArchitectureError(f"expected a substitute from 0 to 1, got {cosine!r}; for example 0.5")
