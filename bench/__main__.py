@@ -27,6 +27,7 @@ TABLES = {
     "evaluation": "quality.measures",
     "quality": "quality.targets",
     "lexical": "quality.lexical",
+    "fusions": "quality.fusions",
     "runtimes": "quality.runtimes",
 }
 """name → module below bench/"""
