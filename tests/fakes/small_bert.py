@@ -46,6 +46,7 @@ def encoder(folder: Path, seed: int = 0) -> Path:
         architectures=["BertModel"],
     )
     tokenizer = Tokenizer(models.WordLevel({word: place for place, word in enumerate(WORDS)}, "[UNK]"))
+    tokenizer.add_special_tokens(list(WORDS[:4]))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]

@@ -28,8 +28,8 @@ weights
 
 @dataclass(frozen=True, slots=True)
 class Tower:
-    """One encoder: `kind` selects the code, `weights` the source, `dimension` is the size of its features, and
-    `moving` says which of its weights a training changes.
+    """One encoder: `kind` selects the code, `weights` the source, `dimension` is the size of its features,
+    and `moving` says which of its weights a training changes.
     """
 
     name: str
@@ -59,13 +59,16 @@ class FusionNumbers:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """The towers by name, the tower of each slot (a missing slot is not supported), and the fusion."""
+    """The towers by name, the tower of each slot (a missing slot is not supported), and the fusion. `folder`
+    is that of the data file, if it was read from one.
+    """
 
     name: str
     towers: Mapping[str, Tower]
     slots: Mapping[str, str]
     fusion: FusionNumbers
     data: Mapping[str, Any]
+    folder: Path | None = None
 
     def tower(self, slot: str) -> Tower | None:
         name = self.slots.get(slot)
@@ -123,7 +126,7 @@ def parse(data: Any, folder: Path | None = None) -> Architecture:
         towers = {name: _tower(name, numbers, folder) for name, numbers in data["towers"].items()}
         slots = dict(data["slots"])
         fusion = _fusion(data["fusion"])
-        architecture = Architecture(str(data["name"]), towers, slots, fusion, data)
+        architecture = Architecture(str(data["name"]), towers, slots, fusion, data, folder)
     except (KeyError, TypeError, AttributeError) as error:
         raise ArchitectureError(
             f"expected an architecture with format, name, towers, slots and fusion, got none at {error}; "

@@ -95,8 +95,8 @@ def folder(source: str) -> Path:
 
 
 def local_encoder(source: str) -> Path:
-    """Return a local folder of a text encoder with `config.json`, `model.safetensors` and `tokenizer.json`, as
-    Hugging Face and sentence-transformers write it. Raise WeightsError.
+    """Return a local folder of a text encoder with `config.json`, `model.safetensors` and `tokenizer.json`,
+    as Hugging Face and sentence-transformers write it. Raise WeightsError.
     """
     home = Path(source)
     lacking = [name for name in (CONFIG, TENSORS, TOKENIZER) if not (home / name).is_file()]
