@@ -1,4 +1,4 @@
-"""`mmsearch train`: a fusion, and text towers, out of pairs."""
+"""`mmsearch train`: train a fusion, and text towers, on pairs."""
 
 from __future__ import annotations
 
