@@ -79,7 +79,7 @@ def test_another_pooling_is_refused(encoder: Path, tmp_path: Path) -> None:
         ("frozen", Moving()),
         ("all", Moving("all")),
         ({"last": 2}, Moving("last", last=2)),
-        ({"lora": {"rank": 4, "alpha": 8}}, Moving("lora", rank=4, alpha=8.0)),
+        ({"lora": {"rank": 4, "alpha": 8}}, Moving("lora", rank=4, alpha=8)),
     ],
 )
 def test_what_moves_is_read(encoder: Path, value: object, moving: Moving) -> None:

@@ -21,7 +21,7 @@ class Moving:
     how: str = "frozen"
     last: int = 0
     rank: int = 0
-    alpha: float = 0.0
+    alpha: int = 0
 
     def __bool__(self) -> bool:
         return self.how != "frozen"
@@ -36,10 +36,10 @@ class Moving:
                 return cls("all")
             case {"last": int(last), **rest} if last > 0 and not rest and not isinstance(last, bool):
                 return cls("last", last=last)
-            case {"lora": {"rank": int(rank), "alpha": int() | float() as alpha, **more}, **rest} if (
+            case {"lora": {"rank": int(rank), "alpha": int(alpha), **more}, **rest} if (
                 rank > 0 and alpha > 0 and not rest and not more
             ):
-                return cls("lora", rank=rank, alpha=float(alpha))
+                return cls("lora", rank=rank, alpha=alpha)
         raise ArchitectureError(
             f"expected `train` of tower {tower} as {EXPECTED}, got {value!r}; correct the data file"
         )

@@ -150,8 +150,8 @@ class Features:
         return digest.hexdigest()
 
     def to(self, device: torch.device) -> Features:
-        given = (getattr(self, each.name) for each in fields(self))
-        return Features(*(None if value is None else value.to(device) for value in given))
+        moved = (getattr(self, each.name).to(device) for each in fields(self)[:-1])
+        return Features(*moved, moving=self.moving.to(device) if self.moving else None)
 
     def fitted(self, fusion: Fusion) -> Features:
         """Return the features with the image features already reduced by the fusion, once instead of in every

@@ -251,7 +251,7 @@ def _pictures(architecture: Architecture, products: list[ProductInput], say: Say
     tower = architecture.tower("clip_image")
     if tower is None:
         return torch.zeros(len(products), architecture.fusion.image_dimension)
-    encoded = [_read(product, say) for product in products]
+    encoded = (_read(product, say) for product in products)
 
     def broken(number: int, why: str) -> None:
         say(f"{products[number].identifier} trains without its picture: {why}")

@@ -41,7 +41,7 @@ class Held:
         if not len(self.queries):
             return self.scores
         with torch.inference_mode():
-            offered = torch.cat([_items(fusion, data, part) for part in self.items.split(1024)])
+            offered = torch.cat([_items(fusion, data, part) for part in torch.split(self.items, 1024)])
             for start in range(0, len(self.queries), BLOCK):
                 rows = self.queries[start : start + BLOCK]
                 scores = (_queries(fusion, data, rows) @ offered.T).cpu()

@@ -72,7 +72,7 @@ class MovingTexts:
         places = torch.arange(len(source.texts))
         self.rest()
         with torch.inference_mode():
-            return torch.cat([self.rows(name, part) for part in places.split(1024)]).clone()
+            return torch.cat([self.rows(name, part) for part in torch.split(places, 1024)]).clone()
 
     def learn(self) -> None:
         for tower in self.towers.values():

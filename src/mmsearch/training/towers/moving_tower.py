@@ -111,5 +111,5 @@ def _adapted(encoder: nn.Module, moving: Moving, seed: int) -> nn.Module:
         # peft asks transformers for what a later version renames.
         warnings.simplefilter("ignore", FutureWarning)
         torch.manual_seed(seed)
-        adapted: nn.Module = get_peft_model(encoder, numbers)  # type: ignore[arg-type]
+        adapted: nn.Module = get_peft_model(encoder, numbers)
     return adapted
