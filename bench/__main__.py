@@ -12,6 +12,7 @@ TABLES = {
     "everything": "everything",
     "page": "measuring.page",
     "ingest": "ingesting.tables",
+    "shop": "ingesting.shop",
     "growth": "ingesting.growth",
     "neural": "neural.clause",
     "profiles": "neural.profiles",
@@ -25,6 +26,7 @@ TABLES = {
     "evaluation": "quality.measures",
     "quality": "quality.targets",
     "lexical": "quality.lexical",
+    "runtimes": "quality.runtimes",
 }
 """name → module below bench/"""
 

@@ -15,8 +15,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from mmsearch.config import cache_folder
+from mmsearch.errors import PictureError
+from mmsearch.images.decode import pixels
 from mmsearch.models.export.export_cache import Exported
-from mmsearch.serving.images import Frame, PictureError, decode
+from mmsearch.serving.pictures.pixels import PREPROCESSING, Frame
 from mmsearch.serving.sessions import open_session
 from mmsearch.serving.tokens import Tokens
 from mmsearch.serving.words import normalized
@@ -31,6 +33,8 @@ MAPPED = 2**26
 """numbers from which features are mapped from a file: 256 MB"""
 FORM = "nfkc"
 """names the files of text features: texts in NFKC, a row of zeros for one without a known word"""
+PIXELS = f"pixels{PREPROCESSING}"
+"""names the files of image features"""
 
 
 class FeatureCache:
@@ -40,8 +44,7 @@ class FeatureCache:
 
     def __init__(self, tower: Exported, precision: str = "fp32") -> None:
         name = tower.folder.name + ("" if precision == "fp32" else f"-{precision}")
-        if not tower.tower.reads_pictures:
-            name += f"-{FORM}"
+        name += f"-{PIXELS if tower.tower.reads_pictures else FORM}"
         folder = cache_folder("features")
         self._keys_file, self._rows_file = folder / f"{name}.keys", folder / f"{name}.f32"
         self._dimension = tower.tower.dimension
@@ -153,16 +156,16 @@ def picture_features(
         found = np.zeros((len(block), tower.tower.dimension), np.float32)
         values = list(block.items())
         for start in range(0, len(values), BATCH):
-            places, pixels = [], []
+            places, found_pixels = [], []
             for place in range(start, min(start + BATCH, len(values))):
                 key, encoded = values[place]
                 try:
-                    pixels.append(decode(encoded, frame))
+                    found_pixels.append(pixels(encoded, frame))
                     places.append(place)
                 except PictureError as error:
                     why[key] = str(error)
             if places:
-                found[places] = session.run(None, {"PIXELS": np.stack(pixels)})[0]
+                found[places] = session.run(None, {"PIXELS": np.stack(found_pixels)})[0]
         return found
 
     pending = iter(pictures)
