@@ -76,12 +76,27 @@ def ratio(values: Floats, base: Floats) -> tuple[float, float, float]:
 
 
 def compared(folder: Path, training: Path) -> list[str]:
-    """A line for each system on the keywords of the store."""
+    """A line for each system on the keywords of the store, by the products' texts as they are indexed, with
+    developer and categories, and by name, summary and description alone.
+    """
     catalog = software.write_catalog(folder / "store", cache_folder(), keywords=False)
-    products = read_products(catalog, say=say)
-    relevant = software.queries(software.applications(cache_folder()))
-    queries, texts = list(relevant), [product.text for product in products]
-    names = [product.identifier for product in products]
+    products = {product.identifier: product.text for product in read_products(catalog, say=say)}
+    every = software.applications(cache_folder())
+    plain = {each.identifier: _plain(each) for each in every if each.identifier in products}
+    relevant = software.queries(every)
+    lines = [f"{len(relevant)} keywords over {len(products)} applications"]
+    for title, texts in (("as indexed", products), ("name, summary, description", plain)):
+        lines += [title, *_table(relevant, texts, training)]
+    return lines
+
+
+def _plain(each: software.Application) -> str:
+    texts = (each.names[software.ENGLISH], each.summaries.get(software.ENGLISH, ""))
+    return "\n".join(filter(None, [*texts, each.descriptions.get(software.ENGLISH, "")]))
+
+
+def _table(relevant: Mapping[str, Sequence[str]], products: Mapping[str, str], training: Path) -> list[str]:
+    queries, names, texts = list(relevant), list(products), list(products.values())
     judged = judgments(relevant)
     index = Bm25(texts)
     systems = {"BM25": np.stack([index.scores(query) for query in queries]).astype(np.float32)}
@@ -90,14 +105,14 @@ def compared(folder: Path, training: Path) -> list[str]:
         systems[name] = vectors(architecture, queries) @ vectors(architecture, texts).T
     found = {name: measured(judged, queries, names, scores) for name, scores in systems.items()}
     base = found["MiniLM"][MEASURES[0]]
-    lines = [f"{len(queries)} keywords over {len(products)} applications"]
+    lines = []
     for name, values in found.items():
         own = values[MEASURES[0]]
         part, low, high = ratio(own, base)
         least, most = bootstrap_interval(own - base)
         means = "  ".join(f"{key.replace('(grade)', '')} {values[key].mean():.3f}" for key in MEASURES)
         lines.append(
-            f"{name:8} {means}  nDCG to MiniLM {part:.3f} ({low:.3f} to {high:.3f}), "
+            f"  {name:8} {means}  nDCG to MiniLM {part:.3f} ({low:.3f} to {high:.3f}), "
             f"{own.mean() - base.mean():+.3f} ({least:+.3f} to {most:+.3f})"
         )
     return lines

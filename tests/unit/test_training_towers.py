@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import mmsearch
 from mmsearch.errors import ArchitectureError, TrainingError
 from mmsearch.models import architecture as architectures
 from mmsearch.models.architecture import Architecture
@@ -262,3 +263,35 @@ def test_tokens_are_kept_without_padding(encoder: Path) -> None:
     ids, mask = store.batch(torch.tensor([3, 0]))
     assert ids.tolist() == [[2, 6, 3, 0], [2, 8, 4, 3]]
     assert mask.tolist() == [[1, 1, 1, 0], [1, 1, 1, 1]]
+
+
+def test_a_run_leaves_what_is_deployed_and_says_what_it_brought(encoder: Path, tmp_path: Path) -> None:
+    data = small_bert.data("bibert", encoder)  # without a fusion to learn, its tower moves
+    del data["training"]["tower_rate"]
+    (tmp_path / "small.json").write_text(json.dumps(data))
+    products, pairs = shop()
+    records = [{"id": product.identifier, "title": product.text} for product in products]
+    asked = [{"query": pair.query, "product_id": pair.product, "count": pair.count} for pair in pairs]
+
+    def run() -> mmsearch.TrainingRun:
+        return mmsearch.train(
+            str(tmp_path / "small.json"), pairs=asked, catalog=records, out=tmp_path / "run"
+        )
+
+    first = run()
+    assert first.gain is not None
+    assert first.gain[1] <= first.gain[0] <= first.gain[2]
+    assert first.verdict.startswith("held-out (recall@10 + nDCG@10) / 2 over ")
+    left = {file.name for file in first.folder.iterdir()}
+    assert {"architecture.json", "fusion.safetensors", "gain.json", "towers", "log.jsonl"} <= left
+    served = architectures.load(first.folder / "architecture.json")
+    assert served.towers["minilm"].weights == str(first.folder / "towers" / "minilm")
+    names = {
+        name
+        for name, value in load_file(first.folder / "towers" / "minilm" / "model.safetensors").items()
+        if not torch.equal(value, load_file(encoder / "model.safetensors")[name])
+    }
+    assert names
+    assert {name.split(".")[2] for name in names} == {"1", "2"}
+    again = run()
+    assert (again.gain, again.best_step) == (first.gain, first.best_step)

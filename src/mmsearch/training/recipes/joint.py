@@ -18,11 +18,10 @@ NUMBERS: dict[str, Any] = {
     "decay": 0.01,
     "tower_rate": 1e-4,
     "warmup": 10,
-    "schedule": "cosine",
     "evaluate_every": 20,
 }
-TEXT_BATCH = 128
-"""pairs of a batch without a fusion to learn"""
+TEXT_ALONE: dict[str, Any] = {"batch": 128, "modality_dropout": 0.0, "single": 0.0}
+"""numbers without a fusion to learn: nothing could stand in for a text that is dropped"""
 
 
 def joint(architecture: Architecture) -> Architecture:
@@ -36,8 +35,8 @@ def joint(architecture: Architecture) -> Architecture:
     for slot in TEXT_SLOTS:
         if slot in architecture.slots:
             data["towers"][architecture.slots[slot]]["train"] = LAYERS
-    batch = {} if learns(architecture) else {"batch": TEXT_BATCH}
-    data["training"] = NUMBERS | batch | data.get("training", {})
+    own = {} if learns(architecture) else TEXT_ALONE
+    data["training"] = NUMBERS | own | data.get("training", {})
     return architectures.parse(data, architecture.folder)
 
 
