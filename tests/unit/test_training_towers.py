@@ -266,32 +266,30 @@ def test_tokens_are_kept_without_padding(encoder: Path) -> None:
 
 
 def test_a_run_leaves_what_is_deployed_and_says_what_it_brought(encoder: Path, tmp_path: Path) -> None:
-    data = small_bert.data("bibert", encoder)  # without a fusion to learn, its tower moves
-    del data["training"]["tower_rate"]
-    (tmp_path / "small.json").write_text(json.dumps(data))
     products, pairs = shop()
     records = [{"id": product.identifier, "title": product.text} for product in products]
     asked = [{"query": pair.query, "product_id": pair.product, "count": pair.count} for pair in pairs]
 
-    def run() -> mmsearch.TrainingRun:
+    def run(name: str, holdout: float) -> mmsearch.TrainingRun:
+        # Without a fusion to learn, the tower moves.
+        data = small_bert.data("bibert", encoder, holdout=holdout)
+        (tmp_path / f"{name}.json").write_text(json.dumps(data))
         return mmsearch.train(
-            str(tmp_path / "small.json"), pairs=asked, catalog=records, out=tmp_path / "run"
+            str(tmp_path / f"{name}.json"), pairs=asked, catalog=records, out=tmp_path / name
         )
 
-    first = run()
+    first = run("held", 0.2)
     assert first.gain is not None
     assert first.gain[1] <= first.gain[0] <= first.gain[2]
     assert first.verdict.startswith("held-out (recall@10 + nDCG@10) / 2 over ")
     left = {file.name for file in first.folder.iterdir()}
     assert {"architecture.json", "fusion.safetensors", "gain.json", "towers", "log.jsonl"} <= left
-    served = architectures.load(first.folder / "architecture.json")
-    assert served.towers["minilm"].weights == str(first.folder / "towers" / "minilm")
-    names = {
-        name
-        for name, value in load_file(first.folder / "towers" / "minilm" / "model.safetensors").items()
-        if not torch.equal(value, load_file(encoder / "model.safetensors")[name])
-    }
-    assert names
-    assert {name.split(".")[2] for name in names} == {"1", "2"}
-    again = run()
+    again = run("held", 0.2)
     assert (again.gain, again.best_step) == (first.gain, first.best_step)
+    last = run("last", 0.0)
+    assert (last.gain, last.verdict, last.best_step) == (None, "", last.steps)
+    served = architectures.load(last.folder / "architecture.json").towers["minilm"]
+    assert served.weights == str(last.folder / "towers" / "minilm")
+    before, after = (load_file(folder / "model.safetensors") for folder in (encoder, Path(served.weights)))
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert {name.split(".")[2] for name in moved} == {"1", "2"}
