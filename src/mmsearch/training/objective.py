@@ -150,8 +150,8 @@ class Features:
         return digest.hexdigest()
 
     def to(self, device: torch.device) -> Features:
-        moved = (getattr(self, each.name).to(device) for each in fields(self)[:-1])
-        return Features(*moved, moving=self.moving.to(device) if self.moving else None)
+        moved: dict[str, Any] = {each.name: getattr(self, each.name).to(device) for each in fields(self)[:-1]}
+        return replace(self, **moved, moving=self.moving.to(device) if self.moving else None)
 
     def fitted(self, fusion: Fusion) -> Features:
         """Return the features with the image features already reduced by the fusion, once instead of in every
