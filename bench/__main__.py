@@ -26,6 +26,7 @@ TABLES = {
     "evaluation": "quality.measures",
     "quality": "quality.targets",
     "lexical": "quality.lexical",
+    "fusions": "quality.fusions",
     "runtimes": "quality.runtimes",
 }
 """name → module below bench/"""

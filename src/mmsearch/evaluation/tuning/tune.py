@@ -26,7 +26,8 @@ from mmsearch.evaluation.measures import Measure, Scores, score
 from mmsearch.evaluation.relevance import gains
 from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.slices import BUILT_IN, slices
-from mmsearch.evaluation.tuning.fusion import Fusion, combined, fuse, normalized, techniques
+from mmsearch.evaluation.tuning.fusion import Fusion, combined, fuse, normalized, techniques, weighs
+from mmsearch.evaluation.tuning.ranges import Range
 
 _GRID = 70  # weights tried for each technique before the best ones are refined
 _FINEST = 20  # weights are multiples of 1/20, so that they sum to one as written
@@ -61,6 +62,7 @@ class Tuned:
     legs      the mean of each leg alone; `equal` is the plugin's default fusion
     folds     the fusion chosen in each fold
     classes   the same by class of query: length, modality, and attributes in the judgments
+    over_equal  `held_out` against the plugin's default fusion instead
     """
 
     measure: Measure
@@ -71,6 +73,14 @@ class Tuned:
     equal: float
     folds: Sequence[Fusion]
     classes: Sequence[OfClass]
+    over_equal: Comparison
+
+    @property
+    def recommended(self) -> Fusion:
+        """Return the tuned fusion if it is clearly better than the default on held-out queries, else the
+        default.
+        """
+        return self.fusion if self.over_equal.low > 0 else Fusion()
 
 
 class Lists:
@@ -99,8 +109,13 @@ class Lists:
         self._shape = (len(self.queries), max(map(len, products)) or 1, len(legs))
         self._places = [{product: place for place, product in enumerate(names)} for names in products]
         self._lists = lists
+        self._ranges = [[leg_ranges(leg, query) for leg in legs] for query in self.queries]
         self._normalized: dict[tuple[str, str], Floats] = {}
         self.gain = np.zeros(self._shape[:2])
+        self._found = np.zeros(self._shape, bool)
+        for row, (query_legs, places) in enumerate(zip(lists, self._places, strict=True)):
+            for number, found in enumerate(query_legs):
+                self._found[row, [places[product] for product in found], number] = True
         self.ideal = np.zeros(len(self.queries))
         discount = 1 / np.log2(np.arange(2, self.depth + 2))
         for row, (query, names) in enumerate(zip(self.queries, products, strict=True)):
@@ -111,11 +126,13 @@ class Lists:
 
     def values(self, fusion: Fusion) -> Floats:
         """Return nDCG of every query under one fusion, float64 [queries]; ties are in the order of `fuse`."""
-        fused = combined(self._scores(fusion), fusion).astype(np.float32)
+        scores = self._scores(fusion)
+        # Behind all others, as is the padding: nDCG counts neither.
+        fused = np.where(weighs(self._found, fusion), combined(scores, fusion).astype(np.float32), -np.inf)
         top = min(self.depth, fused.shape[1])
-        # A stable sort keeps the padding, which scores 0, behind every product that scores 0.
         order = np.argsort(-fused, axis=1, kind="stable")[:, :top]
-        gain = np.take_along_axis(self.gain, order, axis=1)
+        found = np.take_along_axis(fused, order, axis=1) > -np.inf
+        gain = np.where(found, np.take_along_axis(self.gain, order, axis=1), 0.0)
         return np.asarray(gain @ (1 / np.log2(np.arange(2, top + 2))) / self.ideal, np.float64)
 
     def _scores(self, fusion: Fusion) -> Floats:
@@ -124,8 +141,10 @@ class Lists:
             scores = np.zeros(self._shape)
             for row, (legs, places) in enumerate(zip(self._lists, self._places, strict=True)):
                 for number, leg in enumerate(legs):
+                    of_leg = self._ranges[row][number]
+                    ranges = [of_leg[product] for product in leg] if of_leg else None
                     scores[row, [places[product] for product in leg], number] = normalized(
-                        list(leg.values()), fusion
+                        list(leg.values()), fusion, ranges
                     )
             self._normalized[key] = scores
         return self._normalized[key]
@@ -134,6 +153,15 @@ class Lists:
 def _ordered(leg: Run, query: str) -> Iterator[tuple[str, float]]:
     scores = leg.scores.get(query, {})
     return ((product, scores[product]) for product in leg.products.get(query, []))
+
+
+def leg_ranges(leg: Run, query: str) -> dict[str, Range] | None:
+    """Return the ranges of a leg's scores by product; None unless those of all its products are known."""
+    known = leg.ranges.get(query, {})
+    products = leg.scores.get(query, {})
+    return (
+        {product: Range(*known[product]) for product in products} if products.keys() <= known.keys() else None
+    )
 
 
 def tune(
@@ -173,15 +201,17 @@ def tune(
     counted = np.ones(count, bool)
     tuned_scores = Scores(measure, lists.queries, held_out, counted)
     leg_scores = Scores(measure, lists.queries, values[best_leg], counted)
+    equal_scores = Scores(measure, lists.queries, search.values(Fusion()), counted)
     return Tuned(
         measure,
         search.best(counted),
         compare(tuned_scores, leg_scores),
         best_leg,
         {name: scores.mean for name, scores in alone.items()},
-        float(search.values(Fusion()).mean()),
+        equal_scores.mean,
         chosen,
         [_of_class(of, held_out, values) for of in kinds],
+        compare(tuned_scores, equal_scores),
     )
 
 
@@ -321,4 +351,9 @@ def fused_run(name: str, legs: Sequence[Run], fusion: Fusion, *, window: int = 1
         return dict(itertools.islice(scores, window))
 
     queries = dict.fromkeys(query for leg in legs for query in leg.scores)
-    return Run(name, {q: cut(fuse([cut(_ordered(leg, q)) for leg in legs], fusion).items()) for q in queries})
+
+    def fused(query: str) -> dict[str, float]:
+        ranges = [leg_ranges(leg, query) for leg in legs]
+        return cut(fuse([cut(_ordered(leg, query)) for leg in legs], fusion, ranges).items())
+
+    return Run(name, {query: fused(query) for query in queries})

@@ -13,6 +13,7 @@ import org.apache.lucene.search.ScoreMode;
 import org.apache.lucene.search.Weight;
 import org.mmsearch.fusion.FusedHit;
 import org.mmsearch.fusion.LegScore;
+import org.mmsearch.fusion.ScoreRange;
 import org.mmsearch.hybrid.legs.Legs;
 
 /** Matches the fused hits. They are resolved to document numbers once per reader, for scoring, explaining and the list of legs per hit. */
@@ -53,10 +54,11 @@ abstract class FusedQuery extends Query {
 
     @Override
     public final Weight createWeight(IndexSearcher searcher, ScoreMode scoreMode, float boost) throws IOException {
-        return new FusedWeight(this, docs(searcher), boost, this::explain);
+        FusedDocs found = docs(searcher);
+        return new FusedWeight(this, found, boost, (hit, by) -> explain(found, hit, by));
     }
 
-    private Explanation explain(FusedHit hit, float boost) {
+    private Explanation explain(FusedDocs found, FusedHit hit, float boost) {
         List<Explanation> lines = new ArrayList<>();
         for (int i = 0; i < hit.legs().length; i++) {
             LegScore leg = hit.legs()[i];
@@ -64,7 +66,9 @@ abstract class FusedQuery extends Query {
             if (leg == null) {
                 lines.add(Explanation.noMatch(name + ": not in its window"));
             } else {
-                lines.add(Explanation.match(leg.normalized(), name + ", rank " + leg.rank() + ", normalized from " + leg.raw()));
+                ScoreRange range = found.range(i);
+                String by = range == null ? "" : " by " + described.fusion().evidence(i, range);
+                lines.add(Explanation.match(leg.normalized(), name + ", rank " + leg.rank() + ", normalized from " + leg.raw() + by));
             }
         }
         if (boost != 1f) {
