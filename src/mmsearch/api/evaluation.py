@@ -14,6 +14,7 @@ from mmsearch.api.servers import File
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.exchange import trec
 from mmsearch.evaluation.gate import Verdict, parse_gate
+from mmsearch.evaluation.gather import require_overlap
 from mmsearch.evaluation.live import WAYS
 from mmsearch.evaluation.measures import parse, suite
 from mmsearch.evaluation.study import Study
@@ -169,7 +170,8 @@ def evaluate(
                 {"product_locale": "us"}; of the Shopping Queries Dataset, default: {"split": "test"}
 
     A failed query counts as zero and is listed in `report.problems`. Raises MmsearchError if judgments,
-    systems, measures or gates cannot be read, or the node is unreachable.
+    systems, measures or gates cannot be read, the node is unreachable, a run answers no judged query, or no
+    system finds a judged product.
     """
     require_number("depth", depth, 1, 10_000)
     require_choice("through", through, WAYS)
@@ -182,5 +184,6 @@ def evaluate(
         folder = folder if image_root is None else path_of("image_root", image_root)
         asked = Asked(systems, client, depth)
         runs, answered = asked.runs(judged, folder, through)
+        require_overlap(judged, runs)
         study = Study(judged, runs, chosen, baseline or runs[0].name, depth, answers=answered)
         return EvaluationReport(study, tuple(study.check(checks)), folder)

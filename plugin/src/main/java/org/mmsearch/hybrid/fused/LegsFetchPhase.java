@@ -8,6 +8,7 @@ import java.util.Map;
 
 import org.apache.lucene.index.LeafReaderContext;
 import org.mmsearch.fusion.FusedHit;
+import org.mmsearch.fusion.LearnedModel;
 import org.mmsearch.fusion.LegScore;
 import org.opensearch.common.document.DocumentField;
 import org.opensearch.search.fetch.FetchContext;
@@ -59,6 +60,7 @@ public final class LegsFetchPhase implements FetchSubPhase {
     private static List<Object> evidence(FusedQuery query, FusedHit hit) {
         List<Object> legs = new ArrayList<>();
         int only = hit.onlyLeg();
+        LearnedModel learned = query.described().fusion().learned();
         for (int i = 0; i < hit.legs().length; i++) {
             LegScore leg = hit.legs()[i];
             if (leg == null) {
@@ -69,6 +71,9 @@ public final class LegsFetchPhase implements FetchSubPhase {
             line.put("rank", leg.rank());
             line.put("score", leg.raw());
             line.put("normalized", leg.normalized());
+            if (learned != null) {
+                line.put("log_odds", (float) learned.logOdds(i, leg));
+            }
             if (only == i) {
                 line.put("only", true);
             }
