@@ -1,4 +1,4 @@
-"""`mmsearch delete`: products leave the index by their ids."""
+"""`mmsearch delete`: delete products from the index by their ids."""
 
 from __future__ import annotations
 

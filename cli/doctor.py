@@ -1,4 +1,4 @@
-"""`mmsearch doctor`: what is missing or does not fit together."""
+"""`mmsearch doctor`: check the installation and the servers."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ def command(as_json: bool, home: str | None) -> None:
 
 
 def sentence(finding: Finding) -> str:
-    """One line about a finding."""
+    """Return one line about a finding."""
     repair = f"; repair: {fitted(finding.repair)}" if finding.repair else ""
     return f"{SIGN[finding.state]} {finding.name}: {finding.found}{repair}"

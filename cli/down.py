@@ -1,4 +1,4 @@
-"""`mmsearch down`: end the embedded servers."""
+"""`mmsearch down`: stop the embedded servers."""
 
 from __future__ import annotations
 

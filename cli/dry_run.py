@@ -1,4 +1,4 @@
-"""What `mmsearch ingest --dry-run` prints of a catalog."""
+"""The output of `mmsearch ingest --dry-run`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ NAMES = 20
 
 
 def lines(report: Report, survey: Survey) -> Iterator[str]:
-    """Yield the page: how the catalog is read, its first product, its columns, what is missing."""
+    """Yield the lines of the output: format, first product, columns, missing fields."""
     known = LANGUAGES.get(survey.language)
-    yield _row("feed", survey.preset or "no platform's; its columns are read as they are")
+    yield _row("feed", survey.preset or "no known platform; its columns are read as they are")
     yield _row("language", known.name.capitalize() if known and survey.language != "none" else "not known")
     yield _row("products", f"{survey.products:,} of {report.read:,} can be read")
     if survey.first:
@@ -48,7 +48,7 @@ def lines(report: Report, survey: Survey) -> Iterator[str]:
             yield _row(name, f"{survey.filled[name]:,} of {survey.products:,}")
     if report.losses:
         yield ""
-        yield "Not as they should be:"
+        yield "Problems:"
         for loss in report.losses:
             yield _row(f"{loss.count:,}", f"{KINDS[loss.kind]}, {loss.reason}: such as {loss.example}")
     yield ""

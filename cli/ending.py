@@ -1,5 +1,5 @@
-"""How a command that ingests ends: by its summary, by a sentence, or by a signal, and with `--json` always by
-its object."""
+"""The end of an ingesting command: a summary, an error message or a signal. With `--json`, it always prints
+one JSON object."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HEADER = "--fetch-header"
 
 
 class SignalError(KeyboardInterrupt):
-    """A signal that asks the process to end; like a key press, it is no error of the program."""
+    """A signal that asks the process to stop. Like Ctrl-C, it is not an error."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -40,20 +40,20 @@ class SignalError(KeyboardInterrupt):
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Within, SIGTERM and SIGHUP raise SignalError in the main thread, so that what has to be written is."""
+    """Context manager: SIGTERM and SIGHUP raise SignalError in the main thread, so files are completed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
-        # Whoever is impatient may send it again; we are ending already.
+        # A second signal is ignored, because the process is already stopping.
         for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         raise SignalError(number)
 
     before = {each: signal.getsignal(each) for each in SIGNALS}
     for each in SIGNALS:
-        # What was ignored, as under nohup, stays ignored.
+        # Signals that were ignored, as under nohup, stay ignored.
         if before[each] is not signal.SIG_IGN:
             signal.signal(each, handle)
     try:
@@ -64,7 +64,7 @@ def ended_by_signals() -> Iterator[None]:
 
 
 class Ending:
-    """What is known of a run that goes on, for its summary should it fail."""
+    """The current state of a run, for the summary of a failed run."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.stats = Stats()
@@ -72,11 +72,11 @@ class Ending:
         self._as_json = as_json
 
     def watch(self, run: IngestProgress) -> None:
-        """Keep what is known now."""
+        """Store the current state."""
         self.stats, self.bottleneck = run.stats, run.bottleneck()
 
     def failed(self, error: str) -> None:
-        """Print the `--json` object of a run that failed, once."""
+        """Print the `--json` object of a failed run, once."""
         if self._as_json:
             self._as_json = False
             click.echo(json.dumps(self.stats.report(self.bottleneck, fitted(error)).summary()))
@@ -84,7 +84,7 @@ class Ending:
 
 @contextmanager
 def ending(*, as_json: bool) -> Iterator[Ending]:
-    """Within, a failure prints the `--json` object before it goes on its way."""
+    """Context manager: print the `--json` object of a failure, then raise it again."""
     live = Ending(as_json=as_json)
     try:
         yield live
@@ -104,7 +104,7 @@ def ending(*, as_json: bool) -> Iterator[Ending]:
 
 @contextmanager
 def messages(say: Callable[[str], None]) -> Iterator[None]:
-    """Within, `say` gets what the library logs for people, such as a server that is away and waited for."""
+    """Context manager: pass the library's log messages for users to `say`, such as waiting for a server."""
 
     class Said(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -119,18 +119,18 @@ def messages(say: Callable[[str], None]) -> Iterator[None]:
 
 
 def say(line: str) -> None:
-    """A message on stderr."""
+    """Print a message on stderr."""
     click.echo(f"mmsearch: {line}", err=True)
 
 
 def stopped(stop: KeyboardInterrupt, resume: str) -> StoppedError:
-    """What a key press or a signal is, in one sentence."""
+    """Return the message for Ctrl-C or a signal."""
     by = stop.name if isinstance(stop, SignalError) else "a key"
     return StoppedError(f"stopped by {by}; indexed products remain, continue with: {resume}")
 
 
 def again() -> str:
-    """The command that was given, to be given again, without the values of headers, which may be secret."""
+    """Return the command line to continue with, without the values of headers, which may be secret."""
     words: list[str] = []
     for word in sys.argv[1:]:
         name, sign, value = word.partition("=")
@@ -143,7 +143,7 @@ def again() -> str:
 
 
 def would(report: Report) -> str:
-    """What a run would do."""
+    """Return the sentence on what a run would do."""
     gone = f", delete {report.deleted}" if report.deleted else ""
     changed = report.indexed - report.unchanged - report.encoded
     return (
@@ -155,8 +155,8 @@ def would(report: Report) -> str:
 def finish(
     report: Report, rejects: Path, *, as_json: bool, log_json: bool = False, shown: bool = False
 ) -> NoReturn:
-    """Print why what was lost, unless that has been `shown`, where the rejects are, and the summary; end with
-    the exit code.
+    """Print the reasons for losses unless already `shown`, the path of the rejects, and the summary, and exit
+    with the exit code.
     """
     if not log_json:
         for line in () if shown else examples(report.losses):

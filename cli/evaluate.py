@@ -1,4 +1,4 @@
-"""`mmsearch evaluate`: systems against judgments, on the live index or from TREC runs."""
+"""`mmsearch evaluate`: measure systems with judgments, on the live index or from TREC runs."""
 
 from __future__ import annotations
 
@@ -133,8 +133,8 @@ def command(
         if run.problems:
             query, reason = next(iter(run.problems.items()))
             click.echo(
-                f"mmsearch: {run.name} answered {len(run.problems)} of {len(study.judgments.queries)} "
-                f"queries with no hits, which count as zero; the first is {query!r}: {reason}",
+                f"mmsearch: {run.name} failed on {len(run.problems)} of {len(study.judgments.queries)} "
+                f"queries, which count as zero; the first is {query!r}: {reason}",
                 err=True,
             )
     for verdict in found.verdicts:
@@ -144,8 +144,8 @@ def command(
 
 
 def table(study: Study) -> str:
-    """The means by measure and system, for a terminal; what differs from the baseline with p < 0.05 is
-    starred."""
+    """Return the means by measure and system, for a terminal. A star marks differences from the baseline with
+    p < 0.05."""
     width = max(len(measure.title) for measure in study.measures)
     widths = [max(len(name), 8) for name in study.systems]
     head = [" " * width, *(name.rjust(w) + " " for name, w in zip(study.systems, widths, strict=True))]

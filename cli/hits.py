@@ -1,4 +1,4 @@
-"""Hits for people: lines for a terminal, a page with pictures for a browser."""
+"""Formats hits: lines for a terminal, an HTML page with pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Hit = dict[str, Any]
 
 
 def lines(hits: Sequence[Hit]) -> Iterator[str]:
-    """Rank, score, legs and title of each hit, in columns."""
+    """Return rank, score, legs and title of each hit, in columns."""
     shown = [legs(hit) for hit in hits]
     width = max(map(len, shown), default=0)
     for number, (hit, found) in enumerate(zip(hits, shown, strict=True), 1):
@@ -22,7 +22,7 @@ def lines(hits: Sequence[Hit]) -> Iterator[str]:
 
 
 def legs(hit: Hit) -> str:
-    """Where each leg had the hit: `lexical 3 · dense 1`, with `only` where one leg alone found it."""
+    """Return the rank in each leg: `lexical 3 · dense 1`, with `only` if one leg alone found the hit."""
     found = []
     for leg in hit.get("fields", {}).get("_legs", []):
         alone = " only" if leg.get("only") else ""
@@ -40,7 +40,7 @@ def title(hit: Hit) -> str:
 
 
 def html(asked: str, hits: Sequence[Hit], image_root: Path) -> str:
-    """One page that stands alone: the hits as cards, their pictures (below `image_root`) inside it."""
+    """Return a self-contained HTML page: the hits as cards with their pictures (below `image_root`)."""
     # Imported here: a search without --html needs neither pictures nor templates.
     from mmsearch.evaluation.report import cards
     from mmsearch.search import hits as search_hits

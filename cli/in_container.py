@@ -1,4 +1,4 @@
-"""Repairs as they are called where the command runs; in a container some are those of compose."""
+"""Adapts the repairs in messages to the place where the command runs; in a container, some use compose."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REPAIRS = (
     (r"mmsearch logs opensearch", "docker compose --profile cpu logs opensearch"),
     (r"mmsearch down\b", "docker compose --profile cpu down"),
     (r"mmsearch status", "docker compose --profile cpu ps"),
-    # These work on folders of the machine that runs the containers.
+    # These use folders of the machine that runs the containers.
     (r"mmsearch (models|train|pairs|ui)\b", r"outside the container: mmsearch \1"),
     (r"make plugin\b", "outside the container: make plugin"),
     (r"pip install ('mmsearch\[\w+\]'|\S+)", r"a virtual environment outside the container: pip install \1"),
@@ -24,12 +24,12 @@ REPAIRS = (
 
 
 def kind() -> str:
-    """`compose`, `image` for any other container of ours, or nothing."""
+    """Return `compose`, `image` for any other container of mmsearch, or an empty text."""
     return os.environ.get("MMSEARCH_CONTAINER", "")
 
 
 def fitted(text: str) -> str:
-    """The message with its repairs as they are called here."""
+    """Return the message with the repairs that work here."""
     if kind() != "compose":
         return text
     for pattern, repair in REPAIRS:

@@ -1,4 +1,4 @@
-"""`mmsearch ingest`: a catalog into the index."""
+"""`mmsearch ingest`: index a catalog."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _share(context: click.Context, parameter: click.Parameter, value: str) -> fl
 
 
 def _limit(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """A count as an int, a share as a float."""
+    """Return a count as an int, a share as a float."""
     if value is None:
         return None
     if value.isdecimal():
@@ -79,7 +79,7 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path),
-    help="File for rejected products.  [default: beside the catalog, one per catalog and slice: "
+    help="File for rejected products.  [default: in the catalog's folder, one per catalog and slice: "
     "shop.rejects.jsonl, shop.csv.rejects.jsonl, shop.2-of-4.rejects.jsonl]",
 )
 @options.vectors
@@ -88,9 +88,9 @@ def _limit(context: click.Context, parameter: click.Parameter, value: str | None
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="Format of the catalog.  [default: told by its content]",
+    help="Format of the catalog.  [default: detected from its content]",
 )
-@click.option("--limit", type=click.IntRange(1), help="Read only the first lines, this many.")
+@click.option("--limit", type=click.IntRange(1), help="Read only the first lines, at most this many.")
 @click.option(
     "--slice",
     "part",
@@ -190,7 +190,7 @@ def command(
     """Encode a catalog with Triton and index it in OpenSearch.
 
     CATALOG is JSON Lines, JSON, XML, CSV, TSV, xlsx or Parquet, compressed or not, or - for standard input.
-    Format and encoding are told by its content.
+    Format and encoding are detected from its content.
 
     A second run encodes only what has changed. The exit code is 0 if all products are indexed, 3 if some
     were rejected, and 1 if the run failed; run the command again to continue.
@@ -269,7 +269,7 @@ def command(
 
 
 def ingest(job: Job, opensearch: str, triton: str, *, live: Ending | None = None) -> Report:
-    """Run a job that another command has made, and show it as `mmsearch ingest` does."""
+    """Run the job of another command, with the output of `mmsearch ingest`."""
 
     def begin(watch: Watch) -> Report:
         with closing(Encoder(triton)) as encoder, closing(connect(opensearch)) as client:
@@ -287,8 +287,7 @@ def shown(
     log_json: bool = False,
     live: Ending | None = None,
 ) -> Report:
-    """Run what `begin` begins, with a bar on a terminal or with JSON lines, and with metrics where they are
-    wanted."""
+    """Run the job that `begin` starts, with a progress bar or JSON lines, and with metrics if requested."""
     metrics = MetricsFile(metrics_file, index) if metrics_file else None
     live, code = live or Ending(as_json=False), 1
     log = JsonLog() if log_json else None
@@ -319,7 +318,7 @@ def shown(
 
 
 def _log_failure(log: JsonLog | None, error: MmsearchError, live: Ending) -> None:
-    """With `--log-json` stderr holds JSON alone, so that the sentence is said there and nowhere else."""
+    """With `--log-json`, log the message as JSON and exit, because stderr contains only JSON."""
     if log:
         log.log("failed", fitted(error.sentence()), level="error")
         live.failed(error.sentence())
@@ -327,7 +326,7 @@ def _log_failure(log: JsonLog | None, error: MmsearchError, live: Ending) -> Non
 
 
 def fields_of(vectors: str | None) -> tuple[str, ...] | None:
-    """The vector fields that --vectors names; None where it is not given."""
+    """Return the vector fields of --vectors; None without the option."""
     if vectors is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""`mmsearch judgments`: judgments from other tools' files and back, and from what people did."""
+"""`mmsearch judgments`: convert judgments of other tools and behavior events."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Refused(click.ClickException):
 
 
 class LazyGroup(click.Group):
-    """Knows its commands by name and one line, imports them on demand, and turns our errors into exit 1."""
+    """Lists commands with one line of help, imports them on demand, and exits with 1 on mmsearch's errors."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -81,17 +81,17 @@ class LazyGroup(click.Group):
         except ModuleNotFoundError as error:
             _refuse_missing(error, context.invoked_subcommand or "")
         except OSError as error:
-            # Of a file that was named; any other is a bug's.
+            # An error of a file that the user named; all others are bugs.
             if not error.filename or not error.strerror:
                 raise
             raise Refused(
-                f"expected to use {error.filename}, got: {error.strerror}; name a file or folder that is "
-                "there, ours and has room"
+                f"expected to use {error.filename}, got: {error.strerror}; name an existing, writable "
+                "file or folder with free space"
             ) from error
 
 
 def _refuse_missing(error: ModuleNotFoundError, command: str) -> NoReturn:
-    """Say which package a command lacks; where it is one of our own modules, raise the error as it is."""
+    """Report the missing package of a command. If the module is mmsearch's own, raise the error unchanged."""
     missing = missing_package(error, f"`mmsearch {command}`")
     if missing is None:
         raise error

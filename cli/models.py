@@ -1,4 +1,4 @@
-"""`mmsearch models`: build what Triton serves."""
+"""`mmsearch models`: build and deploy the models that Triton serves."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def deploy(
     preset: str | None,
     form: str | None,
 ) -> None:
-    """Serve the training in the folder TRAINING as a new version beside the old ones.
+    """Serve the training in the folder TRAINING as a new version in addition to the old ones.
 
     Old versions stay loaded, so existing indexes keep their encoder; new indexes use the new version.
     Deploying the same training again changes nothing. The command prints the loss of int8, measured on
@@ -202,7 +202,7 @@ def retire(version: int, repository: Path | None, opensearch: str, triton: str) 
         indexes = ask(client, "GET", "/_mapping", params={"filter_path": "*.mappings._meta.mmsearch"})
     except AwayError as away:
         raise UnreachableError(
-            f"expected {away.server} to tell which indexes version {version} has, got {away.why}; start it"
+            f"expected {away.server} to list the indexes of version {version}, got {away.why}; start it"
         ) from None
     finally:
         client.close()
@@ -218,7 +218,7 @@ def retire(version: int, repository: Path | None, opensearch: str, triton: str) 
 
 
 def _say_loss(built: ModelSet) -> None:
-    """What int8 costs each text tower, where that was measured."""
+    """Print the loss by int8 of each text tower, if it was measured."""
     from mmsearch.models.export.calibration import read
 
     if built.precision != "int8":
@@ -230,6 +230,6 @@ def _say_loss(built: ModelSet) -> None:
 
 
 def _versions(about: Mapping[str, Any]) -> set[int]:
-    """The model versions that an index's `_meta` names."""
+    """Return the model versions in an index's `_meta`."""
     fields = about["mappings"]["_meta"]["mmsearch"].get("fields", {})
     return {int(field["model_version"]) for field in fields.values() if "model_version" in field}

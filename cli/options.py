@@ -51,7 +51,7 @@ only = click.option(
 
 
 def renames(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """OURS=THEIRS, several times, as a dictionary."""
+    """Return repeated OURS=THEIRS as a dictionary."""
     found = {}
     for value in values:
         ours, _, theirs = value.partition("=")
@@ -65,10 +65,10 @@ def renames(context: click.Context, parameter: click.Parameter, values: tuple[st
 
 
 def tls(command: F) -> F:
-    """--ca-file, --client-cert and --client-key, for every server that the command talks to.
+    """Add --ca-file, --client-cert and --client-key, for all servers of the command.
 
-    They stand in the environment while the command runs, so that its worker processes have them too.
-    There is no --insecure: a test authority is one file more, and verification stays on.
+    The values are in the environment while the command runs, so that worker processes have them too.
+    There is no --insecure: a test authority needs only one file, and verification stays on.
     """
     return _all(
         command,
@@ -96,7 +96,7 @@ def _for_the_run(context: click.Context, parameter: click.Parameter, value: str 
 
 @contextmanager
 def _variable(name: str, value: str) -> Iterator[None]:
-    """The option wins over every variable of that file, also over those of one server."""
+    """Set the variable. The option overrides every variable of that file, also those for one server."""
     names = [f"MMSEARCH_{server}{name}" for server in ("", "OPENSEARCH_", "TRITON_", "DASHBOARDS_")]
     with _set(dict.fromkeys(names, value)):
         yield
@@ -117,7 +117,7 @@ def _set(variables: dict[str, str]) -> Iterator[None]:
 
 
 def servers(command: F) -> F:
-    """--index, --opensearch, --triton, and the certificates."""
+    """Add --index, --opensearch, --triton, and the certificates."""
     return _all(
         command,
         click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True),
@@ -128,7 +128,7 @@ def servers(command: F) -> F:
 
 
 def working(command: F) -> F:
-    """How products are read and how hard the servers are worked."""
+    """Add the options for reading products and for the load on the servers."""
     return _all(
         command,
         click.option(
@@ -177,7 +177,7 @@ def working(command: F) -> F:
 
 
 def preset(command: F) -> F:
-    """--preset, by which the feed of a platform is read."""
+    """Add --preset, for the feed of a platform."""
     return _all(
         command,
         click.option(
@@ -190,8 +190,8 @@ def preset(command: F) -> F:
 
 
 def _fetching() -> list[Callable[[F], F]]:
-    """How pictures are fetched. As with certificates, the options stand in the environment while the command
-    runs.
+    """Add the options for fetching pictures. As for certificates, the values are in the environment while the
+    command runs.
     """
 
     def option(name: str, metavar: str, check: Callable[[str], Any], about: str, **more: Any) -> Any:
@@ -240,7 +240,7 @@ def _fetching() -> list[Callable[[F], F]]:
 
 
 def catalog_form(command: F) -> F:
-    """--map, --preset and --format, by which a catalog is read as `mmsearch ingest` reads it."""
+    """Add --map, --preset and --format, for reading a catalog as `mmsearch ingest` does."""
     return _all(
         command,
         _map(),
@@ -249,7 +249,7 @@ def catalog_form(command: F) -> F:
             "--format",
             "form",
             type=click.Choice(FORMATS),
-            help="Format of the catalog.  [default: told by its content]",
+            help="Format of the catalog.  [default: detected from its content]",
         ),
     )
 
@@ -267,7 +267,7 @@ def _map() -> Callable[[F], F]:
 
 
 def vectors(command: F) -> F:
-    """--vectors, as it is written."""
+    """Add --vectors, unparsed."""
     return _all(
         command,
         click.option(
@@ -279,7 +279,7 @@ def vectors(command: F) -> F:
 
 
 def new_index(command: F) -> F:
-    """--shards, --language, --attribute-fields, --mapping and --settings as the argument `schema`, and
+    """Add --shards, --language, --attribute-fields, --mapping and --settings as the argument `schema`, and
     --knn-engine, --knn-encoder and --knn-mode as `storage`."""
 
     @functools.wraps(command)
@@ -356,13 +356,13 @@ def _language(context: click.Context, parameter: click.Parameter, value: str | N
 
 
 def from_before(said: str, decorate: Callable[[F], F]) -> Callable[[F], F]:
-    """The options of `decorate`, with help that names where a value comes from when none is given."""
+    """Add the options of `decorate`, with help that names the default's source."""
 
     def decorated(command: F) -> F:
         others = len(getattr(command, "__click_params__", ()))
         result = decorate(command)
         for option in result.__click_params__[others:]:  # type: ignore[attr-defined]
-            # How pictures are fetched is not remembered, as it may name secrets.
+            # The options for fetching pictures are not stored, because they may contain secrets.
             if option.name == "as_json" or not getattr(option, "expose_value", True):
                 continue
             option.help = re.sub(r"\s*\[default: .*?\]", "", option.help or "")

@@ -102,16 +102,17 @@ def command(
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise MmsearchError(
-            f"expected to write pairs to {out}, got: {error.strerror}; name a file in a folder that is there "
-            "and ours by --out"
+            f"expected to write pairs to {out}, got: {error.strerror}; name a file in an existing, "
+            "writable folder by --out"
         ) from None
     lacking = len({pair.query for pair in found if not pair.negatives})
     click.echo(f"{len(found)} pairs written to {out}; {lacking} queries have no hard negative")
 
 
 def ids(answer: dict[str, Any], index: str) -> list[str]:
-    """What a search found. Raises MmsearchError where shards or time were lacking: what stood there would
-    never be a negative."""
+    """Return the ids of the hits. Raise MmsearchError if shards failed or the search timed out, because
+    products there would never be negatives.
+    """
     from mmsearch.errors import MmsearchError
 
     shards = answer["_shards"]

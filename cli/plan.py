@@ -1,4 +1,4 @@
-"""`mmsearch plan`: what a catalog of some size needs."""
+"""`mmsearch plan`: the resources for a catalog of some size."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def command(
 
 
 def table(plans: list[Plan]) -> str:
-    """The plans as a Markdown table."""
+    """Return the plans as a Markdown table."""
     lines = [
         "| products | vectors GB | graph GB | memory GB | disk GB | shards | nodes | hours | encoders |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -134,7 +134,7 @@ def table(plans: list[Plan]) -> str:
 
 
 def _measured(triton: str, *, pictures: bool) -> tuple[float, int]:
-    """Products a second and the dimension of the served encoder."""
+    """Measure products per second and the dimension of the served encoder."""
     encoder = Encoder(triton, remember=False)
     try:
         served = encoder.describe()
@@ -166,7 +166,7 @@ def _drawn(number: int, wanted: bool) -> bytes:
 
 
 def _stored(opensearch: str, index: str, floats: int) -> float:
-    """Bytes of a product on disk besides its vectors, from the index there is; a usual value without one."""
+    """Return a product's bytes on disk without vectors, from the existing index, or else a typical value."""
     client = connect(opensearch)
     try:
         total = ask(client, "GET", f"/{index}/_stats/store,docs")["_all"]["primaries"]

@@ -1,4 +1,4 @@
-"""`mmsearch reindex`: the same catalog by another model, behind the same name."""
+"""`mmsearch reindex`: build a new index of the same catalog and move the aliases."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Values = dict[str, Any]
     "form",
     type=click.Choice(FORMATS),
     show_default="that of the last ingest",
-    help="What the catalog is.",
+    help="Format of the catalog.",
 )
 @options.from_before("that of the old index", options.vectors)
 @options.from_before("that of the old index", options.new_index)
@@ -57,8 +57,8 @@ Values = dict[str, Any]
     default=0,
     show_default=True,
     metavar="N",
-    help="Move all the same when the new index has up to N products, or pictures, fewer: for a catalog "
-    "that shrank.",
+    help="Move the aliases even if the new index has up to N fewer products or pictures: for a catalog that "
+    "has shrunk.",
 )
 @click.option("--judgments", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
@@ -130,7 +130,7 @@ def _reindex(values: Values, given: set[str]) -> Reindexed:
         resume=again(),
     )
     with closing(connect(opensearch)) as client:
-        # What cannot go on says so before a model is deployed.
+        # Check for errors before a model is deployed.
         old = runner.behind(client, index)
         recipe = runner.readable(_recipe(old.recipe, values, given), old.name, named=bool(values["catalog"]))
         if values["model"]:
@@ -161,12 +161,12 @@ def _deploy(values: Values) -> None:
 
 
 def _recipe(recorded: Recipe, values: Values, given: set[str]) -> Recipe:
-    """What is recorded, with what the command line names in its place."""
+    """Return the recorded options, overridden by those of the command line."""
     recipe = recorded
     if catalog := values["catalog"]:
         path = Path(catalog)
         absolute = catalog if catalog == "-" else str(path.resolve())
-        # Another catalog's pictures lie beside it; the same one's where they lay.
+        # The pictures of another catalog are in its folder; those of the same one have not moved.
         root = recipe.image_root if absolute == recipe.catalog else str(path.parent.resolve())
         recipe = replace(recipe, catalog=absolute, image_root=root)
         if absolute != recorded.catalog:
@@ -195,7 +195,7 @@ def _recipe(recorded: Recipe, values: Values, given: set[str]) -> Recipe:
 
 
 def _given(context: click.Context) -> set[str]:
-    """The options that the command line names itself."""
+    """Return the options that are set on the command line."""
     return {
         name
         for name in context.params
@@ -212,6 +212,6 @@ def _sentences(done: Reindexed, index: str) -> str:
     lines.append(
         f"{' and '.join(names)} {verb} {done.new} now; {done.old} stays until you delete it"
         if done.aliases
-        else f"{index} stays on {done.old}; {done.new} is ready beside it"
+        else f"{index} stays on {done.old}; {done.new} is ready"
     )
     return "\n".join(lines)

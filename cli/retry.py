@@ -1,4 +1,4 @@
-"""`mmsearch retry`: what was rejected, once more."""
+"""`mmsearch retry`: ingest rejected lines again."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def command(
             came_from=origin,
         )
         report = ingest(job, opensearch, triton, live=live)
-        # Only now, when every line has been dealt with, may the old file go.
+        # Delete the old file only after all lines have been processed.
         if still.exists():
             still.replace(rejects)
         else:

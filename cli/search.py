@@ -1,4 +1,4 @@
-"""`mmsearch search`: one question by words, a picture or a product, and which leg found what."""
+"""`mmsearch search`: search by text, a picture or a product, and show the legs of each hit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mmsearch status`: how the embedded servers are."""
+"""`mmsearch status`: the state of the embedded servers."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def command(as_json: bool, home: str | None) -> None:
 
 
 def sentence(state: State) -> str:
-    """One line about a server."""
+    """Return one line about a server."""
     ports = ", ".join(f"{name} {port}" for name, port in state.ports.items())
     if state.pid is None:
-        waiting = f", its supervisor {state.supervisor} starts it again" if state.supervisor else ""
+        waiting = f", its supervisor {state.supervisor} restarts it" if state.supervisor else ""
         return f"{state.name}: not running{waiting}"
     about = f"pid {state.pid}, up {state.uptime or 0:.0f} s, {state.restarts} restarts, {ports}"
     if state.answers is None:
-        return f"{state.name}: running but not answering ({state.reason}); {about}"
+        return f"{state.name}: running but not responding ({state.reason}); {about}"
     return f"{state.name}: {state.answers}; {about}"

@@ -1,4 +1,4 @@
-"""`mmsearch synthetic-pairs`: pairs out of a catalog's own attributes, for trying things out."""
+"""`mmsearch synthetic-pairs`: generate pairs from a catalog's attributes, for trials."""
 
 from __future__ import annotations
 

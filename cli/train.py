@@ -1,4 +1,4 @@
-"""`mmsearch train`: a fusion out of pairs."""
+"""`mmsearch train`: train a fusion on pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mmsearch tune`: the fusion of a hybrid, found on judged queries and judged on queries held out."""
+"""`mmsearch tune`: tune the fusion of a hybrid on judged queries, and measure it on held-out ones."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from mmsearch.evaluation.tuning.tune import FEWEST, TOLERATED, Tuned
     "--classes/--mean-alone",
     default=True,
     show_default=True,
-    help="Avoid that a class of queries falls below its best leg, or use the mean alone.",
+    help="Avoid fusions that put a class of queries below its best leg, or use only the mean.",
 )
 @click.option(
     "--learn",
@@ -113,7 +113,7 @@ def command(
 
 
 def sentences(found: Tuned) -> str:
-    """What was found, for a terminal."""
+    """Return the result for a terminal."""
     held = found.held_out
     width = max(len(name) for name in [*found.legs, "equal weights", "tuned, held out"]) + 6
     lines = [f"{found.measure.title}, {held.queries} queries, {len(found.folds)} folds"]
@@ -126,7 +126,9 @@ def sentences(found: Tuned) -> str:
     lines += [f"  fold {number} chose {fusion}" for number, fusion in enumerate(found.folds, 1)]
     lines.append(f"  all queries: {found.fusion}")
     if found.classes:
-        lines.append(f"by class of at least {FEWEST} queries, held out, against the leg that is best there:")
+        lines.append(
+            f"by class of at least {FEWEST} held-out queries, compared with the best leg of the class:"
+        )
     for each in found.classes:
         ratio = f"{each.held_out / each.leg:.3f} x" if each.leg else "against 0 of"
         lines.append(

@@ -40,7 +40,7 @@ HOST = "127.0.0.1"
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
 @tls
-@click.option("--log", is_flag=True, help=f"Write what is asked to the index {query_log.INDEX}.")
+@click.option("--log", is_flag=True, help=f"Record queries and hits in the index {query_log.INDEX}.")
 def command(port: int, image_root: Path, index: str, opensearch: str, log: bool) -> None:
     """Serve a local search page: text, pictures, modes and weights, two systems side by side.
 
@@ -65,7 +65,7 @@ def command(port: int, image_root: Path, index: str, opensearch: str, log: bool)
         raise MmsearchError(
             f"expected port {port} to be free, got a used one; choose another by --port"
         ) from None
-    click.echo(f"http://{HOST}:{server.server_port}/ (Ctrl-C ends it)")
+    click.echo(f"http://{HOST}:{server.server_port}/ (press Ctrl-C to stop)")
     try:
         server.serve_forever()
     except KeyboardInterrupt:
@@ -76,8 +76,8 @@ def command(port: int, image_root: Path, index: str, opensearch: str, log: bool)
 
 
 def asking(client: OpenSearch, index: str) -> Question:
-    """Makes bodies with the names that the node serves at that moment, since the page may outlive it, and
-    with the lexical query of the index."""
+    """Builds search bodies with the node's current clause names, because the node may restart, and with the
+    lexical query of the index."""
     queries = LexicalClauses()
 
     def put(
@@ -110,7 +110,7 @@ def asking(client: OpenSearch, index: str) -> Question:
 
 
 def search(client: OpenSearch, index: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """One search; what stands in its way is an MmsearchError of one sentence."""
+    """Run one search. Failures are MmsearchErrors with one sentence."""
     with in_a_sentence(index):
         answer: Mapping[str, Any] = ask(client, "POST", f"/{index}/_search", body=body)
     return answer

@@ -1,4 +1,4 @@
-"""`mmsearch up`: the embedded servers."""
+"""`mmsearch up`: start the embedded servers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def command(
         ready_within=ready_within,
     )
     if triton_server.NAME in wanted.servers and triton_server.missing_models(place):
-        # Imported here: building needs packages that a stack with built models does without.
+        # Imported here, because only building needs these packages.
         from mmsearch.cli.models import build
 
         click.echo("triton: no models yet, building the default ones", err=True)

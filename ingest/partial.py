@@ -137,8 +137,8 @@ def completed(line: Line, found: Product, stored: Stored | None, max_text_bytes:
     elif not whole.pictures:
         raise RecordError(
             "picture_not_kept",
-            f"expected a picture beside the new text of {found.id!a} on line {line.number}, got a product "
-            "whose data: picture the index does not keep; send the whole product without --partial",
+            f"expected a picture with the new text of {found.id!a} on line {line.number}, because the index "
+            "keeps no data: pictures, got none; send the whole product without --partial",
             line=line.number,
         )
     return item

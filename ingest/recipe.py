@@ -78,7 +78,4 @@ def remember(
         changed = {**meta, "mmsearch": {**meta["mmsearch"], "ingest": asdict(recipe)}}
         patience.call(lambda: ask(client, "PUT", f"/{index}/_mapping", body={"_meta": changed}))
     except HttpError as error:
-        say(
-            f"this run's options could not be saved in {index}, got {error}; `mmsearch reindex` will "
-            "need them named"
-        )
+        say(f"this run's options could not be saved in {index}, got {error}; pass them to `mmsearch reindex`")

@@ -1,1 +1,1 @@
-"""The index of the products: created, checked, written, cleaned."""
+"""The product index: create, check, write and clean."""

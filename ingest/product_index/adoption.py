@@ -1,5 +1,4 @@
-"""An index of the shop's own becomes one of ours where its fields fit: it gets what it lacks, and what it has
-stays."""
+"""Adds mmsearch's fields to an index that mmsearch did not create. Existing fields do not change."""
 
 from __future__ import annotations
 
@@ -19,9 +18,9 @@ _REINDEX = "give it an alias, and build a new index behind that by: mmsearch rei
 
 
 def lacking(client: OpenSearch, index: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The mapping that an index of the shop's own lacks of `wanted`, the definition of a new one of ours.
+    """Return the part of `wanted`, the definition of a new index, that an existing index lacks.
 
-    Raises MismatchError where a field of it does not fit, or where it cannot have vectors.
+    Raise MismatchError if one of its fields has an incompatible type, or if it cannot have vectors.
     """
     about = ask(client, "GET", f"/{index}")[index]
     if str(about["settings"]["index"].get("knn", "false")) != "true":
@@ -42,7 +41,7 @@ def lacking(client: OpenSearch, index: str, wanted: Mapping[str, Any]) -> dict[s
 
 
 def adopt(client: OpenSearch, index: str, wanted: Mapping[str, Any]) -> None:
-    """Give an index of the shop's own what it lacks. Raises MismatchError where it cannot be given."""
+    """Add the missing fields to an existing index. Raise MismatchError if OpenSearch rejects them."""
     mapping = lacking(client, index, wanted)
     try:
         ask(client, "PUT", f"/{index}/_mapping", body=mapping)
@@ -55,7 +54,7 @@ def adopt(client: OpenSearch, index: str, wanted: Mapping[str, Any]) -> None:
 def _added(
     index: str, name: str, ours: Mapping[str, Any], theirs: Mapping[str, Any] | None
 ) -> dict[str, Any] | None:
-    """What is to be said of a field, or None where it is there as it should be."""
+    """Return the definition to add for a field, or None if the field exists and is compatible."""
     if theirs is None:
         return dict(ours)
     kind, had = (str(each.get("type", "object")) for each in (ours, theirs))

@@ -1,5 +1,5 @@
-"""Aliases with their properties: which of them products may be written by, and how they move to another
-index."""
+"""Aliases with their properties: checks whether products may be written by an alias, and moves aliases to
+another index."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Properties = Mapping[str, Mapping[str, Any]]
 
 
 def require_whole(client: OpenSearch, name: str) -> None:
-    """Raises MismatchError when `name` is an alias with a filter or routing.
+    """Raise MismatchError if `name` is an alias with a filter or routing.
 
-    What such an alias hides may be another shop's products under the same ids, or products that are meant to
-    be hidden. Nothing tells the two apart, so nothing is written or deleted by it.
+    Documents outside such an alias may belong to another shop and have the same ids, or they may be hidden on
+    purpose. These cases cannot be distinguished, so nothing is written or deleted through the alias.
     """
     try:
         found = ask(client, "GET", f"/{name}/_alias/{name}")
@@ -40,18 +40,18 @@ def require_whole(client: OpenSearch, name: str) -> None:
         if had:
             raise MismatchError(
                 f"expected {name} to be an alias of all products of {index}, got one with "
-                f"{' and '.join(had)}; write by --index {index}, or give each shop an index of its own"
+                f"{' and '.join(had)}; use --index {index}, or one index per shop"
             )
 
 
 def aliases_of(client: OpenSearch, index: str) -> Properties:
-    """Every alias of an index with its properties."""
+    """Return every alias of an index with its properties."""
     found: Properties = ask(client, "GET", f"/{index}/_alias")[index]["aliases"]
     return found
 
 
 def moved(aliases: Properties, old: str, new: str) -> list[dict[str, Any]]:
-    """The actions of `POST _aliases`, done all at once or not at all, that move aliases as they are."""
+    """Return the actions of one atomic `POST _aliases` that move aliases with their properties."""
     return [
         action
         for name, properties in aliases.items()

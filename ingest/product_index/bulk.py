@@ -1,4 +1,4 @@
-"""Documents become bulk actions, and OpenSearch's answer is read item by item."""
+"""Builds bulk requests from documents and reads the response item by item."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _LINE = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """Items and the body of the request that stores them; `ends` is where each one's lines end, in bytes."""
+    """Items and the body of their bulk request; `ends` is the byte offset of the end of each item's lines."""
 
     items: Sequence[Item]
     body: bytes
     ends: Sequence[int]
 
     def halves(self) -> tuple[Bulk, Bulk]:
-        """The first items and the others, of two or more."""
+        """Return the two halves of at least two items."""
         middle = len(self.items) // 2
         at = self.ends[middle - 1]
         return (
@@ -46,10 +46,10 @@ class Bulk:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the items of one bulk request.
+    """The results of one bulk request.
 
-    `done` are in the index, `same` of them were so before; `deleted` are gone, `missing` were not there;
-    `dropped` went into an ingest pipeline that let nothing out. `again` are to be sent again, for `why`.
+    `done` are indexed, `same` of them were unchanged; `deleted` are deleted, `missing` were not in the index;
+    `dropped` were dropped by an ingest pipeline. `again` have to be sent again, with the reason `why`.
     """
 
     done: list[Item] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Outcome:
 
     @property
     def ended(self) -> list[Item]:
-        """The items that need nothing more."""
+        """Return the items that are finished."""
         return [
             *self.done,
             *self.dropped,
@@ -86,16 +86,17 @@ class Outcome:
 
 
 def action(item: Item, stored: Stored | None = None) -> bytes:
-    """The lines of one item: the whole document when it has vectors, else an update that keeps the old ones.
+    """Return the lines of one item: the whole document if it has vectors, else an update that keeps the old
+    ones.
 
-    `stored` is what the index holds under the id: the whole document then takes over what others wrote there.
+    `stored` is the indexed document; the whole document then keeps the fields of other writers.
     """
     if item.change:
         return item.change
     identifier = orjson.dumps(item.product.id)
     if stored is not None:
         body = merged(_whole_document(item), stored, new_vectors=bool(item.vectors))
-        # Only if nobody has written the document since its other fields were read.
+        # Only if the document has not changed since its other fields were read.
         return b'{"index":{"_id":%b,"if_seq_no":%d,"if_primary_term":%d}}\n%b' % (
             identifier,
             stored.seq_no,
@@ -116,14 +117,14 @@ def _whole_document(item: Item) -> dict[str, Any]:
 
 
 def _directed(vector: Any) -> bool:
-    """Whether it has a direction to compare: a modality that the product lacks is a vector of length zero."""
-    # The first number nearly always tells. `any` lets go of Python's lock, and with two writing threads
-    # taking it back costs as much as the rest of an action.
+    """Return whether the vector is not zero. A modality that the product lacks is a zero vector."""
+    # The first number is almost always enough. `any` releases the GIL, and with two writing threads
+    # acquiring it again costs as much as the rest of an action.
     return not isinstance(vector, np.ndarray) or bool(vector[0]) or bool(vector.any())
 
 
 def packed(items: Sequence[Item], stored: Mapping[str, Stored] | None = None) -> tuple[Bulk, Sequence[Item]]:
-    """As many of the items as one request of BULK_BYTES takes, at least one, and the rest."""
+    """Return as many items as fit into a request of BULK_BYTES, at least one, and the rest."""
     body = io.BytesIO()
     ends: list[int] = []
     for item in items:
@@ -132,14 +133,14 @@ def packed(items: Sequence[Item], stored: Mapping[str, Stored] | None = None) ->
             break
         body.write(lines)
         ends.append(body.tell())
-    # Each item's lines are in the body alone: as a list beside it they would take as much again.
+    # Each item's lines are only in the body; a separate list would double the memory.
     return Bulk(items[: len(ends)], body.getvalue(), ends), items[len(ends) :]
 
 
 def send(client: OpenSearch, target: Target, bulk: Bulk) -> Outcome:
-    """One bulk request.
+    """Send one bulk request.
 
-    Raises AwayError when the request as a whole should be repeated, BlockedError when none would be taken.
+    Raise AwayError if the whole request should be repeated, BlockedError if OpenSearch accepts no documents.
     """
     try:
         answer = ask(
@@ -153,7 +154,7 @@ def send(client: OpenSearch, target: Target, bulk: Bulk) -> Outcome:
     except HttpError as error:
         return _refused_as_one(client, target, bulk, error)
     outcome = Outcome()
-    # By id and not by place: with an ingest pipeline OpenSearch answers in another order than it was asked.
+    # By id, not by position: with an ingest pipeline, the response has another order than the request.
     waiting = {item.product.id: item for item in bulk.items}
     for entry in answer["items"]:
         ((verb, result),) = entry.items()
@@ -163,7 +164,7 @@ def send(client: OpenSearch, target: Target, bulk: Bulk) -> Outcome:
 
 
 def _refused_as_one(client: OpenSearch, target: Target, bulk: Bulk, error: HttpError) -> Outcome:
-    """The request was refused as a whole: that is one document's fault only where halves can tell which."""
+    """Handle a rejected request. One document may be the cause, which sending halves can identify."""
     if error.status not in (400, 413) or verdict(error.status, error.details) is Verdict.STOP:
         if error.status >= 500:
             raise AwayError(error.server, str(error)) from None
@@ -211,7 +212,7 @@ def _sort(outcome: Outcome, item: Item, verb: str, result: dict[str, Any], targe
 
 
 def blocked(target: Target, status: int, kind: str, reason: str) -> BlockedError:
-    """Nothing of a run is taken, and waiting would not help."""
+    """Return the error for a run whose documents are all rejected and for which waiting does not help."""
     return BlockedError(
         f"expected {target.index} to take documents, got {status} {kind}: {reason}; {repair(status, kind)}, "
         "then run the same command again; indexed products remain"
@@ -225,9 +226,9 @@ def _refusal(status: int, kind: str, reason: str) -> DocumentError:
 
 
 def not_there(identifier: str) -> DocumentError:
-    """What is wrong with a change of a product that is not in the index."""
+    """Return the error for a partial update of a product that is not in the index."""
     return DocumentError(
         "not_there",
-        f"expected the product {identifier!a} in the index, since only some fields of it are to change, got "
-        "none; send the whole product",
+        f"expected the product {identifier!a} in the index for a partial update, got none; send the "
+        "whole product",
     )

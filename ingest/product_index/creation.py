@@ -1,4 +1,4 @@
-"""Options of a new index that are given for one that is there: taken when it has them, else refused."""
+"""Checks options of a new index that are given for an existing one, which must have them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mmsearch.ingest.schema.fields import SchemaOptions
 def require_as_asked(
     client: OpenSearch, target: Target, options: StorageOptions, shards: int | None, schema: SchemaOptions
 ) -> None:
-    """Raises MismatchError when the index is stored in another way, has another number of shards, or is made
-    for another language or another number of attributes."""
+    """Raise MismatchError if the index has another storage, number of shards, language or number of attribute
+    fields."""
     index = target.index
     most = schema.attribute_fields
     if most is not None and (target.schema.types is None or most != target.schema.most):

@@ -1,4 +1,4 @@
-"""Products are deleted, and what OpenSearch says about each of them is counted."""
+"""Deletes products and counts the results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Deletion = Mapping[str, Any]
 
 
 class BulkDelete:
-    """Deletes from one index and counts in its stats: `deleted`, `missing`, and for what reasons not."""
+    """Deletes from one index and counts in its stats: `deleted`, `missing`, and failures by reason."""
 
     def __init__(self, client: OpenSearch, target: Target, patience: Patience, stats: Stats) -> None:
         self._client = client
@@ -35,9 +35,9 @@ class BulkDelete:
         self._stats = stats
 
     def delete(self, deletions: Sequence[Deletion]) -> None:
-        """Delete them all; what OpenSearch puts off is sent again.
+        """Delete all of them; deferred deletions are sent again.
 
-        Raises UnreachableError when it puts off for too long, BlockedError when it takes no deletion at all.
+        Raise UnreachableError if OpenSearch defers for too long, BlockedError if it accepts no deletion.
         """
         for start in range(0, len(deletions), PAGE):
             self._page(deletions[start : start + PAGE])
@@ -63,8 +63,8 @@ class BulkDelete:
             self._settle(conflicts)
 
     def _settle(self, conflicts: Mapping[str, tuple[str, str]]) -> None:
-        """A conflict is a document that somebody has written since it was read, and that stays, or one that
-        an earlier request, whose answer was lost, has deleted."""
+        """Resolve conflicts: the document was written after it was read, so it stays, or an earlier request
+        without a response has deleted it."""
         params = {"_source": "false"}
         found = self._patience.call(
             lambda: documents(self._client, self._target.index, list(conflicts), params)
@@ -79,7 +79,7 @@ class BulkDelete:
     def _send(
         self, page: Sequence[Deletion], tries: dict[str, int], conflicts: dict[str, tuple[str, str]]
     ) -> tuple[list[Deletion], str]:
-        """One request; those that are to be sent again, and why. Those in conflict go to `conflicts`."""
+        """Send one request. Return the deletions to send again, and why; add conflicts to `conflicts`."""
         try:
             answer = ask(
                 self._client,

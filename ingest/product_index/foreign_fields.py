@@ -1,8 +1,8 @@
-"""What others write into our documents, such as a popularity or a pipeline's fields, and how it stays.
+"""Keeps the fields of other writers in mmsearch's documents, such as a popularity or a pipeline's fields.
 
-Ours are the fields of a product and its vectors. Of attributes ours are those names that the document lists
-in `ingest.attributes`; a document without that list is from before it, and all its attributes are ours. One
-without `ingest` is the shop's own.
+mmsearch owns the fields of a product and its vectors, and the attributes in `ingest.attributes`. Documents of
+older releases do not have that list; mmsearch owns all their attributes. A document without `ingest` was not
+written by mmsearch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OURS = (
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A document's source, and where in the order of writes it was read."""
+    """A document's source, and its sequence number when it was read."""
 
     source: Mapping[str, Any]
     seq_no: int
@@ -37,7 +37,7 @@ class Stored:
 def stored(
     client: OpenSearch, target: Target, ids: Sequence[str], *, vectors: bool = False
 ) -> dict[str, Stored]:
-    """What the index holds of these ids, vectors if wanted. Raises CallError."""
+    """Return the documents of these ids, with vectors if wanted. Raise CallError."""
     params = {} if vectors else {"_source_excludes": ",".join(VECTORS)}
     return {
         each["_id"]: Stored(each.get("_source", {}), int(each["_seq_no"]), int(each["_primary_term"]))
@@ -47,12 +47,12 @@ def stored(
 
 
 def attributes_of_others(source: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of a stored document that are not ours."""
+    """Return the attributes of a stored document that other writers own."""
     return joined(_parts_of_others(source))
 
 
 def _parts_of_others(source: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The same by the fields that they lie in."""
+    """Return the same by their fields."""
     about = source.get("ingest")
     ours = () if about is None else about.get("attributes")
     if ours is None:
@@ -71,7 +71,9 @@ def _without(parts: Mapping[str, dict[str, Any]], names: Collection[str]) -> dic
 
 
 def merged(document: Mapping[str, Any], stored: Stored, *, new_vectors: bool) -> dict[str, Any]:
-    """A whole new document with what others wrote into the old one, and its vectors where none are new."""
+    """Return a new document with the other writers' fields of the old one, and its vectors if there are no
+    new ones.
+    """
     known = {*OURS, *PARTS, *(VECTORS if new_vectors else ())}
     rest = {name: value for name, value in stored.source.items() if name not in known}
     others = _without(_parts_of_others(stored.source), document["ingest"]["attributes"])

@@ -1,4 +1,4 @@
-"""Attributes that an index has not met before get fields, as long as it may have more of them."""
+"""Adds fields for new attributes of an index, up to its maximum."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mmsearch.ingest.schema.fields import Schema
 def add_fields(
     client: OpenSearch, target: Target, wanted: Callable[[Schema], Schema], say: Callable[[str], None]
 ) -> Target:
-    """The target with fields for what `wanted` finds that its schema has none for.
+    """Return the target with fields for the attributes in `wanted` that have none.
 
-    An index with all attributes in one field stays as it is. A refusal is said: the attributes are then kept
-    as text. Raises AwayError.
+    An index with all attributes in one field does not change. If OpenSearch rejects a field, this is
+    reported, and the attributes are kept as text. Raise AwayError.
     """
     schema = target.schema
     if schema.types is None or len(schema.types) >= schema.most:
@@ -31,7 +31,7 @@ def add_fields(
     try:
         ask(client, "PUT", f"/{target.index}/_mapping", body=body)
     except HttpError as error:
-        # Another run may have been faster, with another type.
+        # Another run may already have added it with another type.
         found = present(client, target.index).schema
         if found == schema:
             say(f"{len(new)} new attributes of {target.index} are kept as text, got {error}")

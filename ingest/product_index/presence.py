@@ -1,8 +1,7 @@
-"""Whether the index that a run writes to is still the one that it began with.
+"""Checks that a run still writes to the index that it started with.
 
-OpenSearch makes an index that is written to and not there, by its own rules: without k-NN, and behind no
-alias. So a run whose index is deleted, made again, or left by its alias would store products where nobody
-looks for them.
+OpenSearch creates a missing index on write, without k-NN and without an alias. So if a run's index is
+deleted, created again, or left by its alias, the run would store products where searches do not find them.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ EVERY = 1.0
 
 
 class Presence:
-    """Remembers what is behind the target's name. Raises CallError when it cannot be asked."""
+    """Records the index behind the target's name. Raise CallError if the request fails."""
 
     def __init__(self, client: OpenSearch, target: Target) -> None:
         self._client = client
@@ -38,9 +37,9 @@ class Presence:
         self._last = time.monotonic()
 
     def check(self, *, now: bool = False) -> None:
-        """Look again where the last look was a while ago, or now.
+        """Check if the last check was a while ago, or `now`.
 
-        Raises BlockedError when the index is another or gone, AwayError when OpenSearch is away.
+        Raise BlockedError if the index has changed or is missing, AwayError if OpenSearch is unreachable.
         """
         with self._lock:
             if not now and time.monotonic() - self._last < EVERY:
@@ -60,13 +59,13 @@ class Presence:
                 f"{', '.join(sorted(marks))}; run the same command again"
             )
         raise BlockedError(
-            f"expected {index} to exist during the run, got it deleted and another made by that name; "
-            f"where that one is not yours, delete it (DELETE /{index}), then run the same command again"
+            f"expected {index} to exist during the run, got it deleted and created again; "
+            f"if the new index is not yours, delete it (DELETE /{index}), then run the same command again"
         )
 
     def _marks(self) -> dict[str, Any]:
-        """Index → what tells it from another of the same name: its uuid, or where a role may not read
-        settings, what we wrote into its mapping."""
+        """Return index → its identity: the uuid or, if the role may not read settings, mmsearch's part of the
+        mapping."""
         try:
             if self._by_uuid:
                 try:
@@ -81,7 +80,7 @@ class Presence:
                         raise
                     self._by_uuid = False
             found = ask(self._client, "GET", f"/{self._target.name}/_mapping")
-            # Of what we wrote there only the vector fields: the rest a run beside this one may write again.
+            # Only the vector fields: a concurrent run may change the rest.
             return {
                 name: about["mappings"].get("_meta", {}).get("mmsearch", {}).get("fields")
                 for name, about in found.items()

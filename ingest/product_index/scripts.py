@@ -1,5 +1,5 @@
-"""The scripts by which the node changes a stored product: what a plain partial document could not take away
-goes, and the words of flat attributes follow them."""
+"""The update scripts for stored products. They remove fields, which a partial document cannot do, and update
+the words of flat attributes."""
 
 from __future__ import annotations
 

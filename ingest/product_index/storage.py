@@ -1,4 +1,4 @@
-"""How a vector field is stored: the k-NN engine, how many bits a number keeps, and where vectors lie."""
+"""The storage of a vector field: the k-NN engine, the bits per number, and the location of the vectors."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ FULL = "float"
 
 _METHODS: dict[tuple[str, str], dict[str, Any]] = {
     ("lucene", ""): {},
-    # 7 bits of each number, chosen by each segment; the floats stay on disk.
+    # 7 bits per number, with quantiles per segment; the floats stay on disk.
     ("lucene", "byte"): {"name": "sq", "parameters": {"bits": 7}},
     ("faiss", ""): {},
-    # By its level alone: what k-NN 3.5 calls `type: fp16`, 3.6 calls `bits: 16`, and each refuses the other.
+    # By the level only: k-NN 3.5 uses `type: fp16`, 3.6 uses `bits: 16`, and each rejects the other.
     ("faiss", "fp16"): {},
     ("faiss", "binary"): {"name": "binary", "parameters": {"bits": 1}},
 }
-# On disk the level says it: the searched vectors are small, and hits are scored again by the full ones.
+# On disk, the level sets it: small vectors are searched, and hits are rescored with full vectors.
 _LEVELS = {("lucene", "byte"): "4x", ("faiss", "fp16"): "2x", ("faiss", "binary"): "32x"}
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """`encoder` is "" for full floats; `mode` is `on_disk` or `in_memory`. Raises MismatchError for a pair
-    that k-NN does not have."""
+    """`encoder` is "" for full floats; `mode` is `on_disk` or `in_memory`. Raise MismatchError for a
+    combination that k-NN does not support."""
 
     engine: str = "lucene"
     encoder: str = ""
@@ -49,13 +49,13 @@ class Storage:
             )
         if self.mode == "on_disk" and not self.encoder:
             raise MismatchError(
-                "expected an encoder beside the mode on_disk, got none; add --knn-encoder "
+                "expected an encoder with the mode on_disk, got none; add --knn-encoder "
                 f"{'byte' if self.engine == 'lucene' else 'binary'}"
             )
 
     @classmethod
     def of(cls, field: Mapping[str, Any]) -> Storage:
-        """How the vector field with this mapping is stored."""
+        """Return the storage of the vector field with this mapping."""
         method: dict[str, Any] = field.get("method") or {}
         engine, mode = method.get("engine", "lucene"), field.get("mode", "in_memory")
         encoder = method.get("parameters", {}).get("encoder") or {}
@@ -69,7 +69,7 @@ class Storage:
         return cls(engine, levels.get((engine, field.get("compression_level", "")), ""), mode)
 
     def field(self, dimension: int) -> dict[str, Any]:
-        """The mapping of a vector field of so many floats, compared by cosine."""
+        """Return the mapping of a vector field of this dimension, with cosine similarity."""
         method: dict[str, Any] = {"name": "hnsw", "engine": self.engine, "space_type": "cosinesimil"}
         field = {"type": "knn_vector", "dimension": dimension, "method": method}
         if self.mode == "on_disk":
@@ -81,15 +81,15 @@ class Storage:
         return field
 
     def require_libraries(self, client: OpenSearch) -> None:
-        """Raises MismatchError unless every data node says that it can run this engine: one that cannot would
-        die of the first document."""
+        """Raise MismatchError unless every data node reports that it supports this engine: a node without
+        support would crash on the first document."""
         if self.engine != "faiss":
             return
         try:
             lacks = lacking(by_node(client))
         except HttpError as error:
             raise MismatchError(
-                "expected every data node to say whether it has k-NN's native libraries for faiss, got "
+                "expected every data node to report whether it has k-NN's native libraries for faiss, got "
                 f"{error}; grant {ACTION}, or leave --knn-engine at lucene"
             ) from None
         if lacks:
@@ -100,7 +100,7 @@ class Storage:
 
 
 def for_every_release(field: Mapping[str, Any]) -> dict[str, Any]:
-    """A vector field's mapping, as a node of an older release has it, so that each release takes it."""
+    """Return a vector field's mapping in the form of older releases, which every release accepts."""
     method: dict[str, Any] = field.get("method") or {}
     others = {**method.get("parameters", {})}
     encoder: dict[str, Any] = others.pop("encoder", None) or {}
@@ -113,18 +113,18 @@ def for_every_release(field: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class StorageOptions:
-    """What `--knn-engine`, `--knn-encoder` and `--knn-mode` say; None for each that was not given."""
+    """The values of `--knn-engine`, `--knn-encoder` and `--knn-mode`; None if not given."""
 
     engine: str | None = None
     encoder: str | None = None
     mode: str | None = None
 
     def over(self, base: Storage) -> Storage:
-        """`base` with what was given. Raises MismatchError for a storage that k-NN does not have."""
+        """Return `base` with the given options. Raise MismatchError if k-NN does not support the result."""
         return replace(base, **self._given())
 
     def differing(self, storage: Storage) -> list[str]:
-        """The options that `storage` does not have, as they are written."""
+        """Return the options that differ from `storage`, as written."""
         return [
             f"--knn-{name} {value or FULL}"
             for name, value in self._given().items()
@@ -140,5 +140,5 @@ class StorageOptions:
 
 
 def described(storage: Storage) -> str:
-    """The storage as options."""
+    """Return the storage as options."""
     return f"--knn-engine {storage.engine} --knn-encoder {storage.encoder or FULL} --knn-mode {storage.mode}"

@@ -1,4 +1,4 @@
-"""Products that are no longer in the catalog leave the index, unless the catalog looks cut."""
+"""Deletes products that are no longer in the catalog, unless the catalog looks truncated."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ def sync(
     stats: Stats,
     say: Callable[[str], None],
 ) -> None:
-    """Delete what the catalog did not bring to this slice, and count it.
+    """Delete the products of this slice that are not in the catalog, and count them.
 
-    `ids` are those that it brought, and `nameless` its lines whose id could not be read.
-    Raises MismatchError, having deleted nothing, when that would be more than `at_most` of the index,
-    when the catalog was empty, when a line without an id may have been any product, or when the index may
-    not be read; and as `BulkDelete.delete` does.
+    `ids` are the catalog's ids, and `nameless` the number of lines with an unreadable id.
+    Raise MismatchError, without deleting anything, if more than the share `at_most` of the index would be
+    deleted, if the catalog was empty, if a line has no id and may be any product, or if the index cannot be
+    read; also raise as `BulkDelete.delete` does.
     """
     if nameless:
         raise MismatchError(
-            f"expected every line to have an id before deleting what is gone, got {nameless} without; "
-            "fix them, all else is in"
+            f"expected every line to have an id before deleting missing products, got {nameless} without "
+            "one; fix them; all other products are indexed"
         )
     try:
         gone, total = patience.call(lambda: _gone(client, target, ids, part))
     except HttpError as error:
         raise MismatchError(
-            f"expected to read the ids of {target.index} by a scroll, got {error}; nothing was deleted, all "
-            "else is in"
+            f"expected to read the ids of {target.index} by a scroll, got {error}; nothing was deleted; "
+            "all other products are indexed"
         ) from None
     if not gone:
         return
     if not len(ids) or len(gone) > at_most * total:
         raise MismatchError(
             f"expected to delete at most {at_most:.0%} of the {total} products of {target.index}, got "
-            f"{len(gone)} that are not among the {len(ids)} of the catalog; when it is whole, raise "
+            f"{len(gone)} that are not among the {len(ids)} of the catalog; if it is complete, raise "
             "--sync-at-most"
         )
     say(f"deleting {len(gone)} products that are no longer in the catalog")
@@ -64,9 +64,10 @@ def sync(
 def _gone(
     client: OpenSearch, target: Target, ids: IdSet, part: tuple[int, int]
 ) -> tuple[list[Deletion], int]:
-    """What the catalog did not bring, as it is now, and how many products the slice has.
+    """Return the products that are not in the catalog, with their versions, and the slice's number of
+    products.
 
-    Raises AwayError when a page is lost, and must then be called again.
+    Raise AwayError if a page is lost; then call it again.
     """
     gone: list[Deletion] = []
     total = 0
@@ -75,7 +76,7 @@ def _gone(
         mine = [hit for hit in page if _mine(hit["_id"], part)]
         total += len(mine)
         there = ids.has([hit["_id"] for hit in mine])
-        # As they were seen; one that someone has written since stays.
+        # With the version that was read; a product written since then stays.
         gone += [
             {"_id": hit["_id"], "if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
             for hit, known in zip(mine, there, strict=True)

@@ -1,5 +1,5 @@
-"""The index behind its alias: created from the mapping, checked against the encoder, asked what it already
-holds."""
+"""The index behind an alias: creation from the mapping, check against the encoder, lookup of stored
+products."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ VECTORS = (*FIELD_OUTPUTS, NESTED)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to write: the alias as given, the index behind it, its vector fields, whether it is empty and
-    new, and what it understands."""
+    """Where to write: the given alias, the index behind it, its vector fields, whether it is new, and its
+    schema."""
 
     name: str
     index: str
@@ -68,18 +68,18 @@ def open_index(
     files: ShopFiles = NO_FILES,
     say: Callable[[str], None] = lambda _: None,
 ) -> Target:
-    """The index behind `name`, created as NAME-000001 with the alias when there is none; only then `schema`
-    is asked what it is to understand, and the shop's own `files` are merged in. `types` is asked for the
-    attributes of an index of the shop's own, by its fields.
+    """Return the index behind `name`. If there is none, create NAME-000001 with the alias, with the result of
+    `schema` and the user's `files`. For an index that mmsearch did not create, `types` returns the attributes
+    from its fields.
 
-    Raises MismatchError when it was made for another encoder, AwayError when OpenSearch is away.
+    Raise MismatchError if the index was made for another encoder, AwayError if OpenSearch is unreachable.
     """
     storage = storage or Storage()
     if own := shops_own(client, name):
         storage.require_libraries(client)
         understood = types(_fields(client, own))
         adopt(client, own, definition(served, fields or DEFAULT_FIELDS, storage=storage, schema=understood))
-        say(f"{own} is an index of your own; its fields and analysers stay, and it gets those that it lacks")
+        say(f"{own} was not created by mmsearch; its fields and analyzers stay, and missing ones are added")
         stored_or_said(client, name, say)
     target = existing_target(client, name, served, fields)
     if target is None:
@@ -102,7 +102,7 @@ def open_index(
             understood = understood.of_fields(body["mappings"]["properties"])
             return Target(name, index, tuple(fields or DEFAULT_FIELDS), created=True, schema=understood)
         except HttpError as error:
-            # A second ingest may have been faster.
+            # Another ingest may have created it first.
             target = existing_target(client, name, served, fields) if error.status == 400 else None
             if target is None:
                 raise MismatchError(
@@ -113,7 +113,7 @@ def open_index(
 
 
 def shops_own(client: OpenSearch, name: str) -> str | None:
-    """The index behind `name` where it is none of ours."""
+    """Return the index behind `name` if mmsearch did not create it, else None."""
     found = _existing(client, name)
     return found.index if found and not found.meta.get("fields") else None
 
@@ -126,24 +126,24 @@ def require_adoptable(
     storage: Storage,
     types: Callable[[Mapping[str, Any]], Schema],
 ) -> None:
-    """Raises MismatchError where an index of the shop's own could not become one of ours."""
+    """Raise MismatchError if mmsearch's fields cannot be added to the index."""
     storage.require_libraries(client)
     understood = types(_fields(client, index))
     lacking(client, index, definition(served, fields or DEFAULT_FIELDS, storage=storage, schema=understood))
 
 
 def template_repair(error: HttpError) -> str:
-    """What helps where an index template of an older release has attributes as a flat_object."""
+    """Return the repair if an index template of an older release maps attributes to a flat_object."""
     if f"[{TYPED}]" not in error.reason or "object mapping" not in error.reason:
         return ""
     return (
-        "; an index template has attributes as another type, PUT opensearch/products.template.json of this "
-        "release in its place"
+        "; an index template maps attributes to another type, replace it with "
+        "opensearch/products.template.json of this release"
     )
 
 
 def _fields(client: OpenSearch, index: str) -> Mapping[str, Any]:
-    """The `properties` of an index's mapping."""
+    """Return the `properties` of an index's mapping."""
     found: Mapping[str, Any] = ask(client, "GET", f"/{index}/_mapping")[index]["mappings"]
     fields: Mapping[str, Any] = found.get("properties", {})
     return fields
@@ -151,7 +151,7 @@ def _fields(client: OpenSearch, index: str) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """The encoder that an index was made for: its version, its fingerprint, and the width by output."""
+    """The encoder that an index was made for: version, fingerprint, and dimension by output."""
 
     version: str
     fingerprint: str
@@ -159,7 +159,7 @@ class Pin:
 
 
 def pinned(client: OpenSearch, name: str) -> Pin | None:
-    """What the index behind `name` says that it was made for; None where there is no index of ours yet."""
+    """Return the encoder recorded in the index behind `name`; None without an index of mmsearch."""
     found = _existing(client, name)
     fields: dict[str, Any] = found.meta.get("fields", {}) if found else {}
     ours = [about for field, about in fields.items() if field in (*FIELD_OUTPUTS, NESTED)]
@@ -176,7 +176,7 @@ def pinned(client: OpenSearch, name: str) -> Pin | None:
 
 
 def present(client: OpenSearch, name: str) -> Target:
-    """The index behind `name`, where no encoder is needed. Raises MismatchError when it is none of ours."""
+    """Return the index behind `name`, without an encoder. Raise MismatchError if it is not mmsearch's."""
     found = _existing(client, name)
     if found is None:
         raise MismatchError(
@@ -192,7 +192,7 @@ def present(client: OpenSearch, name: str) -> Target:
 def existing_target(
     client: OpenSearch, name: str, served: Served, fields: Sequence[str] | None = None
 ) -> Target | None:
-    """The index behind `name` when there is one. Raises as `open_index` does."""
+    """Return the index behind `name`, if any. Raise as `open_index` does."""
     found = _existing(client, name)
     if found is None:
         return None
@@ -209,8 +209,8 @@ def definition(
     schema: Schema = UNKNOWN,
     synonyms: bool = False,
 ) -> dict[str, Any]:
-    """Settings and mappings of a new index for this encoder; without a schema texts are analysed by
-    OpenSearch's default, and with `synonyms` queries by those of the shop."""
+    """Return settings and mappings of a new index for this encoder. Without a schema, texts use OpenSearch's
+    default analyzer; with `synonyms`, queries use the user's synonyms."""
     body: dict[str, Any] = json.loads(MAPPING.read_text(encoding="utf-8"))
     if shards:
         body["settings"]["index"]["number_of_shards"] = shards
@@ -244,7 +244,7 @@ def definition(
 
 
 def known(client: OpenSearch, target: Target, ids: Sequence[str]) -> dict[str, Known]:
-    """What the index holds of these ids."""
+    """Return the stored state of these ids."""
     return {
         document["_id"]: known_of(document.get("_source", {}).get("ingest") or {})
         for document in documents(client, target.index, ids, {"_source_includes": "ingest"})
@@ -253,7 +253,7 @@ def known(client: OpenSearch, target: Target, ids: Sequence[str]) -> dict[str, K
 
 
 def known_of(about: dict[str, Any]) -> Known:
-    """What a document's `ingest` says."""
+    """Return the state in a document's `ingest`."""
     return Known(
         text=about.get("text", ""),
         image=about.get("image", ""),
@@ -264,7 +264,7 @@ def known_of(about: dict[str, Any]) -> Known:
 
 
 def _existing(client: OpenSearch, name: str) -> _Existing | None:
-    """The one index behind an alias or a name."""
+    """Return the only index behind an alias or a name."""
     try:
         found = ask(client, "GET", f"/{name}/_mapping")
     except HttpError as error:
@@ -290,7 +290,7 @@ def _none_of_ours(name: str, index: str) -> MismatchError:
 def _checked(
     name: str, index: str, meta: dict[str, Any], served: Served, wanted: Sequence[str] | None
 ) -> tuple[str, ...]:
-    """The vector fields of an index that is ours and of this encoder."""
+    """Return the vector fields of an index of mmsearch with this encoder."""
     fields: dict[str, Any] = meta.get("fields", {})
     if not fields:
         raise _none_of_ours(name, index)

@@ -38,8 +38,8 @@ def require_complete(
         before, after = (count(client, index, query) for index in (old, new))
         if before - after > len(lost) + allow_fewer:
             raise NotMovedError(
-                f"expected {new} to have the {before} {what} of {old}, got {after}; when the catalog has "
-                f"shrunk so, give --allow-fewer {before - after - len(lost)}"
+                f"expected {new} to have the {before} {what} of {old}, got {after}; if the catalog has "
+                f"shrunk, use --allow-fewer {before - after - len(lost)}"
             )
 
 
@@ -49,7 +49,7 @@ def count(client: OpenSearch, index: str, query: dict[str, Any] | None = None) -
     answer = ask(client, "POST", f"/{index}/_count", body=body)
     if failed := answer["_shards"]["failed"]:
         raise NotMovedError(
-            f"expected every shard of {index} to count its documents, got {failed} that failed; fix the "
+            f"expected every shard of {index} to count its documents, got {failed} failed shards; fix the "
             "index and run it again"
         )
     return int(answer["count"])

@@ -63,7 +63,7 @@ def parity(client: OpenSearch, old: str, new: str, queries: int, judged: Path | 
     if not texts:
         raise ComparisonError(
             "expected titles or judgments to compare the two indices by, got none; give queries by "
-            "--judgments, or --queries 0 to go without a comparison"
+            "--judgments, or --queries 0 to skip the comparison"
         )
     before, after = (answers(client, index, texts) for index in (old, new))
     for index, found in ((old, before), (new, after)):
@@ -119,7 +119,7 @@ def _trouble(reply: dict[str, Any]) -> str:
 def _incomparable(index: str, got: str) -> ComparisonError:
     return ComparisonError(
         f"expected {index} to answer the comparison's searches, got {got}; fix that and run it again, or "
-        "give --queries 0 to go without a comparison"
+        "use --queries 0 to skip the comparison"
     )
 
 

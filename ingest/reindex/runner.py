@@ -107,7 +107,7 @@ def readable(recipe: Recipe, old: str, *, named: bool) -> Recipe:
     if recipe.catalog == PIPE:
         if named:
             return recipe
-        got = "one that was piped in"
+        got = "standard input"
     elif not recipe.catalog:
         got = "none"
     elif Path(recipe.catalog).is_file():
@@ -115,8 +115,7 @@ def readable(recipe: Recipe, old: str, *, named: bool) -> Recipe:
     else:
         got = f"{recipe.catalog}, which does not exist"
     raise MismatchError(
-        f"expected the catalog that {old} remembers of its last ingest, got {got}; name it: "
-        "mmsearch reindex CATALOG"
+        f"expected the file of the last ingest into {old}, got {got}; name it: mmsearch reindex CATALOG"
     )
 
 
@@ -262,8 +261,8 @@ def _move(client: OpenSearch, old: str, new: str, state: str) -> tuple[str, ...]
         ) from None
     except AwayError as away:
         raise NotMovedError(
-            f"expected OpenSearch to move {', '.join(aliases)} from {old} to {new}, got {away.why}, so that "
-            "it may or may not have moved; see GET _alias"
+            f"expected OpenSearch to move {', '.join(aliases)} from {old} to {new}, got {away.why}; they may "
+            "have moved, see GET _alias"
         ) from None
     return tuple(aliases)
 
@@ -280,7 +279,7 @@ def _said(question: Callable[[], T], state: str) -> T:
     try:
         return question()
     except AwayError as away:
-        why = f"expected {away.server} to answer, got {away.why}, run it again when it is back"
+        why = f"expected {away.server} to answer, got {away.why}, run it again when it responds"
     except HttpError as error:
         why = f"expected OpenSearch to do what a reindex needs, got {error}"
     except MmsearchError as error:

@@ -93,8 +93,8 @@ class MetricsFile:
             write_to_textfile(str(self._path), self._registry)
         except OSError as error:
             raise IngestError(
-                f"expected to write metrics to {self._path}, got: {error.strerror}; name a file in a folder "
-                "that is there and ours by --metrics-file"
+                f"expected to write metrics to {self._path}, got: {error.strerror}; name a file in an "
+                "existing, writable folder by --metrics-file"
             ) from None
 
     def _set(self, name: str, value: float) -> None:

@@ -108,8 +108,8 @@ class Rejects:
             ) from None
         except OSError as error:
             raise FolderError(
-                f"expected to write rejects to {self.path}, got: {error.strerror}; choose a file in a folder "
-                "that is there, ours and has room by --rejects"
+                f"expected to write rejects to {self.path}, got: {error.strerror}; choose a file in an "
+                "existing, writable folder with free space by --rejects"
             ) from None
 
     def close(self) -> None:

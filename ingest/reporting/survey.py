@@ -83,17 +83,17 @@ class Survey:
     def _advice(self, feed: Feed | None, losses: tuple[Loss, ...], *, fetch: bool) -> Iterator[str]:
         lost = {loss.reason: loss.count for loss in losses}
         if self.language in ("", NONE):
-            yield "the language of the texts is not known: --language de, for example, stems their words"
+            yield "the language of the texts is not known: set it, for example --language de, to stem words"
         if self.urls and not fetch:
             yield f"{_have(self.urls)} pictures by URL: --fetch-images downloads them"
         if lost.get("not_found") or lost.get("outside_root"):
             count = lost.get("not_found", 0) + lost.get("outside_root", 0)
             yield (
-                f"{_have(count)} pictures that are not there: --image-root DIR names their folder, "
-                "--on-bad-image text-only goes on without them"
+                f"{_have(count)} missing pictures: --image-root DIR sets their folder, "
+                "--on-bad-image text-only indexes products without them"
             )
         if "no_parent" in lost:
-            yield f"variants without a product, {lost['no_parent']} in all: add the rows of their products"
+            yield f"{lost['no_parent']} variants without a product: add the rows of their products"
         for name in EXPECTED if self.products else ():
             if not self.filled[name]:
                 yield self._missing(name, feed)

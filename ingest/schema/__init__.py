@@ -1,1 +1,1 @@
-"""How a new index understands its products: languages, attributes, and what the shop adds of its own."""
+"""The schema of a new index: languages, attributes, and the user's own mapping and settings."""

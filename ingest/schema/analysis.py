@@ -1,8 +1,8 @@
-"""A language's analysers for an index of products, and the text fields that use them.
+"""The analyzers of a language for an index of products, and the text fields that use them.
 
-Three a language. A product's words and a query's are split where letters, digits and case change (`usb3`,
-`PowerShot`, `led_lamp`), stemmed, and folded; the product's keep every form in the index. The third one
-neither splits nor stems: the sub-field `exact` is analysed by it, so that the very word counts for more.
+Each language has three analyzers. Those of products and of queries split words at changes of letters, digits
+and case (`usb3`, `PowerShot`, `led_lamp`), stem and fold them; that of products keeps all forms in the index.
+The third one does not split or stem. The sub-field `exact` uses it, so that exact words score higher.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def exact_analyser(language: Language) -> str:
 
 
 def settings(languages: Iterable[Language], *, synonyms: bool = False) -> dict[str, Any]:
-    """The settings `analysis` and `similarity` of an index with texts in these languages.
+    """Return the settings `analysis` and `similarity` of an index with texts in these languages.
 
-    With `synonyms` the queries' words go through the filter SYNONYMS, which the shop defines.
+    With `synonyms`, queries use the filter SYNONYMS, which the user defines.
     """
     filters: dict[str, Any] = dict(_SHARED)
     analysers: dict[str, Any] = {}
@@ -60,7 +60,7 @@ def settings(languages: Iterable[Language], *, synonyms: bool = False) -> dict[s
 
 
 def text_field(language: Language, *, exact: bool = False, long: bool = False) -> dict[str, Any]:
-    """The mapping of a text in the language; `exact` adds the sub-field, `long` is for descriptions."""
+    """Return the mapping of a text in the language; `exact` adds a sub-field, `long` is for descriptions."""
     similarity = {"similarity": LONG} if long else {}
     field: dict[str, Any] = {
         "type": "text",
@@ -74,12 +74,12 @@ def text_field(language: Language, *, exact: bool = False, long: bool = False) -
 
 
 def analysed_by_us(field: Mapping[str, Any]) -> bool:
-    """Whether a text field has an analyser of ours or OpenSearch's default, and none of the shop's own."""
+    """Return whether a text field has an analyzer of mmsearch or OpenSearch's default."""
     return str(field.get("analyzer", OURS)).startswith(OURS)
 
 
 def unanalysed(field: Mapping[str, Any]) -> dict[str, Any]:
-    """A text field without what `text_field` says; an analyser of the shop's own stays."""
+    """Return a text field without the settings of `text_field`; the user's own analyzer stays."""
     rest = {name: value for name, value in field.items() if not str(value).startswith(OURS)}
     fields: Mapping[str, Any] = rest.pop("fields", {})
     others = {name: each for name, each in fields.items() if name != EXACT or not analysed_by_us(each)}
@@ -87,7 +87,9 @@ def unanalysed(field: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_ours(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """An index's settings without our analysers, filters and similarities; the shop's synonyms stay."""
+    """Return an index's settings without mmsearch's analyzers, filters and similarities, but with the user's
+    synonyms.
+    """
 
     def theirs(named: Mapping[str, Any]) -> dict[str, Any]:
         return {name: each for name, each in named.items() if not name.startswith(OURS) or name == SYNONYMS}
@@ -100,16 +102,16 @@ def without_ours(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def has_synonyms(settings: Mapping[str, Any]) -> bool:
-    """Whether an index's settings define the shop's synonyms."""
+    """Return whether an index's settings define the user's synonyms."""
     return SYNONYMS in settings.get("analysis", {}).get("filter", {})
 
 
 def _chains(language: Language, *, synonyms: bool) -> dict[str, list[Filter]]:
-    """The filters of the three analysers."""
+    """Return the filters of the three analyzers."""
     fold: list[Filter] = ["asciifolding"] if language.folded else []
     first: list[Filter] = [*language.before, _PARTS]
     if language.bigrams:
-        # A lone letter is a word too: products have every letter, and a query of one letter asks for it.
+        # Single letters are words too, so that a query of one letter finds them.
         letters: list[Filter] = [*first, "flatten_graph", language.lowercase, *fold]
         words = [SYNONYMS] if synonyms else []
         return {
@@ -124,7 +126,7 @@ def _chains(language: Language, *, synonyms: bool) -> dict[str, list[Filter]]:
     if language.stemmer:
         rest.append({"type": "stemmer", "language": language.stemmer})
     rest += fold
-    # Synonyms cannot be found in a graph of words.
+    # Synonym filters do not support token graphs.
     asked: list[Filter] = (
         [*first, "flatten_graph", language.lowercase, SYNONYMS]
         if synonyms
@@ -141,7 +143,7 @@ def _chains(language: Language, *, synonyms: bool) -> dict[str, list[Filter]]:
 
 
 def _named(each: Filter, name: str, filters: dict[str, Any]) -> str:
-    """A filter's name; one with settings of its own is put among `filters`, once."""
+    """Return a filter's name. Add a filter with settings to `filters`, once."""
     if isinstance(each, str):
         return each
     for there, about in filters.items():

@@ -1,12 +1,11 @@
-"""Attributes in an index: which of them have fields of their own and of which type, and what becomes of the
-others.
+"""Attributes in an index: which of them have typed fields, and where the others are stored.
 
     attributes        typed fields: numbers, dates, booleans and keywords; the keywords' words are searched
     other_attributes  a flat_object: rarer names, and values that are not of their field's type
     long_attributes   too long for a term of the index: kept, and not indexed
     attribute_words   the words of `other_attributes`, beside those that the node copies out of the keywords
 
-The three objects have the shape of the record's, so that together they are the attributes as they came.
+The three objects have the structure of the record, so together they are the original attributes.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ _NOTHING: tuple[Any, ...] = ("", [], {})
 
 
 def leaves(attributes: Mapping[str, Any], path: str | None = None) -> Iterator[tuple[str, Any]]:
-    """The values that are no objects, by their paths."""
+    """Yield the values that are not objects, with their paths."""
     for name, value in attributes.items():
         inner = name if path is None else f"{path}.{name}"
         if isinstance(value, dict) and value:
@@ -68,7 +67,7 @@ def leaves(attributes: Mapping[str, Any], path: str | None = None) -> Iterator[t
 
 @dataclass(slots=True)
 class _Census:
-    """What a sample has of one path."""
+    """Counts of the values of one path in a sample."""
 
     products: int = 0
     values: int = 0
@@ -93,7 +92,7 @@ class _Census:
             self.large = self.large or (is_integer(each) and not is_number(each))
 
     def type(self) -> str | None:
-        """The narrowest type of nearly all values; None where most are objects in lists."""
+        """Return the narrowest type of nearly all values; None if most are objects in lists."""
         number = [] if self.code else ["long"] if self.large else ["double"]
         wanted = ("boolean", "date", *number, "keyword")
         enough = SHARE * self.values
@@ -106,10 +105,10 @@ def types_of(
     shops: Collection[str] = (),
     known: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
-    """Path → type of the products' attributes that get fields, the most frequent ones first.
+    """Return path → type of the products' attributes that get fields, the most frequent ones first.
 
-    `shops` are the paths that the shop has fields for; they count among the `most`, and are not returned.
-    `known` are types of before, for paths that these products do not have.
+    `shops` are the paths with fields of the user; they count towards `most`, but are not returned.
+    `known` are earlier types, for paths that these products do not have.
     """
     seen: dict[str, _Census] = {}
     for attributes in products:
@@ -125,7 +124,7 @@ def types_of(
     for path, kind in ranked:
         if len(taken) >= most:
             break
-        # One name is either a value or an object of values.
+        # A name is either a value or an object of values.
         free = path not in taken and path not in parents and taken.isdisjoint(_parents(path))
         if kind is not None and free and _addressable(path):
             chosen[path] = kind
@@ -140,7 +139,7 @@ def _parents(path: str) -> list[str]:
 
 
 def _addressable(path: str) -> bool:
-    """Whether a field may have this path, and be asked for by it alone."""
+    """Return whether a field can have this path and be queried by it."""
     parts = path.split(".")
     return (
         len(path.encode()) <= _LONGEST_NAME
@@ -152,7 +151,7 @@ def _addressable(path: str) -> bool:
 
 
 def properties(types: Mapping[str, str]) -> dict[str, Any]:
-    """The mapping below `attributes`: objects in objects, as the node shows it."""
+    """Return the mapping below `attributes` as nested objects, as OpenSearch returns it."""
     made: dict[str, Any] = {}
     for path, kind in types.items():
         *parents, name = path.split(".")
@@ -164,8 +163,9 @@ def properties(types: Mapping[str, str]) -> dict[str, Any]:
 
 
 def types_in(fields: Mapping[str, Any], *, ours: bool = True) -> dict[str, str]:
-    """Path → type of the attributes that have fields in a mapping's `properties`; without `ours` of those
-    alone that the shop has made."""
+    """Return path → type of the attributes with fields in a mapping's `properties`; without `ours`, only
+    those that the user created.
+    """
     found: dict[str, str] = {}
     for path, about in _paths(fields):
         whole, _, rest = path.partition(".")
@@ -184,13 +184,13 @@ def _paths(fields: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
 
 
 def has_types(fields: Mapping[str, Any]) -> bool:
-    """Whether an index with these fields takes attributes by type; an older one has them in a flat_object."""
+    """Return whether an index with these fields has typed attributes; older ones have one flat_object."""
     kinds = [fields.get(name, {}).get("type", "object") for name in (TYPED, OTHER)]
     return kinds == ["object", "flat_object"]
 
 
 def shops_alone(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields below `attributes` without those that ingest has chosen."""
+    """Return the fields below `attributes` without those that ingest created."""
     kept: dict[str, Any] = {}
     for name, about in fields.items():
         if "properties" in about and about.get("type", "object") == "object":
@@ -212,9 +212,9 @@ def _type(about: Mapping[str, Any]) -> str:
 
 @dataclass(slots=True)
 class Split:
-    """A product's attributes by the fields that hold them, and the paths of those that did not get their own.
+    """A product's attributes by field, and the paths of those that are not in their own field.
 
-    `unfit` are not of their field's type and lie in `other_attributes`; `long` are in `long_attributes`.
+    `unfit` do not match their field's type and are in `other_attributes`; `long` are in `long_attributes`.
     """
 
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -222,11 +222,11 @@ class Split:
     long: list[str] = field(default_factory=list)
 
     def attributes(self) -> dict[str, Any]:
-        """The attributes as they came, translations that have fields left out."""
+        """Return the original attributes, without translations that have fields."""
         return joined(self.parts)
 
     def fields(self) -> dict[str, Any]:
-        """The fields of the document, those with something in them."""
+        """Return the non-empty fields of the document."""
         return with_words(self.parts)
 
 
@@ -268,18 +268,18 @@ def _part(path: str, value: Any, kind: str | None, found: Split) -> str:
 
 
 def _too_long(value: Any, before: str = "") -> bool:
-    """Whether a term of the value, behind what stands before it, would be too long."""
+    """Return whether a term of the value with its prefix would be too long."""
     if isinstance(value, dict):
         return any(_too_long(each, f"{before}.{name}" if before else "") for name, each in value.items())
     if isinstance(value, list):
         return any(_too_long(each, before) for each in value)
     size = len(before) + (len(value) if isinstance(value, str) else 0)
-    # A character takes four bytes at most.
+    # A character has at most four bytes.
     return 4 * size > MOST_BYTES and len(f"{before}{value}".encode()) > MOST_BYTES
 
 
 def joined(source: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of a stored product as they came."""
+    """Return the original attributes of a stored product."""
     whole: dict[str, Any] = {}
     for part in PARTS:
         there = source.get(part)
@@ -297,12 +297,12 @@ def _over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def names(source: Mapping[str, Any]) -> list[str]:
-    """The names of the attributes in a document's fields, each once."""
+    """Return the names of the attributes in a document's fields, each once."""
     return list(dict.fromkeys(name for part in PARTS for name in source.get(part, ())))
 
 
 def with_words(source: Mapping[str, Any]) -> dict[str, Any]:
-    """A document with the words of its flat attributes."""
+    """Return a document with the words of its flat attributes."""
     rest = {name: value for name, value in source.items() if name != WORDS}
     found = list(_texts(source.get(OTHER)))
     return rest | ({WORDS: found} if found else {})

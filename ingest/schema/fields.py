@@ -1,4 +1,4 @@
-"""What an index is made to understand, as its `_meta.mmsearch.schema` says it."""
+"""The schema of an index, as stored in `_meta.mmsearch.schema`."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _LIMIT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """`language` is the code of the products' own texts, empty where the analysers are not ours;
-    `translations` are those of the others that have analysers; `shop` tells the shop's own mapping and
-    settings from others. `types` are those of the attributes that have fields of their own, by path, None
-    where all attributes are in one `flat_object`; `most` is how many may have fields."""
+    """`language` is the code of the products' texts, empty if the analyzers are not mmsearch's;
+    `translations` are the other languages with analyzers; `shop` identifies the user's mapping and
+    settings. `types` are the types of the attributes with their own fields, by path, None if all attributes
+    are in one `flat_object`; `most` is the maximum number of such fields."""
 
     language: str = ""
     translations: tuple[str, ...] = ()
@@ -47,8 +47,9 @@ class Schema:
 
     @classmethod
     def read(cls, meta: Mapping[str, Any], fields: Mapping[str, Any]) -> Schema:
-        """Out of `_meta.mmsearch` and the mapping's `properties`; of an older index, one that knows of
-        nothing."""
+        """Read the schema from `_meta.mmsearch` and the mapping's `properties`; for an older index, an empty
+        one.
+        """
         found: Mapping[str, Any] = meta.get(META, {})
         return cls(
             found.get("language", ""),
@@ -58,11 +59,11 @@ class Schema:
         ).of_fields(fields)
 
     def of_fields(self, fields: Mapping[str, Any]) -> Schema:
-        """The schema with the types of a mapping's `properties`: whoever adds a field types an attribute."""
+        """Return the schema with the types of a mapping's `properties`, including the user's fields."""
         return replace(self, types=types_in(fields) if has_types(fields) else None)
 
     def described(self) -> dict[str, Any]:
-        """What `_meta.mmsearch.schema` holds, besides the types, which the mapping itself says."""
+        """Return the content of `_meta.mmsearch.schema`, without the types, which are in the mapping."""
         described: dict[str, Any] = {}
         if self.language:
             described |= {"language": self.language, "translations": list(self.translations)}
@@ -71,8 +72,8 @@ class Schema:
         return described | ({"shop": self.shop} if self.shop else {})
 
     def apply(self, body: dict[str, Any], *, synonyms: bool = False) -> None:
-        """Add the attributes' fields, analysers, and the fields that use them, to the definition of a new
-        index; `synonyms` says that the shop defines some."""
+        """Add the attributes' fields, the analyzers and the fields that use them to the definition of a new
+        index; `synonyms` is whether the user defines some."""
         if self.types:
             made = properties(self.types)
             body["mappings"]["properties"][TYPED]["properties"] = made
@@ -97,7 +98,7 @@ class Schema:
             }
 
     def split(self, attributes: Mapping[str, Any]) -> Split:
-        """A product's attributes by the fields that hold them; of translations those that have analysers."""
+        """Return a product's attributes by field; of translations, only those with analyzers."""
         rest: dict[str, Any] = {}
         texts: dict[str, Any] = {}
         for name, value in attributes.items():
@@ -117,7 +118,7 @@ UNKNOWN = Schema()
 
 
 def translated(source: Mapping[str, Any]) -> dict[str, Any]:
-    """The translations of a stored product as the attributes that they came as."""
+    """Return the translations of a stored product as the original attributes."""
     return {
         products.key(field, language): text
         for language, texts in (source.get(TRANSLATIONS) or {}).items()
@@ -127,8 +128,7 @@ def translated(source: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class SchemaOptions:
-    """What `--language` and `--attribute-fields`, None where they were not given, `--mapping` and
-    `--settings` say."""
+    """The values of `--language`, `--attribute-fields` (None if not given), `--mapping` and `--settings`."""
 
     language: str | None = None
     files: ShopFiles = NO_FILES
@@ -136,10 +136,10 @@ class SchemaOptions:
 
 
 def _translation(language: Language) -> dict[str, Any]:
-    """The fields of a product's texts in another language."""
+    """Return the fields of a product's texts in another language."""
     return {name: text_field(language, long=name == "description") for name in products.TRANSLATED}
 
 
 def _count(fields: Mapping[str, Any]) -> int:
-    """How many fields these are, objects included."""
+    """Return the number of fields, including objects."""
     return sum(1 + _count(each.get("properties", {})) for each in fields.values())

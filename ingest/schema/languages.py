@@ -1,7 +1,7 @@
-"""The languages that OpenSearch can analyse with what comes with it, each with the parts of its own analyser.
+"""The languages that OpenSearch can analyze without plugins, each with the parts of its analyzer.
 
-Stemmers, stop words and the filters around them are those of OpenSearch's built-in analyser of the language;
-four stemmers are others, which `bench lexical` found better: English, German, Russian, and none for CJK.
+Stemmers, stop words and filters are those of OpenSearch's built-in analyzer of the language. For English,
+German, Russian and CJK (no stemmer) they differ, because `bench lexical` measured better results.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Filter = str | dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """`before` filters see the words as they are written, the others see them in lower case: `normalized`
-    with the stop words and `after` without them.
+    """`before` filters receive words as written, the others in lower case: `normalized` with stop words and
+    `after` without them.
 
-    `stemmer` is empty where there is none. `folded` says that letters with marks are looked for without them
-    too: where they are letters of their own, with keys of their own, they are not.
+    `stemmer` is empty if there is none. `folded` is whether diacritics are optional in searches. They are not
+    optional in languages where letters with marks are separate letters.
     """
 
     code: str
@@ -116,7 +116,7 @@ _OTHER_CODES = {"nb": "no", "nn": "no", "pt_br": "pt-br"}
 
 
 def language_of(written: str) -> Language:
-    """The language by its code or OpenSearch's name for it. Raises ArgumentError."""
+    """Return the language by its code or OpenSearch's name. Raise ArgumentError if there is none."""
     wanted = written.strip().lower()
     wanted = _OTHER_CODES.get(wanted, wanted)
     for language in _ALL:

@@ -1,5 +1,6 @@
-"""The first products of a catalog, by which a new index is made: in which languages their texts are, and of
-which types their attributes."""
+"""Detects the schema of a new index from the first products of a catalog: the languages of texts and the
+types of attributes.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +27,11 @@ def schema_for(
     fields: Mapping[str, Any] | None = None,
     others: Iterable[Mapping[str, Any]] = (),
 ) -> Schema:
-    """The schema of a new index for products such as these; what was detected is said.
+    """Return the schema of a new index for products like these, and report what was detected.
 
-    `before` is that of the index which the new one follows: its language stays where none is asked for, and
-    so do the types of attributes that these products do not have. `fields` are that index's, of which the
-    shop's own keep their types; `others` are attributes of its products that no catalog has.
+    `before` is the schema of the previous index. Its language stays unless another is given, and so do the
+    types of attributes that these products do not have. `fields` are the fields of that index; the user's own
+    keep their types. `others` are attributes of its products that are not in the catalog.
     """
     known = options.language or (before.language if before else "")
     language = known or _detected(_read(lines, renames), say)
@@ -47,12 +48,12 @@ def types_for(
     options: SchemaOptions,
     fields: Mapping[str, Any],
 ) -> Schema:
-    """The schema of an index of the shop's own with these fields, whose texts keep their analysers."""
+    """Return the schema of an index that mmsearch did not create; its texts keep their analyzers."""
     return _typed(Schema(), _read(lines, renames), options, None, fields)
 
 
 def types_beside(lines: Sequence[Line], renames: Mapping[str, str] | None, schema: Schema) -> Schema:
-    """The schema of an index with the types of attributes alone that it has none for."""
+    """Return the schema of an index with only the types of new attributes."""
     products = _read(lines, renames, schema.language or None)
     return replace(schema, types=types_of(_attributes(products, schema), schema.most, schema.types or ()))
 
@@ -74,14 +75,14 @@ def _typed(
 
 
 def _attributes(products: Iterable[Product], schema: Schema) -> Iterator[Mapping[str, Any]]:
-    """The products' attributes without the translations that have fields."""
+    """Return the products' attributes without the translations that have fields."""
     return (schema.split(each.attributes).attributes() for each in products)
 
 
 def _read(
     lines: Iterable[Line], renames: Mapping[str, str] | None, language: str | None = None
 ) -> list[Product]:
-    """The products of the lines that are some, their titles in the language where there are several."""
+    """Return the products of the valid lines, with titles in the language if there are several."""
     found = read_products(lines, renames, partial(parse, language=language))
     return [product for _, product in found if isinstance(product, Product)]
 
@@ -99,9 +100,9 @@ def _detected(products: Sequence[Product], say: Callable[[str], None]) -> str:
 
 
 def _others(products: Sequence[Product]) -> tuple[str, ...]:
-    """The languages of translations that have analysers.
+    """Return the languages of translations with analyzers.
 
-    One alone may be a name of something else, as `title_id` is: its texts have to be in it.
+    A single column may have another meaning, such as `title_id`, so its texts must be in the language.
     """
     texts: dict[str, list[str]] = {}
     for product in products:

@@ -1,4 +1,4 @@
-"""A shop's own mapping and settings, merged into ours: fields, analysers, synonyms and boosts."""
+"""The user's own mapping and settings, merged into mmsearch's: fields, analyzers, synonyms and boosts."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _KEPT_SOURCE = ("enabled", "includes", "excludes")
 
 @dataclass(frozen=True, slots=True)
 class ShopFiles:
-    """What `--mapping` and `--settings` hold: what stands below `mappings` and `settings.index`."""
+    """The content of `--mapping` and `--settings`: the parts below `mappings` and `settings.index`."""
 
     mapping: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, mapping: Given | None = None, settings: Given | None = None) -> ShopFiles:
-        """Raises MismatchError for a file that is no JSON object, or that contradicts what ingest needs."""
+        """Read the files. Raise MismatchError if one is not a JSON object or conflicts with ingest."""
         inner = _nested(_below(_loaded(settings, SETTINGS), "settings"))
         found = cls(_below(_loaded(mapping, MAPPING), "mappings"), _below(inner, "index"))
         _require_ours_kept(found.mapping, found.settings)
@@ -38,20 +38,20 @@ class ShopFiles:
 
     @property
     def synonyms(self) -> bool:
-        """Whether the words of queries have synonyms."""
+        """Return whether queries have synonyms."""
         return has_synonyms(self.settings)
 
     def digest(self) -> str:
-        """What tells the files from others, empty where there are none."""
+        """Return a digest of the files, empty without files."""
         if not self:
             return ""
         text = json.dumps([self.mapping, self.settings], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def merge(self, body: dict[str, Any], shards: int | None = None) -> None:
-        """Merge them into the definition of a new index; `shards` are those asked for beside them.
+        """Merge the files into the definition of a new index; `shards` is the value of --shards.
 
-        Raises MismatchError where they contradict it.
+        Raise MismatchError if they contradict it.
         """
         if not self:
             return
@@ -79,7 +79,7 @@ NO_FILES = ShopFiles()
 
 
 def over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
-    """`top`, with what only `base` has, at every depth."""
+    """Return `top` merged recursively with the keys that only `base` has."""
     merged = {**base, **top}
     for key in base.keys() & top.keys():
         if isinstance(base[key], Mapping) and isinstance(top[key], Mapping):
@@ -88,7 +88,7 @@ def over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _merged_field(name: str, ours: Mapping[str, Any] | None, theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """A field with the shop's own settings; one of ours keeps its type."""
+    """Return a field with the user's settings; mmsearch's fields keep their type."""
     if ours is None:
         return dict(theirs)
     kinds = [str(each.get("type", "object")) for each in (ours, theirs)]
@@ -113,7 +113,7 @@ def _merged_field(name: str, ours: Mapping[str, Any] | None, theirs: Mapping[str
 
 
 def _with_words(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings; a shop's synonyms are read as words in lower case."""
+    """Return the settings; the user's synonyms are analyzed as words in lower case."""
     words = settings.get("analysis", {}).get("filter", {}).get(SYNONYMS)
     if words is None:
         return dict(settings)
@@ -122,7 +122,7 @@ def _with_words(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _require_ours_kept(mapping: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Raises MismatchError for what would keep ingest or searches from working."""
+    """Raise MismatchError for settings that would break ingest or searches."""
     if str(settings.get("knn", True)).lower() == "false":
         raise MismatchError(f"expected {SETTINGS} with index.knn true or none, got false; leave it out")
     if "mmsearch" in mapping.get("_meta", {}):
@@ -148,8 +148,8 @@ def _require_ours_kept(mapping: Mapping[str, Any], settings: Mapping[str, Any]) 
         name = written.partition(".")[2]
         if name.startswith(OURS) and name != SYNONYMS:
             raise MismatchError(
-                f"expected names in {SETTINGS} that do not begin with {OURS}, but for the filter {SYNONYMS}, "
-                f"got {written}; name it otherwise, and name it in {MAPPING}"
+                f"expected names in {SETTINGS} that do not begin with {OURS}, except the filter {SYNONYMS}, "
+                f"got {written}; rename it, also in {MAPPING}"
             )
 
 
@@ -174,7 +174,7 @@ def _loaded(given: Given | None, option: str) -> dict[str, Any]:
 
 
 def _below(found: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """What stands under a key that may be left out, as in the body that makes an index."""
+    """Return the value of an optional outer key, as in a create-index request, or the object itself."""
     inner = found.get(key)
     if not isinstance(inner, Mapping):
         return dict(found)
@@ -185,7 +185,7 @@ def _below(found: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _nested(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys with dots as objects in objects."""
+    """Return dotted keys as nested objects."""
     result: dict[str, Any] = {}
     for key, value in found.items():
         inner = _nested(value) if isinstance(value, Mapping) else value

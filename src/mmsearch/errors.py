@@ -174,23 +174,23 @@ class PictureError(Rejection):
 
 
 class RefusedError(Rejection):
-    """The encoder refuses one product with INVALID_ARGUMENT."""
+    """The encoder rejects one product with INVALID_ARGUMENT."""
 
     stage = "encode"
 
 
 class DocumentError(Rejection):
-    """OpenSearch refuses one document with a 4xx that no retry fixes."""
+    """OpenSearch rejects one document with a 4xx that a retry cannot fix."""
 
     stage = "index"
 
 
 class ModelError(MmsearchError):
-    """The base of all of them; its text is one sentence."""
+    """Base class of errors about models; the message is one sentence."""
 
 
 class ArchitectureError(ModelError):
-    """An architecture's data file is missing, malformed or contradicts itself."""
+    """The data file of an architecture is missing, malformed or contradictory."""
 
 
 class WeightsError(ModelError):
@@ -202,11 +202,11 @@ class ServedTreeError(ModelError):
 
 
 class TrainingError(ModelError):
-    """Training data or numbers cannot be trained with."""
+    """The training data or values cannot be used for training."""
 
 
 class ComparisonError(ModelError):
-    """Two indices could not be compared: a search failed, or there was nothing to ask by."""
+    """Two indices could not be compared: a search failed, or there were no queries."""
 
 
 class NotMovedError(ModelError):

@@ -1,4 +1,4 @@
-"""Packages that an extra brings, and the sentence for one that is missing."""
+"""The packages of each extra, and the error for a missing one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ALONE = ("pandas",)
 
 
 def missing_package(error: ModuleNotFoundError, purpose: str) -> MissingPackageError | None:
-    """The error that says which package is missing for what; None where it is a module of our own."""
+    """Return the error that names the missing package and its purpose; None for a module of mmsearch."""
     package = (error.name or "").partition(".")[0]
     if package in ("", "mmsearch"):
         return None

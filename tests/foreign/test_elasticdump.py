@@ -88,4 +88,4 @@ def test_a_hybrid_cannot_be_scrolled_and_the_tool_says_so(shop: Shop, node: Path
     body = json.dumps({"query": hybrid()})
     file = str(tmp_path / "none.json")
     said = dump(node, f"{shop.url}/{INDEX}", file, f"--searchBody={body}", code=1)
-    assert "[hybrid] does not go with scroll" in said
+    assert "[hybrid] does not support scroll" in said

@@ -50,7 +50,7 @@ def test_errors_are_the_clients_own(saw: dict[str, Any]) -> None:
         "scrolled": 400,
     }
     assert {(each["class"], each["known"]) for each in failures.values()} == {("ResponseError", True)}
-    assert "[hybrid] does not go with scroll" in failures["scrolled"]["reason"]
+    assert "[hybrid] does not support scroll" in failures["scrolled"]["reason"]
 
 
 def test_products_that_are_read_and_written_back_keep_their_vectors(

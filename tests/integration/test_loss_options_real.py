@@ -72,7 +72,7 @@ def test_loss_16_a_tenants_sync_leaves_the_other_tenants_products(
             ask(client, "POST", "/_aliases", body={"actions": actions})
             done = ingest(french, "--index", "shop-fr", "--sync")
             assert done.exit_code == 1
-            assert "got one with a filter; write by --index tenants-000001" in done.stderr
+            assert "got one with a filter; use --index tenants-000001" in done.stderr
             assert ask(client, "GET", "/shop-de/_count")["count"] == 20
             assert ask(client, "GET", "/shop-fr/_count")["count"] == 300
         finally:

@@ -350,7 +350,7 @@ def test_like_of_another_index_is_refused_where_rules_are_known_for_one(node: Se
     query = {"neural": {"v": {"like": {"_id": "s1", "_index": "visible1"}, "k": 5}}}
     status, reason = refused(node, "lookup", "/shop1/_search", {"query": query})
     assert status == 400
-    assert "terms look-up" in reason
+    assert "terms lookup" in reason
 
 
 @pytest.mark.parametrize("shards", SHARDS)

@@ -67,7 +67,7 @@ def test_a_feed_of_a_platform(dry: Dry, tmp_path: Path) -> None:
     assert "  price                 2 of 2\n" in done.stdout
     assert "rejected, wrong_type: such as 'mug' on line 4: expected a number" in done.stdout
     assert "rejected, not_found: such as 'bowl' on line 5: expected a picture" in done.stdout
-    assert "1 product has pictures that are not there: --image-root DIR" in done.stdout
+    assert "1 product has missing pictures: --image-root DIR" in done.stdout
     assert "nothing was stored" in done.stdout
     assert "rejected, not_found" not in done.stderr
 
@@ -78,12 +78,12 @@ def test_what_is_missing_is_named_with_the_option_that_helps(dry: Dry) -> None:
         for n in (1, 2)
     ]
     done = dry("shop.jsonl", "".join(json.dumps(line) + "\n" for line in lines), "--map", "brand=name")
-    assert row(done, "feed") == "no platform's; its columns are read as they are"
+    assert row(done, "feed") == "no known platform; its columns are read as they are"
     for said in (
         "no product has a title\n",
         "no product has a price: --map price=details.preis reads it from there\n",
         "no product has a picture: --map image=photo reads it from there\n",
-        "the language of the texts is not known: --language de, for example",
+        "the language of the texts is not known: set it, for example --language de",
     ):
         assert said in done.stdout
     done = dry("shop.jsonl", "".join(json.dumps(line) + "\n" for line in lines), "--map", "image=photo")

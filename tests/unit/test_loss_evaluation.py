@@ -31,7 +31,7 @@ def test_loss_d9_a_gate_without_a_system_to_judge_fails(folder: Path) -> None:
     done = evaluate("ndcg@10 >= baseline - 0.5%", "a")
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1] == (
-        "mmsearch: expected a system beside a for the gate 'ndcg@10 >= baseline - 0.5%' to judge, got none; "
+        "mmsearch: expected a system to compare with a in the gate 'ndcg@10 >= baseline - 0.5%', got none; "
         "add another --system, or give a number instead of the baseline"
     )
     assert evaluate("ndcg@10 > 0.9", "a").exit_code == 3

@@ -114,7 +114,7 @@ def test_loss_16_an_alias_of_a_part_is_not_written_by(
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1] == (
         f"mmsearch: expected shop-fr to be an alias of all products of products-000001, got one with {had}; "
-        "write by --index products-000001, or give each shop an index of its own"
+        "use --index products-000001, or one index per shop"
     )
     assert catalog.node.sources() == before
     rejects = catalog.folder / "r.jsonl"

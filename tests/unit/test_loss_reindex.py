@@ -110,10 +110,10 @@ def test_loss_01_rejects_that_the_old_index_never_had_are_no_loss(shop: Shop) ->
 def test_loss_01_fewer_products_keep_the_alias_unless_they_are_allowed(shop: Shop) -> None:
     shop.write(*products(28))
     assert shop.refused() == (
-        "mmsearch: expected products-000002 to have the 30 products of products-000001, got 28; when the "
-        f"catalog has shrunk so, give --allow-fewer 2{STAYS}"
+        "mmsearch: expected products-000002 to have the 30 products of products-000001, got 28; if the "
+        f"catalog has shrunk, use --allow-fewer 2{STAYS}"
     )
-    assert shop.refused("--allow-fewer", "1").endswith(f"give --allow-fewer 2{STAYS}")
+    assert shop.refused("--allow-fewer", "1").endswith(f"use --allow-fewer 2{STAYS}")
     rows = shop.triton.rows
     shop.run("reindex", "--allow-fewer", "2")
     assert shop.triton.rows == rows, "what was encoded for the first try is not encoded again"
@@ -173,7 +173,7 @@ def test_loss_01_a_comparison_that_fails_keeps_the_alias(
     shop.node.search_fault = lambda index: fault(index) if index == which else None
     assert shop.refused() == (
         f"mmsearch: expected {which} to answer the comparison's searches, got {got}; fix that and run it "
-        f"again, or give --queries 0 to go without a comparison{STAYS}"
+        f"again, or use --queries 0 to skip the comparison{STAYS}"
     )
     shop.run("reindex", "--queries", "0")
     assert shop.node.aliases == {"products": "products-000002"}
@@ -218,7 +218,7 @@ def test_loss_10_a_move_whose_answer_is_lost_does_not_claim_to_know(shop: Shop) 
             raise AnswerError(503)
 
     shop.node.request_fault = fault
-    assert "so that it may or may not have moved; see GET _alias" in shop.refused()
+    assert "they may have moved, see GET _alias" in shop.refused()
 
 
 def test_loss_10_a_failed_reindex_prints_its_object(shop: Shop) -> None:
@@ -237,7 +237,7 @@ def test_loss_03_the_catalog_is_remembered_or_named(
     moved_to = shop.folder / "elsewhere.jsonl"
     shop.file.rename(moved_to)
     assert shop.refused() == (
-        "mmsearch: expected the catalog that products-000001 remembers of its last ingest, got "
+        "mmsearch: expected the file of the last ingest into products-000001, got "
         f"{shop.file}, which does not exist; name it: mmsearch reindex CATALOG"
     )
     pictures = ("--image-root", str(shop.folder / "pictures"))
@@ -245,8 +245,8 @@ def test_loss_03_the_catalog_is_remembered_or_named(
     assert shop.node.aliases == {"products": "products-000001"}
     assert len(shop.node.documents["products-000002"]) == 30
     meta["ingest"]["catalog"] = "-"
-    assert "of its last ingest, got one that was piped in; name it: mmsearch" in shop.refused()
+    assert "got standard input; name it: mmsearch" in shop.refused()
     del meta["ingest"]
-    assert "of its last ingest, got none; name it: mmsearch reindex CATALOG" in shop.refused()
+    assert "into products-000001, got none; name it: mmsearch reindex CATALOG" in shop.refused()
     shop.run("reindex", "elsewhere.jsonl", "--map", "id=sku", *pictures)
     assert shop.node.aliases == {"products": "products-000002"}

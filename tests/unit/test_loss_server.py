@@ -229,7 +229,7 @@ def test_loss_07_another_index_of_the_same_name_ends_the_run(catalog: Catalog) -
             catalog.node.create("products-000001", was)
 
     catalog.node.request_fault = fault
-    with pytest.raises(BlockedError, match="got it deleted and another made by that name"):
+    with pytest.raises(BlockedError, match="got it deleted and created again"):
         catalog.ingest()
 
 

@@ -90,7 +90,8 @@ def test_who_may_not_ask_is_told_the_permission(shop: Shop) -> None:
     shop.node.request_fault = refuse
     told = shop.ingest(*FAISS, code=1).stderr.splitlines()[-1]
     assert told == (
-        "mmsearch: expected every data node to say whether it has k-NN's native libraries for faiss, got 403 "
+        "mmsearch: expected every data node to report whether it has k-NN's native libraries for faiss, got "
+        "403 "
         "security_exception: no permissions; grant cluster:monitor/mmsearch/stats, or leave --knn-engine at "
         "lucene"
     )

@@ -187,7 +187,7 @@ def test_queries_without_a_known_word_are_left_out_and_counted(monkeypatch: pyte
     assert found.pairs.tolist() == [[0, 0]]
     assert said == [
         "1 of 2 queries are left out, of which the towers know no word",
-        "1 of 2 products count as without a text, of which the tower knows no word",
+        "1 of 2 products have a text without a word known to the tower, which is ignored",
     ]
     with pytest.raises(TrainingError, match="expected queries with words that the text tower knows"):
         features(load("4tmm_cat"), products, pairs[:1], said.append)

@@ -1,4 +1,4 @@
-"""Checks of what is given to the API; each raises ArgumentError with one sentence."""
+"""Checks of the API's arguments. Each raises ArgumentError with one sentence."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Limit = tuple[int, float]
 
 
 def require_choice(name: str, value: object, choices: Collection[str]) -> None:
-    """One of some names."""
+    """Return a value that must be one of some names."""
     if not isinstance(value, str) or value not in choices:
         raise ArgumentError(f"expected {name} out of {', '.join(choices)}, got {shown(value)}")
 
 
 def require_number(name: str, value: float, least: float, most: float = math.inf) -> None:
-    """A number within bounds, both included; whole where the least is an int."""
+    """Return a number within inclusive bounds; it must be whole if the lower bound is an int."""
     kinds = int if isinstance(least, int) else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:
         upper = "" if most == math.inf else f" to {most}"
@@ -31,14 +31,14 @@ def require_number(name: str, value: float, least: float, most: float = math.inf
 
 
 def path_of(name: str, value: str | os.PathLike[str]) -> Path:
-    """A path."""
+    """Return a path."""
     if not isinstance(value, str | os.PathLike):
         raise ArgumentError(f"expected a path as {name}, got {shown(value)}")
     return Path(value)
 
 
 def limit_of(name: str, value: float | None) -> Limit | None:
-    """A count as an int, or a share from 0 to 1 as a float."""
+    """Return a count as an int, or a share from 0 to 1 as a float."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
@@ -51,7 +51,7 @@ def limit_of(name: str, value: float | None) -> Limit | None:
 
 
 def slice_of(value: tuple[int, int] | None) -> tuple[int, int]:
-    """Part I of N, I from 1."""
+    """Return the slice (I, N), I from 1."""
     if value is None:
         return 1, 1
     if not (isinstance(value, tuple) and len(value) == 2 and all(isinstance(each, int) for each in value)):
@@ -62,7 +62,7 @@ def slice_of(value: tuple[int, int] | None) -> tuple[int, int]:
 
 
 def records_of(what: str, value: Any) -> Iterable[Any]:
-    """An iterable of dicts, or a pandas DataFrame."""
+    """Return an iterable of dicts, from one or from a pandas DataFrame."""
     if isinstance(value, Mapping | bytes | bytearray) or not isinstance(value, Iterable):
         repair = "put it in a list" if isinstance(value, Mapping) else "give one of these"
         raise ArgumentError(
@@ -73,6 +73,6 @@ def records_of(what: str, value: Any) -> Iterable[Any]:
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it."""
+    """Return a value as text for messages."""
     text = repr(value)
     return text if len(text) <= 80 else text[:79] + "…"

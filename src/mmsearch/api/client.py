@@ -1,4 +1,4 @@
-"""The client of one index: products go in, searches and vectors come out."""
+"""The client of one index: ingest, search and encode."""
 
 from __future__ import annotations
 
@@ -357,14 +357,14 @@ class Client:
         return Hits(answer)
 
     def _lexical_query(self, client: OpenSearch) -> Mapping[str, Any]:
-        """That of the index's search template, which is looked up now and then."""
+        """Return the lexical query of the index's search template, which is refreshed periodically."""
         from mmsearch.search.lexical import LexicalClauses
 
         self._lexical = self._lexical or LexicalClauses()
         return self._lexical.of(client, self.index)
 
     def _attribute_types(self, client: OpenSearch, filters: Mapping[str, Any]) -> Mapping[str, str] | None:
-        """Those of the index's attributes, which are looked up now and then where filters need them."""
+        """Return the types of the index's attributes, refreshed periodically if filters need them."""
         from mmsearch.search.filters import FLAT, KnownTypes, attributes_in
 
         if not attributes_in(filters):

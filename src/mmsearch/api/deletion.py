@@ -1,4 +1,4 @@
-"""Products leave the index by their ids."""
+"""Delete products from the index by their ids."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ class DeleteReport:
         return f"{self.deleted} deleted, {self.missing} not found{refused}"
 
     def summary(self) -> dict[str, object]:
-        """The object of `mmsearch delete --json`."""
+        """Return the object of `mmsearch delete --json`."""
         keys = ("read", "deleted", "missing", "not_deleted", "seconds", "exit_code")
         found: dict[str, object] = {key: getattr(self, key) for key in keys}
         return found | ({"reasons": by_kind(self.losses)} if self.losses else {})
 
 
 class _Progress:
-    """A deletion that goes on, as an ingest's `progress` sees it: it has no stages and no known end."""
+    """The progress of a deletion in the form of an ingest's progress, without stages or a known end."""
 
     def __init__(self, stats: Stats) -> None:
         self.stats = stats

@@ -1,4 +1,4 @@
-"""Vectors of queries and products, by the encoder that an index was made for."""
+"""Encode queries and products with the encoder that an index was made for."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CHUNK = 128
 
 @dataclass(frozen=True)
 class _Encoding:
-    """One encoder's version, and the output that is asked for."""
+    """The version of an encoder, and the requested output."""
 
     encoder: Encoder
     served: Served
@@ -52,7 +52,7 @@ class _Encoding:
         return self.served.dimensions[self.output]
 
     def vectors(self, rows: Sequence[Row], *, queries: bool) -> Vectors:
-        """float32 [rows, dimension], of which every vector has the length one or zero."""
+        """Return float32 [rows, dimension]; each vector has length one or zero."""
         batch = min(BATCH, self.served.max_batch)
         found = [np.empty((0, self.dimension), np.float32)]
         for start in range(0, len(rows), batch):
@@ -62,7 +62,7 @@ class _Encoding:
             except UnreadableError as error:
                 if not all(some[row][1] for row in error.rows):
                     raise
-                # As in ingest and in a `neural` clause, such a text counts as none beside a picture.
+                # As in ingest and in a `neural` clause, such a text is ignored if there is a picture.
                 logger.warning(
                     "%d rows are encoded by their pictures alone: the encoder knows no word of their texts",
                     len(error.rows),
@@ -90,7 +90,7 @@ def encode_queries(
     field: str,
     give_up_after: float,
 ) -> Vectors:
-    """float32 [queries, dimension]. Raises MmsearchError."""
+    """Return float32 [queries, dimension]. Raise MmsearchError."""
     texts = _texts(texts)
     pictures = [None] * len(texts) if images is None else list(images)
     if len(pictures) != len(texts):
@@ -120,7 +120,7 @@ def encode_products(
     field: str,
     give_up_after: float,
 ) -> Vectors:
-    """float32 [products, dimension], as ingest would store them. Raises MmsearchError."""
+    """Return float32 [products, dimension], as ingest would store them. Raise MmsearchError."""
     with explained("encode_products"), ExitStack() as opened:
         encoding = _encoding(servers, index, field, give_up_after)
         decoders = opened.enter_context(closing(DecoderPool(image_root, processes)))
@@ -142,9 +142,9 @@ def encode_products(
 
 
 def _encoding(servers: Servers, index: str, field: str, give_up_after: float) -> _Encoding:
-    """The version that the index was made for, or where there is no index yet the newest one.
+    """Return the version that the index was made for, or the newest one without an index.
 
-    Raises MismatchError where the index was made for an encoder that is not served any more.
+    Raise MismatchError if the index's encoder is no longer served.
     """
     require_choice("field", field, tuple(FIELD_OUTPUTS))
     encoder, client = servers.encoder(), servers.opensearch()
@@ -183,9 +183,9 @@ def _items(lines: Iterable[Line], renames: Mapping[str, str], max_text_bytes: in
 
 
 def _read_images(items: Sequence[Item], decoders: DecoderPool, fetch: ConcurrentFetch | None) -> None:
-    """Give each item its images' bytes. Raises PictureError, which names the product."""
+    """Read the images of each item. Raise PictureError, which names the product."""
     pictured = [item for item in items if item.references]
-    # All are asked for before the first is waited for.
+    # Start all reads before waiting for the first.
     fetched = [
         fetch.start([each for each in item.references if is_url(each)]) if fetch else [] for item in pictured
     ]

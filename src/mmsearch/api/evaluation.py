@@ -56,7 +56,7 @@ class EvaluationReport:
         return {run.name: dict(run.problems) for run in self.study.runs if run.problems}
 
     def summary(self) -> dict[str, Any]:
-        """The object of `mmsearch evaluate --json`."""
+        """Return the object of `mmsearch evaluate --json`."""
         return self.study.as_json(self.verdicts)
 
     def frame(self) -> pd.DataFrame:

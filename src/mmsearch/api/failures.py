@@ -1,4 +1,4 @@
-"""What goes wrong below the API, as errors whose text is one sentence."""
+"""Converts failures below the API to errors with one sentence."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mmsearch.extras import missing_package
 
 @contextmanager
 def explained(purpose: str) -> Iterator[None]:
-    """Within, a call to a server that fails is an UnreachableError, an EncoderError or a BlockedError, and a
-    package that is not installed a MissingPackageError that names the `purpose` it is missing for."""
+    """Context manager: failed calls to a server become UnreachableError, EncoderError or BlockedError, and a
+    missing package a MissingPackageError that names the `purpose`."""
     try:
         yield
     except AwayError as error:

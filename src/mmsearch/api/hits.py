@@ -1,4 +1,4 @@
-"""The hits of one search, as the Python API gives them."""
+"""The hits of one search in the Python API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The image of a query, given by its path or by its content."""
+"""The image of a query, as a path or as bytes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Image = str | os.PathLike[str] | bytes
 
 
 def image_bytes(image: Image) -> bytes:
-    """The image file's bytes in a format that the encoder takes: an AVIF, TIFF or BMP is converted as in
-    ingest. Raises ArgumentError, SearchError where no file can be read, or PictureError for one that cannot
-    be converted.
+    """Return the image file in a format that the encoder accepts; AVIF, TIFF and BMP are converted as in
+    ingest. Raise ArgumentError, SearchError if the file cannot be read, or PictureError if it cannot be
+    converted.
     """
     if isinstance(image, bytes):
         if not image:
@@ -34,5 +34,5 @@ def image_bytes(image: Image) -> bytes:
 
 
 def _taken(data: bytes) -> bytes:
-    # What is no picture at all goes to the encoder, which says so.
+    # Other content is sent to the encoder, which rejects it with a reason.
     return data if kind_of(data) in ("", *TAKEN) else checked(data)

@@ -46,7 +46,7 @@ class IngestReport(Report):
 
     @classmethod
     def of(cls, report: Report, rejects: Path) -> IngestReport:
-        """The report of a run that wrote its rejects to this file, which is not there where it had none."""
+        """Return the report of a run with this rejects file, which does not exist without rejects."""
         named = {each.name: getattr(report, each.name) for each in fields(report)}
         first = itertools.islice(_read(rejects), MOST)
         return cls(**named, rejects=tuple(sorted(first, key=lambda reject: reject.line)))

@@ -1,4 +1,4 @@
-"""One run of ingest for the API: what is given becomes a job, and what comes of it a report."""
+"""One run of ingest for the API: converts arguments to a job and the result to a report."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Watch = Callable[[IngestProgress], None]
 
 
 def source_of(products: Products) -> tuple[str, InMemoryCatalog | None]:
-    """The catalog's path and no source, or `-` and what is in memory. Raises ArgumentError."""
+    """Return the catalog's path without a source, or `-` with the products in memory. Raise ArgumentError."""
     if isinstance(products, str | os.PathLike):
         return str(path_of("products", products)), None
     return "-", InMemoryCatalog(records_of("products", products))
 
 
 def vector_fields(names: Sequence[str] | None) -> tuple[str, ...] | None:
-    """The vector fields of a new index; None where they are not given. Raises ArgumentError."""
+    """Return the vector fields of a new index; None if not given. Raise ArgumentError."""
     if names is None:
         return None
     if isinstance(names, str) or not set(names) <= set(VECTORS) or "embedding" not in names:
@@ -47,14 +47,14 @@ def vector_fields(names: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def mapping_of(name: str, value: Mapping[str, Any] | str | os.PathLike[str] | None) -> Any:
-    """A dict as it is, or the path of a file. Raises ArgumentError."""
+    """Return a dict unchanged, or the path of a file. Raise ArgumentError."""
     return value if value is None or isinstance(value, Mapping) else path_of(name, value)
 
 
 def require_compatible(
     *, sync: float | None, limit: int | None, partial: bool, text_only: bool, force: bool
 ) -> None:
-    """Raises ArgumentError where options exclude each other; they are named as on the command line."""
+    """Raise ArgumentError if options exclude each other; they have their command-line names."""
     if sync is not None and limit is not None:
         raise ArgumentError("expected the whole catalog for --sync, got --limit; leave one of them out")
     if partial and (sync is not None or text_only):
@@ -75,7 +75,7 @@ def ingest(
     workers: int,
     progress: Watch | None,
 ) -> IngestReport:
-    """Run the job, by `engine` local or ray. Raises MmsearchError; rejects do not raise."""
+    """Run the job, by `engine` local or ray. Raise MmsearchError; rejects do not raise."""
     if engine == "ray" and servers.given:
         raise ArgumentError(
             "expected credentials and certificates from the environment for the engine ray, whose workers "
@@ -102,14 +102,14 @@ def ingest(
 
 
 def _nobody(_: IngestProgress) -> None:
-    """Nobody watches."""
+    """Ignore progress."""
 
 
 def rejects_folder() -> tempfile.TemporaryDirectory[str]:
-    """Where a run's rejects lie that nobody has named a file for: read for the report, then removed."""
+    """Yield a temporary folder for the rejects of a run without a rejects file."""
     return tempfile.TemporaryDirectory(prefix="mmsearch-rejects-")
 
 
 def default_root(catalog: str) -> Path:
-    """The folder of images where none is given: the catalog's, or the working directory."""
+    """Return the default folder of images: the catalog's, or the working directory."""
     return Path() if catalog == "-" else Path(catalog).parent

@@ -1,4 +1,4 @@
-"""Judgments and systems as the API takes them: files, dicts and frames."""
+"""Judgments and systems as arguments of the API: files, dicts and DataFrames."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ RUN_COLUMNS = ("query", "product_id", "score")
 def judgments_of(
     judged: Judged, *, esci: bool = False, only: Mapping[str, str] | None = None
 ) -> tuple[Judgments, Path]:
-    """The judgments, and the folder that their queries' images lie in: the file's, or the working directory.
+    """Return the judgments and the folder of their queries' images: the file's, or the working directory.
 
-    A file is read as `read_judgments` does. Raises MmsearchError.
+    A file is read as by `read_judgments`. Raise MmsearchError.
     """
     if only and not isinstance(judged, str | os.PathLike):
         raise ArgumentError("expected a file of judgments with only=, got judgments in memory; filter these")
@@ -63,7 +63,7 @@ def judgments_of(
 
 
 class Asked:
-    """Systems that are read, and the index that the live ones among them are asked on."""
+    """Parsed systems, and the index for those that run live."""
 
     def __init__(self, systems: Systems, client: Client | None, depth: int) -> None:
         self._client = client
@@ -76,20 +76,20 @@ class Asked:
                 f"expected a client to ask {live[0].name} on its index with, got none; pass client="
             )
         if self._known:
-            # The node decides what our clauses are called, and an index what its lexical query is.
+            # The clause names depend on the node, and the lexical query on the index.
             self.systems = _read(systems, lru_cache(self._bodies))
 
     @property
     def index(self) -> str:
-        """The client's index; nothing where nothing is asked live."""
+        """Return the client's index; empty if no system runs live."""
         return self._client.index if self._client else ""
 
     def names(self, index: str | None = None) -> ClauseNames:
-        """What the node calls our clauses. Raises MmsearchError."""
+        """Return the names of the clauses on the node. Raise MmsearchError."""
         return clause_names(self._opensearch(), index or self.index) if self._client else ALONE
 
     def _bodies(self, index: str | None) -> Bodies:
-        """The bodies that are known by name, as an index is asked. Raises MmsearchError."""
+        """Return the built-in search bodies for the index. Raise MmsearchError."""
         name = index or self.index
         names = self.names(name) if self._known - {"lexical"} else ALONE
         lexical = lexical_of(self._opensearch(), name) if self._known & {"lexical", "hybrid"} else DEFAULT
@@ -98,7 +98,7 @@ class Asked:
     def runs(
         self, judged: Judgments, folder: Path, through: str = "msearch"
     ) -> tuple[list[Run], dict[str, Answers]]:
-        """Every system's run, in order, and the answers of the live ones."""
+        """Return every system's run, in order, and the answers of those that ran live."""
         live = any(isinstance(system, Template) for system in self.systems)
         client = self._opensearch() if live else None
         return gather(self.systems, judged, folder, client, self.index, self._depth, through)
@@ -153,7 +153,7 @@ def _json(body: Mapping[str, Any], name: str) -> str:
 
 
 def _scores(rows: Iterable[Mapping[str, Any]], name: str) -> dict[str, dict[str, float]]:
-    """A frame with one product found a row."""
+    """Return the scores of a DataFrame with one hit per row."""
     scores: dict[str, dict[str, float]] = {}
     for number, row in enumerate(rows, 1):
         query, product, score = (plain(row.get(column)) for column in RUN_COLUMNS)

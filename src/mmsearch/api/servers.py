@@ -1,4 +1,4 @@
-"""The links to OpenSearch and Triton: opened at their first use, shared by threads, closed once."""
+"""Connections to OpenSearch and Triton: opened on first use, shared by threads, closed once."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ CREDENTIALS = ("USER", "PASSWORD", "PASSWORD_FILE", "API_KEY", "API_KEY_FILE", "
 
 
 class Servers:
-    """Where the servers are and how they are reached. What is not given here comes from the environment, as
-    for the command line."""
+    """Addresses and credentials of the servers. Missing values come from the environment, as for the command
+    line."""
 
     def __init__(
         self,
@@ -64,11 +64,13 @@ class Servers:
         self._encoder: Encoder | None = None
         self._closed = False
         if self.given:
-            # What was given wrongly is told at once; what the environment says, where it is needed.
+            # Invalid arguments are reported at once; invalid environment variables only when they are used.
             self._opensearch_access().check(url)
 
     def opensearch(self) -> OpenSearch:
-        """The client of OpenSearch. Raises ArgumentError after `close`, IngestError for bad credentials."""
+        """Return the client of OpenSearch. Raise ArgumentError after `close`, IngestError for bad
+        credentials.
+        """
         from mmsearch.clients.opensearch import connect
 
         with self._lock:
@@ -78,7 +80,7 @@ class Servers:
             return self._opensearch
 
     def encoder(self) -> Encoder:
-        """The client of Triton. Raises as `opensearch` does."""
+        """Return the client of Triton. Raise as `opensearch` does."""
         from mmsearch.clients.triton import Encoder
 
         with self._lock:
@@ -88,7 +90,7 @@ class Servers:
             return self._encoder
 
     def close(self) -> None:
-        """Close both links; a second time does nothing."""
+        """Close both connections; further calls do nothing."""
         with self._lock:
             self._closed = True
             if self._opensearch is not None:
@@ -121,7 +123,7 @@ def _credentials(auth: Auth | None) -> dict[str, str]:
         return {"api_key": auth}
     if isinstance(auth, tuple) and len(auth) == 2 and all(isinstance(part, str) and part for part in auth):
         return {"user": auth[0], "password": auth[1]}
-    # What came may hold a secret, and is not shown.
+    # The value may contain a secret, so it is not shown.
     raise ArgumentError(
         f"expected auth=(user, password) or an API key as a str, got {type(auth).__name__}; give one of both"
     )

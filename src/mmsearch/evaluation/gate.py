@@ -77,7 +77,7 @@ class Gate:
         systems = [self.system] if self.system else [name for name in values if name != base]
         if not systems:
             raise MmsearchError(
-                f"expected a system beside {base} for the gate {self.text!r} to judge, got none; add another "
+                f"expected a system to compare with {base} in the gate {self.text!r}, got none; add another "
                 "--system, or give a number instead of the baseline"
             )
         return [

@@ -36,16 +36,16 @@ class _Counted(Protocol):
 
 
 def _quiet(_: str) -> None:
-    """Nobody listens."""
+    """Ignore the message."""
 
 
 class Catalog:
     """An iterator over the records of a catalog as lines of JSON; can be iterated once.
 
-    Format, encoding and compression are told by content; `format` sets the format explicitly. `found` says
-    what they are, with the header of a table, before the first record is read. `say` receives one sentence
-    for anything but JSON Lines in UTF-8. The number of a record is its line in JSON Lines and CSV, its row in
-    xlsx, and otherwise counted from 1. Raise CatalogError for a file that is no catalog.
+    Format, encoding and compression are detected from the content; `format` sets the format explicitly.
+    `found` says what they are, with the header of a table, before the first record is read. `say` receives
+    one sentence for anything but JSON Lines in UTF-8. The number of a record is its line in JSON Lines and
+    CSV, its row in xlsx, and otherwise counted from 1. Raise CatalogError for a file that is no catalog.
     """
 
     def __init__(

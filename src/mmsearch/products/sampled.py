@@ -1,4 +1,4 @@
-"""The first lines of a catalog, looked at before they are read."""
+"""The first lines of a catalog, inspected before the catalog is read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Source(Protocol):
 
 
 class Sampled:
-    """A catalog whose first lines may be looked at before they are read."""
+    """A catalog whose first lines can be inspected before they are read."""
 
     def __init__(self, source: Source) -> None:
         self._source = source

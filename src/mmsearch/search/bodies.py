@@ -1,4 +1,4 @@
-"""The body of a search: by words, an image or a product, lexical, neural or hybrid."""
+"""Builds search bodies: by text, image or product; lexical, neural or hybrid."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ SHOWN = ("title", "image", "category", "brand", "price", "currency")
 
 
 def mode_of(text: str, picture: str, like: str | None, mode: str | None) -> str:
-    """The mode of a question: words are asked by a hybrid; a picture or a product has nothing to ask BM25
-    with.
+    """Return the default mode: hybrid for a text; neural for a picture or a product, which BM25 cannot
+    search.
 
-    Raises SearchError when there is nothing to search by.
+    Raise SearchError if there is nothing to search by.
     """
     mode = mode or ("hybrid" if text else "neural")
     if not (text or picture or like):
@@ -50,15 +50,15 @@ def search_body(
     types: Types | None = FLAT,
     collapse: str | None = None,
 ) -> dict[str, Any]:
-    """The `_search` body; `picture` is base64, `names` what the node calls the clauses, `lexical` the query
-    of the index's search template.
+    """Return the `_search` body. `picture` is base64, `names` are the clause names on the node, `lexical` is
+    the query of the index's search template.
 
-    `filters` are by field: a value, several of which one is to be there, or a range of numbers or dates such
-    as {"gte": 10, "lt": 20}; `types` are those of the index's attributes. `collapse` is a field, of whose
-    values each gives its best hit alone: `group` for the variants of a product. `weights` are those of a
-    hybrid's legs in the order of LEGS; what counts is their ratio.
+    `filters` are by field: a value, a list of alternatives, or a range of numbers or dates such as {"gte":
+    10, "lt": 20}; `types` are the types of the index's attributes. `collapse` is a field: only the best hit
+    of each of its values is returned, for example `group` for the variants of a product. `weights` are the
+    weights of a hybrid's legs in the order of LEGS; only their ratio matters.
 
-    Raises SearchError when there is nothing to search by, or when filters or weights are none.
+    Raise SearchError if there is nothing to search by, or if filters or weights are invalid.
     """
     mode = mode_of(text, picture, like, mode)
     if weights is not None and mode != "hybrid":
@@ -69,7 +69,7 @@ def search_body(
         query: dict[str, Any] = {"bool": {"must": [words], "filter": [only] if only else []}}
     else:
         asked: dict[str, Any] = {"_name": "dense"}
-        # Fewer are left of those that are collapsed.
+        # Collapsing leaves fewer hits.
         asked["k"] = k if mode == "neural" and not collapse else WINDOW
         if text:
             asked["query_text"] = text
@@ -93,12 +93,12 @@ def search_body(
 
 
 def _single(field: str) -> str:
-    """Return the field of the index by whose values hits are collapsed."""
+    """Return the index field to collapse hits by."""
     return f"{field}.keyword" if field in ("category", "brand") else field
 
 
 def _weighed(weights: Sequence[float]) -> dict[str, Any]:
-    """The `fusion` of a hybrid with the default technique and these weights, which are made to sum to 1."""
+    """Return the `fusion` of a hybrid with the default technique and these weights, scaled to the sum 1."""
     if (
         len(weights) != len(LEGS)
         or not all(isinstance(weight, int | float) and 0 <= weight < math.inf for weight in weights)

@@ -1,4 +1,4 @@
-"""Filters of a search, as the index's fields take them: an attribute is compared by the type of its field."""
+"""Builds the filters of a search. Attributes are compared by the type of their field."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ FLAT: Types | None = None
 
 
 def attributes_in(filters: Iterable[str]) -> list[str]:
-    """The filters that are by attributes."""
+    """Return the filters by attributes."""
     return [each for each in filters if each not in OWN]
 
 
 def types_of(client: OpenSearch, index: str) -> Types | None:
-    """The types of an index's attributes. Raises AwayError or HttpError.
+    """Return the types of an index's attributes. Raise AwayError or HttpError.
 
-    Behind an alias of several indexes an attribute has the type that all of them can compare by.
+    For an alias of several indexes, an attribute has a type that all of them can compare by.
     """
     names = f"{ATTRIBUTES},{ATTRIBUTES}.*,{OTHER}"
     return types_by(ask(client, "GET", f"/{index}/_field_caps", params={"fields": names})["fields"])
 
 
 def types_by(found: Mapping[str, Mapping[str, Any]]) -> Types | None:
-    """The types of attributes in an answer of `_field_caps`: field → type → what may be done with it."""
+    """Return the types of attributes in a response of `_field_caps`: field → type → capabilities."""
     if "flat_object" in found.get(ATTRIBUTES, {}) or "flat_object" not in found.get(OTHER, {}):
         return FLAT
     kinds = {name.removeprefix(f"{ATTRIBUTES}."): _shared(about) for name, about in found.items()}
@@ -53,7 +53,7 @@ def types_by(found: Mapping[str, Mapping[str, Any]]) -> Types | None:
 
 
 def _shared(kinds: Iterable[str]) -> str:
-    """One type for those that a field has, empty for an object."""
+    """Return a common type for the types of a field, empty for an object."""
     each = set(kinds) - {"unmapped"}
     if len(each) == 1:
         (kind,) = each
@@ -62,13 +62,13 @@ def _shared(kinds: Iterable[str]) -> str:
 
 
 class KnownTypes:
-    """The attributes' types of a client's indexes, each asked for once in REMEMBERED seconds."""
+    """Cache of the attribute types of a client's indexes, valid for REMEMBERED seconds."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[float, Types | None]] = {}
 
     def of(self, client: OpenSearch, index: str) -> Types | None:
-        """As `types_of`."""
+        """Return the types as `types_of` does."""
         at, types = self._known.get(index, (-REMEMBERED, FLAT))
         if time.monotonic() - at >= REMEMBERED:
             types = types_of(client, index)
@@ -77,7 +77,7 @@ class KnownTypes:
 
 
 def clause(filters: Mapping[str, Any], types: Types | None = FLAT) -> dict[str, Any] | None:
-    """The query that every filter holds for; None without filters. Raises SearchError."""
+    """Return the query for all filters; None without filters. Raise SearchError."""
     clauses = [_clause(field, value, types) for field, value in filters.items()]
     if not clauses:
         return None
@@ -85,7 +85,7 @@ def clause(filters: Mapping[str, Any], types: Types | None = FLAT) -> dict[str, 
 
 
 def _clause(field: str, value: Any, types: Types | None) -> dict[str, Any]:
-    """Each field exactly; a text is asked by its words or its keyword, an unknown field is an attribute."""
+    """Return the query for one field. Texts are queried by words or keyword; unknown names are attributes."""
     if field in TEXTS and isinstance(value, str):
         return {"match": {field: {"query": value, "operator": "and"}}}
     if field == "category":
@@ -111,7 +111,7 @@ def _clause(field: str, value: Any, types: Types | None) -> dict[str, Any]:
 
 
 def _category(value: Any) -> dict[str, Any]:
-    """A category as it is written, or any level of one: `A > B` finds A > B and A > B > C."""
+    """Return the query for a category or one of its levels: `A > B` finds A > B and A > B > C."""
     several = isinstance(value, list)
     asked = [leveled(each) if isinstance(each, str) else each for each in (value if several else [value])]
     levels = _exactly("category_levels", asked if several else asked[0])
@@ -129,7 +129,7 @@ def _attribute(name: str, value: Any, types: Types) -> dict[str, Any]:
         raise SearchError(f"expected a number or a date for a range of {name}, got {got}; name its values")
     if ranged := _in_range(name, f"{ATTRIBUTES}.{name}", value, kind or ""):
         return ranged
-    # A value that is not of the field's type lies among the others.
+    # Values that do not match the field's type are in `other_attributes`.
     elsewhere = _exactly(f"{OTHER}.{name}", _checked(name, value))
     several = isinstance(value, list | tuple | set | frozenset)
     typed = [each for each in (value if several else [value]) if kind is not None and _asked(kind, each)]
@@ -144,7 +144,7 @@ def _attribute(name: str, value: Any, types: Types) -> dict[str, Any]:
 
 
 def _asked(kind: str, value: Any) -> bool:
-    """Whether a field of the type can be asked for the value: a date also by its year or month."""
+    """Return whether a field of the type can have the value; a date may be a year or month."""
     if kind == "date":
         return is_date(value) or (isinstance(value, str) and bool(_PERIOD.fullmatch(value)))
     return is_number(value) or fits(kind, value) if kind in NUMBERS else fits(kind, value)
@@ -166,7 +166,7 @@ def _in_range(field: str, asked: str, value: Any, kind: str) -> dict[str, Any] |
 
 
 def _period(value: str) -> str:
-    """A year or a month as all of it: OpenSearch takes its first day else."""
+    """Return a year or month as date math for all of it; OpenSearch would use only its first day."""
     found = _PERIOD.fullmatch(value)
     return f"{value}||/{'M' if found[1] else 'y'}" if found else value
 
@@ -178,7 +178,7 @@ def _bounds(kind: str, bound: Any) -> bool:
 
 
 def _checked(field: str, value: Any) -> Any:
-    """A value to filter by, or a list of them. Raises SearchError."""
+    """Return a filter value or a list of them. Raise SearchError if it is invalid."""
     if isinstance(value, str | int | float):
         return value
     if isinstance(value, list | tuple | set | frozenset) and all(
@@ -192,5 +192,5 @@ def _checked(field: str, value: Any) -> Any:
 
 
 def _exactly(asked: str, value: Any) -> dict[str, Any]:
-    """The clause for one field by its name in the index."""
+    """Return the clause for one field by its name in the index."""
     return {"terms" if isinstance(value, list) else "term": {asked: value}}

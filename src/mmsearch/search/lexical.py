@@ -1,8 +1,8 @@
-"""The lexical query: what `search`, `ui` and `evaluate` ask BM25, out of a search template in the cluster.
+"""The lexical (BM25) query of `search`, `ui` and `evaluate`, from a search template in the cluster.
 
-A shop changes it by `PUT _scripts/mmsearch-lexical-products`. Where the cluster has no template for an index,
-the one in `opensearch/lexical.template.json` is asked, which `bench lexical` chose. It names fields of new
-indexes too; older ones leave out what they lack.
+Users change it by `PUT _scripts/mmsearch-lexical-products`. Without a template for an index, the default in
+`opensearch/lexical.template.json` is used, which was chosen by `bench lexical`. It also contains fields of
+new indexes; older indexes ignore missing fields.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Clause = Mapping[str, Any]
 
 
 def template() -> dict[str, Any]:
-    """The body of the template that comes with this release."""
+    """Return the template of this release."""
     body: dict[str, Any] = json.loads(TEMPLATE.read_text(encoding="utf-8"))
     return body
 
@@ -41,12 +41,12 @@ DEFAULT: Clause = template()["query"]
 
 
 def name_of(index: str) -> str:
-    """The template of an index or alias; `products-000002` has that of `products`."""
+    """Return the template's name for an index or alias; `products-000002` uses that of `products`."""
     return f"mmsearch-lexical-{_NUMBERED.sub('', index)}"
 
 
 def store(client: OpenSearch, index: str) -> None:
-    """Put the template of an index into the cluster where there is none. Raises AwayError or HttpError."""
+    """Store the template of an index unless there is one. Raise AwayError or HttpError."""
     path = f"/_scripts/{name_of(index)}"
     try:
         ask(client, "GET", path)
@@ -57,9 +57,9 @@ def store(client: OpenSearch, index: str) -> None:
 
 
 def stored_or_said(client: OpenSearch, index: str, say: Callable[[str], None]) -> None:
-    """As `store`; where the cluster does not take the template, that is said, and the default is asked.
+    """Store the template as `store` does. If the cluster rejects it, report this; the default is then used.
 
-    Raises AwayError.
+    Raise AwayError.
     """
     try:
         store(client, index)
@@ -68,13 +68,13 @@ def stored_or_said(client: OpenSearch, index: str, say: Callable[[str], None]) -
 
 
 def lexical_clause(client: OpenSearch, index: str) -> Clause:
-    """The query of an index's template, with PLACEHOLDER for the words; DEFAULT where there is none.
+    """Return the query of an index's template, with PLACEHOLDER for the words; DEFAULT if there is none.
 
-    Raises AwayError, HttpError, or SearchError for a template that does not ask with the words.
+    Raise AwayError, HttpError, or SearchError for a template that does not use the words.
     """
     name = name_of(index)
     try:
-        # Rendered by the node, since only the node knows all that a template may say.
+        # The node renders the template, because only it supports the whole syntax.
         answer = ask(
             client, "POST", f"/_render/template/{name}", body={"params": {"query": PLACEHOLDER, "size": 10}}
         )
@@ -97,13 +97,13 @@ def lexical_clause(client: OpenSearch, index: str) -> Clause:
 
 
 class LexicalClauses:
-    """The queries of a client's indexes, each asked for once in REMEMBERED seconds."""
+    """Cache of the lexical queries of a client's indexes, valid for REMEMBERED seconds."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[float, Clause]] = {}
 
     def of(self, client: OpenSearch, index: str) -> Clause:
-        """As `lexical_clause`."""
+        """Return the query as `lexical_clause` does."""
         at, query = self._known.get(index, (-REMEMBERED, DEFAULT))
         if time.monotonic() - at >= REMEMBERED:
             query = lexical_clause(client, index)
@@ -112,7 +112,7 @@ class LexicalClauses:
 
 
 def filled(query: Clause, words: str) -> dict[str, Any]:
-    """The query with the words in the place of PLACEHOLDER."""
+    """Return the query with the words instead of PLACEHOLDER."""
     found = _filled(query, words)
     assert isinstance(found, dict)
     return found
@@ -129,7 +129,7 @@ def _filled(node: Any, words: str) -> Any:
 
 
 def named(query: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The query with a `_name`, by which the evidence tells it."""
+    """Return the query with a `_name` for the legs of hits."""
     ((kind, body),) = query.items()
     if kind in _NAMED and isinstance(body, Mapping):
         return {kind: {**body, "_name": name}}

@@ -194,7 +194,10 @@ def features(
     texts = [product.text for product in products]
     item_text = _texts(architecture, "bibert_item", texts, fusion.text_dimension, say, precision)
     if unread := sum(bool(text) for text in texts) - int(item_text.any(1).sum()):
-        say(f"{unread} of {len(products)} products count as without a text, of which the tower knows no word")
+        say(
+            f"{unread} of {len(products)} products have a text without a word known to the tower, which is "
+            "ignored"
+        )
     return Features(
         query_text=query_text,
         query_words=query_words,

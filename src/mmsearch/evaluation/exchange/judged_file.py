@@ -17,8 +17,8 @@ QRELS = (".qrels", ".txt")
 
 
 def read_judgments(path: Path, *, esci: bool = False, only: Mapping[str, str] | None = None) -> Judgments:
-    """Read judgments. Format, encoding and compression are told by content as for a catalog; a name that ends
-    in .qrels or .txt is TREC.
+    """Read judgments. Format, encoding and compression are detected from the content as for a catalog; a name
+    that ends in .qrels or .txt is TREC.
 
     `esci` reads grades 3 to 0 of qrels as labels. `only` keeps the rows with these values in these columns.
     Of the Shopping Queries Dataset, the split `test` is read unless `only` names another. Raise OSError if

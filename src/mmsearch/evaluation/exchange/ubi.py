@@ -125,7 +125,7 @@ def to_events(
 
 def read_documents(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the documents of a file, either plain or as hits with `_source`. Format, encoding and compression
-    are told by content. Raise OSError if there is no file, and MmsearchError for an invalid line.
+    are detected from the content. Raise OSError if there is no file, and MmsearchError for an invalid line.
     """
     try:
         for _, document in rows(path):

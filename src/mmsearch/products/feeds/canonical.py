@@ -1,4 +1,4 @@
-"""A record of a platform's feed as a record of ours."""
+"""Converts a record of a platform's feed to mmsearch's fields."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FIRST = ("id", "title", "description", "currency", "group")
 
 
 class Canonical:
-    """Makes records of ours, by a preset and what `--map` says instead."""
+    """Converts records by a preset, with replacements by `--map`."""
 
     def __init__(self, preset: Preset, renames: Mapping[str, str]) -> None:
         self._preset = preset
@@ -85,8 +85,8 @@ class Canonical:
         """Return the record of a product from its rows: the product's own first, then its variants.
 
         Pictures, categories, brands and attributes are those of all rows, and the price is the lowest of the
-        variants. What there is one of comes from the first row that has it; other rows' are attributes such
-        as `variant_id`.
+        variants. Single values come from the first row that has one; those of other rows become attributes
+        such as `variant_id`.
         """
         known: dict[str, list[Any]] = {}
         rest: dict[str, list[Any]] = {}

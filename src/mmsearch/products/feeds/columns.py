@@ -1,4 +1,4 @@
-"""Which columns of a feed are read, and which others may be meant."""
+"""The columns of a feed that are read, and likely matches for missing ones."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def columns_of(
     rows: Sequence[Mapping[str, Any]],
     header: Sequence[str],
 ) -> Columns:
-    """Return what becomes of the columns of records: `raw` are those of the feed, `rows` what the preset has
-    made of them.
+    """Return how the columns of records are used: `raw` are the feed's records, `rows` the records converted
+    by the preset.
     """
     read: dict[str, tuple[str, ...]] = {}
     for name, source in fields.items():
@@ -98,7 +98,7 @@ def _is_in(rows: Iterable[Mapping[str, Any]], path: str) -> bool:
 
 
 def meant(name: str, there: Iterable[Mapping[str, Any]]) -> str:
-    """Return the column that most likely has a field of ours, or an empty text."""
+    """Return the column that most likely contains a field, or an empty text."""
     paths = dict.fromkeys(path for record in there for path in columns(record))
     plain: dict[str, str] = {}
     for path in paths:

@@ -1,4 +1,4 @@
-"""A catalog as it is read: its platform is recognised, and its columns are checked, by its first records."""
+"""Reads a catalog: recognizes its platform and checks its columns by its first records."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Row = tuple[int, Mapping[str, Any]]
 
 
 class Feed:
-    """The lines of a source, each a record of ours where a preset reads them.
+    """The lines of a source, converted by the preset if there is one.
 
-    `renames` is `--map`, `preset` is `--preset`: a name, a file, `none`, or None to recognise the platform.
-    `say` receives what people should know of it. With `keep`, `about` tells what becomes of the columns, and
-    `first` has the first records. Iterating raises CatalogError for a preset that is not
-    there, and if neither the header nor any of the first records has a column that `renames` names.
+    `renames` is `--map`, `preset` is `--preset`: a name, a file, `none`, or None to recognize the platform.
+    `say` receives messages for the user. With `keep`, `about` describes the use of the columns, and `first`
+    has the first records. Iterating raises CatalogError for an unknown preset, and if neither the header nor
+    any of the first records has a column in `renames`.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Feed:
         self._source.close()
 
     def __iter__(self) -> Iterator[Line]:
-        """Look at the first records now, so that a wrong option ends a run before it begins."""
+        """Check the first records now, so that an invalid option fails before the run starts."""
         try:
             return self._lines()
         except BaseException:
@@ -117,7 +117,7 @@ class Feed:
         self.about = columns_of(fields, patterns, records, rows, header)
 
     def _looked_at(self) -> int:
-        """Return how many lines are looked at; the first alone of a pipe, whose lines may come slowly."""
+        """Return the number of lines to check; only the first of a pipe, which may be slow."""
         if self._renames or self._wanted is not None or self._keep:
             return LINES
         return 1 if str(getattr(self._source, "path", "-")) == "-" else FEW
@@ -149,9 +149,7 @@ class Feed:
     def _rows(
         self, lines: Iterable[Line], canonical: Canonical, bad: list[Line], counts: dict[str, int]
     ) -> Iterator[Row]:
-        """Yield the rows with their numbers; what is no record goes to `bad`, to be rejected where it is
-        parsed.
-        """
+        """Yield the rows with their numbers; invalid lines go to `bad` and are rejected by the parser."""
         for line in lines:
             try:
                 if line.trouble is not None:
@@ -172,7 +170,7 @@ class Feed:
 
 
 def _options(identifier: str, given: Mapping[str, str], records: Sequence[Mapping[str, Any]]) -> str:
-    """Return the options that read our fields from the columns that are most likely meant."""
+    """Return the options that read the fields from the most likely columns."""
     found = {"id": identifier}
     for name in MEANT:
         own = any(name in record for record in records)
@@ -187,7 +185,7 @@ def _header(source: Source) -> tuple[str, ...]:
 
 
 def _records(lines: Sequence[Line]) -> list[dict[str, Any]]:
-    """Return the records of the lines that are some."""
+    """Return the records of the valid lines."""
     found = []
     for line in lines:
         if line.trouble is None:

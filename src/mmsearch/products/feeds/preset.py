@@ -1,8 +1,8 @@
-"""Presets: data files that say how the feed of a platform is read.
+"""Presets: data files that define how the feed of a platform is read.
 
-`name` is what people call the platform. `found` lists alternatives; a feed is recognised by one whose
-columns it has all. `path~text` is a column whose value contains a text. `[fields]` has what each field of
-ours is read from, as `--map`. The others are optional:
+`name` is the name of the platform. `found` lists alternatives; a feed is recognized by one if it has all its
+columns. `path~text` is a column whose value contains a text. `[fields]` has the source of each field, as in
+`--map`. The others are optional:
 
     normalize    column names are compared in lower case, with `_` for blanks, and without the prefix `g:`
     records      paths to the products in a record; what else it has is no product
@@ -42,7 +42,7 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Which rows of a table are one product."""
+    """How rows of a table form one product."""
 
     key: str = ""
     parent: str = ""
@@ -53,7 +53,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """How the feed of a platform is read; the module says what the fields mean."""
+    """How the feed of a platform is read; the module describes the fields."""
 
     name: str
     fields: Mapping[str, str]
@@ -72,7 +72,7 @@ class Preset:
     rows: Rows | None = None
 
     def score(self, columns: Sequence[str], records: Sequence[Mapping[str, Any]]) -> int:
-        """Return how many columns tell that a feed is of this platform, 0 if it is not."""
+        """Return the number of columns that identify the platform, 0 if the feed is not from it."""
         there = {normal(name) for name in columns} if self.normalize else set(columns)
         names = [{normal(name): value for name, value in each.items()} for each in records]
         looked_at = names if self.normalize else records
@@ -96,12 +96,12 @@ def _has(wanted: str, columns: set[str], records: Sequence[Mapping[str, Any]]) -
 
 @lru_cache(1)
 def all_presets() -> Mapping[str, Preset]:
-    """Return the presets that come with mmsearch, by their names as `--preset` takes them."""
+    """Return the presets included in mmsearch, by their names for `--preset`."""
     return {path.stem: read(path) for path in sorted(FOLDER.glob("*.toml"))}
 
 
 def named(name: str) -> Preset | None:
-    """Return the preset of a name, or that in a file; None for `none`. Raise CatalogError for another."""
+    """Return the preset of a name or in a file; None for `none`. Raise CatalogError for an unknown one."""
     if name == NONE:
         return None
     if name in all_presets():

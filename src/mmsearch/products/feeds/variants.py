@@ -1,4 +1,4 @@
-"""Rows that are one product, wherever they are in a feed.
+"""Collects the rows of one product from anywhere in a feed.
 
 They are kept in a temporary database of SQLite, which holds 64 MiB of them in memory and the others in a file
 that ends with the process. The products come when all rows have been read.
@@ -85,7 +85,7 @@ def _fill(store: sqlite3.Connection, rows: Iterable[tuple[int, Mapping[str, Any]
 
 
 def _names(row: Mapping[str, Any], by: Rows) -> Iterator[str]:
-    """Yield the names by which variants name a row: `id:ID` is the value of ID behind `id:`."""
+    """Yield the names by which variants refer to a row: `id:ID` is `id:` followed by the value of ID."""
     for name in by.names:
         prefix, colon, column = name.rpartition(":")
         if row.get(column) not in (None, ""):

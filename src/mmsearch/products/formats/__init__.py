@@ -1,1 +1,1 @@
-"""Readers of catalog files by format; format, encoding and compression are told by content."""
+"""Readers of catalog files by format; format, encoding and compression are detected from the content."""

@@ -1,1 +1,1 @@
-"""Fields of ours from anywhere in a record: what `--map` says."""
+"""Reads mmsearch's fields from anywhere in a record, by `--map`."""

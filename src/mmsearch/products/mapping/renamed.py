@@ -1,4 +1,4 @@
-"""The values of our fields in a record, read from where `--map` says."""
+"""Reads the values of mmsearch's fields in a record from the sources of `--map`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Values = dict[str, Any]
 
 
 def require_known(renames: Mapping[str, str]) -> None:
-    """Raise ArgumentError for a field that is none of ours, and for a source that is no text."""
+    """Raise ArgumentError for an unknown field, and for a source that is not a text."""
     for name, source in renames.items():
         if name not in KNOWN and not translations.translation(name):
             raise ArgumentError(
@@ -32,11 +32,11 @@ def require_known(renames: Mapping[str, str]) -> None:
 
 
 def renamed(record: Mapping[str, Any], renames: Mapping[str, str]) -> tuple[Values, Values]:
-    """Return the values of our fields, and the rest of the record.
+    """Return the values of mmsearch's fields, and the rest of the record.
 
-    What a field is read from is not in the rest too. A column that has the name of a field of ours keeps its
-    meaning if it is read as a whole; if only a part of it is read, what is left of it is no field any more. A
-    value that is replaced stays in the rest under its own name.
+    The rest does not contain the sources of fields. A column with the name of a field keeps its meaning if it
+    is read as a whole; if only a part is read, the remainder is not a field. A replaced value stays in the
+    rest under its own name.
     """
     taken: Values = {}
     gone: set[Place] = set()
@@ -70,7 +70,7 @@ def split(record: Mapping[str, Any]) -> tuple[Values, Values]:
 
 
 def _keep(name: str, value: Any, rest: Values) -> None:
-    """Add what no field is read from to the rest; of a text in several languages the other languages."""
+    """Add the values that no field uses to the rest, including other languages of a text."""
     inner = {name: value}
     if name in translations.TRANSLATED:
         translations.spread(inner, rest)

@@ -1,4 +1,6 @@
-"""What a field is read from: a path, several joined by `+`, or by `|` the first that has a value."""
+"""The source of a field: a path, several joined by `+`, or the first with a value of several separated by
+`|`.
+"""
 
 from __future__ import annotations
 

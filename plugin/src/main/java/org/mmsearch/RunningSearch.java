@@ -3,13 +3,13 @@ package org.mmsearch;
 import org.opensearch.action.search.SearchResponse;
 import org.opensearch.common.util.concurrent.ThreadContext;
 
-/** The search that a thread works for, as those know it that search for it beforehand. */
+/** The current thread's search, for code that runs other searches before it. */
 public interface RunningSearch {
 
-    /** What the thread context keeps it under. */
+    /** The key in the thread context. */
     String KEY = "mmsearch.notes";
 
-    /** None: a query that is rewritten outside a search, as by {@code _explain}, has no deadline and no answer with shards. */
+    /** Used outside a search, for example by {@code _explain}: no deadline, and no response that lists shards. */
     RunningSearch NONE = new RunningSearch() {
         @Override
         public Deadline deadline() {
@@ -20,17 +20,17 @@ public interface RunningSearch {
         public void beside(SearchResponse answer) {}
     };
 
-    /** @return when the search ends */
+    /** Returns the deadline of the search. */
     Deadline deadline();
 
     /**
-     * Lets the answer of the search tell what that of another one lacks, which was run for it on the same shards.
+     * Adds the shard failures and the timeout of another search, which ran for this one on the same shards, to the response of this search.
      *
-     * @param answer of the other one
+     * @param answer the response of the other search
      */
     void beside(SearchResponse answer);
 
-    /** @return the one that this thread works for, or {@link #NONE} */
+    /** Returns the current thread's search, or {@link #NONE}. */
     static RunningSearch of(ThreadContext context) {
         RunningSearch search = context.getTransient(KEY);
         return search == null ? NONE : search;

@@ -19,7 +19,7 @@ public class DeadlineTests extends OpenSearchTestCase {
         clock.addAndGet(TimeUnit.MILLISECONDS.toNanos(millis));
     }
 
-    public void testWhatIsLeftIsShared() {
+    public void testTheRemainingTimeIsShared() {
         Deadline deadline = in(1000);
         assertTrue(deadline.exists());
         assertFalse(deadline.isShared());
@@ -32,7 +32,7 @@ public class DeadlineTests extends OpenSearchTestCase {
         assertEquals(50, deadline.leftMillis());
     }
 
-    /** What was found is still read, and a call still fails by itself. */
+    /** After the end, hits are still fetched, and a call fails by its own timeout. */
     public void testAfterItsEnd() {
         Deadline deadline = in(1000);
         pass(990);

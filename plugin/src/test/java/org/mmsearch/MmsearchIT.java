@@ -29,7 +29,7 @@ import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 /** Base class of tests on an in-JVM cluster: nodes with k-NN and mmsearch, and indices with the same mapping. */
 public abstract class MmsearchIT extends OpenSearchIntegTestCase {
 
-    /** Settings of an index whose segments stay as they are. */
+    /** Settings of an index whose segments are not merged. */
     protected static final Settings UNMERGED = Settings.builder()
         .put("index.merge.policy.segments_per_tier", 1000)
         .put("index.merge.policy.max_merge_at_once", 1000)
@@ -51,21 +51,22 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
             .build();
     }
 
-    /** @return settings of nodes that keep segments and translogs in a repository, the same for all of a suite */
+    /** Returns settings of nodes with remote-backed storage, the same for all nodes of a suite. */
     protected Settings remoteStore() {
         if (repository == null) {
             repository = randomRepoPath().toAbsolutePath();
         }
         return Settings.builder()
             .put(remoteStoreClusterSettings("remote", repository))
-            // Each write waits for so long.
+            // The delay of each write.
             .put("cluster.remote_store.translog.buffer_interval", "10ms")
             .build();
     }
 
     /**
-     * @param mocks of the framework, that stand in for parts of a node
-     * @return those without the one for searches, which leaves out what plugins have a say in: profiles, and when slices are searched
+     * Removes the mock plugin for searches, because it changes profiles and the decision on slices.
+     *
+     * @param mocks the mock plugins of the test framework
      */
     protected static Collection<Class<? extends Plugin>> withOwnSearches(Collection<Class<? extends Plugin>> mocks) {
         return mocks.stream().filter(mock -> mock != MockSearchService.TestPlugin.class).toList();
@@ -157,7 +158,7 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
         assertAcked(client().admin().cluster().prepareUpdateSettings().setTransientSettings(settings));
     }
 
-    /** Waits for the copies of shards that are filled by segments: they have them a little later than the refresh. */
+    /** Waits for replicas with segment replication, which receive segments a little after the refresh. */
     protected static void awaitAllCopies(String index, int documents) throws Exception {
         for (String node : internalCluster().getNodeNames()) {
             String id = internalCluster().clusterService(node).localNode().getId();
@@ -198,7 +199,7 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
         ) {
             SearchSourceBuilder source = SearchSourceBuilder.fromXContent(parser);
             if (way == HybridWay.TWO_ROUNDS && source.minScore() == null) {
-                // No score is lower, but a request with min_score cannot use one search.
+                // No score is lower, but requests with min_score cannot use one search.
                 source.minScore(-1);
             }
             return new SearchRequest(Strings.splitStringByCommaToArray(index)).source(source);

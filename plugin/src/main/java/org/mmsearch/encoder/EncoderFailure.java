@@ -6,11 +6,11 @@ import org.opensearch.core.rest.RestStatus;
 
 /** The causes of failed encodings. Each cause has an HTTP status and a counter in the stats. */
 public enum EncoderFailure {
-    /** The caller's text or picture is not one the encoder takes. */
+    /** The encoder does not accept the text or image. */
     INPUT(RestStatus.BAD_REQUEST),
     /** The encoder knows no word of the text. */
     UNREADABLE(RestStatus.BAD_REQUEST),
-    /** The encoder is not the one the index was built with. */
+    /** The encoder differs from the one that the index was built with. */
     FINGERPRINT(RestStatus.BAD_REQUEST),
     /** The queue is full, or Triton responded with 429. */
     OVERLOADED(RestStatus.TOO_MANY_REQUESTS),

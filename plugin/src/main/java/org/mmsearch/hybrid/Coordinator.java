@@ -1,8 +1,10 @@
 package org.mmsearch.hybrid;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BiConsumer;
+import java.util.stream.IntStream;
 
 import org.mmsearch.SameIndices;
 import org.mmsearch.fusion.Fusion;
@@ -32,7 +34,7 @@ import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryCoordinatorContext;
 import org.opensearch.transport.client.Client;
 
-/** Turns a hybrid whose legs are rewritten into the query that the shards run. */
+/** Builds the query that the shards execute from a hybrid whose legs are rewritten. */
 final class Coordinator {
 
     private final HybridClause clause;
@@ -58,14 +60,18 @@ final class Coordinator {
         this.vectors = vectors;
     }
 
-    /** Replaces the hybrid. */
+    /**
+     * Returns the query that replaces the hybrid, or a placeholder if the legs have to run first.
+     *
+     * @throws IllegalArgumentException if the hybrid is not allowed in this request
+     */
     QueryBuilder fuse(HybridQueryBuilder hybrid, QueryCoordinatorContext context) {
         SearchRequest request = searchRequest(context.getSearchRequest());
         ClusterState state = cluster.state();
         SearchNotes search = notes.of(context);
         HybridRequest checked = new HybridRequest(clause.name(), request).validate();
         SearchTarget target = SearchTarget.of(request, state, cluster.operationRouting(), resolver, registry);
-        // The readers of one index find nothing in the one that an alias moves to between the rounds.
+        // Pins aliases to their indices: if an alias moved between the rounds, the old readers would match nothing in the new index.
         SameIndices.keep(request, target.indices(), state, resolver);
         Fusion asked = asked(hybrid, request, search, target, state);
         Fusion fusion = hybrid.narrowed(asked).window(hybrid.window(asked, checked.page(target.indices(), state)));
@@ -86,8 +92,8 @@ final class Coordinator {
         }
         if (search == null || search.way() == Way.NONE || search.way() == Way.ONE_SEARCH && top(hybrid, request) == false) {
             throw new IllegalArgumentException(
-                "[" + clause.name() + "] expected a place in the request's query, its [post_filter], a rescorer or an aggregation's filter, "
-                    + "got one in which it cannot be fused over several shards: move it there"
+                "[" + clause.name() + "] expected in the query, the [post_filter], a rescorer or a filter aggregation of a search on "
+                    + "several shards, got another place: move it to one of these"
             );
         }
         reserve(search, legs.size(), fusion.window(), target.shards(state));
@@ -99,7 +105,7 @@ final class Coordinator {
         return pending(context, (client, listener) -> rounds.run(client, request, legs, described, listener));
     }
 
-    /** The windows of all shards and what is fused of them stay with the search on this node. */
+    /** Reserves heap for the windows of all shards and the fused hits, until the search ends. */
     private void reserve(SearchNotes search, int legs, int window, int shards) {
         long bytes = HybridMemory.windows(legs, window, shards) + HybridMemory.fused(legs, window);
         search.hold(clause.node().memory().reserve(bytes, "the windows of a hybrid over " + shards + " shards"));
@@ -109,7 +115,7 @@ final class Coordinator {
         return request.source() != null && hybrid.comesFrom(request.source().query());
     }
 
-    /** A query that is not known before an action has found it. */
+    /** Registers an asynchronous action and returns a placeholder for the query that the action finds. */
     private static QueryBuilder pending(QueryCoordinatorContext context, BiConsumer<Client, ActionListener<QueryBuilder>> action) {
         SetOnce<QueryBuilder> found = new SetOnce<>();
         context.registerAsyncAction((client, listener) -> action.accept(client, ActionListener.wrap(query -> {
@@ -119,7 +125,7 @@ final class Coordinator {
         return new PendingQueryBuilder(found::get);
     }
 
-    /** Whether a search goes to several shards; one that fails to say so fails by itself. */
+    /** Returns whether a search goes to several shards. Returns false if that cannot be resolved; such a search fails later by itself. */
     boolean severalShards(SearchRequest request) {
         try {
             SearchTarget target = SearchTarget.of(request, cluster.state(), cluster.operationRouting(), resolver, registry);
@@ -143,28 +149,33 @@ final class Coordinator {
         return pipeline == null ? Fusion.DEFAULT : pipeline;
     }
 
-    /** Rewrites each query by itself and leaves out those whose text no encoder can read, or whose encoder fails where that is asked for. */
-    QueryBuilder rewriteEach(HybridQueryBuilder hybrid, QueryCoordinatorContext context) {
+    /**
+     * Rewrites each query separately. Omits queries whose text no encoder can read and, with {@code on_encoder_failure: skip}, queries
+     * whose encoder fails. Queries that need no encoder are rewritten at once, because an asynchronous round has a cost.
+     */
+    QueryBuilder rewriteEach(HybridQueryBuilder hybrid, QueryCoordinatorContext context) throws IOException {
+        LegRewrites rewrites = new LegRewrites(context, hybrid.options().onEncoderFailure());
+        List<QueryBuilder> legs = rewrites.atOnce(hybrid.queries());
+        if (legs != null) {
+            return hybrid.keep(IntStream.range(0, legs.size()).boxed().toList(), legs);
+        }
         SearchNotes search = notes.of(context);
-        return pending(
-            context,
-            (client, listener) -> new LegRewrites(context, hybrid.options().onEncoderFailure()).run(client, hybrid.queries(), ActionListener.map(listener, outcome -> {
-                List<String> names = hybrid.describe(Fusion.DEFAULT).names();
-                for (int i = 0; i < outcome.failures().size(); i++) {
-                    Exception failure = outcome.failures().get(i);
-                    if (failure != null) {
-                        clause.stats().legSkipped();
-                        if (search != null) {
-                            search.degraded(new DegradedLeg(names.get(i), failure.getMessage()));
-                        }
+        return pending(context, (client, listener) -> rewrites.run(client, hybrid.queries(), ActionListener.map(listener, outcome -> {
+            List<String> names = hybrid.describe(Fusion.DEFAULT).names();
+            for (int i = 0; i < outcome.failures().size(); i++) {
+                Exception failure = outcome.failures().get(i);
+                if (failure != null) {
+                    clause.stats().legSkipped();
+                    if (search != null) {
+                        search.degraded(new DegradedLeg(names.get(i), failure.getMessage()));
                     }
                 }
-                return hybrid.keep(outcome.kept(), outcome.legs());
-            }))
-        );
+            }
+            return hybrid.keep(outcome.kept(), outcome.legs());
+        })));
     }
 
-    /** The request as a search: other requests that rewrite queries name indices as a search does. */
+    /** Returns the request as a search request. Other requests that rewrite queries have the same indices and options. */
     private static SearchRequest searchRequest(IndicesRequest request) {
         if (request instanceof SearchRequest search) {
             return search;
@@ -173,7 +184,7 @@ final class Coordinator {
         return new SearchRequest(request.indices()).indicesOptions(options);
     }
 
-    /** The legs with the hybrid's filter in each, before the nearest neighbours are chosen rather than after. */
+    /** Returns the legs with the hybrid's filter inside each, so that k-NN filters before it selects neighbors. */
     private List<QueryBuilder> pushed(List<QueryBuilder> queries, QueryBuilder filter) {
         List<QueryBuilder> legs = new ArrayList<>(queries.size());
         for (QueryBuilder query : queries) {
@@ -181,13 +192,13 @@ final class Coordinator {
                 legs.add(vectors.among(query));
                 continue;
             }
-            // A leg's name stands for its window, not for a second run of its query.
-            // The caller's may be sent again, and a bool takes a filter into itself.
+            // Copy the leg, because the caller may send its query again and a bool adds the filter to itself. Remove the name: the fused
+            // query reports it, so the leg does not run again for it.
             QueryBuilder own = vectors.copy(query).queryName(null);
             float boost = own.boost();
             QueryBuilder leg = filter == null ? own : own.filter(filter);
             if (leg != own && leg.getClass() == own.getClass()) {
-                // k-NN drops the boost when it takes a filter in.
+                // k-NN loses the boost when it adds a filter.
                 leg.boost(boost);
             }
             legs.add(vectors.among(leg));

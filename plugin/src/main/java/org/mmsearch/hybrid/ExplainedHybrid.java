@@ -14,14 +14,18 @@ import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.transport.client.Client;
 
 /**
- * The explain API asks one shard about one document. What a hybrid is worth there depends on all shards, so a search of all of them is
- * asked first.
+ * Explains a hybrid for the explain API. That API sends a request to one shard, but a fused score depends on all shards. So a search of all
+ * shards computes the explanation first.
  */
 final class ExplainedHybrid {
 
     private ExplainedHybrid() {}
 
-    /** @param listener is given the query that takes the hybrid's place */
+    /**
+     * Searches all shards for the explained document.
+     *
+     * @param listener receives the query that replaces the hybrid; it matches nothing if the document is not among the fused hits
+     */
     static void ask(
         Client client,
         ExplainRequest explain,
@@ -32,7 +36,7 @@ final class ExplainedHybrid {
             .fetchSource(false)
             .explain(true)
             .postFilter(new IdsQueryBuilder().addIds(explain.id()))
-            // The boost comes to what takes the hybrid's place.
+            // The query that replaces the hybrid gets the boost.
             .query(hybrid.plain());
         SearchRequest search = new SearchRequest(explain.indices()).indicesOptions(explain.indicesOptions()).source(source);
         search.setParentTask(explain.getParentTask());

@@ -20,7 +20,7 @@ import org.opensearch.index.query.AbstractQueryBuilder;
 import org.opensearch.index.query.IdsQueryBuilder;
 import org.opensearch.index.query.QueryShardContext;
 
-/** One document and the explanation that a search of all shards gave for it. */
+/** Matches one document and returns the explanation that a search of all shards computed for it. */
 public final class ExplainedQueryBuilder extends AbstractQueryBuilder<ExplainedQueryBuilder> {
 
     /** The name on the wire. */
@@ -30,8 +30,8 @@ public final class ExplainedQueryBuilder extends AbstractQueryBuilder<ExplainedQ
     private final Explanation explanation;
 
     /**
-     * @param id of the document
-     * @param explanation of its score
+     * @param id the document's id
+     * @param explanation the explanation of its score
      */
     public ExplainedQueryBuilder(String id, Explanation explanation) {
         this.id = id;

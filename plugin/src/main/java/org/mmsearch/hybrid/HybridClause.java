@@ -4,7 +4,7 @@ import org.mmsearch.hybrid.fused.HybridNode;
 import org.mmsearch.hybrid.legs.HybridStats;
 import org.mmsearch.memory.MemoryBreaker;
 
-/** What the hybrid clause's builders need of the node they are on. */
+/** The node's services for the builders of the hybrid clause. */
 public final class HybridClause {
 
     private final HybridNode node;
@@ -12,28 +12,32 @@ public final class HybridClause {
 
     /**
      * @param name the clause's name on this node
-     * @param memory what the lists of hybrids take their heap from
+     * @param memory the circuit breaker for the heap of hit lists
      */
     public HybridClause(String name, MemoryBreaker memory) {
         node = new HybridNode(name, memory);
     }
 
-    /** @return the clause's name on this node */
+    /** Returns the clause's name on this node. */
     public String name() {
         return node.clause();
     }
 
-    /** @return what this node's hybrids have done */
+    /** Returns the statistics of hybrids on this node. */
     public HybridStats stats() {
         return node.stats();
     }
 
-    /** What the forms that the shards run need of the node. */
+    /** Returns the services for the queries that shards execute. */
     HybridNode node() {
         return node;
     }
 
-    /** The node's coordinating side, once the node has one. */
+    /**
+     * Returns the coordinator.
+     *
+     * @throws IllegalStateException while the node is starting
+     */
     Coordinator coordinator() {
         Coordinator ready = coordinator;
         if (ready == null) {

@@ -50,7 +50,7 @@ import org.opensearch.search.query.QueryCollectorContextSpecFactory;
 import org.opensearch.threadpool.ThreadPool;
 import org.opensearch.transport.client.Client;
 
-/** All that the plugin class registers for the {@code hybrid} clause. */
+/** Everything that the plugin class registers for the {@code hybrid} clause. */
 public final class HybridFeature {
 
     private final HybridClause clause;
@@ -60,35 +60,35 @@ public final class HybridFeature {
 
     /**
      * @param name the clause's name on this node
-     * @param memory what the lists of hybrids take their heap from
+     * @param memory the circuit breaker for the heap of hit lists
      */
     public HybridFeature(String name, MemoryBreaker memory) {
         clause = new HybridClause(name, memory);
     }
 
-    /** @return what this node's hybrids have done */
+    /** Returns the statistics of hybrids on this node. */
     public HybridStats stats() {
         return clause.stats();
     }
 
-    /** @return what this node's hybrids work with */
+    /** Returns the services for hybrids on this node. */
     public HybridNode node() {
         return clause.node();
     }
 
-    /** What a node's owner can set. */
+    /** Returns the node settings. */
     public List<Setting<?>> settings() {
         return List.of(LegSearches.FROM);
     }
 
-    /** What a node is set to where its owner does not say otherwise: the processors that answer hybrids are switched on. */
+    /** Returns the default settings of a node: the processors that fuse hybrids are enabled. */
     public Settings additionalSettings() {
         return Settings.builder()
             .putList(SearchPipelineService.ENABLED_SYSTEM_GENERATED_FACTORIES_SETTING.getKey(), Ways.FACTORIES)
             .build();
     }
 
-    /** The clause, and the forms it takes on its way to the shards. */
+    /** Returns the clause and the internal queries that shards execute. */
     public List<QuerySpec<?>> queries() {
         HybridNode node = clause.node();
         return List.of(
@@ -104,7 +104,7 @@ public final class HybridFeature {
         return new QuerySpec<>(name, reader, parser -> HybridNode.internal(parser, name));
     }
 
-    /** What carries the legs to several shards and back where no processor can. */
+    /** Returns the aggregation that collects the legs' windows if no processor can. */
     public List<AggregationSpec> aggregations() {
         return List.of(
             new AggregationSpec(
@@ -115,22 +115,22 @@ public final class HybridFeature {
         );
     }
 
-    /** What puts the legs' windows in the place of a shard's top documents. */
+    /** Returns the collector that replaces a shard's top documents with the legs' windows. */
     public List<QueryCollectorContextSpecFactory> collectors() {
         return List.of(new LegsCollectorFactory());
     }
 
-    /** The legs on each hit. */
+    /** Returns the fetch sub-phase that adds the legs to each hit. */
     public List<FetchSubPhase> fetchSubPhases() {
         return List.of(new LegsFetchPhase(clause.node().running()));
     }
 
-    /** What an answer says of legs that are missing from it. */
+    /** Returns the response section that lists missing legs. */
     public List<SearchExtSpec<?>> searchExts() {
         return List.of(new SearchExtSpec<>(MmsearchExt.NAME, MmsearchExt::new, MmsearchExt::parse));
     }
 
-    /** The classic processors that name a fusion. */
+    /** Returns OpenSearch's processors that define a fusion. */
     public Map<String, Processor.Factory<SearchPhaseResultsProcessor>> phaseResultsProcessors() {
         Map<String, Processor.Factory<SearchPhaseResultsProcessor>> processors = new HashMap<>();
         for (String type : FusionProcessor.TYPES) {
@@ -139,17 +139,17 @@ public final class HybridFeature {
         return processors;
     }
 
-    /** The classic processor that explained hybrids. */
+    /** Returns OpenSearch's response processor that explained hybrids. */
     public Map<String, Processor.Factory<SearchResponseProcessor>> responseProcessors() {
         return Map.of(ExplanationProcessor.TYPE, ExplanationProcessor.factory());
     }
 
-    /** What rewrites a request whose legs run before it. */
+    /** Returns the processor that rewrites a request whose legs run before it. */
     public Map<String, SystemGeneratedFactory<SearchRequestProcessor>> generatedRequestProcessors() {
         return HybridRewrite.factory(request -> ways.of(request), () -> notes.current(), () -> services);
     }
 
-    /** What fuses between the phases of a search. */
+    /** Returns the processor that fuses between the query phase and the fetch phase. */
     public Map<String, SystemGeneratedFactory<SearchPhaseResultsProcessor>> generatedPhaseResultsProcessors() {
         return FusionPhase.factory(
             request -> request.source() != null
@@ -166,11 +166,11 @@ public final class HybridFeature {
     }
 
     /**
-     * Notes in the answer of a search that it goes on without something.
+     * Reports in the response of a search that something is missing from it.
      *
-     * @param rewrite of the search
-     * @param name of the clause that lacks it
-     * @param reason why
+     * @param rewrite the rewrite context of the search
+     * @param name the name of the clause with the missing part
+     * @param reason the cause
      */
     public void degraded(QueryCoordinatorContext rewrite, String name, String reason) {
         SearchNotes search = notes.of(rewrite);
@@ -179,7 +179,7 @@ public final class HybridFeature {
         }
     }
 
-    /** Gives the clause what it works with. */
+    /** Sets the node's services. Called once, when the node starts. */
     public void open(
         Client client,
         ClusterService cluster,
@@ -205,12 +205,12 @@ public final class HybridFeature {
         clause.coordinator(new Coordinator(clause, cluster, resolver, writeables, notes, vectors));
     }
 
-    /** What the engine finds by its class among the node's components; asked for after {@link #open}. */
+    /** Returns the node components that OpenSearch looks up by class. Called after {@link #open}. */
     public List<Object> components() {
         return List.of(notes.remaining());
     }
 
-    /** Lets a hybrid add to its search's answer; asked for after {@link #open}. */
+    /** Returns the action filter that adds to search responses. Called after {@link #open}. */
     public List<ActionFilter> actionFilters() {
         return List.of(notes);
     }

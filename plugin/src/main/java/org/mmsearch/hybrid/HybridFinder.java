@@ -31,8 +31,16 @@ final class HybridFinder implements QueryBuilderVisitor {
     private final Set<QueryBuilder> seen = Collections.newSetFromMap(new IdentityHashMap<>());
     private int found;
     private boolean unsure;
+    private boolean ours;
 
     private HybridFinder() {}
+
+    /** Returns whether a query contains only clauses of OpenSearch and k-NN, which have no side effects during rewrite. */
+    static boolean onlyOthers(QueryBuilder query) {
+        HybridFinder finder = new HybridFinder();
+        finder.look(query);
+        return finder.ours == false && finder.unsure == false;
+    }
 
     /** @param source of a request */
     static HybridFinder in(SearchSourceBuilder source) {
@@ -85,6 +93,7 @@ final class HybridFinder implements QueryBuilderVisitor {
             return;
         }
         String name = query.getClass().getName();
+        ours |= name.startsWith(OURS);
         if (query instanceof HybridQueryBuilder) {
             found++;
         } else if (OPAQUE.contains(query.getWriteableName())) {

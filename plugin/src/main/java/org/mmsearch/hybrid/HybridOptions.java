@@ -12,14 +12,14 @@ import org.opensearch.core.xcontent.ToXContentFragment;
 import org.opensearch.core.xcontent.XContentBuilder;
 
 /**
- * What a hybrid says besides its queries.
+ * The options of a hybrid.
  *
- * @param fusion how they are fused, or null to take a search pipeline's or the default
- * @param paginationDepth the window, or null to take the fusion's or the default
- * @param cutoff where the fused list ends early
- * @param totals over what totals and facets count
+ * @param fusion how the legs are fused; null for the fusion of the search pipeline or the default
+ * @param paginationDepth the window; null for the window of the fusion or the default
+ * @param cutoff where the fused list ends
+ * @param totals which documents total hits and aggregations count
  * @param onEncoderFailure whether a query whose encoder fails is left out
- * @param evidence whether hits carry their legs
+ * @param evidence whether hits list the legs that found them
  */
 record HybridOptions(
     Fusion fusion,

@@ -57,7 +57,7 @@ final class HybridParser {
         }
         HybridOptions options = new HybridOptions(fusion, paginationDepth, cutoff, totals, onEncoderFailure, evidence);
         if (totals == Totals.ALL && cutoff.isNone() == false) {
-            throw error("counts either [totals: all] or up to a [cutoff]: leave one out", null);
+            throw error("does not combine [totals: all] with [cutoff]: leave one out", null);
         }
         try {
             if (fusion != null) {
@@ -112,7 +112,7 @@ final class HybridParser {
         }
     }
 
-    /** As in {@code bool}, null is no filter: what a client's template leaves where its caller gave none. */
+    /** Accepts null as no filter, as {@code bool} does: client templates send null for an unused filter. */
     private void noFilter() throws IOException {
         if (parser.currentToken() != XContentParser.Token.VALUE_NULL) {
             throw new IllegalArgumentException("expected [filter] to be a query, got [" + parser.text() + "]");

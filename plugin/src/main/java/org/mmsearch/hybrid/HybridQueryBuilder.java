@@ -24,27 +24,29 @@ import org.opensearch.index.query.QueryRewriteContext;
 import org.opensearch.index.query.QueryShardContext;
 
 /**
- * The {@code hybrid} clause: several queries, each with its own window of best hits, fused into one list.
- * On the coordinating node it becomes a query over the fused hits, so that everything a query can stand in works with it.
+ * The {@code hybrid} clause. It fuses the top hits of several queries, its legs, into one ranking.
+ *
+ * <p>The coordinating node rewrites it to a query that matches the fused hits. So it works with all search features, such as sort,
+ * aggregations and highlighting.
  */
 public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBuilder> {
 
-    /** The most queries a hybrid takes. */
+    /** Maximum number of queries. */
     public static final int MAX_QUERIES = 10;
-    /** The least window where neither the clause nor its fusion names one. */
+    /** The minimum window if neither the clause nor its fusion sets one. */
     public static final int DEFAULT_WINDOW = 100;
-    /** The largest window. */
+    /** Maximum window. */
     public static final int MAX_WINDOW = 10_000;
 
     private final HybridClause clause;
     private final List<QueryBuilder> queries;
     private final QueryBuilder filter;
     private final HybridOptions options;
-    /** The positions of the legs that are not left out, once they are rewritten. It never leaves the coordinating node. */
+    /** Positions of the legs that are not left out, known after rewrite. Never sent to another node. */
     private final List<Integer> kept;
-    /** How many legs the request has. */
+    /** Number of legs in the request. */
     private final int given;
-    /** The same in all that this is rewritten to, so that a request can tell its own clause from another one. */
+    /** An identity that all rewritten copies share, so that a request can recognize its clause. */
     private final Object origin;
 
     HybridQueryBuilder(HybridClause clause, List<QueryBuilder> queries, QueryBuilder filter, HybridOptions options) {
@@ -93,17 +95,17 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
         return queries;
     }
 
-    /** This without a name and a boost of its own, to be asked for by itself. */
+    /** Returns a copy without name and boost. */
     HybridQueryBuilder plain() {
         return new HybridQueryBuilder(clause, queries, filter, options, kept, given, origin);
     }
 
-    /** Whether a query was rewritten to this one. */
+    /** Returns whether this hybrid was rewritten from the given query. */
     boolean comesFrom(QueryBuilder query) {
         return query instanceof HybridQueryBuilder hybrid && hybrid.origin == origin;
     }
 
-    /** What every query is filtered by, or null. */
+    /** Returns the filter of all legs, or null. */
     QueryBuilder pushedFilter() {
         return filter;
     }
@@ -113,10 +115,10 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
     }
 
     /**
-     * How deep each query is read and how many hits come out.
+     * Returns the window: the number of hits per leg, and the maximum number of fused hits.
      *
-     * @param fusion the one that holds
-     * @param page the window where neither this nor the fusion names one
+     * @param fusion the fusion in effect
+     * @param page the window if neither this clause nor the fusion sets one
      */
     int window(Fusion fusion, int page) {
         if (options.paginationDepth() != null) {
@@ -125,18 +127,18 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
         return fusion.window() > 0 ? fusion.window() : page;
     }
 
-    /** A fusion of all the queries, checked against them and narrowed to those that are left. */
+    /** Validates a fusion against all queries and returns it for the queries that are not left out. */
     Fusion narrowed(Fusion fusion) {
         Fusion fitting = fusion.validate(given);
         return kept == null || kept.size() == given ? fitting : fitting.only(kept);
     }
 
-    /** This with some of its queries, rewritten. */
+    /** Returns a copy with only the given positions, whose queries are rewritten. */
     HybridQueryBuilder keep(List<Integer> positions, List<QueryBuilder> rewritten) {
         return new HybridQueryBuilder(clause, rewritten, filter, options, positions, given, origin).boost(boost()).queryName(queryName());
     }
 
-    /** What is known of the legs, under a fusion. */
+    /** Returns the description of the legs for a fusion. */
     Legs describe(Fusion fusion) {
         List<String> names = new ArrayList<>(queries.size());
         List<Integer> named = new ArrayList<>();
@@ -189,8 +191,8 @@ public final class HybridQueryBuilder extends AbstractQueryBuilder<HybridQueryBu
     @Override
     protected Query doToQuery(QueryShardContext context) {
         throw new IllegalArgumentException(
-            "[" + clause.name() + "] is fused on the coordinating node and cannot stand where only shards look, such as in an alias's "
-                + "filter or a percolator: put one of its queries there"
+            "[" + clause.name() + "] is fused on the coordinating node and is not allowed in queries that only shards evaluate, such as "
+                + "alias filters and percolators: use one of its queries there"
         );
     }
 

@@ -11,35 +11,40 @@ import org.opensearch.search.SearchService;
 import org.opensearch.search.builder.SearchSourceBuilder;
 
 /**
- * The request that a hybrid stands in.
+ * The request that contains a hybrid.
  *
  * @param clause the clause's name
  * @param request the request
  */
 record HybridRequest(String clause, SearchRequest request) {
 
-    /** Refuses what a fused window cannot answer. */
+    /**
+     * Rejects scroll, slices and remote clusters.
+     *
+     * @throws IllegalArgumentException with the alternative
+     */
     HybridRequest validate() {
         if (request.scroll() != null) {
-            refuse("does not go with scroll, whose pages would each be fused again and which [_reindex], [_update_by_query] and [_delete_by_query] use"
-                    + " too: search in a point in time with from, size or search_after, and choose documents to write by one of its queries");
+            refuse("does not support scroll, which [_reindex], [_update_by_query] and [_delete_by_query] use too: "
+                    + "search in a point in time with from, size or search_after, and select documents to write with one of its queries");
         }
         for (String index : request.indices()) {
             if (RequestIndices.remote(index)) {
-                refuse("does not reach remote clusters, got [" + index + "]: search each cluster by itself");
+                refuse("does not support remote clusters, got [" + index + "]: search each cluster separately");
             }
         }
         if (request.source() != null && request.source().slice() != null) {
-            refuse("does not go with [slice], whose parts would each be fused by themselves");
+            refuse("does not support [slice], because each slice would be fused separately: leave it out");
         }
         return this;
     }
 
     /**
-     * The window that reaches the request's page, where nobody names one.
+     * Returns the window that contains the requested page.
      *
-     * @param indices that the request goes to
-     * @param state of the cluster
+     * @param indices the indices of the request
+     * @param state the cluster state
+     * @throws IllegalArgumentException if the page exceeds an index's {@code max_result_window}
      */
     int page(Index[] indices, ClusterState state) {
         SearchSourceBuilder source = request.source();
@@ -56,8 +61,8 @@ record HybridRequest(String clause, SearchRequest request) {
             int most = IndexSettings.MAX_RESULT_WINDOW_SETTING.get(metadata == null ? Settings.EMPTY : metadata.getSettings());
             if (end > most) {
                 refuse(
-                    "expected from + size to lie within [" + IndexSettings.MAX_RESULT_WINDOW_SETTING.getKey() + "] of " + most + " of ["
-                        + index.getName() + "], got " + end + ": ask for less, or raise that setting"
+                    "expected from + size to be within [" + IndexSettings.MAX_RESULT_WINDOW_SETTING.getKey() + "] of " + most + " of ["
+                        + index.getName() + "], got " + end + ": reduce it or increase the setting"
                 );
             }
         }
@@ -65,9 +70,10 @@ record HybridRequest(String clause, SearchRequest request) {
     }
 
     /**
-     * Refuses pages that the fused window does not reach.
+     * Rejects pages beyond the fused window.
      *
-     * @param window of the hybrid
+     * @param window the hybrid's window
+     * @throws IllegalArgumentException if {@code from + size} exceeds the window
      */
     void validate(int window) {
         SearchSourceBuilder source = request.source();
@@ -76,11 +82,11 @@ record HybridRequest(String clause, SearchRequest request) {
         }
         if (source.query() instanceof HybridQueryBuilder) {
             int from = source.from() == -1 ? SearchService.DEFAULT_FROM : source.from();
-            // A size that nobody asked for is no reason to refuse a small window.
+            // Without an explicit size, the default is reduced to the window.
             int size = source.size() == -1 ? Math.clamp(window - from, 0, SearchService.DEFAULT_SIZE) : source.size();
             if ((long) from + size > window) {
                 refuse(
-                    "expected from + size to lie within its window of " + window + ", got " + from + " + " + size
+                    "expected from + size to be within its window of " + window + ", got " + from + " + " + size
                         + ": raise [pagination_depth]"
                 );
             }

@@ -1,5 +1,6 @@
 package org.mmsearch.hybrid;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -14,6 +15,7 @@ import org.opensearch.core.rest.RestStatus;
 import org.opensearch.index.query.BaseQueryRewriteContext;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryCoordinatorContext;
+import org.opensearch.index.query.QueryRewriteContext;
 import org.opensearch.index.query.Rewriteable;
 import org.opensearch.transport.client.Client;
 
@@ -38,6 +40,38 @@ final class LegRewrites {
     }
 
     /**
+     * Rewrites legs that need no asynchronous action.
+     *
+     * @param queries the legs
+     * @return the rewritten legs, or null if one of them may call the encoder or needs an asynchronous action
+     */
+    List<QueryBuilder> atOnce(List<QueryBuilder> queries) throws IOException {
+        List<QueryBuilder> rewritten = new ArrayList<>(queries.size());
+        QueryRewriteContext own = own(null);
+        for (QueryBuilder query : queries) {
+            if (HybridFinder.onlyOthers(query) == false) {
+                return null;
+            }
+            QueryBuilder leg = Rewriteable.rewrite(query, own);
+            if (own.hasAsyncActions()) {
+                return null;
+            }
+            rewritten.add(leg);
+        }
+        return rewritten;
+    }
+
+    private QueryCoordinatorContext own(Client client) {
+        BaseQueryRewriteContext own = new BaseQueryRewriteContext(
+            context.getXContentRegistry(),
+            context.getWriteableRegistry(),
+            client,
+            context::nowInMillis
+        );
+        return new QueryCoordinatorContext(own, context.getSearchRequest());
+    }
+
+    /**
      * @param client of the node
      * @param queries the legs
      * @param listener is given what became of them; it fails when all of them fail, or at once when one fails that cannot be left out
@@ -55,15 +89,9 @@ final class LegRewrites {
                     finish(done, failed, once);
                 }
             };
-            BaseQueryRewriteContext own = new BaseQueryRewriteContext(
-                context.getXContentRegistry(),
-                context.getWriteableRegistry(),
-                client,
-                context::nowInMillis
-            );
             Rewriteable.rewriteAndFetch(
                 queries.get(leg),
-                new QueryCoordinatorContext(own, context.getSearchRequest()),
+                own(client),
                 ActionListener.wrap(query -> finish.accept(() -> done.set(leg, query)), e -> {
                     if (canBeLeftOut(e) == false) {
                         once.onFailure(e);

@@ -3,11 +3,11 @@ package org.mmsearch.hybrid;
 import java.util.Arrays;
 import java.util.Locale;
 
-/** What a hybrid does when the encoder of one of its queries fails. */
+/** What a hybrid does if the encoder of a leg fails. */
 enum OnEncoderFailure {
-    /** Fails with it. */
+    /** The search fails. */
     FAIL,
-    /** Answers with the other queries and says so. */
+    /** The search continues without the leg and reports it in the response. */
     SKIP;
 
     String json() {

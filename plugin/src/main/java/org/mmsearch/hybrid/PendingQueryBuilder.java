@@ -11,7 +11,7 @@ import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryRewriteContext;
 import org.opensearch.index.query.QueryShardContext;
 
-/** Stands for a hybrid while its legs run; the rewrite that follows replaces it. It never leaves the coordinating node. */
+/** Placeholder for a hybrid while its legs run. The next rewrite replaces it. It is never sent to another node. */
 final class PendingQueryBuilder extends AbstractQueryBuilder<PendingQueryBuilder> {
 
     private final Supplier<QueryBuilder> result;

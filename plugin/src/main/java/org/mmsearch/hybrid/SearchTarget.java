@@ -17,10 +17,10 @@ import org.opensearch.core.index.Index;
 import org.opensearch.core.index.shard.ShardId;
 
 /**
- * Where a search request goes.
+ * The indices and shards of a search request.
  *
  * @param indices the concrete indices
- * @param only the only shard, where there is exactly one; null otherwise
+ * @param only the shard if there is exactly one, else null
  */
 record SearchTarget(Index[] indices, ShardId only) {
 
@@ -41,7 +41,7 @@ record SearchTarget(Index[] indices, ShardId only) {
         return new SearchTarget(indices, only(request, state, routing, resolver, indices));
     }
 
-    /** How many shards there are in the indices, whether or not all of them are asked. */
+    /** Returns the number of shards of the indices, including shards that the request does not search. */
     int shards(ClusterState state) {
         int shards = 0;
         for (Index index : indices) {

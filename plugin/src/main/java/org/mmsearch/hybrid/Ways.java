@@ -15,13 +15,13 @@ import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.search.internal.SearchContext;
 import org.opensearch.search.pipeline.SearchPipelineService;
 
-/** Chooses how the hybrids of a request are answered where it goes to several shards. */
+/** Selects how the hybrids of a request are executed if the request goes to several shards. */
 final class Ways {
 
-    /** The processors that answer hybrids without a point in time. */
+    /** The processors that execute hybrids without a point in time. */
     static final List<String> FACTORIES = List.of(HybridRewrite.TYPE, FusionPhase.TYPE);
 
-    /** Whether the cluster's settings switch our processors off; kept, since reading a setting parses it again. */
+    /** Whether the cluster settings disable our processors. Cached, because reading a setting parses it. */
     private volatile boolean switchedOff;
 
     Ways(ClusterSettings settings) {
@@ -32,7 +32,7 @@ final class Ways {
         );
     }
 
-    /** The way of a request; the same request has the same way on every call, unless it or the cluster's settings change. */
+    /** Returns the way of a request. It does not change between calls unless the request or the cluster settings change. */
     Way of(SearchRequest request) {
         SearchSourceBuilder source = request.source();
         HybridFinder hybrids = source == null ? null : HybridFinder.in(source);
@@ -40,8 +40,8 @@ final class Ways {
             return Way.NONE;
         }
         boolean refused = request.scroll() != null || source.slice() != null;
-        // With global statistics the engine goes from its query phase to its fetch phase past every processor. A search that is expanded
-        // reads its readers again when they have been freed.
+        // With global statistics (DFS), OpenSearch runs no processors between its query phase and its fetch phase. A collapse with inner
+        // hits searches again after the fetch phase, when the readers are released.
         boolean neither = request.searchType() == SearchType.DFS_QUERY_THEN_FETCH || PointInTime.isExpanded(request) || switchedOff;
         if (neither && refused == false) {
             return hybrids.showsNone() ? Way.NONE : Way.POINT_IN_TIME;
@@ -53,7 +53,7 @@ final class Ways {
         return enabled.contains("*") == false && enabled.containsAll(FACTORIES) == false;
     }
 
-    /** Whether nothing but the fetch phase has to see the fused hits. */
+    /** Returns whether only the fetch phase needs the fused hits. */
     private static boolean plain(SearchSourceBuilder source) {
         return source.query() instanceof HybridQueryBuilder hybrid
             && hybrid.boost() == AbstractQueryBuilder.DEFAULT_BOOST

@@ -22,23 +22,24 @@ import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.transport.client.Client;
 
 /**
- * Finds the score at which a relative cut-off falls: the best hits of all shards are needed for that, which a light
- * search brings, scores alone.
+ * Finds the score threshold of a relative cutoff. It needs the best hits of all shards, so it runs a light search that returns only scores.
  */
 final class CutoffRound {
 
-    /** The deepest that a gap is looked for where {@code k} does not say how many hits there are. */
+    /** The number of hits searched for a gap if {@code k} does not limit it. */
     private static final int MOST_HITS = 1000;
 
     private CutoffRound() {}
 
     /**
-     * @param request the search that the clause stands in
-     * @param search that the request is: the round shares its time, and its answer tells of shards that the round lacks
-     * @param parent its task, or null
+     * Runs the light search.
+     *
+     * @param request the search with the clause
+     * @param search the running search; shares its deadline and receives the shard failures
+     * @param parent the task of the search, or null
      * @param knn the query whose hits are cut
-     * @param vectors make the scores k-NN's own
-     * @param listener called once: the least score that is kept; positive infinity when nothing is
+     * @param vectors makes the search return k-NN's raw scores
+     * @param listener called once with the minimum score of the kept hits; positive infinity if none is kept
      */
     static void leastScore(
         Client client,
@@ -50,7 +51,7 @@ final class CutoffRound {
         VectorQueries vectors,
         ActionListener<Float> listener
     ) {
-        // The best hit decides a share of it; a gap can lie behind any hit.
+        // A relative cutoff needs only the best hit; a gap can follow any hit.
         int most = Math.min(MOST_HITS, body.k() == null ? MOST_HITS : body.k());
         int size = body.cutoff().gap() == null ? 1 : most;
         SearchRequest round = round(request, search, parent, knn, size);
@@ -58,7 +59,7 @@ final class CutoffRound {
         client.execute(
             SearchAction.INSTANCE,
             round,
-            // The clause goes on as part of its own search, not of this one.
+            // The clause continues in the thread context of its own search.
             ContextPreservingActionListener.wrapPreservingContext(
                 ActionListener.wrap(response -> {
                     search.beside(response);
@@ -104,7 +105,7 @@ final class CutoffRound {
         float best = hits.get(0).score();
         float relative = cutoff.relativeMax() == null ? 0 : cutoff.relativeMax() * best;
         float absolute = cutoff.minScore() == null ? 0 : cutoff.minScore();
-        // Where a gap was met, what lies below it falls short; else only the two shares do.
+        // With a gap, the hits before it set the threshold; otherwise only the two other limits do.
         float gap = cutoff.gap() != null && kept.size() < hits.size() ? kept.get(kept.size() - 1).score() : 0;
         return Math.max(gap, Math.max(relative, absolute));
     }

@@ -5,16 +5,20 @@ import org.opensearch.index.query.BoolQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryBuilders;
 
-/** Keeps the document that a query is like out of its own hits. */
+/** Excludes the document of {@code like} from the hits. */
 final class ExcludedDocument {
 
     private ExcludedDocument() {}
 
-    /** @param filter what the query filters by besides, or null */
+    /**
+     * Returns the filter with the exclusion.
+     *
+     * @param filter the other filter of the query, or null
+     */
     static QueryBuilder document(LikeDocument like, QueryBuilder filter) {
         BoolQueryBuilder itself = QueryBuilders.boolQuery().filter(QueryBuilders.idsQuery().addIds(like.id()));
         if (like.index() != null) {
-            // An _id is unique in its index only.
+            // An _id is unique only within its index.
             itself.filter(QueryBuilders.termQuery("_index", like.index()));
         }
         BoolQueryBuilder others = QueryBuilders.boolQuery().mustNot(itself);

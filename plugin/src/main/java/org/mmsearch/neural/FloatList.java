@@ -3,7 +3,7 @@ package org.mmsearch.neural;
 import java.util.AbstractList;
 import java.util.RandomAccess;
 
-/** A vector seen as the list that a parser reads, without a copy. */
+/** A view of a vector as a list, for a parser, without a copy. */
 final class FloatList extends AbstractList<Float> implements RandomAccess {
 
     private final float[] vector;

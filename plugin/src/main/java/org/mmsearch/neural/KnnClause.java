@@ -16,8 +16,8 @@ import org.opensearch.index.query.MatchAllQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
 
 /**
- * Makes k-NN's own {@code knn} query. k-NN lives behind another class loader: its parser, found in the registry, is the
- * only door, and it takes a map as well as a text, so that no vector is ever written out as JSON.
+ * Creates k-NN's {@code knn} query. k-NN has another class loader, so its parser from the registry is the only access. The parser accepts a
+ * map, so vectors are not written as JSON.
  */
 final class KnnClause {
 
@@ -27,10 +27,12 @@ final class KnnClause {
     private KnnClause() {}
 
     /**
-     * @param storage how the field's vectors are kept
-     * @param nested whether the field lies in nested documents, which k-NN's own filter alone knows to leave for their roots
+     * Creates the query.
+     *
+     * @param storage how k-NN stores the field
+     * @param nested whether the field is in nested documents; only k-NN's own filter can filter these by their root documents
      * @param vector float32 of the field's dimension
-     * @throws org.opensearch.core.common.ParsingException when k-NN is not installed or refuses a value
+     * @throws org.opensearch.core.common.ParsingException if k-NN is not installed or rejects a value
      */
     static QueryBuilder of(
         NamedXContentRegistry registry,
@@ -41,9 +43,9 @@ final class KnnClause {
         float[] vector
     ) throws IOException {
         if (body.rescore() instanceof Boolean rescore && storage.compression() >= RESCORED_BY_OBJECT) {
-            // k-NN refuses the one and ignores the other there.
+            // For these fields, k-NN rejects one boolean and ignores the other.
             throw new IllegalArgumentException(
-                "expected [rescore] of a field that is compressed " + storage.compression() + " times to be an object, such as "
+                "expected [rescore] of a field with compression " + storage.compression() + " to be an object, such as "
                     + "{\"oversample_factor\": 3.0}, got [" + rescore + "]; leave it out for k-NN's own"
             );
         }
@@ -65,13 +67,13 @@ final class KnnClause {
 
     private static QueryBuilder filteredByFaiss(QueryBuilder knn, boolean nested, NeuralBody body) {
         if (body.k() == null && nested == false) {
-            // What is near enough is found whatever the filter; k-NN's own search with both loses some of it.
+            // Radial search finds all hits within the limit, with any filter. k-NN's own filtered radial search misses some of them.
             return body.filter() == null ? knn : new BoolQueryBuilder().must(knn).filter(body.filter());
         }
         if (body.k() == null) {
             return body.filter() == null ? knn : knn.filter(body.filter());
         }
-        // Without a filter faiss counts deleted and replaced documents among the k.
+        // Without a filter, faiss counts deleted and replaced documents among the k.
         return knn.filter(body.filter() == null ? new MatchAllQueryBuilder() : body.filter());
     }
 

@@ -12,10 +12,10 @@ import org.opensearch.core.xcontent.XContentBuilder;
 import org.opensearch.core.xcontent.XContentParser;
 
 /**
- * {@code negative_text}: what the hits should be away from; a string, or {@code {"text": "...", "weight": 0.5}}.
+ * {@code negative_text}, a text that hits should not resemble: a string, or {@code {"text": "...", "weight": 0.5}}.
  *
- * @param text what is encoded
- * @param weight how much of its unit vector is taken away from the query's
+ * @param text the text
+ * @param weight the factor of its unit vector, which is subtracted from the query vector
  */
 public record NegativeText(String text, float weight) implements Writeable, ToXContentObject {
 
@@ -31,7 +31,11 @@ public record NegativeText(String text, float weight) implements Writeable, ToXC
         PARSER.declareFloat(ConstructingObjectParser.optionalConstructorArg(), WEIGHT);
     }
 
-    /** Refuses a text without a word and a weight that is not positive. */
+    /**
+     * Validates the values.
+     *
+     * @throws IllegalArgumentException if the text is blank or the weight is not positive
+     */
     public NegativeText {
         if (text.isBlank()) {
             throw new IllegalArgumentException("negative_text must not be empty");

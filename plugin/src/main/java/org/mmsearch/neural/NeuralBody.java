@@ -22,7 +22,7 @@ import org.opensearch.core.xcontent.XContentParser;
 import org.opensearch.index.query.AbstractQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
 
-/** What stands under the field's name in a {@code neural} clause: its parser is its grammar. */
+/** The object of the field in a {@code neural} clause. Its parser defines the grammar. */
 public final class NeuralBody implements Writeable, ToXContentFragment {
 
     static final int DEFAULT_K = 10;
@@ -56,11 +56,11 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
     private Object rescore;
     private Boolean expandNestedDocs;
     private Cutoff cutoff = Cutoff.NONE;
-    // Of the clause, given under the field as the official clause has them.
+    // Options of the clause. They are in the object of the field, as in the official clause.
     private float boost = AbstractQueryBuilder.DEFAULT_BOOST;
     private String queryName;
 
-    /** A key that the grammar does not know; the one who holds the parser adds the place. */
+    /** An unknown key. The caller of the parser adds the location. */
     static final class UnsupportedKey extends IllegalArgumentException {
         private static final long serialVersionUID = 1L;
 
@@ -71,7 +71,11 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
 
     private NeuralBody() {}
 
-    /** @param clause the clause's name, for the messages */
+    /**
+     * Creates the parser.
+     *
+     * @param clause the clause's name, for error messages
+     */
     static ObjectParser<NeuralBody, Void> parser(String clause) {
         ObjectParser<NeuralBody, Void> parser = new ObjectParser<>(clause, (body, field, value) -> {
             throw new UnsupportedKey("[" + clause + "] query does not support [" + field + "]");
@@ -90,7 +94,7 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
         parser.declareInt((body, value) -> body.k = value, K);
         parser.declareFloat((body, value) -> body.minScore = value, MIN_SCORE);
         parser.declareFloat((body, value) -> body.maxDistance = value, MAX_DISTANCE);
-        // As in `bool`, null is no filter.
+        // As in `bool`, null means no filter.
         parser.declareObjectOrNull(
             (body, value) -> body.filter = value,
             (p, context) -> AbstractQueryBuilder.parseInnerQueryBuilder(p),
@@ -169,9 +173,10 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
     }
 
     /**
-     * Checks what the keys must be together, and settles {@code k}.
+     * Validates the combination of the keys and sets the default of {@code k}.
      *
-     * @param clause the clause's name, with which a message begins
+     * @param clause the clause's name, for error messages
+     * @throws IllegalArgumentException if the combination is invalid
      */
     NeuralBody validated(String clause) {
         require(clause, queryText != null || queryImage != null || like != null, "requires query_text, query_image or like, none specified");
@@ -198,14 +203,14 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
     }
 
     /**
-     * The parts of the query's vector.
+     * Returns the parts of the query vector.
      *
      * @param image the decoded {@code query_image}, or null
      */
     QueryVector queryVector(byte[] image) {
         List<QueryVector.Part> parts = new ArrayList<>(3);
         if (queryImageWeight != null) {
-            // Two unit vectors blended here, in place of the encoder's own fusion.
+            // Blends two unit vectors instead of using the encoder's own fusion.
             if (queryImageWeight < 1) {
                 parts.add(new QueryVector.Part(1 - queryImageWeight, EncoderInput.of(queryText, null), null));
             }
@@ -288,21 +293,21 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
         return queryName;
     }
 
-    /** Names the model where the query names none. */
+    /** Sets the model if the query has none. */
     void defaultModelId(String modelId) {
         if (this.modelId == null) {
             this.modelId = modelId;
         }
     }
 
-    /** Raises {@code k}, where it bounds the hits. */
+    /** Increases {@code k} to at least this value, if it is set. */
     void atLeast(int least) {
         if (k != null && k < least) {
             k = least;
         }
     }
 
-    /** A copy with this filter in place of its own. */
+    /** Returns a copy with another filter. */
     NeuralBody withFilter(QueryBuilder filter) {
         NeuralBody copy = copy();
         copy.filter = filter;

@@ -4,25 +4,25 @@ import org.mmsearch.neural.vectors.NeuralServices;
 import org.opensearch.core.xcontent.ObjectParser;
 import org.opensearch.plugins.SearchPlugin.QuerySpec;
 
-/** The clause as this node knows it: its name, its grammar, and what it works with once the node has started. */
+/** The clause on this node: its name, its parser and, after the start of the node, its services. */
 public final class NeuralClause {
 
     private final String name;
     private final ObjectParser<NeuralBody, Void> parser;
     private volatile NeuralServices services;
 
-    /** @param name {@code neural}, or another where that one is taken */
+    /** @param name {@code neural}, or another name if another plugin uses that one */
     public NeuralClause(String name) {
         this.name = name;
         this.parser = NeuralBody.parser(name);
     }
 
-    /** The clause, to be registered. */
+    /** Returns the clause to register. */
     public QuerySpec<NeuralQueryBuilder> spec() {
         return new QuerySpec<>(name, in -> new NeuralQueryBuilder(this, in), parser -> NeuralQueryBuilder.parse(this, parser));
     }
 
-    /** Gives the clause what it works with; called once, when the node makes its components. */
+    /** Sets the services. Called once, when the node starts. */
     public void open(NeuralServices services) {
         this.services = services;
     }
@@ -38,7 +38,7 @@ public final class NeuralClause {
     NeuralServices services() {
         NeuralServices open = services;
         if (open == null) {
-            throw new IllegalStateException("[" + name + "] is used before the node has made its components");
+            throw new IllegalStateException("[" + name + "] is used before the node has started");
         }
         return open;
     }

@@ -36,9 +36,8 @@ import org.opensearch.threadpool.ExecutorBuilder;
 import org.opensearch.threadpool.ThreadPool;
 
 /**
- * All that the plugin class registers for the {@code neural} clause: {@link #queries}, {@link #settings},
- * {@link #executors}, {@link #components}, {@link #actionFilters} (asked for after the components), {@link #services}
- * and {@link #numbers}.
+ * Everything that the plugin class registers for the {@code neural} clause: {@link #queries}, {@link #settings}, {@link #executors}, {@link
+ * #components}, {@link #actionFilters} (called after the components), {@link #services} and {@link #numbers}.
  */
 public final class NeuralFeature implements Closeable {
 
@@ -50,41 +49,41 @@ public final class NeuralFeature implements Closeable {
 
     /**
      * @param name the clause's name on this node
-     * @param memory what pictures take their heap from
+     * @param memory the circuit breaker for the heap of images
      */
     public NeuralFeature(String name, MemoryBreaker memory) {
         this.memory = memory;
         clause = new NeuralClause(name);
     }
 
-    /** The clause. */
+    /** Returns the clause. */
     public List<QuerySpec<?>> queries() {
         return List.of(clause.spec());
     }
 
-    /** What asks for the vector of an index, for documents whose source does not hold it. */
+    /** Returns the search section that requests indexed vectors, for documents without the vector in {@code _source}. */
     public List<SearchExtSpec<?>> searchExts() {
         return List.of(new SearchExtSpec<>(IndexedVectorExt.NAME, IndexedVectorExt::new, IndexedVectorExt::parse));
     }
 
-    /** What answers that. */
+    /** Returns the fetch sub-phase that adds these vectors to hits. */
     public List<FetchSubPhase> fetchSubPhases() {
         return List.of(new IndexedVectorPhase());
     }
 
-    /** The settings of the encoder and of the pictures. */
+    /** Returns the settings of the encoder and of images. */
     public List<Setting<?>> settings() {
         List<Setting<?>> all = new ArrayList<>(EncoderSettings.all());
         all.addAll(ImageLimits.all());
         return all;
     }
 
-    /** The thread pool on which searches go on when their vectors have come. */
+    /** Returns the thread pool on which searches continue when their vectors are available. */
     public List<ExecutorBuilder<?>> executors(Settings settings) {
         return List.of(EncoderService.executor(settings));
     }
 
-    /** Opens the encoder and gives the clause what it works with. */
+    /** Opens the encoder and sets the clause's services. */
     public Collection<Object> components(
         ClusterService cluster,
         ThreadPool threads,
@@ -116,22 +115,22 @@ public final class NeuralFeature implements Closeable {
         return List.of(context);
     }
 
-    /** The search-pipeline processors, where their names are ours. */
+    /** Returns the search-pipeline processors, registered if no other plugin uses their names. */
     public Map<String, Processor.Factory<SearchRequestProcessor>> requestProcessors() {
         return Map.of(NeuralQueryEnricher.TYPE, NeuralQueryEnricher.factory());
     }
 
-    /** Lets a rewrite know its task. */
+    /** Returns the action filter that connects a rewrite with its task. */
     public List<ActionFilter> actionFilters() {
         return List.of(context);
     }
 
-    /** Started by the injector. */
+    /** Returns the services that the injector starts. */
     public Collection<Class<? extends LifecycleComponent>> services() {
         return List.of(CancellationListener.class);
     }
 
-    /** The encoder's part of the stats. */
+    /** Returns the encoder's part of the statistics. */
     public Map<String, Object> numbers() {
         return EncoderNumbers.asMap(stats, encoders.encoder().state());
     }

@@ -37,17 +37,17 @@ import org.opensearch.index.query.WithFieldName;
 import org.opensearch.transport.client.Client;
 
 /**
- * The {@code neural} clause: a text, a picture or a document in, k-NN's {@code knn} query out. The coordinating node
- * rewrites it, asking Triton without holding a thread; a shard never sees it.
+ * The {@code neural} clause: encodes a text, an image or a document and searches with k-NN's {@code knn} query. The coordinating node
+ * rewrites it and calls Triton without blocking a thread. Shards receive only the {@code knn} query.
  */
 public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBuilder> implements WithFieldName {
 
     private final NeuralClause clause;
     private final String field;
     private final NeuralBody body;
-    /** Filled with the rewritten query by the asynchronous action of this builder's rewrite; null before that began. */
+    /** Set to the rewritten query by this builder's asynchronous action; null before the action is registered. */
     private final SetOnce<QueryBuilder> rewritten;
-    /** The encoder of {@link #rewritten}; null with it. */
+    /** The encoder of {@link #rewritten}; null if that is null. */
     private final EncoderModel encodedBy;
 
     private NeuralQueryBuilder(NeuralClause clause, String field, NeuralBody body, SetOnce<QueryBuilder> rewritten, EncoderModel encodedBy) {
@@ -110,7 +110,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             RequestFields fields = clause.services().fields().of(request, context.getWriteableRegistry());
             clause.services().fields().keep(request, fields);
             EncoderModel model = fields.encoder(field, body.modelId());
-            // An alias that cannot be kept to has moved to another encoder's index: its vector is of no use there.
+            // An alias that cannot be pinned may have moved to an index with another encoder. The vector is invalid there.
             if (rewritten != null && encodedBy.equals(model)) {
                 return rewritten.get();
             }
@@ -129,15 +129,15 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         throws IOException {
         NeuralServices services = clause.services();
         if (twoRounds() && fields.nested(field)) {
-            // The round that finds the best hit searches root documents, of which none has this field.
+            // The search for the best hit matches root documents, which do not have this field.
             throw new IllegalArgumentException(
-                "expected a [cutoff] by [min_score] alone on a field of nested documents, got [relative_max] or [gap] on [" + field
-                    + "]: put the [nested] query into a hybrid and cut there"
+                "expected a [cutoff] with only [min_score] on a field of nested documents, got [relative_max] or [gap] on [" + field
+                    + "]: put the [nested] query into a hybrid and use its [cutoff]"
             );
         }
         if (body.queryImage() != null) {
             return later(context, model, (client, listener) -> services.executor().execute(ActionRunnable.wrap(listener, done -> {
-                // Base64 is four letters for three bytes; the picture and the request that carries it are there at once.
+                // Base64 encodes 3 bytes in 4 characters. The image and the request with it exist at the same time, hence the factor 2.
                 Releasable reserved = services.memory().reserve(body.queryImage().length() / 4L * 3 * 2, "the picture of a query");
                 ActionListener<QueryBuilder> found = ActionListener.runBefore(done, reserved::close);
                 ActionRunnable.wrap(found, then -> encodePicture(context, request, fields, model, client, then)).run();
@@ -154,7 +154,9 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             : cut(knn(context, request, fields, cached), body.cutoff().minScore());
     }
 
-    /** Base64 and the hash of a picture take the time of many searches: not to be called on a thread that takes requests. */
+    /**
+     * Decodes and encodes the image. Not called on transport threads, because decoding and hashing an image takes as long as many searches.
+     */
     private void encodePicture(
         QueryRewriteContext context,
         IndicesRequest request,
@@ -172,7 +174,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         fetch(context, request, fields, source, client, query, source.cached(query), listener);
     }
 
-    /** This, until an action has found what takes its place. */
+    /** Registers an asynchronous action and returns a builder that waits for its result. */
     private QueryBuilder later(QueryRewriteContext context, EncoderModel model, BiConsumer<Client, ActionListener<QueryBuilder>> action) {
         SetOnce<QueryBuilder> set = new SetOnce<>();
         context.registerAsyncAction((client, listener) -> action.accept(client, ActionListener.wrap(found -> {
@@ -182,7 +184,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         return new NeuralQueryBuilder(clause, field, body, set, model).boost(boost).queryName(queryName);
     }
 
-    /** @param cached the vector, or null where it has to be fetched */
+    /** @param cached the vector, or null to fetch it */
     private void fetch(
         QueryRewriteContext context,
         IndicesRequest request,
@@ -251,7 +253,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         return clause.services().vectors().among(query);
     }
 
-    /** @param least the least score that is kept, or null where all are */
+    /** @param least the minimum score of kept hits, or null to keep all */
     private QueryBuilder cut(QueryBuilder knn, Float least) {
         if (least == null) {
             return knn;
@@ -272,26 +274,26 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
 
     private OpenSearchStatusException onShard() {
         return new OpenSearchStatusException(
-            "[{}] is encoded by the node that takes the search and cannot stand where shards rewrite a query, as in a percolator"
-                + " or an alias's filter; put it into the search itself",
+            "[{}] is encoded on the coordinating node and is not allowed in queries that shards rewrite, such as percolators and alias "
+                + "filters; put it into the search itself",
             RestStatus.BAD_REQUEST,
             clause.name()
         );
     }
 
-    /** A vector that any metric takes; a validated query is parsed by k-NN with it and not encoded. */
+    /** Returns a vector that is valid for all space types. To validate a query, k-NN parses it with this vector, without encoding. */
     private static float[] placeholder(int dimension) {
         float[] unit = new float[dimension];
         unit[0] = 1;
         return unit;
     }
 
-    /** Names the model where the query names none; only before the first rewrite. */
+    /** Sets the model if the query has none. Called before the first rewrite only. */
     void defaultModelId(String modelId) {
         body.defaultModelId(modelId);
     }
 
-    /** Finds at least so many neighbours, where their number bounds them; only before the first rewrite. */
+    /** Increases {@code k} to at least this value, if it is set. Called before the first rewrite only. */
     public void atLeast(int k) {
         body.atLeast(k);
     }
@@ -321,7 +323,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
     @Override
     protected void doWriteTo(StreamOutput out) throws IOException {
         if (rewritten != null) {
-            throw new IllegalStateException("a [" + clause.name() + "] clause is not sent while it is encoded");
+            throw new IllegalStateException("expected a rewritten [" + clause.name() + "] clause, got one that is still being encoded");
         }
         WireForm.begin(out, WireForm.FIRST);
         out.writeString(field);

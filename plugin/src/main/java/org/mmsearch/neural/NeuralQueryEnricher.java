@@ -13,12 +13,12 @@ import org.opensearch.search.pipeline.Processor;
 import org.opensearch.search.pipeline.SearchRequestProcessor;
 
 /**
- * The search-pipeline processor {@code neural_query_enricher}: gives each {@code neural} clause that names no model one,
- * by its field or by default.
+ * The search-pipeline processor {@code neural_query_enricher}. It sets the model of {@code neural} clauses without one, by field or by
+ * default.
  */
 public final class NeuralQueryEnricher extends AbstractProcessor implements SearchRequestProcessor {
 
-    /** The processor's name. */
+    /** The processor's type. */
     public static final String TYPE = "neural_query_enricher";
 
     private static final String DEFAULT_MODEL_ID = "default_model_id";
@@ -39,7 +39,7 @@ public final class NeuralQueryEnricher extends AbstractProcessor implements Sear
         this.byField = byField;
     }
 
-    /** Reads the processor's object; one of its two keys is required. */
+    /** Returns the factory. The definition requires at least one of the two keys. */
     public static Processor.Factory<SearchRequestProcessor> factory() {
         return (factories, tag, description, ignoreFailure, config, context) -> {
             String defaultModelId = ConfigurationUtils.readOptionalStringProperty(TYPE, tag, config, DEFAULT_MODEL_ID);

@@ -7,7 +7,7 @@ import org.apache.lucene.search.DocIdSetIterator;
 import org.apache.lucene.search.Scorer;
 import org.apache.lucene.search.ScorerSupplier;
 
-/** Documents of one reader with a score each, as what a weight matches. */
+/** Scored documents of one reader, for weights that match them. */
 public final class ScoredDocs {
 
     private final int[] docs;
@@ -15,8 +15,8 @@ public final class ScoredDocs {
     private final float best;
 
     /**
-     * @param docs numbers counted over the whole reader, ascending
-     * @param scores of the documents, 0 or more
+     * @param docs document numbers in the whole reader, ascending
+     * @param scores one score per document, not negative
      */
     public ScoredDocs(int[] docs, float[] scores) {
         this.docs = docs;
@@ -28,27 +28,27 @@ public final class ScoredDocs {
         best = max;
     }
 
-    /** @return how many documents there are */
+    /** Returns the number of documents. */
     public int size() {
         return docs.length;
     }
 
-    /** @return the document at a position */
+    /** Returns the document at a position. */
     public int doc(int position) {
         return docs[position];
     }
 
-    /** @return the score of the document at a position */
+    /** Returns the score of the document at a position. */
     public float score(int position) {
         return scores[position];
     }
 
-    /** @return the position of a document, or less than 0 where it is not among them */
+    /** Returns the position of a document, or a negative number if it is not in the list. */
     public int find(int doc) {
         return Arrays.binarySearch(docs, doc);
     }
 
-    /** The first position at or after a document. */
+    /** Returns the first position at or after a document. */
     private int position(int doc) {
         int found = find(doc);
         return found < 0 ? -found - 1 : found;
@@ -58,14 +58,15 @@ public final class ScoredDocs {
         return position(leaf.docBase + leaf.reader().maxDoc());
     }
 
-    /** @return how many documents are in a segment, or -1 where some of them may be deleted */
+    /** Returns the number of documents in a segment, or -1 if the segment has deletions. */
     public int count(LeafReaderContext leaf) {
         return leaf.reader().hasDeletions() ? -1 : end(leaf) - position(leaf.docBase);
     }
 
     /**
-     * @param boost of the scores
-     * @return what matches and scores the documents of a segment, or null where it has none
+     * Returns a scorer supplier for the documents in a segment, or null if there are none.
+     *
+     * @param boost the factor of the scores
      */
     public ScorerSupplier in(LeafReaderContext leaf, float boost) {
         int from = position(leaf.docBase);

@@ -21,7 +21,7 @@ import org.opensearch.script.MockScriptPlugin;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
-/** A leg that is refused has the status that it has as a query of its own, on one shard and on three, whatever the way. */
+/** Tests that an invalid leg has the same status as the same query alone, on one shard and on three, in every way. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class BrokenLegsIT extends MmsearchIT {
 

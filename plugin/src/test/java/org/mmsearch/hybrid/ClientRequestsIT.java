@@ -19,9 +19,9 @@ import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
 /**
- * What other people's clients send around a hybrid, on one shard and on three.
+ * Tests requests of third-party clients with a hybrid, on one shard and on three.
  *
- * <p>Products p1 to p160 cost 1 to 160, so that by price p160 is first; the even ones are red.
+ * <p>Products p1 to p160 cost 1 to 160, so p160 is first by price; even ones are red.
  */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class ClientRequestsIT extends RestIT {
@@ -81,9 +81,9 @@ public class ClientRequestsIT extends RestIT {
                 assertEquals("p11", all.get(149));
                 assertEquals(List.of("p30", "p29"), found(search, "{\"from\": 130, \"size\": 2, \"query\": " + hybrid(PRICE) + around + "}"));
             }
-            // A page within the usual window leaves it as it is: 100 of the 160 are counted.
+            // A page within the default window does not change it: 100 of the 160 are counted.
             assertEquals(100, total(answer("POST", search, "{\"size\": 10, \"query\": " + hybrid(PRICE) + "}")));
-            // A depth that the request names holds.
+            // An explicit depth is kept.
             String deep = hybrid(PRICE).replace("]}}", "], \"pagination_depth\": 100}}");
             String refused = refused(400, "POST", search, "{\"size\": 150, \"query\": " + deep + "}");
             assertTrue(refused, refused.contains("raise [pagination_depth]"));
@@ -117,11 +117,11 @@ public class ClientRequestsIT extends RestIT {
             String leg = "{\"match\": {\"parts.name\": \"leg\"}}";
             String nested = "{\"query\": {\"nested\": {\"path\": \"parts\", \"query\": " + hybrid(leg) + "}}}";
             String refused = refused(400, "POST", "/" + products(shards, 4) + "/_search", nested);
-            assertTrue(refused, refused.contains("cannot stand inside [nested]"));
+            assertTrue(refused, refused.contains("is not allowed inside [nested]"));
             String deep = "{\"query\": {\"bool\": {\"must\": [{\"nested\": {\"path\": \"parts\", \"query\": {\"bool\": {\"should\": ["
                 + hybrid(leg) + "]}}}}]}}}";
             refused = refused(400, "POST", "/products" + shards + "/_search", deep);
-            assertTrue(refused, refused.contains("cannot stand inside [nested]"));
+            assertTrue(refused, refused.contains("is not allowed inside [nested]"));
         }
     }
 
@@ -135,7 +135,7 @@ public class ClientRequestsIT extends RestIT {
         }
     }
 
-    public void testReindexIsToldWhyByName() throws IOException {
+    public void testReindexGetsTheReasonAndTheAlternative() throws IOException {
         for (int shards : SHARDS) {
             String index = products(shards, 4);
             String body = "{\"source\": {\"index\": \"" + index + "\", \"query\": " + hybrid(PRICE) + "}, \"dest\": {\"index\": \"copy\"}}";
@@ -144,14 +144,14 @@ public class ClientRequestsIT extends RestIT {
         }
     }
 
-    /** A template's search is sent with its body alone: what that says of a pipeline is not in the request yet. */
-    public void testAPipelineThatTheBodyNames() throws IOException {
+    /** A search template sends only a body, so its pipeline is not yet in the request. */
+    public void testAPipelineInTheBody() throws IOException {
         send("PUT", "/_search/pipeline/ranked", """
             {"phase_results_processors": [{"score-ranker-processor": {"combination": {"technique": "rrf", "rank_constant": 4}}}]}""");
         for (int shards : SHARDS) {
             SearchRequest request = asked(products(shards, 4), "{\"search_pipeline\": \"ranked\", \"query\": " + hybrid(PRICE) + "}");
             assertNull(request.pipeline());
-            // 1 / (4 + 1) by rank; by min_max it were 1.
+            // 1 / (4 + 1) by rank; min_max would give 1.
             assertEquals(0.2f, asker().search(request).actionGet().getHits().getMaxScore(), 1e-6f);
         }
     }
@@ -177,10 +177,10 @@ public class ClientRequestsIT extends RestIT {
         }
     }
 
-    public void testABoostThatNoScoreBears() throws IOException {
+    public void testABoostThatOverflowsScores() throws IOException {
         for (int shards : SHARDS) {
             String search = "/" + products(shards, 8) + "/_search";
-            // Four times 1e38 is more than a float holds.
+            // 4 * 1e38 exceeds a float.
             String should = Stream.of("title", "price", "color", "_id")
                 .map("{\"constant_score\": {\"boost\": 1e38, \"filter\": {\"exists\": {\"field\": \"%s\"}}}}"::formatted)
                 .collect(Collectors.joining(","));

@@ -20,8 +20,8 @@ import org.opensearch.plugins.Plugin;
 import org.opensearch.plugins.SearchPlugin;
 
 /**
- * A query that fails on some shards, {@code {"faulty": {"query": [1]}}} when it is made there and {@code {"faulty": {"search": [1]}}} when
- * it is run, and finds everything on the others.
+ * A query that fails on some shards and matches all documents on the others: {@code {"faulty": {"query": [1]}}} fails when it is built on
+ * shard 1, {@code {"faulty": {"search": [1]}}} when it runs.
  */
 public final class FaultyQueries extends Plugin implements SearchPlugin {
 

@@ -18,9 +18,9 @@ import org.opensearch.search.builder.SearchSourceBuilder;
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
 /**
- * The clause on one shard, where the legs fuse inside it, and on three, where they run by rounds: the same expectations for both.
+ * Tests the clause on one shard, which fuses the legs, and on three, where they run in rounds, with the same expectations.
  *
- * <p>The first leg scores by price, the second by nearness to 0, so that every expected number is worked out by hand.
+ * <p>The first leg scores by price, the second by distance to 0; expected numbers are computed by hand.
  */
 public class HybridIT extends MmsearchIT {
 
@@ -179,7 +179,7 @@ public class HybridIT extends MmsearchIT {
             "products",
             "{\"query\": {\"bool\": {\"must\": [" + hybrid + "], \"filter\": [{\"match\": {\"title\": \"table\"}}]}}}"
         );
-        // The filter is pushed into the nearest neighbours: d and c are found although e and f are nearer.
+        // The filter is inside the k-NN query: d and c are found although e and f are nearer.
         assertEquals(List.of("d"), ids(response));
         assertEquals(2, response.getHits().getAt(0).field("_legs").getValues().size());
         assertEquals(1, leg(response.getHits().getAt(0), 1).get("rank"));
@@ -199,7 +199,7 @@ public class HybridIT extends MmsearchIT {
         products(1);
         String query = hybrid(", \"pagination_depth\": 5", PRICE).replaceFirst("\\{", "{\"from\": 3, \"size\": 3, ");
         String message = failure("products", query);
-        assertTrue(message, message.contains("[hybrid] expected from + size to lie within its window of 5, got 3 + 3"));
+        assertTrue(message, message.contains("[hybrid] expected from + size to be within its window of 5, got 3 + 3"));
     }
 
     public void testEqualScoresKeepOneOrder() {
@@ -253,7 +253,7 @@ public class HybridIT extends MmsearchIT {
             assertNull(inner.getAt(0).field("_legs"));
             String inside = "{\"query\": {\"nested\": {\"path\": \"images\", \"query\": {\"hybrid\": {\"queries\": [{\"match_all\": {}}]}}}}}";
             String message = failure(name, inside);
-            assertTrue(message, message.contains("cannot stand inside [nested]"));
+            assertTrue(message, message.contains("is not allowed inside [nested]"));
         }
     }
 

@@ -12,7 +12,7 @@ import org.opensearch.core.common.bytes.BytesArray;
 
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
-/** Classic search-pipeline definitions, as users of the official plugin have them, name the fusion. */
+/** Tests that OpenSearch's search-pipeline processors, as users of the official plugin define them, set the fusion. */
 public class HybridPipelinesIT extends MmsearchIT {
 
     private static final String WEIGHTED = """
@@ -44,7 +44,7 @@ public class HybridPipelinesIT extends MmsearchIT {
         assertAcked(client().admin().indices().prepareUpdateSettings(index).setSettings(settings));
     }
 
-    /** Each query finds one document alone, with 1: by weight it has 0.7 or 0.3. */
+    /** Each query finds one document, with 1; the weights make it 0.7 or 0.3. */
     private static void assertWeighted(SearchResponse response) {
         assertScores(response, Map.of("b", 0.7f, "r", 0.3f));
     }
@@ -69,7 +69,7 @@ public class HybridPipelinesIT extends MmsearchIT {
         }
     }
 
-    public void testStandingInTheRequest() {
+    public void testDefinedInTheRequest() {
         for (int shards : new int[] { 1, 3 }) {
             products(shards, "products" + shards);
             assertWeighted(ask("products" + shards, "{\"search_pipeline\": " + WEIGHTED + ", " + QUERY + "}"));

@@ -23,7 +23,7 @@ import org.opensearch.plugins.Plugin;
 import org.opensearch.test.AbstractQueryTestCase;
 import org.opensearch.test.TestGeoShapeFieldMapperPlugin;
 
-/** Wire, JSON and grammar of the hybrid clause. What it finds needs a node: {@link HybridIT}. */
+/** Tests serialization, JSON and grammar of the hybrid clause. {@link HybridIT} tests its hits on a node. */
 public class HybridQueryBuilderTests extends AbstractQueryTestCase<HybridQueryBuilder> {
 
     @Override
@@ -71,15 +71,15 @@ public class HybridQueryBuilderTests extends AbstractQueryTestCase<HybridQueryBu
         fail("a hybrid that no coordinating node has fused has no Lucene query");
     }
 
-    /** A shard alone cannot fuse, and says so. */
+    /** A shard cannot fuse and reports this. */
     @Override
     public void testToQuery() {
         HybridQueryBuilder builder = createTestQueryBuilder();
         Exception e = expectThrows(Exception.class, () -> builder.toQuery(createShardContext()));
-        assertTrue(e.getMessage(), e.getMessage().contains("[hybrid] is fused on the coordinating node and cannot stand"));
+        assertTrue(e.getMessage(), e.getMessage().contains("[hybrid] is fused on the coordinating node and is not allowed in queries"));
     }
 
-    /** What the shards run may be cached: the same reader gives the same fused hits. */
+    /** The shard queries are cacheable: the same reader gives the same fused hits. */
     @Override
     public void testCacheability() throws IOException {
         HybridQueryBuilder hybrid = createTestQueryBuilder();
@@ -112,7 +112,7 @@ public class HybridQueryBuilderTests extends AbstractQueryTestCase<HybridQueryBu
         assertEquals(20, size.window(size.options().fusion(), 100));
     }
 
-    /** The base class expects a bool around the query; a hybrid hands the filter to its queries instead. */
+    /** The base class expects a bool around the query, but a hybrid passes the filter to its queries. */
     @Override
     public void testFilter() throws IOException {
         HybridQueryBuilder plain = new HybridQueryBuilder(new HybridClause("hybrid", new MemoryBreaker()), List.of(new MatchAllQueryBuilder()), null, HybridOptions.DEFAULT);

@@ -27,10 +27,10 @@ import org.opensearch.search.builder.PointInTimeBuilder;
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
 /**
- * What a search can do around a query, it does around a hybrid. Every test runs on one shard and on three.
+ * Tests search features around a hybrid, on one shard and on three.
  *
- * <p>Products p1 to p20 cost 1 to 20, are red when even and blue when odd, and lie at 20 to 1 from the origin. By price alone, with a
- * window of 10, p20 is first with 1 and p11 last.
+ * <p>Products p1 to p20 cost 1 to 20, are red if even and blue if odd, and have the distances 20 to 1 from the origin. By price alone, with
+ * a window of 10, p20 is first with 1 and p11 last.
  */
 public class HybridSearchFeaturesIT extends MmsearchIT {
 
@@ -146,7 +146,7 @@ public class HybridSearchFeaturesIT extends MmsearchIT {
         }
     }
 
-    /** One profile a shard, and another of its legs where these run in a round of their own. */
+    /** One profile per shard, and one more of its legs if they run in a separate round. */
     public void testProfileShowsTheLegs() throws Exception {
         for (int shards : SHARDS) {
             String index = products(shards);
@@ -190,7 +190,7 @@ public class HybridSearchFeaturesIT extends MmsearchIT {
             String body = "{\"aggs\": {\"c\": {\"terms\": {\"field\": \"color\"}}}, \"query\": "
                 + hybrid(", \"cutoff\": {\"relative_max\": 0.7}", PRICE) + "}";
             SearchResponse response = ask(products(shards), body);
-            // 1, 8/9, 7/9 stay, 6/9 goes.
+            // 1, 8/9 and 7/9 are kept, 6/9 is not.
             assertEquals(down(20, 18), ids(response));
             assertEquals(3, response.getHits().getTotalHits().value());
             assertEquals(2, ((Terms) response.getAggregations().get("c")).getBucketByKey("red").getDocCount());
@@ -218,7 +218,7 @@ public class HybridSearchFeaturesIT extends MmsearchIT {
                 page.indices(new String[0]);
                 page.source().pointInTimeBuilder(new PointInTimeBuilder(pit));
                 pages.addAll(ids(asker().search(page).actionGet()));
-                // What comes later must not move what is paged.
+                // Later documents must not change the pages.
                 String body = "{\"title\": \"chair\", \"price\": 1000, \"v\": [0, 0]}";
                 client().prepareIndex(index).setId("late" + from).setSource(body, XContentType.JSON).get();
                 refresh(index);
@@ -266,7 +266,7 @@ public class HybridSearchFeaturesIT extends MmsearchIT {
         String match = "{\"match\": {\"title\": \"chair\"}}";
         SearchRequest dfs = asked(index, "{\"query\": " + hybrid("", match) + "}").searchType(SearchType.DFS_QUERY_THEN_FETCH);
         SearchResponse response = asker().search(dfs).actionGet();
-        // With the whole index's statistics all titles, three words each, score the same, on whatever shard they are.
+        // With global statistics, all titles, three words each, score the same on every shard.
         assertEquals(1, Arrays.stream(response.getHits().getHits()).map(hit -> raw(hit)).distinct().count());
     }
 
@@ -318,23 +318,23 @@ public class HybridSearchFeaturesIT extends MmsearchIT {
         String index = products(3);
         SearchRequest scroll = asked(index, "{\"query\": " + hybrid("", PRICE) + "}").scroll(TimeValue.timeValueMinutes(1));
         Exception e = expectThrows(Exception.class, () -> asker().search(scroll).actionGet());
-        assertTrue(e.toString(), e.toString().contains("[hybrid] does not go with scroll"));
+        assertTrue(e.toString(), e.toString().contains("[hybrid] does not support scroll"));
         String sliced = failure(index, "{\"slice\": {\"id\": 0, \"max\": 2}, \"query\": " + hybrid("", PRICE) + "}");
-        assertTrue(sliced, sliced.contains("[hybrid] does not go with [slice]"));
+        assertTrue(sliced, sliced.contains("[hybrid] does not support [slice]"));
         CreatePitRequest create = new CreatePitRequest(TimeValue.timeValueMinutes(1), true, index);
         String pit = client().execute(CreatePitAction.INSTANCE, create).actionGet().getId();
         String slice = failure("", "{\"pit\": {\"id\": \"" + pit + "\"}, \"slice\": {\"id\": 0, \"max\": 2}, \"query\": " + hybrid("", PRICE) + "}");
-        assertTrue(slice, slice.contains("[hybrid] does not go with [slice]"));
+        assertTrue(slice, slice.contains("[hybrid] does not support [slice]"));
         client().execute(DeletePitAction.INSTANCE, new DeletePitRequest(pit)).actionGet();
         String remote = failure("other:" + index, "{\"query\": " + hybrid("", PRICE) + "}");
-        assertTrue(remote, remote.contains("[hybrid] does not reach remote clusters"));
+        assertTrue(remote, remote.contains("[hybrid] does not support remote clusters"));
     }
 
     public void testAliasFilterCannotBeAHybrid() {
         String index = products(1);
         AliasActions add = AliasActions.add().index(index).alias("fused").filter(hybrid("", PRICE));
         Exception e = expectThrows(Exception.class, () -> client().admin().indices().prepareAliases().addAliasAction(add).get());
-        assertTrue(e.toString(), e.toString().contains("cannot stand where only shards look") || e.getCause().toString().contains("cannot stand"));
+        assertTrue(e.toString(), e.toString().contains("that only shards evaluate") || e.getCause().toString().contains("that only shards evaluate"));
     }
 
     public void testMissingIndexIsTheSearchsOwnError() {

@@ -28,7 +28,7 @@ import org.opensearch.tasks.TaskInfo;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
-/** Legs that are slow, break on one shard, or are cancelled: the answer says of a leg what it would say of a query. */
+/** Tests legs that are slow, fail on one shard, or are cancelled: the response must report a leg as it reports a query. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class LegFaultsIT extends MmsearchIT {
 
@@ -79,7 +79,7 @@ public class LegFaultsIT extends MmsearchIT {
 
     @Override
     protected Settings nodeSettings(int ordinal) {
-        // A search's deadline is told by a clock that ticks this often.
+        // The resolution of the clock for deadlines.
         return Settings.builder().put(super.nodeSettings(ordinal)).put("thread_pool.estimated_time_interval", "5ms").build();
     }
 
@@ -98,7 +98,7 @@ public class LegFaultsIT extends MmsearchIT {
         client().prepareIndex(index).setId("p" + i).setSource("{\"title\": \"chair\", \"price\": " + i + "}", XContentType.JSON).get();
     }
 
-    /** Here nothing but the leg itself looks at the clock. */
+    /** Here only the leg itself checks the clock. */
     void arrange(String index) {
         client().admin().indices().prepareForceMerge(index).setMaxNumSegments(1).get();
         refresh(index);
@@ -117,7 +117,7 @@ public class LegFaultsIT extends MmsearchIT {
         return ExceptionsHelper.stackTrace(expectThrows(Exception.class, () -> asker().search(request).actionGet()));
     }
 
-    public void testATimeoutOfALegIsTold() throws Exception {
+    public void testATimeoutOfALegIsReported() throws Exception {
         for (int shards : SHARDS) {
             String index = products(shards);
             for (HybridWay way : HybridWay.values()) {
@@ -134,8 +134,8 @@ public class LegFaultsIT extends MmsearchIT {
         assertNothingOpen();
     }
 
-    /** As of any query: the search ends after so many of the fused hits, on each shard, and says so. */
-    public void testAnEarlyEndIsTold() throws Exception {
+    /** As for any query, {@code terminate_after} ends the search after this many fused hits per shard and is reported. */
+    public void testAnEarlyEndIsReported() throws Exception {
         for (int shards : SHARDS) {
             String index = products(shards);
             for (HybridWay way : HybridWay.values()) {
@@ -150,7 +150,7 @@ public class LegFaultsIT extends MmsearchIT {
         assertNothingOpen();
     }
 
-    public void testAShardFailureOfALegIsTold() throws Exception {
+    public void testAShardFailureOfALegIsReported() throws Exception {
         String index = products(3);
         for (HybridWay way : HybridWay.values()) {
             by(way, () -> {
@@ -169,7 +169,7 @@ public class LegFaultsIT extends MmsearchIT {
         assertNothingOpen();
     }
 
-    public void testAShardFailureOfALegFailsASearchThatWantsAllOfIt() throws Exception {
+    public void testAShardFailureOfALegFailsASearchWithoutPartialResults() throws Exception {
         for (int shards : SHARDS) {
             String index = products(shards);
             for (HybridWay way : HybridWay.values()) {
@@ -190,7 +190,7 @@ public class LegFaultsIT extends MmsearchIT {
         assertNothingOpen();
     }
 
-    /** @param tasks how many searches there are: the search, and the round of its legs where it has one */
+    /** @param tasks the number of searches: the search, and the round of its legs if it has one */
     private void cancel(String index, int tasks) throws Exception {
         held = new CountDownLatch(1);
         try {

@@ -2,7 +2,7 @@ package org.mmsearch.hybrid;
 
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
-/** The same where each leg runs in several slices of its shard at the same time. */
+/** {@link LegFaultsIT} with legs in several concurrent slices. */
 public class LegFaultsInSlicesIT extends LegFaultsIT {
 
     @Override

@@ -14,7 +14,7 @@ import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
-/** A percolator keeps queries that shards alone run: what is encoded or fused on the coordinating node is refused when it is stored. */
+/** Tests that a percolator rejects the clauses: shards alone run its queries, and the coordinating node would have to encode or fuse. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class PercolatorIT extends MmsearchIT {
 
@@ -51,11 +51,11 @@ public class PercolatorIT extends MmsearchIT {
         String match = "{\"match\": {\"title\": \"chair\"}}";
         store(match);
         String message = refused("{\"hybrid\": {\"queries\": [" + match + "]}}");
-        assertTrue(message, message.contains("[hybrid] is fused on the coordinating node and cannot stand where only shards look"));
+        assertTrue(message, message.contains("[hybrid] is fused on the coordinating node and is not allowed in queries that only shards evaluate"));
     }
 
     public void testANeuralIsRefused() {
         String message = refused("{\"neural\": {\"v\": {\"query_text\": \"chair\"}}}");
-        assertTrue(message, message.contains("[neural] is encoded by the node that takes the search and cannot stand where shards"));
+        assertTrue(message, message.contains("[neural] is encoded on the coordinating node and is not allowed in queries that shards rewrite"));
     }
 }

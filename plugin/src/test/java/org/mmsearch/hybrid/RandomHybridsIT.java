@@ -19,31 +19,30 @@ import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
 /**
- * Random hybrids against a slow reference that knows nothing of shards: it sorts all products by each leg's score, cuts at the window,
- * and fuses by the formulas as they stand in the README. They go to one to five shards, and to three with a replica, in each way that
- * answers them, with options of the search that change nothing of the hits, and once more in slices of many segments, where the answers
- * have to be the same to the last document. {@code -Dtests.hybrids=N} runs more of them; a failure prints
- * its seed.
+ * Compares random hybrids with a slow reference without shards. The reference sorts all products by each leg's score, cuts at the window,
+ * and fuses with the formulas of the README. The hybrids search one to five shards, and three with a replica, in every way, with search
+ * options that do not affect the hits, and in slices of many segments. {@code -Dtests.hybrids=N} sets the number of hybrids; a failure
+ * prints its seed.
  *
- * <p>A leg scores by a field that holds small whole numbers, so that ties are common. Equal scores at a window's edge may be either of
- * the tied products, so the reference is asked about the hits that came back: their legs, as their evidence has them.
+ * <p>A leg scores by a field with small integers, so ties are common. At the edge of a window either of two tied products is valid, so the
+ * reference uses the legs in the hits' evidence.
  */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 2, numClientNodes = 0, supportsDedicatedMasters = false)
 public class RandomHybridsIT extends MmsearchIT {
 
     private static final int PRODUCTS = 60;
     private static final int FIELDS = 5;
-    /** The field that a vector stands for too. */
+    /** The field that a vector represents too. */
     private static final int VECTOR = 4;
 
-    /** One value a field, 0 meaning that the leg does not find the product. */
+    /** One value per field; 0 means that the leg does not find the product. */
     private final Map<String, int[]> values = new TreeMap<>();
 
     public void testEqualToTheSlowReference() throws Exception {
         int hybrids = Integer.getInteger("tests.hybrids", 162);
         for (int shards = 1; shards <= 6; shards++) {
             String index = "random" + shards;
-            // The sixth has three, and a replica of each.
+            // The sixth index has three shards with a replica each.
             fill(index, shards == 6 ? 3 : shards, shards == 6 ? 1 : 0);
             for (HybridWay way : HybridWay.values()) {
                 by(way, () -> {
@@ -74,7 +73,7 @@ public class RandomHybridsIT extends MmsearchIT {
         BulkRequestBuilder bulk = client().prepareBulk();
         for (int i = 0; i < PRODUCTS; i++) {
             if (i % 10 == 0 && i > 0) {
-                // A segment for each ten.
+                // One segment per ten products.
                 assertFalse(bulk.get().hasFailures());
                 refresh(index);
                 bulk = client().prepareBulk();
@@ -93,7 +92,7 @@ public class RandomHybridsIT extends MmsearchIT {
         refresh(index);
     }
 
-    /** Which fields a hybrid's legs score by, how, and how deep. */
+    /** The fields, the kinds and the depths of a hybrid's legs. */
     private record Hybrid(int[] fields, int[] least, String normalization, String combination, double[] weights, int window) {}
 
     private static Hybrid hybrid() {
@@ -141,14 +140,14 @@ public class RandomHybridsIT extends MmsearchIT {
             + queries + ", \"fusion\": {" + normalization + combination + "}}}}";
     }
 
-    /** The vectors of which the nearest are asked for lie at whole distances; as many as can be are found, so that none is missed. */
+    /** Vectors have integer distances. The search returns as many neighbors as possible, so that none is missed. */
     private static String nearest(Hybrid hybrid, int leg) {
         return "{\"function_score\": {\"query\": {\"knn\": {\"v\": {\"vector\": [0, 0], \"k\": " + PRODUCTS + ", \"filter\": {\"range\": {\"f"
             + VECTOR + "\": {\"gte\": " + hybrid.least[leg] + "}}}}}}, \"boost_mode\": \"replace\", "
             + "\"field_value_factor\": {\"field\": \"f" + VECTOR + "\"}}}";
     }
 
-    /** Options of a search that have no say in which hits come back, in what order, and with which scores. */
+    /** Search options that do not affect hits, order or scores. */
     private static String options() {
         return randomFrom(
             "", "", "\"profile\": true, ", "\"explain\": true, ", "\"timeout\": \"1m\", ", "\"track_scores\": true, ",
@@ -158,7 +157,7 @@ public class RandomHybridsIT extends MmsearchIT {
         );
     }
 
-    /** Always of the same copies, whose documents are in one order. */
+    /** Uses the same shard copies each time, so documents have one order. */
     private static SearchResponse askCopies(String index, String body) {
         return asker().search(asked(index, body).preference("same")).actionGet();
     }
@@ -172,7 +171,7 @@ public class RandomHybridsIT extends MmsearchIT {
         return answer.toString();
     }
 
-    /** @return the answer, for comparison */
+    /** Returns the response, for comparison. */
     private String check(String body, Hybrid hybrid, SearchResponse response) {
         assertEquals(body, 0, response.getFailedShards());
         Map<String, int[]> ranks = new HashMap<>();
@@ -188,7 +187,7 @@ public class RandomHybridsIT extends MmsearchIT {
         for (int leg = 0; leg < hybrid.fields.length; leg++) {
             windows.add(window(hybrid, leg));
         }
-        // Every hit's legs are where the leg's own list has its score, and its score is the formula's.
+        // Each hit's legs have the position of its score in the leg's list, and its score follows from the formula.
         List<Double> scores = new ArrayList<>();
         for (SearchHit hit : response.getHits()) {
             double[] normalized = new double[hybrid.fields.length];
@@ -209,7 +208,7 @@ public class RandomHybridsIT extends MmsearchIT {
         for (int i = 1; i < scores.size(); i++) {
             assertTrue(body, response.getHits().getAt(i - 1).getScore() >= response.getHits().getAt(i).getScore());
         }
-        // Nothing is missing: each rank of each leg is on one hit, unless the window cut the union.
+        // Each rank of each leg is on one hit, unless the window cuts the union.
         long found = response.getHits().getTotalHits().value();
         assertEquals(body, response.getHits().getHits().length, found);
         long least = windows.stream().mapToLong(window -> window.length).max().orElse(0);
@@ -224,7 +223,7 @@ public class RandomHybridsIT extends MmsearchIT {
         return answer(response);
     }
 
-    /** The leg's best scores, of all products whatever their shard. */
+    /** The best scores of a leg over all products, regardless of shards. */
     private double[] window(Hybrid hybrid, int leg) {
         return values.values()
             .stream()

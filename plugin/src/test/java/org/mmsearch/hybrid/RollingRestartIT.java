@@ -25,19 +25,19 @@ import org.opensearch.transport.client.Client;
 
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
-/** Two nodes, three shards with a replica each, restarted one after the other while hybrids are asked. */
+/** Tests hybrids during a rolling restart of two nodes with three shards and a replica each. */
 @ClusterScope(scope = Scope.TEST, numDataNodes = 2, numClientNodes = 0, supportsDedicatedMasters = false)
 public class RollingRestartIT extends MmsearchIT {
 
     private static final int PRODUCTS = 24;
-    /** No two products score the same in a leg: titles differ in length, vectors in their distance, told exactly by k-NN's script. */
+    /** All scores of a leg differ: titles in length, vectors in distance, computed exactly by k-NN's script. */
     private static final String HYBRID = """
         {"hybrid": {"pagination_depth": 20, "queries": [
           {"match": {"title": {"query": "chair", "_name": "lexical"}}},
           {"script_score": {"query": {"match_all": {}}, "_name": "dense", "script": {"source": "knn_score", "lang": "knn",
             "params": {"field": "v", "query_value": [0.3, 0], "space_type": "l2"}}}}]}}""";
 
-    /** By node; asked for while no node restarts, for a restart keeps the test cluster locked. */
+    /** Clients by node. Collected before a restart, because a restart locks the test cluster. */
     private final Map<String, Client> clients = new ConcurrentHashMap<>();
     /** The node that takes no requests, or null. */
     private volatile String down;
@@ -73,7 +73,7 @@ public class RollingRestartIT extends MmsearchIT {
             .toList();
     }
 
-    /** Asks without end, each node in turn, and once more where that fails, as clients of a cluster do. */
+    /** Searches in a loop on alternating nodes and retries once, as clients of a cluster do. */
     private void shop(String[] nodes, List<String> expected) {
         for (int turn = 0; done == false; turn++) {
             List<String> got;
@@ -95,7 +95,7 @@ public class RollingRestartIT extends MmsearchIT {
         }
     }
 
-    /** Asks the node, or the other one while it is being restarted and takes nothing new. */
+    /** Searches on the node, or on the other one during its restart. */
     private List<String> attempt(String node, String other) {
         return hits(clients.get(node.equals(down) ? other : node), "both");
     }

@@ -33,10 +33,10 @@ import org.opensearch.core.index.shard.ShardId;
 import org.opensearch.index.query.MatchAllQueryBuilder;
 import org.opensearch.index.query.QueryBuilder;
 
-/** One of everything that this plugin sends from node to node, with every part that may be absent present. */
+/** One sample of every object that the plugin serializes, with all optional parts present. */
 final class WireSamples {
 
-    /** What is written, and what reads it. */
+    /** A sample and its reader. */
     record Sample(Writeable written, Writeable.Reader<? extends Writeable> reader) {}
 
     private WireSamples() {}

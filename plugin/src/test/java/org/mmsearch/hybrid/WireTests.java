@@ -25,9 +25,9 @@ import org.opensearch.search.SearchModule;
 import org.opensearch.test.OpenSearchTestCase;
 
 /**
- * What goes from node to node, byte for byte as the first release writes it, under its form's number. During a rolling upgrade of the plugin alone both
- * nodes run one OpenSearch: the stream's version does not tell their plugins apart, so what is on the wire may not change
- * within one OpenSearch version, neither a form's order nor an enum's.
+ * Tests that serialized objects have the same bytes as in the first release, with the number of their form. During a rolling upgrade of the
+ * plugin, both nodes have the same OpenSearch and stream version. So the order of a form's fields and of an enum's constants must not
+ * change within one OpenSearch version.
  */
 public class WireTests extends OpenSearchTestCase {
 
@@ -65,7 +65,7 @@ public class WireTests extends OpenSearchTestCase {
         }
     }
 
-    /** What an older plugin wrote is read to the end, and is what was meant. */
+    /** Tests that objects of an older plugin are read completely and correctly. */
     public void testWhatWasWrittenIsRead() throws IOException {
         for (Map.Entry<String, byte[]> line : golden().entrySet()) {
             WireSamples.Sample sample = samples.get(line.getKey());
@@ -77,8 +77,8 @@ public class WireTests extends OpenSearchTestCase {
         }
     }
 
-    /** Read with a byte missing, nothing passes for whole. */
-    public void testWhatIsCutOffIsRefused() throws IOException {
+    /** Tests that truncated bytes are always rejected. */
+    public void testTruncatedBytesAreRejected() throws IOException {
         for (Map.Entry<String, byte[]> line : golden().entrySet()) {
             BytesReference cut = new BytesArray(line.getValue()).slice(0, line.getValue().length - 1);
             try (StreamInput in = new NamedWriteableAwareStreamInput(cut.streamInput(), registry)) {

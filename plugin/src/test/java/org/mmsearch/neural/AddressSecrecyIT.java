@@ -17,13 +17,13 @@ import org.opensearch.core.xcontent.XContentBuilder;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
-/** However Triton fails, no searcher is told where it is; an operator is, by the stats. */
+/** Tests that responses never contain Triton's address, for any failure. Operators see it in the stats. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class AddressSecrecyIT extends NeuralIT {
 
     private static final String NEURAL = "{\"neural\": {\"v\": {\"query_text\": \"a chair\"}}}";
 
-    /** What a searcher is sent, stack traces included. */
+    /** The response, including stack traces. */
     private static String sent(Exception e) throws Exception {
         try (XContentBuilder json = JsonXContent.contentBuilder()) {
             ToXContent.Params traced = new ToXContent.MapParams(java.util.Map.of(OpenSearchException.REST_EXCEPTION_SKIP_STACK_TRACE, "false"));

@@ -21,8 +21,8 @@ import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
 /**
- * What other people's clients send with a neural clause, on one shard and on three. Product {@code pN} lies at the angle N/10, a text of N
- * letters too.
+ * Tests requests of third-party clients with a neural clause, on one shard and on three. Product {@code pN} and a text of N letters have
+ * the angle N/10.
  */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class ClientRequestsIT extends NeuralIT {
@@ -50,7 +50,7 @@ public class ClientRequestsIT extends NeuralIT {
                 assertEquals(e.toString(), RestStatus.NOT_FOUND, ExceptionsHelper.status(e));
                 assertTrue(e.toString(), ExceptionsHelper.stackTrace(e).contains("model_id"));
             }
-            // The index's own model is the operator's to load, and the search may be sent again when it is.
+            // The operator has to load the index's model; the search may be retried afterwards.
             Exception e = expectThrows(Exception.class, () -> ask(index, "{\"query\": " + neural("\"query_text\": \"a chair\"") + "}"));
             assertEquals(e.toString(), RestStatus.SERVICE_UNAVAILABLE, ExceptionsHelper.status(e));
         }
@@ -105,8 +105,8 @@ public class ClientRequestsIT extends NeuralIT {
         }
     }
 
-    /** A template's search is sent with its body alone: what that says of a pipeline is not in the request yet. */
-    public void testAPipelineThatTheBodyNames() {
+    /** A search template sends only a body, so its pipeline is not yet in the request. */
+    public void testAPipelineInTheBody() {
         String enricher = "{\"request_processors\": [{\"neural_query_enricher\": {\"default_model_id\": \"other\"}}]}";
         PutSearchPipelineRequest put = new PutSearchPipelineRequest("enriched", new BytesArray(enricher), XContentType.JSON);
         assertAcked(client().admin().cluster().putSearchPipeline(put).actionGet());

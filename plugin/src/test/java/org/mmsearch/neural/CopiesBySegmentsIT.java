@@ -21,7 +21,7 @@ import org.opensearch.test.transport.MockTransportService;
 import org.opensearch.transport.NodeNotConnectedException;
 import org.opensearch.transport.TransportService;
 
-/** Copies that are filled by segments answer as those do that are filled by documents, and while they lag, as they did before. */
+/** Tests that copies with segment replication return the same hits as with document replication, and earlier hits while they lag. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 2, numClientNodes = 0, supportsDedicatedMasters = false)
 public class CopiesBySegmentsIT extends NeuralIT {
 
@@ -35,12 +35,12 @@ public class CopiesBySegmentsIT extends NeuralIT {
         return plugins;
     }
 
-    /** Settings of the index whose answers are right. */
+    /** Settings of the reference index. */
     protected Settings reference() {
         return Settings.builder().put("index.replication.type", "DOCUMENT").put("index.number_of_replicas", 1).build();
     }
 
-    /** Settings of the index that is tested. */
+    /** Settings of the tested index. */
     protected Settings bySegments() {
         return Settings.builder().put("index.replication.type", "SEGMENT").put("index.number_of_replicas", 1).build();
     }
@@ -103,7 +103,7 @@ public class CopiesBySegmentsIT extends NeuralIT {
         assertNothingOpen();
     }
 
-    /** No copy hears of new segments. */
+    /** Blocks the replication of new segments. */
     private static void lag() {
         for (String node : internalCluster().getNodeNames()) {
             MockTransportService sends = (MockTransportService) internalCluster().getInstance(TransportService.class, node);
@@ -149,7 +149,7 @@ public class CopiesBySegmentsIT extends NeuralIT {
                         assertEquals(what, before.get(body.getKey()), old);
                         assertNotEquals(what, old, current);
                         for (int i = 0; i < 4; i++) {
-                            // A copy each for the three shards: no product twice, and none whose copy does not have it.
+                            // One copy per shard: no product twice, and none that the copy does not have.
                             answer("segments", body.getValue(), null);
                         }
                     }
@@ -166,7 +166,7 @@ public class CopiesBySegmentsIT extends NeuralIT {
         assertNothingOpen();
     }
 
-    /** A document that was refreshed is found, whichever copies have heard of it, and wherever its vector is. */
+    /** Tests that a refreshed document is found, regardless of lagging copies and of where its vector is stored. */
     public void testLikeADocumentThatNotEveryCopyHas() throws Exception {
         createEncoded("segments", 3, "f1", "", bySegments());
         createEncoded("sourceless", 3, "f1", "\"_source\": {\"excludes\": [\"v\"]},", bySegments());
@@ -182,7 +182,7 @@ public class CopiesBySegmentsIT extends NeuralIT {
                     String like = "{\"query\": {\"neural\": {\"v\": {\"like\": {\"_id\": \"p" + i + "\"}, \"k\": 5}}}}";
                     for (String preference : PREFERENCES) {
                         SearchResponse response = asker().search(asked(index, like).preference(preference)).actionGet();
-                        // The product with the same vector, which every copy has.
+                        // The product with the same vector, which all copies have.
                         assertEquals(index + " " + preference + " p" + i, "p" + i % PRODUCTS, response.getHits().getAt(0).getId());
                     }
                 }

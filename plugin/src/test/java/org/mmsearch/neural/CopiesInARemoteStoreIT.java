@@ -2,7 +2,7 @@ package org.mmsearch.neural;
 
 import org.opensearch.common.settings.Settings;
 
-/** {@link CopiesBySegmentsIT} where segments and translog are in a repository, from which the copies are filled. */
+/** {@link CopiesBySegmentsIT} with remote-backed storage: copies read segments and translog from a repository. */
 public class CopiesInARemoteStoreIT extends CopiesBySegmentsIT {
 
     @Override
@@ -12,7 +12,7 @@ public class CopiesInARemoteStoreIT extends CopiesBySegmentsIT {
 
     @Override
     protected Settings reference() {
-        // Such a cluster has no replication of documents: one copy is right.
+        // Such a cluster has no document replication, so the reference index has one copy.
         return Settings.builder().put("index.number_of_replicas", 0).build();
     }
 

@@ -16,8 +16,8 @@ import org.opensearch.search.SearchHit;
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
 /**
- * Vectors that faiss searches without quantisation, of which k-NN finds {@code k} in each segment: the same hits from one segment as from
- * many. k-NN is told to build no graphs, for which it needs its native libraries, and compares all vectors of a segment instead.
+ * Tests uncompressed faiss vectors, of which k-NN finds {@code k} per segment: one segment and many segments return the same hits. k-NN is
+ * configured to build no graphs, which need its native libraries, and compares all vectors of a segment.
  */
 public class FaissSegmentsIT extends NeuralIT {
 
@@ -29,7 +29,7 @@ public class FaissSegmentsIT extends NeuralIT {
     private static final String NESTED = "{\"nested\": {\"path\": \"images\", \"score_mode\": \"max\", \"query\": "
         + "{\"neural\": {\"images.v\": {\"query_text\": \"xxxxx\", \"k\": 3}}}}}";
 
-    /** In what a vector query can stand. */
+    /** The queries around a vector query. */
     private static final List<String> PLACES = List.of(
         "%s",
         "{\"bool\": {\"must\": [%s], \"should\": [{\"term\": {\"color\": \"red\"}}]}}",
@@ -65,7 +65,7 @@ public class FaissSegmentsIT extends NeuralIT {
         ensureGreen(name);
     }
 
-    /** The stub puts a text of N letters at the angle N/10; two products never are as far from it as each other. */
+    /** A text of N letters has the angle N/10. No two products have the same distance from it. */
     private static void index(String name, int product) {
         String v = Arrays.toString(StubTriton.vectorOf("x".repeat(product)));
         String source = "{\"title\": \"chair %s\", \"color\": \"%s\", \"v\": %s, \"images\": [{\"v\": %s}, {\"v\": [5, %s]}]}";
@@ -75,7 +75,7 @@ public class FaissSegmentsIT extends NeuralIT {
             .get();
     }
 
-    /** The same products in one segment a shard, and in many. */
+    /** The same products in one segment per shard, and in many. */
     private void fill(String one, String many, int shards) {
         for (String name : List.of(one, many)) {
             create(name, shards);
@@ -168,7 +168,7 @@ public class FaissSegmentsIT extends NeuralIT {
             bodies.add(asked(NEURAL).replace("{\"size\"", "{\"aggs\": {\"c\": {\"terms\": {\"field\": \"color\"}}}, \"size\""));
             assertSame(one, many, bodies);
             assertEquals(shards * 3L, ask(many, asked(NEURAL)).getHits().getTotalHits().value());
-            // What was deleted or replaced since takes up no k.
+            // Deleted and replaced documents do not count for k.
             for (String name : List.of(one, many)) {
                 client().prepareDelete(name, "p5").get();
                 index(name, 4);

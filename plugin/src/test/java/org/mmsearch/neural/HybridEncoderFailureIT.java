@@ -13,7 +13,7 @@ import org.opensearch.common.xcontent.XContentType;
 import org.opensearch.core.rest.RestStatus;
 import org.opensearch.search.SearchHit;
 
-/** A hybrid whose encoder fails says so, and answers without that leg only when asked to. */
+/** Tests that a hybrid reports a failing encoder and returns hits without that leg only if requested. */
 public class HybridEncoderFailureIT extends NeuralIT {
 
     private static final String LEXICAL = "{\"match\": {\"title\": {\"query\": \"chair\", \"_name\": \"lexical\"}}}";
@@ -61,7 +61,7 @@ public class HybridEncoderFailureIT extends NeuralIT {
             String skip = hybrid(WEIGHTS + ", \"on_encoder_failure\": \"skip\"");
             SearchResponse response = client().search(request("products" + shards, skip)).actionGet();
             assertEquals(6, response.getHits().getTotalHits().value());
-            // The weight that is left is 1, and so is the best normalized score.
+            // The remaining weight is 1, and so is the best normalized score.
             assertEquals(1f, response.getHits().getMaxScore(), 1e-6f);
             assertEquals("lexical", ((Map<?, ?>) response.getHits().getAt(0).field("_legs").getValues().get(0)).get("name"));
             List<?> degraded = (List<?>) ((Map<?, ?>) ((Map<?, ?>) ext(response)).get("mmsearch")).get("degraded");

@@ -35,7 +35,7 @@ import org.opensearch.transport.TransportService;
 
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
-/** Shards that fail in a search that a clause makes before its own, and in no other: the answer tells of them, or is refused. */
+/** Tests shards that fail only in a search that a clause runs before the main one: the response reports them or is an error. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 2, numClientNodes = 0, supportsDedicatedMasters = false)
 public class InnerFailuresIT extends NeuralIT {
 
@@ -46,7 +46,7 @@ public class InnerFailuresIT extends NeuralIT {
         return plugins;
     }
 
-    /** What a shard says instead of answering. */
+    /** How a shard fails. */
     private enum Fault {
         BROKEN,
         NOT_AVAILABLE
@@ -56,7 +56,7 @@ public class InnerFailuresIT extends NeuralIT {
         void run() throws Exception;
     }
 
-    /** An index on the second node; the first one takes the searches. */
+    /** An index on the second node; the first node coordinates. */
     private void onTheOtherNode(String index) throws Exception {
         createEncoded(index, 3, "f1");
         String name = internalCluster().getNodeNames()[1];
@@ -97,12 +97,12 @@ public class InnerFailuresIT extends NeuralIT {
         }
     }
 
-    /** The search that looks for the score at which a cut-off falls asks for nothing but scores. */
+    /** Matches the search for the cutoff score, which requests only scores. */
     private static boolean cutoffRound(ShardSearchRequest request) {
         return request.source().storedFields() != null && request.source().storedFields().fetchFields() == false;
     }
 
-    public void testAShardThatFailsWhereACutoffIsLookedFor() throws Exception {
+    public void testAShardThatFailsInTheSearchForACutoff() throws Exception {
         onTheOtherNode("products");
         String cut = "{\"neural\": {\"v\": {\"query_text\": \"xxx\", \"k\": 12, \"cutoff\": {\"gap\": 0.999}}}}";
         String hybrid = "{\"hybrid\": {\"queries\": [{\"match\": {\"title\": \"chair\"}}, " + cut + "]}}";
@@ -130,7 +130,7 @@ public class InnerFailuresIT extends NeuralIT {
                         assertEquals(2, partial.getSuccessfulShards());
                         assertEquals(0, partial.getFailedShards());
                     });
-                    // A shard that fails in both is one failure.
+                    // A shard that fails in both searches counts once.
                     failing(Fault.BROKEN, shard -> shard.shardId().id() == 1, () -> {
                         SearchResponse partial = ask("products", "{\"query\": " + query + "}");
                         assertEquals(2, partial.getSuccessfulShards());
@@ -142,10 +142,10 @@ public class InnerFailuresIT extends NeuralIT {
         assertNothingOpen();
     }
 
-    /** Nothing says that there is no such document while the shard that may have it says nothing. */
-    public void testAShardThatFailsWhereADocumentIsLookedFor() throws Exception {
+    /** Tests that a document is not reported as missing while its shard fails. */
+    public void testAShardThatFailsInTheLookupOfADocument() throws Exception {
         onTheOtherNode("products");
-        // The vector is in the index alone: a copy of the source has none.
+        // The vector is only in the index, not in _source.
         client().prepareIndex("products").setId("bare").setSource("{\"title\": \"chair\"}", XContentType.JSON).get();
         client().admin().indices().prepareRefresh("products").get();
         int at = ask("products", "{\"query\": {\"ids\": {\"values\": [\"bare\"]}}}").getHits().getAt(0).getShard().getShardId().id();
@@ -154,19 +154,19 @@ public class InnerFailuresIT extends NeuralIT {
         failing(Fault.BROKEN, shard -> shard.shardId().id() == at && looksUp(shard), () -> {
             Exception e = expectThrows(Exception.class, () -> ask("products", like));
             assertEquals(RestStatus.INTERNAL_SERVER_ERROR, ExceptionsHelper.status(e));
-            assertTrue(e.getMessage(), e.getMessage().contains("like: expected all shards of [products] to say whether they have [bare], got 1"));
+            assertTrue(e.getMessage(), e.getMessage().contains("like: expected all shards of [products] to search for [bare], got 1"));
         });
         failing(Fault.NOT_AVAILABLE, shard -> shard.shardId().id() == at && looksUp(shard), () -> {
             Exception e = expectThrows(Exception.class, () -> ask("products", like));
             assertEquals(RestStatus.SERVICE_UNAVAILABLE, ExceptionsHelper.status(e));
         });
-        // Another shard does not matter.
+        // Failures of other shards do not matter.
         failing(Fault.BROKEN, shard -> shard.shardId().id() != at && looksUp(shard), () -> {
             assertTrue(failure("products", like).contains("has no vector"));
         });
     }
 
-    /** Holds what the first node asks of the second one by an action until the check is done. */
+    /** Blocks requests of an action from the first node to the second until the check is done. */
     private void held(String held, Check check) throws Exception {
         String[] nodes = internalCluster().getNodeNames();
         MockTransportService sends = (MockTransportService) internalCluster().getInstance(TransportService.class, nodes[0]);
@@ -202,7 +202,7 @@ public class InnerFailuresIT extends NeuralIT {
         }
     }
 
-    public void testADocumentThatIsLookedForTooLong() throws Exception {
+    public void testALookupBeyondTheDeadline() throws Exception {
         onTheOtherNode("products");
         String like = "{\"timeout\": \"200ms\", \"query\": {\"neural\": {\"v\": {\"like\": {\"_id\": \"p1\"}}}}}";
         held(GetAction.NAME, () -> {
@@ -210,7 +210,7 @@ public class InnerFailuresIT extends NeuralIT {
             assertEquals(e.toString(), RestStatus.GATEWAY_TIMEOUT, ExceptionsHelper.status(e));
             assertTrue(e.getMessage(), e.getMessage().contains("within the search's timeout"));
         });
-        // What is looked up is part of the search, and cancelled with it.
+        // The lookup is part of the search and cancelled with it.
         held(GetAction.NAME, () -> {
             SearchRequest request = asked("products", like.replace("200ms", "1m"));
             ActionFuture<SearchResponse> search = asker().search(request);
@@ -229,7 +229,7 @@ public class InnerFailuresIT extends NeuralIT {
         return client().admin().cluster().prepareListTasks().setActions(action).get().getTasks();
     }
 
-    /** The time after which a search is cancelled begins with it, not with its point in time. */
+    /** Tests that the time after which a search is cancelled starts with the search, not with its point in time. */
     public void testACancelledSearchWhosePointInTimeIsBeingOpened() throws Exception {
         onTheOtherNode("products");
         by(HybridWay.POINT_IN_TIME, () -> {
@@ -250,8 +250,8 @@ public class InnerFailuresIT extends NeuralIT {
         return request.source().ext().stream().anyMatch(ext -> ext.getWriteableName().equals(IndexedVectorExt.NAME));
     }
 
-    /** The shard that has the document is gone: the answer is not that it does not exist. */
-    public void testAShardThatIsNotAvailableWhereADocumentIsLookedFor() throws IOException {
+    /** Tests that a lost shard is not reported as a missing document. */
+    public void testAShardThatIsNotAvailableInTheLookupOfADocument() throws IOException {
         createEncoded("gone", 1, "f1");
         indexProducts("gone", 2);
         assertAcked(

@@ -23,7 +23,7 @@ import org.opensearch.index.query.QueryShardContext;
 import org.opensearch.search.SearchModule;
 import org.opensearch.test.OpenSearchTestCase;
 
-/** What k-NN is sent, word for word, by engine, compression and bound. k-NN's query is a stand-in that keeps the words it is given. */
+/** Tests the exact {@code knn} query by engine, compression and limit. A fake k-NN query records its parameters. */
 public class KnnClauseTests extends OpenSearchTestCase {
 
     private static final VectorStorage FAISS = new VectorStorage(true, 1);
@@ -102,7 +102,7 @@ public class KnnClauseTests extends OpenSearchTestCase {
         }
     }
 
-    /** Keeps the words of a {@code knn} query, and those of its filter under a key of their own. */
+    /** Records the parameters of a {@code knn} query, and those of its filter under a separate key. */
     private static final class WordsOfKnn extends AbstractQueryBuilder<WordsOfKnn> {
         private final Map<String, Object> words;
         private QueryBuilder filter;

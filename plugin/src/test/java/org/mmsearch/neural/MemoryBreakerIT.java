@@ -16,7 +16,7 @@ import org.opensearch.core.rest.RestStatus;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
-/** What passes the breaker's limit is a 429, and what was taken is given back, whatever became of the search. */
+/** Tests that requests over the breaker's limit fail with 429, and that reserved memory is released for every outcome. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class MemoryBreakerIT extends NeuralIT {
 
@@ -31,7 +31,7 @@ public class MemoryBreakerIT extends NeuralIT {
         super.tearDown();
     }
 
-    /** The overhead beside it, which the engine takes to be 2 where a limit is set at run time. */
+    /** The overhead, which OpenSearch sets to 2 if a limit is set at run time. */
     private static void limit(String bytes) {
         set(Settings.builder().put(LIMIT, bytes).put("breaker.mmsearch.overhead", bytes == null ? null : "1.0"));
     }
@@ -67,7 +67,7 @@ public class MemoryBreakerIT extends NeuralIT {
         for (int shards : SHARDS) {
             String index = products(shards);
             for (String around : List.of("", ", \"aggs\": {\"c\": {\"terms\": {\"field\": \"color\"}}}", ", \"min_score\": -1")) {
-                // Ten legs of 20 hits in one shard take at least 10 * 20 * 40 bytes; over shards 10,000 of each leg are reckoned with.
+                // Ten legs of 20 hits in one shard need at least 10 * 20 * 40 bytes; over several shards, 10,000 hits per leg are assumed.
                 limit("5000b");
                 assertTooMuch(index, deep(10, around));
                 assertNothingHeld();
@@ -81,7 +81,7 @@ public class MemoryBreakerIT extends NeuralIT {
     public void testManyAtOnce() throws Exception {
         for (int shards : SHARDS) {
             String index = products(shards);
-            // Room for a few: one takes 10 * 20 * (40 + 192) bytes in one shard, and 10 * 10,000 * (3 * 40 + 192) over three.
+            // Room for a few: one needs 10 * 20 * (40 + 192) bytes in one shard, and 10 * 10,000 * (3 * 40 + 192) over three.
             limit(shards == 1 ? "100000b" : "70000000b");
             List<ActionFuture<SearchResponse>> all = new ArrayList<>();
             for (int i = 0; i < 100; i++) {
@@ -112,7 +112,7 @@ public class MemoryBreakerIT extends NeuralIT {
         limit("30b");
         assertEquals(10, ask(index, body).getHits().getHits().length);
         assertNothingHeld();
-        // Refused, and not encoded.
+        // Rejected without encoding.
         failure(index, body.replace(gif, "bm8gcGljdHVyZQ=="));
         assertNothingHeld();
         triton.close();

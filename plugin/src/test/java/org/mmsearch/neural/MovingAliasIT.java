@@ -18,7 +18,7 @@ import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
-/** An alias moves to an index of another encoder while a query is being encoded: no vector meets the other one's index. */
+/** Tests an alias that moves to an index with another encoder during encoding: no vector is sent to an index of another encoder. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class MovingAliasIT extends NeuralIT {
 
@@ -28,7 +28,7 @@ public class MovingAliasIT extends NeuralIT {
 
     private final CountDownLatch held = new CountDownLatch(1);
 
-    /** The first call waits for the test and is answered by the encoder f1, the others by f2. */
+    /** The first call waits for the test and uses the encoder f1, the others f2. */
     private void holdTheFirst() {
         triton.behave(asked -> {
             Behaviour answer = new Behaviour.Answer(a -> StubTriton.vectorOf(a.text()));

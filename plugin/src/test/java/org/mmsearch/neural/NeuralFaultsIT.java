@@ -34,7 +34,7 @@ import org.opensearch.core.xcontent.ToXContent;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
-/** A node whose encoder misbehaves: each cause told apart, nobody kept waiting, other searches unharmed. */
+/** Tests a node with a faulty encoder: causes are distinguished, no search waits too long, and other searches are not affected. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class NeuralFaultsIT extends NeuralIT {
 
@@ -77,7 +77,7 @@ public class NeuralFaultsIT extends NeuralIT {
 
     public void testOneCallForAMultiSearchThatSaysTheSameTwentyTimesWithTheCacheOff() {
         set(Settings.builder().put("mmsearch.cache.size", "0b"));
-        // One after the other, so that no two of them can share a call.
+        // Sequentially, so that no two queries share a call.
         MultiSearchRequest twenty = new MultiSearchRequest().maxConcurrentSearchRequests(1);
         for (int i = 0; i < 20; i++) {
             twenty.add(asked("products", NEURAL));
@@ -100,7 +100,7 @@ public class NeuralFaultsIT extends NeuralIT {
         assertEquals(RestStatus.SERVICE_UNAVAILABLE, open.status());
         assertTrue(open.getMessage(), open.getMessage().startsWith("[neural] field [v]: the encoder cannot be reached"));
         assertEquals("open", endpoint().get("breaker"));
-        // A search that needs no encoder is unharmed.
+        // Searches without the encoder are not affected.
         assertEquals(20, ask("products", "{\"query\": {\"match\": {\"title\": \"chair\"}}}").getHits().getTotalHits().value());
         set(Settings.builder().put("mmsearch.triton.breaker.pause", "50ms"));
         triton = new StubTriton(port);
@@ -108,7 +108,7 @@ public class NeuralFaultsIT extends NeuralIT {
         assertEquals("closed", endpoint().get("breaker"));
     }
 
-    /** The first hit, or what the encoder is still said to fail with. */
+    /** The first hit, or the current encoder failure. */
     private String healed() {
         try {
             return ids(ask("products", NEURAL)).get(0);
@@ -132,7 +132,7 @@ public class NeuralFaultsIT extends NeuralIT {
         EncoderException late = failed("{\"timeout\": \"30ms\", " + NEURAL.substring(1));
         assertEquals(EncoderFailure.DEADLINE, late.failure());
         Matcher within = Pattern.compile("within (\\d+) ms").matcher(late.getMessage());
-        // What the search has done before is not there for the encoder.
+        // Time used earlier in the search is not available to the encoder.
         assertTrue(late.getMessage(), within.find() && Integer.parseInt(within.group(1)) <= 30);
     }
 
@@ -206,7 +206,7 @@ public class NeuralFaultsIT extends NeuralIT {
         indexProducts("shelf", 20);
         CountDownLatch latch = hold();
         List<ActionFuture<SearchResponse>> all = new ArrayList<>();
-        // Alone, as a leg that fuses inside one shard, and as a leg by rounds over two: 20 texts each.
+        // Alone, as a leg of a hybrid in one shard, and as a leg in rounds over two shards: 20 texts each.
         for (int i = 0; i < 60; i++) {
             String neural = NEURAL.replace("a chair", "x".repeat(i + 1));
             String hybrid = neural.replace("{\"query\": ", "{\"query\": {\"hybrid\": {\"queries\": [{\"match\": {\"title\": \"chair\"}}, ")
@@ -215,11 +215,11 @@ public class NeuralFaultsIT extends NeuralIT {
             all.add(client().search(asked(index, i % 3 == 0 ? neural : hybrid)));
         }
         assertBusy(() -> assertEquals(60, triton.calls.size()));
-        // They are seen to stand still twice: nothing of ours is on any stack.
+        // All threads are checked twice: none has mmsearch on its stack.
         for (int look = 0; look < 2; look++) {
             assertBusy(() -> Thread.getAllStackTraces().forEach(NeuralFaultsIT::assertWaitsForNothingOfOurs));
         }
-        // All the search threads are free: another search is answered meanwhile, more often than there are threads.
+        // All search threads are free: another search succeeds more often than there are threads.
         for (int i = 0; i < 20; i++) {
             assertEquals(20, ask("products", "{\"query\": {\"match_all\": {}}}").getHits().getTotalHits().value());
         }
@@ -227,7 +227,7 @@ public class NeuralFaultsIT extends NeuralIT {
         for (int i = 0; i < 60; i++) {
             List<String> ids = ids(all.get(i).actionGet());
             String nearest = "p" + Math.min(19, i + 1);
-            // Longer texts lie further round the circle, where no product is.
+            // Longer texts have larger angles, without products.
             assertTrue(ids + " has " + nearest, i >= 20 || (i % 3 == 0 ? ids.get(0).equals(nearest) : ids.contains(nearest)));
         }
     }
@@ -243,7 +243,7 @@ public class NeuralFaultsIT extends NeuralIT {
         }
     }
 
-    /** Clients that go away, as REST cancels their searches: nothing is left under way. */
+    /** Disconnecting clients, whose searches REST cancels: no call remains in flight. */
     public void testManyCancelledSearchesLeaveNothingInFlight() throws Exception {
         set(Settings.builder().put("mmsearch.triton.max_in_flight", 20));
         CountDownLatch latch = hold();
@@ -262,7 +262,7 @@ public class NeuralFaultsIT extends NeuralIT {
         assertBusy(() -> assertEquals("the exchanges are closed", 0, triton.connections()));
     }
 
-    public void testStatsTellOfIt() throws Exception {
+    public void testStatsReportIt() throws Exception {
         long hits = number("cache", "hits");
         long calls = ((Number) encoder().get("calls")).longValue();
         long bad = number("failures", "bad_answer");

@@ -17,7 +17,7 @@ import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 import org.opensearch.threadpool.ThreadPool;
 
-/** Every key of the neural clause on a real node. Product {@code pN} lies at the angle N/10, a text of N letters too. */
+/** Tests every key of the neural clause on a real node. Product {@code pN} and a text of N letters have the angle N/10. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class NeuralGrammarIT extends NeuralIT {
 
@@ -63,7 +63,7 @@ public class NeuralGrammarIT extends NeuralIT {
         assertEquals(10, triton.calls.get(0).image().length);
     }
 
-    /** The picture is refused before Triton is asked: what the pool has done is to look at it. */
+    /** Tests that an image is rejected before a call to Triton; only the pool has worked. */
     public void testPicturesAreDecodedOnAThreadOfTheirOwn() {
         ThreadPool threads = internalCluster().getInstance(ThreadPool.class, internalCluster().getNodeNames()[0]);
         long before = completed(threads);
@@ -75,7 +75,7 @@ public class NeuralGrammarIT extends NeuralIT {
 
     private static long completed(ThreadPool threads) {
         ThreadPoolExecutor pool = (ThreadPoolExecutor) threads.executor("mmsearch");
-        // The pool counts a task a moment after it has answered.
+        // The pool counts a task shortly after its response.
         while (pool.getActiveCount() > 0) {
             Thread.onSpinWait();
         }
@@ -83,7 +83,7 @@ public class NeuralGrammarIT extends NeuralIT {
     }
 
     public void testQueryImageWeightBlendsTwoUnitVectors() {
-        // The text lies at 0.4, the picture at 1.0; half and half lie in the middle, at 0.7.
+        // The text has the angle 0.4, the image 1.0; with equal weights, the query has 0.7.
         triton.behave(new StubTriton.Behaviour.Answer(asked -> StubTriton.vectorOf(asked.image().length > 0 ? "x".repeat(10) : asked.text())));
         assertEquals("p7", first("\"query_text\": \"four\", \"query_image\": \"" + GIF + "\", \"query_image_weight\": 0.5"));
         assertEquals(2, triton.calls.size());
@@ -99,7 +99,7 @@ public class NeuralGrammarIT extends NeuralIT {
             assertEquals(by, Set.of("p5", "p6", "p7", "p8", "p9"), plain);
             for (String boost : List.of("3", "0.5")) {
                 assertEquals(by + " boosted by " + boost, plain, found(cut + ", \"boost\": " + boost));
-                // Where nothing is scored, and where something else boosts.
+                // Without scores, and with another boost.
                 String boosted = query(cut + ", \"boost\": " + boost);
                 assertEquals(5, ask("products", boosted.replace("\"size\": 20", "\"size\": 0")).getHits().getTotalHits().value());
                 String clause = boosted.substring(boosted.indexOf("{\"neural"), boosted.lastIndexOf('}'));
@@ -110,10 +110,10 @@ public class NeuralGrammarIT extends NeuralIT {
     }
 
     public void testNegativeTextWithWeight() {
-        // At 0.5 less half of what lies at 0.9: the blend lies at atan2(sin .5 - .5 sin .9, cos .5 - .5 cos .9) = 0.155.
+        // At 0.5 minus half of the vector at 0.9: the angle is atan2(sin .5 - .5 sin .9, cos .5 - .5 cos .9) = 0.155.
         assertEquals("p5", first("\"query_text\": \"fives\""));
         assertEquals("p2", first("\"query_text\": \"fives\", \"negative_text\": \"ninechars\""));
-        // Less 0.25 of it: at 0.379.
+        // Minus 0.25 of it: 0.379.
         assertEquals("p4", first("\"query_text\": \"fives\", \"negative_text\": {\"text\": \"ninechars\", \"weight\": 0.25}"));
         String nothing = failure("products", query("\"query_text\": \"fives\", \"negative_text\": {\"text\": \"fives\", \"weight\": 1}"));
         assertTrue(nothing, nothing.contains("cancel each other out"));
@@ -130,7 +130,7 @@ public class NeuralGrammarIT extends NeuralIT {
     }
 
     public void testLikeThisOneBut() {
-        // The document at 0.3 and the text at 0.9 count alike: between them, at 0.6.
+        // The document at 0.3 and the text at 0.9 have equal weights, so the query has 0.6.
         assertEquals("p6", first("\"like\": {\"_id\": \"p3\"}, \"query_text\": \"ninechars\""));
         assertEquals("p4", first("\"like\": {\"_id\": \"p3\", \"weight\": 5}, \"query_text\": \"ninechars\""));
     }
@@ -238,7 +238,7 @@ public class NeuralGrammarIT extends NeuralIT {
         assertEquals(List.of(), ids(ask("products", nested.formatted("{\"min_score\": 1.5}"))));
         for (String relative : List.of("{\"relative_max\": 0.5}", "{\"gap\": 0.5, \"min_score\": 0.1}")) {
             String message = failure("products", nested.formatted(relative));
-            assertTrue(message, message.contains("[neural] expected a [cutoff] by [min_score] alone on a field of nested documents"));
+            assertTrue(message, message.contains("[neural] expected a [cutoff] with only [min_score] on a field of nested documents"));
         }
     }
 

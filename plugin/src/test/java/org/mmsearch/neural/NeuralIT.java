@@ -16,7 +16,7 @@ import org.opensearch.search.builder.SearchSourceBuilder;
 
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
-/** What every test of the neural clause on an in-JVM node shares: a stub Triton and products around a half circle. */
+/** Base class of tests of the neural clause on an in-JVM node: a fake Triton server and products around a half circle. */
 abstract class NeuralIT extends MmsearchIT {
 
     protected StubTriton triton;
@@ -25,7 +25,7 @@ abstract class NeuralIT extends MmsearchIT {
     public void setUp() throws Exception {
         triton = new StubTriton();
         super.setUp();
-        // The nodes of a suite are shared: no test finds another one's vectors.
+        // Nodes are shared within a suite, so clear cached vectors of other tests.
         set(Settings.builder().put("mmsearch.cache.size", "0b"));
         set(Settings.builder().putNull("mmsearch.cache.size").putList("mmsearch.triton.endpoints", triton.url()));
     }
@@ -82,7 +82,7 @@ abstract class NeuralIT extends MmsearchIT {
         ensureGreen(name);
     }
 
-    /** Product {@code pN} lies at the angle N/10, where the stub puts a text of N letters. */
+    /** Product {@code pN} and a text of N letters have the angle N/10. */
     protected void indexProducts(String index, int count) {
         for (int i = 0; i < count; i++) {
             float[] v = StubTriton.vectorOf("x".repeat(i));

@@ -19,7 +19,7 @@ import org.opensearch.search.builder.PointInTimeBuilder;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
-/** Every place that a neural clause can stand in, and the ones where it cannot. */
+/** Tests all places where a neural clause is allowed, and those where it is not. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class NeuralPlacesIT extends NeuralIT {
 
@@ -120,12 +120,12 @@ public class NeuralPlacesIT extends NeuralIT {
         assertEquals(List.of(), ids(ask("none-*", "{\"query\": %s}".formatted(CLAUSE))));
     }
 
-    public void testAnAliasFilterIsNoPlaceForIt() {
+    public void testAnAliasFilterIsRejected() {
         Exception e = expectThrows(
             IllegalArgumentException.class,
             () -> client().admin().indices().prepareAliases().addAlias("products", "near", CLAUSE).get()
         );
-        assertTrue(e.getCause().toString(), e.getCause().getMessage().contains("[neural] is encoded by the node that takes the search"));
+        assertTrue(e.getCause().toString(), e.getCause().getMessage().contains("[neural] is encoded on the coordinating node"));
     }
 
     public void testAnotherClusterIsAskedItself() {

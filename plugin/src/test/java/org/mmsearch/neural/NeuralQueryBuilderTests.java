@@ -21,7 +21,7 @@ import org.opensearch.plugins.Plugin;
 import org.opensearch.test.AbstractQueryTestCase;
 import org.opensearch.test.TestGeoShapeFieldMapperPlugin;
 
-/** Wire, JSON and grammar of the neural clause. Its rewrite needs a node: {@link NeuralQueryIT}. */
+/** Tests serialization, JSON and grammar of the neural clause. {@link NeuralQueryIT} tests its rewrite on a node. */
 public class NeuralQueryBuilderTests extends AbstractQueryTestCase<NeuralQueryBuilder> {
 
     @Override
@@ -69,7 +69,7 @@ public class NeuralQueryBuilderTests extends AbstractQueryTestCase<NeuralQueryBu
         fail("a shard never sees the clause");
     }
 
-    /** Where others make a Lucene query, this clause says that it has no place on a shard. */
+    /** Shards reject the clause instead of building a Lucene query. */
     @Override
     public void testToQuery() {
         onShard(query -> query.rewrite(createShardContext()));
@@ -93,7 +93,7 @@ public class NeuralQueryBuilderTests extends AbstractQueryTestCase<NeuralQueryBu
         NeuralQueryBuilder query = createTestQueryBuilder();
         OpenSearchStatusException e = expectThrows(OpenSearchStatusException.class, () -> use.of(query));
         assertEquals(RestStatus.BAD_REQUEST, e.status());
-        assertTrue(e.getMessage(), e.getMessage().startsWith("[neural] is encoded by the node that takes the search"));
+        assertTrue(e.getMessage(), e.getMessage().startsWith("[neural] is encoded on the coordinating node"));
     }
 
     public void testOfficialRequestIsTakenUnchanged() throws IOException {
@@ -137,7 +137,7 @@ public class NeuralQueryBuilderTests extends AbstractQueryTestCase<NeuralQueryBu
         assertFalse(parseQuery("{\"neural\": {\"v\": {\"query_text\": \"a\", \"min_score\": 0.5}}}").toString().contains("\"k\""));
     }
 
-    /** A filter goes into the clause, where it limits the neighbours, and not beside it. */
+    /** A filter is added to the clause, where it filters the neighbors, and not next to it. */
     @Override
     public void testFilter() throws IOException {
         assertSame(NeuralQueryBuilder.class, createTestQueryBuilder().filter(QueryBuilders.matchAllQuery()).getClass());
@@ -182,7 +182,7 @@ public class NeuralQueryBuilderTests extends AbstractQueryTestCase<NeuralQueryBu
 
     @Override
     protected Set<String> getObjectsHoldingArbitraryContent() {
-        // k-NN's own objects, passed on to it as they are.
+        // Objects of k-NN, passed on unchanged.
         return Set.of("method_parameters", "rescore");
     }
 

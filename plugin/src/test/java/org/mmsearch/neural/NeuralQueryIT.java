@@ -7,7 +7,7 @@ import org.mmsearch.encoder.triton.StubTriton;
 import org.opensearch.ExceptionsHelper;
 import org.opensearch.core.rest.RestStatus;
 
-/** The neural clause end to end: a real node with k-NN, and Triton at the wire. */
+/** Tests the neural clause end to end with k-NN on a real node and a fake Triton server. */
 public class NeuralQueryIT extends NeuralIT {
 
     public void testTextFindsItsNeighbours() {

@@ -19,7 +19,7 @@ import org.opensearch.index.query.MatchAllQueryBuilder;
 import org.opensearch.search.SearchModule;
 import org.opensearch.test.OpenSearchTestCase;
 
-/** What a neural clause is on the wire, byte for byte as the first release wrote it; see {@code hybrid.WireTests} for why. */
+/** Tests that the serialized neural clause has the same bytes as in the first release; {@code hybrid.WireTests} gives the reason. */
 public class NeuralWireTests extends OpenSearchTestCase {
 
     private static final String BODY = """

@@ -32,8 +32,8 @@ import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
 /**
- * A search has one timeout from its arrival: what the encoder and the rounds of legs have taken of it is not there for those that follow.
- * Read from the timeouts that the shards are given.
+ * Tests that a search has one timeout from its arrival: time used by the encoder and the rounds of legs is not available to later steps.
+ * Checks the timeouts of the shard requests.
  */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class OneDeadlineIT extends NeuralIT {
@@ -47,10 +47,10 @@ public class OneDeadlineIT extends NeuralIT {
     private static final Queue<Asked> ASKED = new ConcurrentLinkedQueue<>();
     private static volatile CountDownLatch held = new CountDownLatch(0);
 
-    /** What a shard was asked: a query's name, and how long it may take. */
+    /** A shard request: the query's name and its timeout. */
     private record Asked(String query, TimeValue timeout) {}
 
-    /** Notes what shards are asked. */
+    /** Records shard requests. */
     public static final class Recorder extends Plugin {
         @Override
         public void onIndexModule(IndexModule module) {
@@ -64,7 +64,7 @@ public class OneDeadlineIT extends NeuralIT {
         }
     }
 
-    /** Scripts that take their time. */
+    /** Slow scripts. */
     public static final class Scripts extends MockScriptPlugin {
         @Override
         protected Map<String, Function<Map<String, Object>, Object>> pluginScripts() {
@@ -91,7 +91,7 @@ public class OneDeadlineIT extends NeuralIT {
 
     @Override
     protected Settings nodeSettings(int ordinal) {
-        // A search's deadline is read from a clock that ticks this often.
+        // The resolution of the clock for deadlines.
         return Settings.builder().put(super.nodeSettings(ordinal)).put("thread_pool.estimated_time_interval", "5ms").build();
     }
 
@@ -188,8 +188,8 @@ public class OneDeadlineIT extends NeuralIT {
         assertNothingOpen();
     }
 
-    /** A search that waited for nothing is sent as it came: an answer with another timeout is another one to the request cache. */
-    public void testASearchThatWaitedForNothing() throws Exception {
+    /** Tests that a search without earlier steps keeps its timeout: another value would change its key in the request cache. */
+    public void testASearchWithoutEarlierStepsKeepsItsTimeout() throws Exception {
         String index = products(3);
         for (String query : List.of(CHAIRS, hybrid(CHAIRS))) {
             List<Asked> all = askedOf(() -> ask(index, timed(ALL + "ms", query)));
@@ -222,7 +222,7 @@ public class OneDeadlineIT extends NeuralIT {
                             SearchResponse degraded = ask(index, timed("100ms", skip));
                             assertTrue(degraded.toString(), degraded.toString().contains("\"degraded\""));
                         });
-                        // Nothing is left, and the other legs shall still find something.
+                        // No time is left, but the other legs must still return hits.
                         assertFalse(rest.isEmpty());
                         rest.forEach(asked -> assertEquals(TimeValue.timeValueMillis(50), asked.timeout()));
                     });
@@ -242,7 +242,7 @@ public class OneDeadlineIT extends NeuralIT {
         assertEquals(6, ask(index, timed("-1", DENSE)).getHits().getHits().length);
     }
 
-    /** Legs that are late leave what they have found, or an error to those who want all of it. */
+    /** Late legs return the hits found so far, or an error without partial results. */
     public void testLegsThatTakeAll() throws Exception {
         String index = products(3);
         for (HybridWay way : HybridWay.values()) {
@@ -270,7 +270,7 @@ public class OneDeadlineIT extends NeuralIT {
                     ActionFuture<SearchResponse> search = asker().search(request);
                     assertBusy(() -> {
                         List<TaskInfo> tasks = client().admin().cluster().prepareListTasks().setActions(SearchAction.NAME).get().getTasks();
-                        // A slow machine may not come to the round, and then the search has ended.
+                        // On a slow machine the search may end before the round.
                         assertTrue(search.isDone() || tasks.isEmpty() == false && tasks.stream().allMatch(TaskInfo::isCancelled));
                     });
                     held.countDown();

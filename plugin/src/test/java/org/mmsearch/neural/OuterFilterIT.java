@@ -21,9 +21,9 @@ import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
 /**
- * What filters a search from outside its query filters before the nearest neighbours: by an alias everything is found that the same
- * filter inside the clause finds, and under security everything that an index of the visible products alone would give.
- * {@code -Dtests.filters=N} tries more filters; a failure prints its seed.
+ * Tests that filters outside the query apply before nearest neighbors are chosen. An alias must return the same hits as its filter inside
+ * the clause; security must return the same hits as an index with only the visible products. {@code -Dtests.filters=N} sets the number of
+ * filters; a failure prints its seed.
  */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class OuterFilterIT extends NeuralIT {
@@ -38,7 +38,7 @@ public class OuterFilterIT extends NeuralIT {
         return plugins;
     }
 
-    /** Products at random angles; of a field {@code n} each has its own number. */
+    /** Products at random angles, each with its own number in the field {@code n}. */
     private List<String> products(int count) {
         List<String> all = new ArrayList<>();
         for (int i = 0; i < count; i++) {
@@ -99,7 +99,7 @@ public class OuterFilterIT extends NeuralIT {
         return all;
     }
 
-    /** Every clause, its filter where {@code %s} stands: empty, or as a key. */
+    /** Every clause with {@code %s} for its filter: empty, or the key. */
     private static List<String> clauses() {
         String word = randomFrom(WORDS);
         int k = randomFrom(3, 10, 100);
@@ -182,7 +182,7 @@ public class OuterFilterIT extends NeuralIT {
         }
     }
 
-    /** One product of shop b lies farther than all of shop a's. */
+    /** One product of shop b is farther away than all of shop a. */
     private void shops(String index, int shards) {
         createEncoded(index, shards, "f1");
         for (int i = 1; i <= 4; i++) {
@@ -199,7 +199,7 @@ public class OuterFilterIT extends NeuralIT {
 
     private static final String NEURAL = "{\"neural\": {\"v\": {\"query_text\": \"x\", \"k\": 2}}}";
 
-    public void testWhereverAClauseStands() throws Exception {
+    public void testEveryPlaceOfAClause() throws Exception {
         for (int shards : List.of(1, 3)) {
             String index = "shops" + shards;
             shops(index, shards);
@@ -247,14 +247,14 @@ public class OuterFilterIT extends NeuralIT {
         }
     }
 
-    public void testWhatTheCallerFiltersBesideTheClauseStaysAfterwards() {
+    public void testFiltersNextToTheClauseApplyAfterwards() {
         shops("beside", 1);
         String rule = "{\"constant_score\": {\"filter\": {\"term\": {\"color\": \"b\"}}}}";
         assertEquals(List.of(), ids(search("beside", "{\"bool\": {\"must\": [" + NEURAL + "], \"filter\": [" + rule + "]}}")));
-        // Of the shape that security gives a query, but the caller's own.
+        // The same form as the security plugin's query, but from the caller.
         String shaped = "{\"bool\": {\"must\": [%s], \"should\": [%s], \"minimum_should_match\": 1}}";
         assertEquals(List.of(), ids(search("beside", shaped.formatted(NEURAL, rule))));
-        // k-NN's own query outside a hybrid stays k-NN's.
+        // A k-NN query outside a hybrid is not changed.
         assertEquals(List.of(), ids(search("beside-b", "{\"knn\": {\"v\": {\"vector\": [1, 0.1], \"k\": 2}}}")));
     }
 
@@ -264,7 +264,7 @@ public class OuterFilterIT extends NeuralIT {
             List<String> visible;
             int red;
             do {
-                // Drawn again where chance makes nothing visible at all.
+                // Draw again if no product is visible.
                 products = products(PRODUCTS);
                 visible = products.stream().map(p -> p.contains("\"red\"") ? p : null).toList();
                 red = (int) visible.stream().filter(p -> p != null).count();

@@ -28,9 +28,8 @@ import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
 /**
- * A clause that has made a search of its own, as a relative cut-off does, goes on as part of the search that it stands in: nothing of that
- * one's pipeline, failures, profile, time-outs and cancellation is lost. Each answer is that of the same search without a cut-off that
- * cuts nothing.
+ * Tests that a clause with its own search (relative cutoff) continues within its surrounding search: pipeline, failures, profile, timeout
+ * and cancellation still apply. Each response is compared with that of the same search without the cutoff, which cuts nothing here.
  */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class OwnSearchesIT extends NeuralIT {
@@ -73,7 +72,7 @@ public class OwnSearchesIT extends NeuralIT {
 
     @Override
     protected Settings nodeSettings(int ordinal) {
-        // A search's deadline is read from a clock that ticks this often.
+        // The resolution of the clock for deadlines.
         return Settings.builder().put(super.nodeSettings(ordinal)).put("thread_pool.estimated_time_interval", "5ms").build();
     }
 
@@ -103,7 +102,7 @@ public class OwnSearchesIT extends NeuralIT {
                     for (String cutoff : CUTOFFS) {
                         String query = legs("{\"match\": {\"title\": \"chair\"}}", cutoff);
                         SearchResponse response = asker().search(asked(index, "{\"query\": " + query + "}").pipeline("ranked")).actionGet();
-                        // The best of both legs, or of one: 1 / (4 + 1) each.
+                        // The best hit of both legs, or of one: 1 / (4 + 1) each.
                         float best = response.getHits().getAt(0).getScore();
                         assertTrue(way + " " + cutoff + ": " + best, best > 0.2f - 1e-6 && best <= 0.4f + 1e-6);
                     }
@@ -143,7 +142,7 @@ public class OwnSearchesIT extends NeuralIT {
 
     public void testATimeoutIsReported() throws Exception {
         String index = products(3);
-        // The encoder has answered before, so that the time goes to the leg alone.
+        // The vector is cached, so the leg uses all the time.
         ask(index, "{\"query\": " + legs("{\"match\": {\"title\": \"chair\"}}", "") + "}");
         for (HybridWay way : HybridWay.values()) {
             by(way, () -> {

@@ -14,7 +14,7 @@ import org.opensearch.index.shard.SearchOperationListener;
 import org.opensearch.plugins.Plugin;
 import org.opensearch.search.internal.SearchContext;
 
-/** Does to searches what the security plugin does where a user may see the red products alone. */
+/** Changes searches like the security plugin for a user who may see only red products. */
 public final class SimulatedSecurity extends Plugin {
 
     @Override

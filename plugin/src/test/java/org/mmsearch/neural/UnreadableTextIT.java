@@ -22,7 +22,7 @@ import org.opensearch.core.rest.RestStatus;
 import org.opensearch.core.xcontent.MediaType;
 import org.opensearch.core.xcontent.ToXContent;
 
-/** A text of which the encoder knows no word counts as none, and the answer says so. */
+/** Tests that a text without a word known to the encoder is ignored and reported. */
 public class UnreadableTextIT extends NeuralIT {
 
     private static final String GIF = "R0lGODlhAQABAAAAACw=";
@@ -32,7 +32,7 @@ public class UnreadableTextIT extends NeuralIT {
     @Override
     public void setUp() throws Exception {
         super.setUp();
-        // In the words of the served encoder.
+        // The message of the served encoder.
         Behaviour refused = new Behaviour.Status(
             400,
             "{\"error\":\"unreadable_text: in row 0: expected a text with words that the text tower knows, got none; send a picture alone, "
@@ -114,7 +114,7 @@ public class UnreadableTextIT extends NeuralIT {
                 assertEquals(degraded.toString(), 1, degraded.size());
                 assertTrue(degraded.get(0), degraded.get(0).startsWith("1: [neural] field [v]: expected a text with words that the encoder"));
             }
-            // Wherever the text stands in the leg.
+            // Every position of the text in the leg.
             SearchResponse inside = ask(shards, hybrid("", words, "{\"bool\": {\"_name\": \"deep\", \"must\": [" + dense + "]}}"));
             assertTrue(degraded(inside).toString(), degraded(inside).get(0).startsWith("deep: [neural] field [v]"));
         }
@@ -147,7 +147,7 @@ public class UnreadableTextIT extends NeuralIT {
         );
         for (Map.Entry<String, String> one : left.entrySet()) {
             SearchResponse response = ask(1, one.getKey());
-            // The document of `like` is left out, and its neighbours are as far from it.
+            // The document of `like` is left out; its neighbors have the same distance.
             String first = ids(response).get(0);
             assertTrue(one.getKey() + first, first.equals("p5") || one.getKey().contains("like") && first.equals("p3"));
             assertEquals(List.of(one.getValue()), degraded(response));
@@ -163,7 +163,7 @@ public class UnreadableTextIT extends NeuralIT {
     public void testLettersOfEveryWidthAreOneQuery() {
         assertEquals(List.of("p5"), ids(ask(1, neural("\"query_text\": \"ＣＨＡＩＲ\""))));
         assertEquals("CHAIR", triton.calls.get(triton.calls.size() - 1).text());
-        // Equal inputs share a place in the cache.
+        // Equal inputs share a cache entry.
         assertEquals(EncoderInput.of("CHAIR", null), EncoderInput.of("ＣＨＡＩＲ", null));
     }
 }

@@ -32,7 +32,7 @@ import org.apache.lucene.store.ByteBuffersDirectory;
 import org.apache.lucene.store.Directory;
 import org.opensearch.test.OpenSearchTestCase;
 
-/** A query that finds k in each segment, as faiss does, finds the same whatever the segments. */
+/** Tests that a query with k hits per segment, as faiss has them, returns the same hits for all segmentations. */
 public class BestOfShardTests extends OpenSearchTestCase {
 
     private static final int DOCUMENTS = 60;
@@ -48,7 +48,7 @@ public class BestOfShardTests extends OpenSearchTestCase {
         super.tearDown();
     }
 
-    /** Documents that lie 0, 7, 14, … from the query, modulo their number, in segments of so many; some are deleted. */
+    /** Documents with distances 0, 7, 14, … modulo their number, in segments of the given size; some are deleted. */
     private IndexSearcher searcher(int segment) throws IOException {
         Directory directory = new ByteBuffersDirectory();
         open.add(directory);
@@ -142,7 +142,7 @@ public class BestOfShardTests extends OpenSearchTestCase {
         Query its = new TermQuery(new Term("id", Integer.toString(hit)));
         BooleanQuery both = new BooleanQuery.Builder().add(best, Occur.MUST).add(its, Occur.FILTER).build();
         assertEquals(List.of(hit + " " + plain.get(2).score), found(searcher, both));
-        // Among the best of its segment and not of the shard.
+        // Among the best of its segment, but not of the shard.
         int other = searcher.search(new NearestOfSegment(), DOCUMENTS).scoreDocs[K].doc;
         assertFalse(searcher.explain(best, other).isMatch());
     }

@@ -3,7 +3,7 @@ package org.mmsearch.shard;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.search.QueryVisitor;
 
-/** What every query needs to be one. */
+/** The methods that every query must implement. */
 abstract class ForTests extends Query {
 
     @Override

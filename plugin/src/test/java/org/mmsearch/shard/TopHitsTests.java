@@ -33,7 +33,7 @@ import org.opensearch.test.OpenSearchTestCase;
 import org.opensearch.threadpool.TestThreadPool;
 import org.opensearch.threadpool.ThreadPool;
 
-/** The same best hits in one slice and in any others, parts of segments among them. */
+/** Tests that the top hits do not depend on the slices, including slices with parts of segments. */
 public class TopHitsTests extends OpenSearchTestCase {
 
     private static final int DOCUMENTS = 200;
@@ -52,7 +52,7 @@ public class TopHitsTests extends OpenSearchTestCase {
             for (int i = 0; i < DOCUMENTS; i++) {
                 Document document = new Document();
                 document.add(new StringField("id", Integer.toString(i), Field.Store.NO));
-                // Few prices, so that many documents are as good as each other.
+                // Few prices, so that many documents have equal scores.
                 document.add(new FloatDocValuesField("price", randomIntBetween(1, 6)));
                 writer.addDocument(document);
                 if (randomInt(20) == 0) {
@@ -113,7 +113,7 @@ public class TopHitsTests extends OpenSearchTestCase {
         }
     }
 
-    public void testADeadlineInASliceLeavesWhatWasFound() throws IOException {
+    public void testADeadlineInASliceKeepsTheHitsFound() throws IOException {
         IndexSearcher sliced = sliced(pool.executor(ThreadPool.Names.INDEX_SEARCHER));
         AtomicInteger late = new AtomicInteger();
         AtomicInteger looks = new AtomicInteger();
@@ -141,7 +141,7 @@ public class TopHitsTests extends OpenSearchTestCase {
         assertEquals(1, late.get());
     }
 
-    public void testWhatASliceThrowsIsThrown() {
+    public void testExceptionsOfASliceArePropagated() {
         IndexSearcher sliced = sliced(pool.executor(ThreadPool.Names.INDEX_SEARCHER));
         IllegalArgumentException thrown = expectThrows(
             IllegalArgumentException.class,
@@ -150,7 +150,7 @@ public class TopHitsTests extends OpenSearchTestCase {
         assertEquals("ended", thrown.getMessage());
     }
 
-    public void testThreadsThatAreNotToBeHadAreNoFailure() throws IOException {
+    public void testRejectedTasksRunInTheCallingThread() throws IOException {
         List<String> expected = found(new IndexSearcher(reader), BY_PRICE, 10);
         IndexSearcher sliced = sliced(pool.executor(ThreadPool.Names.INDEX_SEARCHER));
         terminate(pool);
@@ -166,7 +166,7 @@ public class TopHitsTests extends OpenSearchTestCase {
         }
     }
 
-    /** Fails when its weight is made. */
+    /** Fails when its weight is created. */
     private static final class Failing extends ForTests {
         private final RuntimeException failure;
 

@@ -132,7 +132,7 @@ public class VectorQueriesTests extends OpenSearchTestCase {
         assertEquals(before, knn.toString());
     }
 
-    public void testAnOlderNodeIsSentWhatItKnows() throws IOException {
+    public void testAnOlderNodeReceivesQueriesThatItCanRead() throws IOException {
         QueryBuilder knn = parsed(KNN);
         nodes(null, NEW, null);
         assertSame(knn, queries.among(knn));
@@ -169,7 +169,7 @@ public class VectorQueriesTests extends OpenSearchTestCase {
         }
     }
 
-    public void testWhatIsBoundedByAScoreOrADistance() throws IOException {
+    public void testRadialSearches() throws IOException {
         assertFalse(VectorQueries.isRadial(parsed(KNN)));
         assertTrue(VectorQueries.isRadial(parsed(KNN.replace("\"k\": 3", "\"min_score\": 0.5"))));
         assertTrue(VectorQueries.isRadial(parsed(KNN.replace("\"k\": 3", "\"max_distance\": 2"))));
@@ -177,7 +177,7 @@ public class VectorQueriesTests extends OpenSearchTestCase {
         assertFalse(VectorQueries.isRadial(parsed(KNN.replace("\"v\"", "\"min_score\""))));
     }
 
-    public void testRulesThatStandInTheRequest() {
+    public void testRulesInTheRequest() {
         nodes(null, NEW);
         QueryBuilder own = new TermQueryBuilder("color", "red");
         BoolQueryBuilder secured = new BoolQueryBuilder().minimumShouldMatch(1)

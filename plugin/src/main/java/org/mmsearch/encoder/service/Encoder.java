@@ -22,8 +22,8 @@ import org.mmsearch.encoder.triton.TritonClient;
 import org.mmsearch.stats.EncoderStats;
 
 /**
- * Query inputs in, vectors out, and never a thread that waits: caches recent vectors, lets equal concurrent queries
- * share one call, bounds what is under way and what queues, and ends every wait at its deadline.
+ * Encodes query inputs asynchronously. It caches recent vectors, joins equal concurrent queries into one call, limits running and queued
+ * calls, and enforces each search's deadline.
  */
 public final class Encoder {
 
@@ -38,11 +38,13 @@ public final class Encoder {
     private volatile TritonOptions options;
 
     /**
-     * @param http the client
-     * @param headers sent with every call, for instance the token
-     * @param cacheBytes the most heap that cached vectors take; 0 caches none
-     * @param timer ends the waits
-     * @param executor goes on with the searches when their vectors have come
+     * @param http the HTTP client
+     * @param headers the headers of every call, such as the token
+     * @param options the settings
+     * @param cacheBytes the maximum heap of cached vectors in bytes; 0 disables the cache
+     * @param timer schedules the deadlines
+     * @param executor runs the continuations of searches
+     * @param stats the statistics
      */
     public Encoder(
         Http http,
@@ -61,18 +63,18 @@ public final class Encoder {
         options(options);
     }
 
-    /** Takes changed settings over; calls under way go on as they began. */
+    /** Applies changed settings. Running calls are not affected. */
     public void options(TritonOptions options) {
         this.options = options;
         client.endpoints(options.endpoints());
     }
 
-    /** @param bytes the most heap that cached vectors take; 0 empties the cache */
+    /** @param bytes the maximum heap of cached vectors; 0 clears and disables the cache */
     public void cacheBytes(long bytes) {
         cache.limit(bytes);
     }
 
-    /** A cached vector, float32 [dimension], not to be changed; or null. */
+    /** Returns the cached vector, float32 [dimension], or null. Must not be modified. */
     public float[] cached(EncoderModel model, EncoderInput input) {
         float[] vector = cache.get(EncodeKey.of(model, input));
         if (vector != null) {
@@ -84,9 +86,9 @@ public final class Encoder {
     /**
      * Encodes an input.
      *
-     * @param budgetMillis how long this search can wait; the setting's time-out bounds it too
-     * @param listener called exactly once, on any thread: the vector (not to be changed), or why there is none
-     * @return cancels the request
+     * @param budgetMillis the remaining time of the search in ms; the timeout setting limits it too
+     * @param listener called exactly once, on any thread, with the vector (must not be modified) or the failure
+     * @return the request, which can be cancelled
      */
     public EncodingRequest encode(
         EncoderModel model,
@@ -114,7 +116,7 @@ public final class Encoder {
         return request;
     }
 
-    /** The state of the endpoints, the cache and the queue at this moment. */
+    /** Returns the current state of the endpoints, the cache and the queue. */
     public EncoderState state() {
         List<EncoderState.Endpoint> list = client.endpointStates();
         synchronized (queue) {
@@ -139,7 +141,7 @@ public final class Encoder {
             own.add(request);
             if (encodings.putIfAbsent(key, own) == null) {
                 attach(request, own, millis);
-                // An encoding may have ended between the look into the cache and the entry of this one.
+                // An encoding may have finished between the cache lookup and the registration of this one.
                 float[] known = cache.get(key);
                 if (known != null) {
                     complete(own, known, null);
@@ -159,7 +161,7 @@ public final class Encoder {
     private EncoderException late(InFlightEncoding encoding, long millis) {
         return new EncoderException(
             EncoderFailure.DEADLINE,
-            "the encoder " + encoding.model.label() + " did not answer within " + millis + " ms; look at Triton's load, or raise "
+            "the encoder " + encoding.model.label() + " did not answer within " + millis + " ms; check Triton's load, or raise "
                 + EncoderSettings.TIMEOUT.getKey() + " or the search's timeout"
         );
     }
@@ -182,8 +184,8 @@ public final class Encoder {
         } else if (full) {
             complete(encoding, null, new EncoderException(
                 EncoderFailure.OVERLOADED,
-                "more queries wait for the encoder than " + EncoderSettings.QUEUE_SIZE.getKey() + " [" + options.queueSize()
-                    + "] allows; ask again later, or serve more encoders"
+                "the queue of the encoder is full (" + EncoderSettings.QUEUE_SIZE.getKey() + " [" + options.queueSize()
+                    + "]); retry later, or add encoders"
             ));
         }
     }
@@ -196,7 +198,7 @@ public final class Encoder {
         }));
     }
 
-    /** No request waits for this encoding any more: the next equal one needs another. */
+    /** Removes an encoding for which no request waits. The next equal request starts a new one. */
     void abandoned(InFlightEncoding encoding) {
         encodings.remove(encoding.key, encoding);
         synchronized (queue) {
@@ -208,11 +210,11 @@ public final class Encoder {
         return System.nanoTime() - encoding.createdNanos >= TimeUnit.MILLISECONDS.toNanos(options.timeoutMillis());
     }
 
-    /** A call has ended: its place goes to the next in the queue. */
+    /** Called when a call has ended. Starts the next encoding in the queue. */
     void finished() {
         InFlightEncoding next = next();
         if (next != null) {
-            // Not from here: calls that fail at once would otherwise end one inside the other, as many as queue.
+            // Start it on the executor: calls that fail at once would otherwise recurse once per queued encoding.
             executor.execute(() -> start(next));
         }
     }
@@ -234,7 +236,7 @@ public final class Encoder {
         }
         encodings.remove(encoding.key, encoding);
         List<EncodingRequest> waiting = encoding.complete();
-        // Each search goes on with its own work: only the first may do so on this thread.
+        // Each search continues with its own work, so only the first one continues on this thread.
         for (int i = 1; i < waiting.size(); i++) {
             EncodingRequest request = waiting.get(i);
             executor.execute(() -> request.complete(vector, failure));

@@ -19,16 +19,16 @@ import org.opensearch.threadpool.ScalingExecutorBuilder;
 import org.opensearch.threadpool.Scheduler;
 import org.opensearch.threadpool.ThreadPool;
 
-/** Opens the {@link Encoder} of a node by its settings, follows the dynamic ones, and closes it with the node. */
+/** Creates the {@link Encoder} of a node from its settings, applies dynamic changes, and closes it with the node. */
 public final class EncoderService implements AutoCloseable {
 
-    /** The thread pool on which searches go on when their vectors have come. */
+    /** The thread pool on which searches continue when their vectors are available. */
     public static final String POOL = "mmsearch";
 
     private final Http http;
     private final Encoder encoder;
 
-    /** @param config the node's config folder, under which the certificates lie */
+    /** @param config the node's config folder, which contains the certificates */
     public EncoderService(Settings settings, ClusterSettings dynamic, Path config, ThreadPool threads, EncoderStats stats) {
         Timer timer = (millis, task) -> {
             Scheduler.ScheduledCancellable due = threads.schedule(
@@ -61,12 +61,12 @@ public final class EncoderService implements AutoCloseable {
         dynamic.addSettingsUpdateConsumer(EncoderSettings.CACHE_SIZE, size -> encoder.cacheBytes(size.getBytes()));
     }
 
-    /** What the clauses ask. */
+    /** Returns the encoder. */
     public Encoder encoder() {
         return encoder;
     }
 
-    /** The thread pool to be registered. */
+    /** Returns the thread pool to register. */
     public static ExecutorBuilder<?> executor(Settings settings) {
         return new ScalingExecutorBuilder(POOL, 1, 4 + Runtime.getRuntime().availableProcessors(), TimeValue.timeValueMinutes(5));
     }
@@ -79,12 +79,12 @@ public final class EncoderService implements AutoCloseable {
     private static Map<String, String> token(Settings settings) {
         try (SecureString token = EncoderSettings.TOKEN.get(settings)) {
             String header = EncoderSettings.TOKEN_HEADER.get(settings);
-            // Each would let a setting write lines of its own into a request.
+            // Other characters would allow header injection.
             if (header.matches("[!#$%&'*+.^_`|~0-9A-Za-z-]+") == false) {
-                throw new IllegalArgumentException(EncoderSettings.TOKEN_HEADER.getKey() + " must be a header's name, got [" + header + "]");
+                throw new IllegalArgumentException(EncoderSettings.TOKEN_HEADER.getKey() + " must be an HTTP header name, got [" + header + "]");
             }
             if (token.chars().anyMatch(c -> c < ' ' || c > '~')) {
-                throw new IllegalArgumentException(EncoderSettings.TOKEN.getKey() + " must be one line of printable ASCII, and is not");
+                throw new IllegalArgumentException(EncoderSettings.TOKEN.getKey() + " must be one line of printable ASCII, got other characters: remove them");
             }
             return token.length() == 0 ? Map.of() : Map.of(header, token.toString());
         }

@@ -6,7 +6,7 @@ import java.util.function.BiConsumer;
 import org.mmsearch.encoder.EncoderException;
 import org.mmsearch.encoder.EncoderFailure;
 
-/** One search's request for a vector; it is completed exactly once: with the vector, a failure, or because it was withdrawn. */
+/** A request of one search for a vector. It completes exactly once: with the vector, a failure or a withdrawal. */
 public final class EncodingRequest {
 
     private final AtomicBoolean completed = new AtomicBoolean();
@@ -18,7 +18,7 @@ public final class EncodingRequest {
         this.listener = listener;
     }
 
-    /** The search was cancelled: it waits no longer, and the exchange is closed when no other search waits for it. */
+    /** Withdraws the request of a cancelled search. The HTTP exchange is closed if no other search waits for it. */
     public void cancel() {
         if (completed.get()) {
             return;
@@ -30,7 +30,7 @@ public final class EncodingRequest {
         this.encoding = encoding;
     }
 
-    /** @param cancelTimeout takes the deadline away, once the search waits no longer */
+    /** @param cancelTimeout cancels the deadline; called when the request completes */
     void deadline(Runnable cancelTimeout) {
         this.cancelTimeout = cancelTimeout;
         if (completed.get()) {
@@ -40,7 +40,7 @@ public final class EncodingRequest {
 
     void withdraw(EncoderException why, boolean timedOut) {
         if (completed.compareAndSet(false, true)) {
-            // Off the encoding before the search hears of it: its next try shall find no call that is being aborted.
+            // Detach before notifying the caller, so that an immediate retry does not join a call that is being aborted.
             InFlightEncoding attached = encoding;
             if (attached != null) {
                 attached.remove(this, timedOut);

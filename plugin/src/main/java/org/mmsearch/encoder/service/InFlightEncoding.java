@@ -7,7 +7,7 @@ import org.mmsearch.encoder.EncoderInput;
 import org.mmsearch.encoder.EncoderModel;
 import org.mmsearch.encoder.triton.TritonClient;
 
-/** One encoding under way or queued, and all the requests that wait for it. */
+/** A running or queued encoding with all requests that wait for it. */
 final class InFlightEncoding {
 
     final EncodeKey key;
@@ -29,7 +29,7 @@ final class InFlightEncoding {
         this.createdNanos = System.nanoTime();
     }
 
-    /** @return false when the encoding is completed or abandoned and the request needs another one */
+    /** Adds a request. Returns false if the encoding is completed or abandoned, so the request needs another one. */
     synchronized boolean add(EncodingRequest request) {
         if (completed) {
             return false;
@@ -38,7 +38,7 @@ final class InFlightEncoding {
         return true;
     }
 
-    /** Keeps the call, so that it can be aborted; does so at once when no request waits any more. */
+    /** Sets the call. Aborts it at once if no request waits any more. */
     void started(TritonClient.Call call) {
         boolean abort;
         synchronized (this) {
@@ -50,7 +50,11 @@ final class InFlightEncoding {
         }
     }
 
-    /** @param late whether the request was withdrawn because its deadline passed */
+    /**
+     * Removes a request. Aborts the call if it was the last one.
+     *
+     * @param late whether the request's deadline has passed
+     */
     void remove(EncodingRequest request, boolean late) {
         TritonClient.Call abort;
         synchronized (this) {
@@ -64,13 +68,13 @@ final class InFlightEncoding {
             abort = call;
         }
         encoder.abandoned(this);
-        // A call ends in one of two ways, by its answer or by an abort that came first: either frees its place.
+        // A call ends either by its response or by an abort before it; both free its slot.
         if (abort != null && abort.abort(timedOut)) {
             encoder.finished();
         }
     }
 
-    /** Ends the encoding; returns the requests that still wait, to be completed by the caller. */
+    /** Completes the encoding and returns the waiting requests. The caller completes them. */
     synchronized List<EncodingRequest> complete() {
         completed = true;
         List<EncodingRequest> waiting = List.copyOf(requests);

@@ -4,8 +4,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * The vectors of recent queries, the least recently used evicted first when the bytes run out.
- * A key holds the encoder's fingerprint, so that another encoder's vectors are never found.
+ * An LRU cache of query vectors, limited in bytes. A key contains the encoder's fingerprint, so a changed encoder never returns old
+ * vectors.
  */
 final class VectorCache {
 
@@ -14,12 +14,12 @@ final class VectorCache {
     private long bytes;
     private long evictions;
 
-    /** @param limit the most heap that the entries may take, in bytes; 0 keeps nothing */
+    /** @param limit the maximum heap of all entries in bytes; 0 disables the cache */
     VectorCache(long limit) {
         this.limit = limit;
     }
 
-    /** The vector, not to be changed, or null. */
+    /** Returns the vector, which must not be modified, or null. */
     synchronized float[] get(EncodeKey key) {
         return limit == 0 ? null : vectors.get(key);
     }

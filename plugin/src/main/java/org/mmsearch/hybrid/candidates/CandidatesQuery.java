@@ -20,8 +20,8 @@ import org.mmsearch.hybrid.legs.ShardLegs;
 import org.opensearch.search.internal.SearchContext;
 
 /**
- * Stands for a hybrid in a search that only collects its legs' windows. It matches everything, so that whatever the search is
- * wrapped in (an alias's filter, document-level security) is a filter for the legs.
+ * Placeholder for a hybrid in a search that collects the windows of its legs. It matches all documents. So the filters that OpenSearch
+ * wraps around it (alias filters, document-level security) apply to the legs.
  */
 final class CandidatesQuery extends Query {
 
@@ -35,7 +35,7 @@ final class CandidatesQuery extends Query {
         this.described = described;
     }
 
-    /** The one that a search is about, or null. */
+    /** Returns the candidates query inside the query of a search, or null. */
     static CandidatesQuery in(Query query) {
         if (query instanceof CandidatesQuery found) {
             return found;
@@ -57,7 +57,7 @@ final class CandidatesQuery extends Query {
 
     @Override
     public Weight createWeight(IndexSearcher searcher, ScoreMode scoreMode, float boost) {
-        // The engine's own query for all documents is one that it approximates.
+        // Not Lucene's match-all query, because OpenSearch may approximate it.
         return new ConstantScoreWeight(this, boost) {
             @Override
             public ScorerSupplier scorerSupplier(LeafReaderContext leaf) {

@@ -11,20 +11,20 @@ import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryShardContext;
 
-/** A hybrid in a search of several shards whose query phase collects the legs' windows; the coordinating node fuses them. */
+/** A hybrid in a search of several shards. The query phase collects the windows of the legs, and the coordinating node fuses them. */
 public final class CandidatesQueryBuilder extends LegsQueryBuilder<CandidatesQueryBuilder> {
 
     /** The name on the wire. */
     public static final String NAME = "mmsearch_candidates";
 
-    /** On the coordinating node alone, and null in a search that fetches its hits itself. */
+    /** Set on the coordinating node only; null if the search fetches the fused hits. */
     private final Capture capture;
 
     /**
-     * @param node of the hybrid
-     * @param legs rewritten
-     * @param described the rest of the hybrid
-     * @param capture takes the windows out of a search that is only run for them; null where the search fetches the fused hits
+     * @param node the services of the node
+     * @param legs the rewritten legs
+     * @param described the description of the legs
+     * @param capture receives the windows if the search runs only to collect them; null if the search fetches the fused hits
      */
     public CandidatesQueryBuilder(HybridNode node, List<QueryBuilder> legs, Legs described, Capture capture) {
         super(node, legs, described);
@@ -37,7 +37,7 @@ public final class CandidatesQueryBuilder extends LegsQueryBuilder<CandidatesQue
         capture = null;
     }
 
-    /** @return takes the windows out of a search that is only run for them, or null */
+    /** Returns the receiver of the windows; null if the search fetches the fused hits. */
     public Capture capture() {
         return capture;
     }

@@ -6,14 +6,16 @@ import org.mmsearch.hybrid.legs.ShardWindows;
 import org.opensearch.action.search.SearchPhaseContext;
 import org.opensearch.search.query.QuerySearchResult;
 
-/** Takes what the legs found out of a search between its query phase and its fetch phase, which then has nothing to do. */
+/** Receives the windows of the legs between the query phase and the fetch phase of a search. The fetch phase then fetches nothing. */
 @FunctionalInterface
 public interface Capture {
 
     /**
-     * @param windows of the shards that answered, in the order of {@link ShardWindows#BY_SHARD}
-     * @param results of these shards, whose reader contexts stay open
-     * @param context of the search
+     * Receives the windows.
+     *
+     * @param windows the windows of the shards that responded, in the order of {@link ShardWindows#BY_SHARD}
+     * @param results the query results of these shards; their reader contexts stay open
+     * @param context the context of the search
      */
     void take(List<ShardWindows> windows, List<QuerySearchResult> results, SearchPhaseContext context);
 }

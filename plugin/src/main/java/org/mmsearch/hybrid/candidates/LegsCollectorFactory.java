@@ -22,7 +22,7 @@ import org.opensearch.search.query.QueryPhaseExecutionException;
 import org.opensearch.search.query.QuerySearchResult;
 import org.opensearch.search.query.ReduceableSearchResult;
 
-/** Where a search is about the legs of a hybrid, puts their windows in the place of the shard's top documents. */
+/** For a search with a {@link CandidatesQuery}, replaces the shard's top documents with the windows of the legs. */
 public final class LegsCollectorFactory implements QueryCollectorContextSpecFactory {
 
     @Override
@@ -38,7 +38,7 @@ public final class LegsCollectorFactory implements QueryCollectorContextSpecFact
         return Optional.of(new LegsCollector(context, candidates.on(context), query == candidates ? null : query));
     }
 
-    /** @param filter what the search is wrapped in, or null */
+    /** @param filter the query around the candidates query, or null */
     private record LegsCollector(SearchContext context, ShardLegs legs, Query filter) implements QueryCollectorContextSpec {
 
         @Override
@@ -71,12 +71,12 @@ public final class LegsCollectorFactory implements QueryCollectorContextSpecFact
             if (context.request().numberOfShards() == 1) {
                 throw new IllegalStateException(
                     "expected the search to go to several shards, got " + context.shardTarget()
-                        + " alone: an index changed meanwhile, send the search again"
+                        + " alone: an index changed during the search, send it again"
                 );
             }
             AtomicBoolean late = new AtomicBoolean();
             TopDocsAndMaxScore found = new TopDocsAndMaxScore(legs.run(filter, () -> late.set(true)).topDocs(), Float.NaN);
-            // The search above collects nothing, so its deadline falls here, after the engine has looked for it.
+            // OpenSearch checks the deadline before this point, because the surrounding search collects nothing.
             if (late.get()) {
                 if (Boolean.FALSE.equals(context.request().allowPartialSearchResults())) {
                     throw new QueryPhaseExecutionException(context.shardTarget(), "Time exceeded");
@@ -89,7 +89,7 @@ public final class LegsCollectorFactory implements QueryCollectorContextSpecFact
 
     private static final class CollectsNothing implements Collector {
 
-        /** One for all: it says nothing but that a segment is done with, and a stack trace costs more than that. */
+        /** One shared instance avoids the cost of a stack trace per segment. */
         private static final CollectionTerminatedException DONE = new CollectionTerminatedException();
 
         @Override

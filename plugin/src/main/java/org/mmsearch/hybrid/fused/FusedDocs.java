@@ -7,7 +7,7 @@ import java.util.List;
 import org.mmsearch.fusion.FusedHit;
 import org.mmsearch.shard.ScoredDocs;
 
-/** Fused hits as documents of one reader. */
+/** The fused hits as document numbers of one reader. */
 final class FusedDocs {
 
     private final ScoredDocs docs;
@@ -32,7 +32,7 @@ final class FusedDocs {
         this.hits = hits;
     }
 
-    /** The documents that one leg found, with its raw scores. */
+    /** Returns the documents of one leg with its raw scores. */
     FusedDocs ofLeg(int leg) {
         int[] chosen = new int[hits.length];
         int count = 0;
@@ -52,12 +52,12 @@ final class FusedDocs {
         return new FusedDocs(new ScoredDocs(legDocs, legScores), legHits);
     }
 
-    /** The documents with their scores. */
+    /** Returns the documents with their fused scores. */
     ScoredDocs docs() {
         return docs;
     }
 
-    /** The hit that a document is, or null. */
+    /** Returns the fused hit of a document, or null. */
     FusedHit hit(int doc) {
         int found = docs.find(doc);
         return found < 0 ? null : hits[found];

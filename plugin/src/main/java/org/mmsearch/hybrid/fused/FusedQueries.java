@@ -11,11 +11,10 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import org.opensearch.index.query.QueryShardContext;
 
 /**
- * The fused queries that each running search of this node has made, so that the fetch phase finds them whatever they are
- * wrapped in.
+ * The fused queries of the searches that run on this node. The fetch phase finds them here, whatever query contains them.
  *
- * <p>Nothing is kept alive from here. The search holds its queries, and a query may hold its search's context (scripts, wildcards and
- * phrases do), so a strong reference to either would keep both for ever.
+ * <p>All references are weak. A search references its queries, and a query (script, wildcard, phrase) may reference its search context, so
+ * a strong reference would be a memory leak.
  */
 public final class FusedQueries {
 
@@ -40,7 +39,7 @@ public final class FusedQueries {
         return alive;
     }
 
-    /** @return how many searches there are entries for */
+    /** Returns the number of searches with entries. */
     int size() {
         return queries.size();
     }

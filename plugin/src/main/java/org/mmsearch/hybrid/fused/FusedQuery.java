@@ -16,10 +16,7 @@ import org.mmsearch.fusion.LearnedModel;
 import org.mmsearch.fusion.LegScore;
 import org.mmsearch.hybrid.legs.Legs;
 
-/**
- * Matches what fusion left of several legs. Once per reader the hits become documents; scoring, explaining and the legs'
- * evidence read them from there.
- */
+/** Matches the fused hits. They are resolved to document numbers once per reader, for scoring, explaining and the list of legs per hit. */
 abstract class FusedQuery extends Query {
 
     private final List<Query> legs;
@@ -32,20 +29,20 @@ abstract class FusedQuery extends Query {
         this.described = described;
     }
 
-    /** Finds the documents, on the shard's searcher. */
+    /** Resolves the fused hits to documents of the shard's searcher. */
     abstract FusedDocs resolve(IndexSearcher searcher) throws IOException;
 
-    /** What is known of the legs. */
+    /** Returns the description of the legs. */
     final Legs described() {
         return described;
     }
 
-    /** The legs as queries of this shard. */
+    /** Returns the legs as Lucene queries of this shard. */
     final List<Query> legs() {
         return legs;
     }
 
-    /** The fused documents of a reader, found once. */
+    /** Returns the fused documents of the searcher's reader, resolved once. */
     final synchronized FusedDocs docs(IndexSearcher searcher) throws IOException {
         Object id = searcher.getTopReaderContext().id();
         if (id != reader) {
@@ -92,7 +89,7 @@ abstract class FusedQuery extends Query {
 
     @Override
     public final void visit(QueryVisitor visitor) {
-        // Highlighting reads the legs' terms from here.
+        // Highlighting takes the legs' terms from here.
         QueryVisitor inner = visitor.getSubVisitor(BooleanClause.Occur.SHOULD, this);
         for (Query leg : legs) {
             leg.visit(inner);

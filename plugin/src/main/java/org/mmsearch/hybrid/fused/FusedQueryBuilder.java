@@ -14,7 +14,7 @@ import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryShardContext;
 
-/** A hybrid as a query over fused documents, with the legs in it for highlighting, inner hits and named queries. */
+/** A hybrid as a query that matches fused documents. It keeps the legs for highlighting, inner hits and named queries. */
 abstract class FusedQueryBuilder<T extends FusedQueryBuilder<T>> extends LegsQueryBuilder<T> {
 
     FusedQueryBuilder(HybridNode node, List<QueryBuilder> legs, Legs described) {
@@ -25,7 +25,11 @@ abstract class FusedQueryBuilder<T extends FusedQueryBuilder<T>> extends LegsQue
         super(in, node);
     }
 
-    /** The query of a shard. */
+    /**
+     * Builds the Lucene query of a shard.
+     *
+     * @param queries the legs as Lucene queries
+     */
     abstract FusedQuery fused(QueryShardContext context, List<Query> queries);
 
     @Override

@@ -9,7 +9,7 @@ import org.apache.lucene.search.ScorerSupplier;
 import org.apache.lucene.search.Weight;
 import org.mmsearch.fusion.FusedHit;
 
-/** Matches fused documents and scores them by what fusion gave them. */
+/** Matches fused documents with their fused scores. */
 final class FusedWeight extends Weight {
 
     private final FusedDocs docs;
@@ -41,7 +41,7 @@ final class FusedWeight extends Weight {
 
     @Override
     public boolean isCacheable(LeafReaderContext leaf) {
-        // What matches depends on the whole reader, not on the leaf.
+        // The matches depend on the whole reader, not on the leaf.
         return false;
     }
 }

@@ -7,7 +7,7 @@ import org.opensearch.core.common.ParsingException;
 import org.opensearch.core.xcontent.XContentParser;
 import org.opensearch.index.query.QueryBuilder;
 
-/** What hybrids need of the node that they run on. */
+/** The node's services for hybrids. */
 public final class HybridNode {
 
     private final String clause;
@@ -18,7 +18,7 @@ public final class HybridNode {
 
     /**
      * @param clause the clause's name on this node
-     * @param memory what the lists of hybrids take their heap from
+     * @param memory the circuit breaker for the heap of hit lists
      */
     public HybridNode(String clause, MemoryBreaker memory) {
         this.clause = clause;
@@ -26,32 +26,36 @@ public final class HybridNode {
         this.searches = new LegSearches(memory);
     }
 
-    /** @return the clause's name on this node */
+    /** Returns the clause's name on this node. */
     public String clause() {
         return clause;
     }
 
-    /** @return what the lists of hybrids take their heap from */
+    /** Returns the circuit breaker for the heap of hit lists. */
     public MemoryBreaker memory() {
         return memory;
     }
 
-    /** @return what this node's hybrids have done */
+    /** Returns the statistics of hybrids on this node. */
     public HybridStats stats() {
         return stats;
     }
 
-    /** @return what runs legs on this node's shards */
+    /** Returns the executor of legs on this node's shards. */
     public LegSearches searches() {
         return searches;
     }
 
-    /** @return the fused queries of the searches that run here */
+    /** Returns the fused queries of the searches on this node. */
     public FusedQueries running() {
         return running;
     }
 
-    /** Refuses a form that only the wire knows. */
+    /**
+     * Rejects an internal query in a request.
+     *
+     * @throws ParsingException always
+     */
     public static QueryBuilder internal(XContentParser parser, String form) {
         throw new ParsingException(parser.getTokenLocation(), "[" + form + "] is internal: use the hybrid query");
     }

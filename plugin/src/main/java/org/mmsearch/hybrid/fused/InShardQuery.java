@@ -18,7 +18,7 @@ import org.mmsearch.shard.SearchContexts;
 import org.mmsearch.visibility.OuterFilter;
 import org.opensearch.search.internal.SearchContext;
 
-/** Runs the legs and fuses them where they are: exact when the shard holds everything the request asks for. */
+/** Runs and fuses the legs inside one shard. The result is exact, because the request searches only this shard. */
 final class InShardQuery extends FusedQuery {
 
     private final LegSearches searches;
@@ -38,7 +38,7 @@ final class InShardQuery extends FusedQuery {
         List<Ranking> rankings = new ArrayList<>(legs().size());
         Query outer = OuterFilter.of(searcher);
         List<Query> visible = legs().stream().map(leg -> OuterFilter.on(leg, outer)).toList();
-        // The search above meets the same deadline at its first leaf and reports it.
+        // The surrounding search checks the same deadline at its first leaf and reports it.
         for (ScoreDoc[] top : searches.top(searcher, visible, described().fusion().window(), () -> false, () -> {})) {
             rankings.add(ranking(top));
         }
@@ -53,7 +53,7 @@ final class InShardQuery extends FusedQuery {
         return fused;
     }
 
-    /** The fused hits stay with the search, for its fetch phase. */
+    /** Reserves heap for the fused hits until the search's fetch phase ends. */
     private void reserve(IndexSearcher searcher) throws IOException {
         SearchContext search = SearchContexts.of(searcher);
         if (search != null) {

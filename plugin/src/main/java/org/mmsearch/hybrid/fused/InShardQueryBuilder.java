@@ -12,16 +12,16 @@ import org.opensearch.core.index.shard.ShardId;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryShardContext;
 
-/** A hybrid whose request goes to one shard: the legs run and fuse there. */
+/** A hybrid whose request goes to one shard. The shard runs and fuses the legs. */
 public final class InShardQueryBuilder extends FusedQueryBuilder<InShardQueryBuilder> {
 
     /** The name on the wire. */
     public static final String NAME = "mmsearch_in_shard";
 
-    /** The shard that was the only one, or null where any shard will do. */
+    /** The only shard of the request; null if any shard may execute the query. */
     private final ShardId only;
 
-    /** @param only the only shard of the request, or null where any shard will do */
+    /** @param only the only shard of the request; null if any shard may execute the query */
     public InShardQueryBuilder(HybridNode node, List<QueryBuilder> legs, Legs described, ShardId only) {
         super(node, legs, described);
         this.only = only;
@@ -44,7 +44,7 @@ public final class InShardQueryBuilder extends FusedQueryBuilder<InShardQueryBui
         if (only != null && (only.getIndex().equals(context.index()) && only.id() == context.getShardId()) == false) {
             throw new IllegalStateException(
                 "expected the request to go to " + only + " alone, got " + context.index() + "[" + context.getShardId()
-                    + "] too: an alias was moved meanwhile, send the request again"
+                    + "] too: an alias was moved during the request, send it again"
             );
         }
         return new InShardQuery(queries, described(), node());

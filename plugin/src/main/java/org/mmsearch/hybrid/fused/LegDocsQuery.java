@@ -9,7 +9,7 @@ import org.apache.lucene.search.QueryVisitor;
 import org.apache.lucene.search.ScoreMode;
 import org.apache.lucene.search.Weight;
 
-/** The fused documents that one leg found: what the leg's {@code _name} stands for, at no second run of the leg. */
+/** Matches the fused documents of one leg, for the leg's {@code _name}. The leg does not run again. */
 final class LegDocsQuery extends Query {
 
     private final FusedQuery fused;

@@ -15,14 +15,14 @@ import org.opensearch.search.fetch.FetchContext;
 import org.opensearch.search.fetch.FetchSubPhase;
 import org.opensearch.search.fetch.FetchSubPhaseProcessor;
 
-/** Writes into {@code fields._legs} of each hit which legs of which hybrid found it. */
+/** Adds to {@code fields._legs} of each hit the legs of each hybrid that found it. */
 public final class LegsFetchPhase implements FetchSubPhase {
 
     static final String FIELD = "_legs";
 
     private final FusedQueries running;
 
-    /** @param running the fused queries of this node */
+    /** @param running the fused queries of the searches on this node */
     public LegsFetchPhase(FusedQueries running) {
         this.running = running;
     }

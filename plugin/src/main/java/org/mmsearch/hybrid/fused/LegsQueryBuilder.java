@@ -25,7 +25,7 @@ import org.opensearch.index.query.QueryShardContext;
 import org.opensearch.index.query.Rewriteable;
 import org.opensearch.index.search.NestedHelper;
 
-/** A form that a hybrid takes on its way to the shards, with its legs. It has a wire form, but none that a request could ask for. */
+/** An internal query with the legs of a hybrid, sent to the shards. Requests cannot contain it. */
 public abstract class LegsQueryBuilder<T extends LegsQueryBuilder<T>> extends AbstractQueryBuilder<T> {
 
     private final HybridNode node;
@@ -33,9 +33,9 @@ public abstract class LegsQueryBuilder<T extends LegsQueryBuilder<T>> extends Ab
     private final Legs described;
 
     /**
-     * @param node of the hybrid
-     * @param legs rewritten
-     * @param described the rest of the hybrid
+     * @param node the services of the node
+     * @param legs the rewritten legs
+     * @param described the description of the legs
      */
     protected LegsQueryBuilder(HybridNode node, List<QueryBuilder> legs, Legs described) {
         this.node = node;
@@ -59,20 +59,20 @@ public abstract class LegsQueryBuilder<T extends LegsQueryBuilder<T>> extends Ab
         described.writeTo(out);
     }
 
-    /** @return this with other legs */
+    /** Returns a copy with the given legs. */
     protected abstract T with(List<QueryBuilder> rewritten);
 
-    /** @return the node that this is on */
+    /** Returns the services of the node. */
     public final HybridNode node() {
         return node;
     }
 
-    /** @return the legs, or none where the query is only read by documents */
+    /** Returns the legs; empty if only the fused documents are needed. */
     public final List<QueryBuilder> legs() {
         return legs;
     }
 
-    /** @return what is known of the legs besides their queries */
+    /** Returns the description of the legs. */
     public final Legs described() {
         return described;
     }
@@ -89,11 +89,15 @@ public abstract class LegsQueryBuilder<T extends LegsQueryBuilder<T>> extends Ab
         return changed ? with(rewritten) : this;
     }
 
-    /** @return the legs as queries of a shard, restricted to root documents */
+    /**
+     * Returns the legs as Lucene queries of a shard, restricted to root documents.
+     *
+     * @throws IllegalArgumentException inside {@code nested}
+     */
     protected final List<Query> queries(QueryShardContext context) throws IOException {
         if (context.nestedScope().getObjectMapper() != null) {
             throw new IllegalArgumentException(
-                "[" + node.clause() + "] fuses root documents and cannot stand inside [nested]: put [nested] into its queries"
+                "[" + node.clause() + "] fuses root documents and is not allowed inside [nested]: put [nested] into its queries"
             );
         }
         List<Query> queries = new ArrayList<>(legs.size());

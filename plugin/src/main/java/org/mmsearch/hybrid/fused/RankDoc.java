@@ -11,8 +11,8 @@ import org.opensearch.core.common.io.stream.Writeable;
 /**
  * A fused hit as a document of one reader.
  *
- * @param doc its number, counted over the whole reader
- * @param hit its score and legs
+ * @param doc the document number in the whole reader
+ * @param hit the fused score and the legs' scores
  */
 public record RankDoc(int doc, FusedHit hit) implements Writeable {
 

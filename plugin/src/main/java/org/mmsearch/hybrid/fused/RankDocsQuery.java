@@ -8,13 +8,13 @@ import org.mmsearch.hybrid.legs.Legs;
 import org.mmsearch.hybrid.legs.ReaderToken;
 import org.opensearch.core.index.shard.ShardId;
 
-/** The fused hits of one shard. */
+/** Matches the fused hits of one shard. */
 final class RankDocsQuery extends FusedQuery {
 
     private final ShardId shard;
     private final ShardRankDocs hits;
 
-    /** @param hits of the shard, or null where its legs did not run */
+    /** @param hits the hits of the shard; null if the legs did not run there */
     RankDocsQuery(List<Query> legs, Legs described, ShardId shard, ShardRankDocs hits) {
         super(legs, described);
         this.shard = shard;

@@ -12,7 +12,7 @@ import org.opensearch.core.index.shard.ShardId;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.QueryShardContext;
 
-/** A hybrid whose legs have run on several shards: each shard reads its hits out of the reader that the legs searched. */
+/** A hybrid whose legs have run on several shards. Each shard matches its fused hits in the reader that the legs searched. */
 public final class RankDocsQueryBuilder extends FusedQueryBuilder<RankDocsQueryBuilder> {
 
     /** The name on the wire. */
@@ -22,12 +22,12 @@ public final class RankDocsQueryBuilder extends FusedQueryBuilder<RankDocsQueryB
     private final String pointInTime;
 
     /**
-     * @param node of the hybrid
-     * @param legs for highlighting, explaining, inner hits and named queries; may be left out where none is asked for
-     * @param described the rest of the hybrid
-     * @param shards the hits of the shards that this goes to
-     * @param pointInTime that holds the readers, for searches that the engine makes of this one (those of {@code collapse} with inner
-     *     hits); null where it makes none
+     * @param node the services of the node
+     * @param legs the legs, for highlighting, explaining, inner hits and named queries; empty if none of these is requested
+     * @param described the description of the legs
+     * @param shards the fused hits of each shard
+     * @param pointInTime the point in time with the readers, for further searches of this query ({@code collapse} with inner hits); null if
+     *     there are none
      */
     public RankDocsQueryBuilder(
         HybridNode node,
@@ -55,7 +55,7 @@ public final class RankDocsQueryBuilder extends FusedQueryBuilder<RankDocsQueryB
         out.writeOptionalString(pointInTime);
     }
 
-    /** @return the point in time that holds the readers, or null */
+    /** Returns the point in time with the readers, or null. */
     public String pointInTime() {
         return pointInTime;
     }
@@ -83,7 +83,7 @@ public final class RankDocsQueryBuilder extends FusedQueryBuilder<RankDocsQueryB
 
     @Override
     protected boolean doEquals(RankDocsQueryBuilder other) {
-        // A hit holds an array, which has no equality of its own: its text has.
+        // A hit contains an array, which has identity equality, so compare the texts.
         return super.doEquals(other) && shards.toString().equals(other.shards.toString()) && Objects.equals(pointInTime, other.pointInTime);
     }
 

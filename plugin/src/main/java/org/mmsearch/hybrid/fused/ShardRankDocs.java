@@ -16,21 +16,21 @@ import org.opensearch.core.common.io.stream.Writeable;
 import org.opensearch.core.index.shard.ShardId;
 
 /**
- * The fused hits that are on one of several shards. They travel packed: a search by two rounds sends those of all shards to each of them,
- * and a shard unpacks its own alone.
+ * The fused hits of one shard. They are sent in packed form, because with two rounds each shard receives the hits of all shards and unpacks
+ * only its own.
  */
 public final class ShardRankDocs implements Writeable {
 
     private final ShardId shard;
     private final long reader;
-    /** One of both, until the other one is asked for. */
+    /** One of the two is set; the other is created on first use. */
     private List<RankDoc> docs;
     private byte[] packed;
 
     /**
-     * @param shard where
-     * @param reader the token of the reader whose documents they are
-     * @param docs in descending order of their scores
+     * @param shard the shard
+     * @param reader the token of the reader that the document numbers belong to
+     * @param docs the hits in descending order of score
      */
     public ShardRankDocs(ShardId shard, long reader, List<RankDoc> docs) {
         this.shard = shard;
@@ -65,17 +65,17 @@ public final class ShardRankDocs implements Writeable {
         return packed;
     }
 
-    /** @return where */
+    /** Returns the shard. */
     public ShardId shard() {
         return shard;
     }
 
-    /** @return the token of the reader whose documents they are */
+    /** Returns the token of the reader that the document numbers belong to. */
     public long reader() {
         return reader;
     }
 
-    /** @return the hits in descending order of their scores */
+    /** Returns the hits in descending order of score. */
     public synchronized List<RankDoc> docs() {
         if (docs == null) {
             try (StreamInput in = StreamInput.wrap(packed)) {
@@ -93,11 +93,11 @@ public final class ShardRankDocs implements Writeable {
     }
 
     /**
-     * Fuses what the legs found on several shards.
+     * Fuses the windows of several shards.
      *
      * @param found the shards' windows, in the order of {@link ShardWindows#BY_SHARD}
-     * @param legs how they are fused
-     * @return the fused hits, for each shard in the given order
+     * @param legs the description of the legs
+     * @return the fused hits of each shard, in the order of {@code found}
      */
     public static List<ShardRankDocs> fuse(List<ShardWindows> found, Legs legs) {
         List<List<RankDoc>> docs = new ArrayList<>(found.size());

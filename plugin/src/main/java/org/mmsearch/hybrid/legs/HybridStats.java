@@ -6,7 +6,7 @@ import java.util.concurrent.atomic.LongAdder;
 
 import org.mmsearch.stats.Latency;
 
-/** Counts what hybrid clauses do on this node. */
+/** Statistics of the hybrids on this node. */
 public final class HybridStats {
 
     private final LongAdder inShard = new LongAdder();
@@ -14,25 +14,25 @@ public final class HybridStats {
     private final LongAdder twoRounds = new LongAdder();
     private final LongAdder pointInTime = new LongAdder();
     private final LongAdder legsSkipped = new LongAdder();
-    /** From the legs' start to their hits: inside the shard, or the whole first round as its coordinating node sees it. */
+    /** Time of the legs: inside the shard, or the round of legs as seen by the coordinating node. */
     private final Latency legs = new Latency();
-    /** From the legs' hits to the fused ones. */
+    /** Time of fusion. */
     private final Latency fuse = new Latency();
 
-    /** Counts a hybrid that was fused inside the only shard of its search. */
+    /** Counts a hybrid that was fused inside the only shard of its search. Times are in ns. */
     public void inShard(long legsNanos, long fuseNanos) {
         count(inShard, legsNanos, fuseNanos);
     }
 
-    /** Counts a hybrid that was fused between the phases of its search. */
+    /** Counts a hybrid that was fused between the phases of its search. Times are in ns. */
     public void oneSearch(long legsNanos, long fuseNanos) {
         count(oneSearch, legsNanos, fuseNanos);
     }
 
     /**
-     * Counts a hybrid whose legs ran in a search before its own.
+     * Counts a hybrid whose legs ran in a search before its own. Times are in ns.
      *
-     * @param inPointInTime whether both ran in a point in time, rather than in the first one's reader contexts
+     * @param inPointInTime whether both searches used a point in time, rather than the reader contexts of the first one
      */
     public void byRounds(boolean inPointInTime, long legsNanos, long fuseNanos) {
         count(inPointInTime ? pointInTime : twoRounds, legsNanos, fuseNanos);
@@ -50,9 +50,9 @@ public final class HybridStats {
     }
 
     /**
-     * @return {@code in_shard}, {@code one_search}, {@code two_rounds} and {@code point_in_time}, how many hybrids were answered which
-     *     way; {@code legs_skipped}, how many were left out because their encoder failed; {@code latency}, with the histograms
-     *     {@code legs} and {@code fuse}
+     * Returns the statistics as JSON values: the numbers of hybrids by way ({@code in_shard}, {@code one_search}, {@code two_rounds},
+     * {@code point_in_time}), the legs left out because their encoder failed ({@code legs_skipped}), and the histograms {@code legs} and
+     * {@code fuse} ({@code latency}).
      */
     public Map<String, Object> asMap() {
         Map<String, Object> map = new LinkedHashMap<>();

@@ -11,7 +11,7 @@ import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.xcontent.XContentBuilder;
 import org.opensearch.search.aggregations.InternalAggregation;
 
-/** What the legs of a hybrid found on one shard, and reduced, on all of them. */
+/** The aggregation result with the windows of a hybrid's legs on one shard or, after the reduce, on all shards. */
 public final class InternalLegs extends InternalAggregation {
 
     private final List<ShardWindows> shards;
@@ -21,7 +21,7 @@ public final class InternalLegs extends InternalAggregation {
         this.shards = shards;
     }
 
-    /** @return what the legs found on these shards */
+    /** Returns a result with the given windows. */
     public static InternalLegs of(String name, List<ShardWindows> shards) {
         return new InternalLegs(name, null, shards);
     }
@@ -44,7 +44,7 @@ public final class InternalLegs extends InternalAggregation {
         return LegsAggregationBuilder.NAME;
     }
 
-    /** @return the windows of each shard */
+    /** Returns the windows of each shard. */
     public List<ShardWindows> shards() {
         return shards;
     }

@@ -7,11 +7,11 @@ import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.common.io.stream.Writeable;
 
 /**
- * What one leg found, best first, as handles that outlive the round: a document is its shard and its sequence number.
+ * The hits of one leg in descending order of score. A hit is identified by shard and sequence number, which stay valid after the round.
  *
- * @param shards position of each hit's shard in the list of shards beside it
+ * @param shards position of each hit's shard in the accompanying list of shards
  * @param seqNos sequence number of each hit
- * @param docs number of each hit in the reader that found it, a hint for the next round
+ * @param docs document number of each hit in the reader that found it, a hint for the next round
  * @param scores raw score of each hit
  */
 record LegHits(int[] shards, long[] seqNos, int[] docs, float[] scores) implements Writeable {

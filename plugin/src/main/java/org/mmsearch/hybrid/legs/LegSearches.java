@@ -26,13 +26,12 @@ import org.opensearch.search.internal.ContextIndexSearcher;
 import org.opensearch.search.internal.SearchContext;
 
 /**
- * Runs the legs of a hybrid on one shard: at the same time where the shard is large, so that a search waits for its slowest leg
- * and not for the sum of all; one after the other where a hop between threads would cost about what a leg does. Each leg runs in the slices
- * of its search.
+ * Runs the legs of a hybrid on one shard. On large shards the legs run concurrently, so the search waits for its slowest leg only. On small
+ * shards they run one after the other, because a thread switch would cost as much as a leg. Each leg uses the slices of the search.
  */
 public final class LegSearches {
 
-    /** From how many documents in a shard its legs run at the same time; 0 for always. */
+    /** The number of documents in a shard from which its legs run concurrently; 0 for always. */
     public static final Setting<Integer> FROM = Setting.intSetting(
         "mmsearch.hybrid.legs_at_once_from",
         100_000,
@@ -45,36 +44,37 @@ public final class LegSearches {
     private volatile int from = FROM.getDefault(Settings.EMPTY);
     private volatile TaskExecutor threads;
 
-    /** @param memory what the hits take their heap from */
+    /** @param memory the circuit breaker for the heap of hit lists */
     public LegSearches(MemoryBreaker memory) {
         this.memory = memory;
     }
 
-    /** Gives it the threads that search the slices of shards. */
+    /** Sets the executor, whose threads search the slices of shards. */
     public void open(ClusterSettings settings, Executor searchers) {
         from = settings.get(FROM);
         settings.addSettingsUpdateConsumer(FROM, documents -> from = documents);
         threads = new TaskExecutor(orNot(searchers));
     }
 
-    /** A thread that is not to be had is no failure: whoever asks for the legs runs those that no other thread has begun. */
+    /** Ignores rejections. Rejection is not an error: the calling thread runs the tasks that no other thread has started. */
     private static Executor orNot(Executor executor) {
         return task -> {
             try {
                 executor.execute(task);
             } catch (RejectedExecutionException e) {
-                // The queue is full.
+                // The queue is full; the calling thread runs the task.
             }
         };
     }
 
     /**
-     * @param searcher of the shard
-     * @param legs as queries of this shard
-     * @param window how many hits of each
-     * @param overdue asked now and then, by any thread: whether the search's deadline has passed; may throw to end the search
-     * @param late told, by any thread, when the deadline has ended a leg
-     * @return each leg's best hits, in the legs' order
+     * Returns the top hits of each leg, in the order of the legs.
+     *
+     * @param searcher the searcher of the shard
+     * @param legs the legs as Lucene queries of this shard
+     * @param window the maximum number of hits per leg
+     * @param overdue whether the search's deadline has passed; called regularly by any thread, may throw to end the search
+     * @param late called by any thread when the deadline has ended a leg
      */
     public List<ScoreDoc[]> top(IndexSearcher searcher, List<Query> legs, int window, BooleanSupplier overdue, Runnable late)
         throws IOException {
@@ -82,11 +82,11 @@ public final class LegSearches {
         SearchContext search = SearchContexts.of(searcher);
         Releasable found = reserve(searcher, legs, window, 1);
         if (search != null) {
-            // The hits go into what the search answers.
+            // The hits become part of the shard's result, so their heap stays reserved until the search ends.
             search.addReleasable(found);
         }
         try {
-            // Until they are merged, each slice has hits of its own.
+            // Each slice has its own hits until they are merged.
             Releasable more = slices.length < 2 ? () -> {} : reserve(searcher, legs, window, slices.length - 1);
             try {
                 return run(searcher, slices, legs, window, overdue, late);
@@ -128,7 +128,7 @@ public final class LegSearches {
         return many.invokeAll(tasks);
     }
 
-    /** A profile is kept by one thread. */
+    /** A profile belongs to one thread. */
     private static boolean profiled(IndexSearcher searcher) {
         return searcher instanceof ContextIndexSearcher shard && shard.getProfiler() != null;
     }

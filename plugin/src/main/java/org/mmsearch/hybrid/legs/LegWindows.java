@@ -13,16 +13,16 @@ import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.common.io.stream.Writeable;
 
 /**
- * The best hits of each leg on one shard, as documents of the reader that found them.
+ * The window of each leg on one shard, with document numbers of the reader that found the hits.
  *
  * @param reader the {@link ReaderToken} of that reader
- * @param legs each leg's hits, best first
+ * @param legs the hits of each leg in descending order of score
  */
 public record LegWindows(long reader, List<ScoreDoc[]> legs) implements Writeable {
 
-    /** The score of an entry that is no hit: no query scores NaN. */
+    /** The score that marks a header. No query scores NaN. */
     private static final float HEADER = Float.NaN;
-    /** Of the form below; a node that knows another one must not guess. */
+    /** Version of the form of {@link #topDocs}. Other versions are rejected. */
     private static final int VERSION = 1;
     private static final int HEADERS = 4;
 
@@ -37,8 +37,8 @@ public record LegWindows(long reader, List<ScoreDoc[]> legs) implements Writeabl
     }
 
     /**
-     * @return the windows in the form of a shard's top documents: four headers (version, reader token in two halves, number of
-     *     legs), then for each leg a header with its length and its hits
+     * Returns the windows encoded as a shard's top documents: four headers (version, two halves of the reader token, number of legs), then
+     * for each leg a header with its length and its hits.
      */
     public TopDocs topDocs() {
         List<ScoreDoc> all = new ArrayList<>(HEADERS + legs.size() + legs.stream().mapToInt(leg -> leg.length).sum());
@@ -49,7 +49,7 @@ public record LegWindows(long reader, List<ScoreDoc[]> legs) implements Writeabl
         for (ScoreDoc[] leg : legs) {
             all.add(header(leg.length));
             for (ScoreDoc hit : leg) {
-                // The wire takes no other class; a copy of each hit would be heap that nobody has reserved.
+                // Only this class can be serialized. Copies of all hits would use heap that is not reserved.
                 all.add(hit.getClass() == ScoreDoc.class ? hit : new ScoreDoc(hit.doc, hit.score));
             }
         }
@@ -64,7 +64,11 @@ public record LegWindows(long reader, List<ScoreDoc[]> legs) implements Writeabl
         return docs.scoreDocs.length >= HEADERS && Float.isNaN(docs.scoreDocs[0].score);
     }
 
-    /** @return the windows that have the form of these top documents */
+    /**
+     * Decodes windows from top documents.
+     *
+     * @throws IllegalStateException if they have another form
+     */
     public static LegWindows of(TopDocs docs) {
         ScoreDoc[] all = docs.scoreDocs;
         if (are(docs) == false || all[0].doc != VERSION) {

@@ -12,14 +12,14 @@ import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.common.io.stream.Writeable;
 
 /**
- * What is known of a hybrid's legs besides their queries.
+ * The description of a hybrid's legs, without their queries.
  *
- * @param names each leg's {@code _name}, or its position
- * @param named positions of the legs whose name the user gave
- * @param fusion how they are fused
- * @param cutoff where the fused list ends early
- * @param totals over what totals and facets count
- * @param evidence whether hits carry their legs
+ * @param names each leg's {@code _name} or, without one, its position
+ * @param named positions of the legs with a {@code _name}
+ * @param fusion how the legs are fused
+ * @param cutoff where the fused list ends
+ * @param totals which documents total hits and aggregations count
+ * @param evidence whether hits list the legs that found them
  */
 public record Legs(List<String> names, List<Integer> named, Fusion fusion, Cutoff cutoff, Totals totals, boolean evidence)
     implements
@@ -46,7 +46,7 @@ public record Legs(List<String> names, List<Integer> named, Fusion fusion, Cutof
         out.writeBoolean(evidence);
     }
 
-    /** Fuses the legs' rankings and cuts the list off. */
+    /** Fuses the legs' rankings and applies the cutoff. */
     public List<FusedHit> fuse(List<Ranking> rankings) {
         return cutoff.cut(fusion.fuse(rankings));
     }

@@ -24,15 +24,15 @@ import org.opensearch.search.aggregations.AggregatorFactories;
 import org.opensearch.search.aggregations.AggregatorFactory;
 
 /**
- * Carries the legs of a hybrid to the shards and their hits back, in one search that fetches nothing.
- * An aggregation, so that shard choice, retries, alias filters, timeouts and cancellation are the engine's own.
+ * Sends the legs of a hybrid to the shards and returns their windows, in one search that fetches nothing. It is an aggregation, so
+ * OpenSearch handles the choice of shards, retries, alias filters, timeouts and cancellation.
  */
 public final class LegsAggregationBuilder extends AbstractAggregationBuilder<LegsAggregationBuilder> {
 
-    /** The name on the wire; no request can ask for it. */
+    /** The name on the wire. Requests cannot contain it. */
     public static final String NAME = "mmsearch_legs";
 
-    /** The metadata of a profiled search's aggregation. */
+    /** The aggregation metadata that marks a profiled search. */
     public static final Map<String, Object> PROFILED = Map.of("profile", true);
 
     private final LegSearches searches;
@@ -40,10 +40,10 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
     private final int window;
 
     /**
-     * @param name of the aggregation
-     * @param searches runs legs
-     * @param legs rewritten
-     * @param window how many hits of each
+     * @param name the name of the aggregation
+     * @param searches the executor of legs
+     * @param legs the rewritten legs
+     * @param window the maximum number of hits per leg
      */
     public LegsAggregationBuilder(String name, LegSearches searches, List<QueryBuilder> legs, int window) {
         super(name);
@@ -72,7 +72,11 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
         window = in.readVInt();
     }
 
-    /** Refuses to be asked for by a request. */
+    /**
+     * Rejects the aggregation in a request.
+     *
+     * @throws ParsingException always
+     */
     public static LegsAggregationBuilder parse(XContentParser parser, String name) {
         throw new ParsingException(parser.getTokenLocation(), "[" + NAME + "] is internal: use the hybrid query");
     }
@@ -109,7 +113,7 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
         return new LegsAggregatorFactory(name, context, parent, subFactoriesBuilder, metadata, searches, queries, window);
     }
 
-    /** As the engine reads a request's query: whatever a leg is refused for is the request's fault. */
+    /** Converts a leg as OpenSearch converts a request's query, so that an invalid leg is reported as a client error. */
     private static Query query(QueryBuilder leg, QueryShardContext context) throws IOException {
         try {
             return leg.toQuery(context);

@@ -17,7 +17,7 @@ import org.opensearch.search.aggregations.metrics.MetricsAggregator;
 import org.opensearch.search.approximate.ApproximateScoreQuery;
 import org.opensearch.search.internal.SearchContext;
 
-/** Runs the legs on a shard, once, and reports their best hits. It collects no document of the query it stands under. */
+/** Runs the legs on a shard once and returns their windows. It collects no documents of the search's query. */
 final class LegsAggregator extends MetricsAggregator {
 
     private final ShardLegs legs;
@@ -25,8 +25,8 @@ final class LegsAggregator extends MetricsAggregator {
     private LegWindows found;
 
     /**
-     * @param legs of the shard
-     * @param taken whether an aggregator of the same shard has taken it upon itself to run them
+     * @param legs the legs on this shard
+     * @param taken whether another aggregator of this shard already runs the legs; set by the one that does
      */
     LegsAggregator(
         String name,
@@ -48,11 +48,11 @@ final class LegsAggregator extends MetricsAggregator {
 
     @Override
     protected LeafBucketCollector getLeafCollector(LeafReaderContext leaf, LeafBucketCollector sub) throws IOException {
-        // The first leaf is where the search's deadline and cancellation begin to hold.
+        // At the first leaf, the search's deadline and cancellation are active.
         if (taken.compareAndSet(false, true)) {
-            // The carrier matches everything, so what it is wrapped in is what others restrict the search to.
+            // The request's own query matches all documents, so any other query is a filter from outside, such as document-level security.
             Query filter = all(context.query()) ? null : context.query();
-            // The search above collects nothing and, on a shard of one segment, never looks at the clock again.
+            // The surrounding search collects nothing and does not check the deadline again on a shard with one segment.
             found = legs.run(filter, () -> context.setSearchTimedOut(true));
         }
         throw new CollectionTerminatedException();

@@ -13,13 +13,13 @@ import org.opensearch.search.aggregations.AggregatorFactory;
 import org.opensearch.search.aggregations.CardinalityUpperBound;
 import org.opensearch.search.internal.SearchContext;
 
-/** Makes the aggregator that runs the legs on a shard. */
+/** Creates the aggregator that runs the legs on a shard. */
 final class LegsAggregatorFactory extends AggregatorFactory {
 
     private final LegSearches searches;
     private final List<Query> legs;
     private final int window;
-    /** Of the aggregators of a shard, one for each slice of its search, one runs the legs, for all of them. */
+    /** Whether an aggregator runs the legs. A shard has one aggregator per slice, and one of them runs the legs for all slices. */
     private final AtomicBoolean taken = new AtomicBoolean();
 
     LegsAggregatorFactory(

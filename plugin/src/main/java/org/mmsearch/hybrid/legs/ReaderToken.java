@@ -6,14 +6,15 @@ import org.apache.lucene.index.IndexReader;
 import org.apache.lucene.index.LeafReaderContext;
 import org.opensearch.common.lucene.Lucene;
 
-/** Tells readers apart, so that document numbers of one are never looked up in another. */
+/** Identifies a reader, so that document numbers are used only in the reader that they belong to. */
 public final class ReaderToken {
 
     private ReaderToken() {}
 
     /**
-     * @param reader of a shard
-     * @return a number made of the identities of its segments, which are random and unique, in their order
+     * Returns a hash of the ids of the reader's segments in their order. Segment ids are random and unique.
+     *
+     * @param reader the reader of a shard
      */
     public static long of(IndexReader reader) {
         long token = reader.maxDoc();

@@ -13,7 +13,7 @@ import org.opensearch.core.tasks.TaskCancelledException;
 import org.opensearch.search.SearchService;
 import org.opensearch.search.internal.SearchContext;
 
-/** The legs of a hybrid in a search of one shard that is about nothing but them. */
+/** The legs of a hybrid in a shard search that only collects their windows. */
 public final class ShardLegs {
 
     private final LegSearches searches;
@@ -23,10 +23,10 @@ public final class ShardLegs {
     private final long begin;
 
     /**
-     * @param searches runs legs
-     * @param context of the search on this shard
-     * @param legs as queries of this shard
-     * @param window how many hits of each
+     * @param searches the executor of legs
+     * @param context the search context on this shard
+     * @param legs the legs as Lucene queries of this shard
+     * @param window the maximum number of hits per leg
      */
     public ShardLegs(LegSearches searches, SearchContext context, List<Query> legs, int window) {
         this.searches = searches;
@@ -37,10 +37,10 @@ public final class ShardLegs {
     }
 
     /**
-     * Runs them.
+     * Runs the legs.
      *
-     * @param filter what the search is restricted to from outside the hybrid (an alias, document-level security), or null
-     * @param late called, by any thread, when the deadline has ended a leg
+     * @param filter the filter from outside the hybrid (alias, document-level security), or null
+     * @param late called by any thread when the deadline has ended a leg
      */
     public LegWindows run(Query filter, Runnable late) throws IOException {
         List<Query> filtered = new ArrayList<>(legs.size());
@@ -53,7 +53,7 @@ public final class ShardLegs {
         );
     }
 
-    /** What they found where they did not run. */
+    /** Returns empty windows, for a shard where the legs did not run. */
     LegWindows none() {
         return new LegWindows(ReaderToken.of(context.searcher().getIndexReader()), Collections.nCopies(legs.size(), new ScoreDoc[0]));
     }

@@ -13,14 +13,14 @@ import org.opensearch.core.common.io.stream.Writeable;
 import org.opensearch.core.index.shard.ShardId;
 
 /**
- * What the legs of a hybrid found on one of several shards.
+ * The windows of a hybrid's legs on one shard.
  *
- * @param shard where
- * @param windows what
+ * @param shard the shard
+ * @param windows the windows
  */
 public record ShardWindows(ShardId shard, LegWindows windows) implements Writeable {
 
-    /** An order of shards that every node agrees on. */
+    /** A total order of shards, the same on all nodes. */
     public static final Comparator<ShardWindows> BY_SHARD = Comparator.comparing((ShardWindows found) -> found.shard.getIndexName())
         .thenComparingInt(found -> found.shard.id())
         .thenComparing(found -> found.shard.getIndex().getUUID());
@@ -37,12 +37,12 @@ public record ShardWindows(ShardId shard, LegWindows windows) implements Writeab
     }
 
     /**
-     * Merges the shards' windows leg by leg.
+     * Merges the windows of all shards leg by leg.
      *
-     * @param shards in one order, which the keys count by
-     * @param legs how many legs
-     * @param window how many hits of each leg are kept
-     * @return each leg's ranking; a hit's key is its shard's position and its document, see {@link #shard(long)}
+     * @param shards the windows of the shards; keys use the positions in this list
+     * @param legs the number of legs
+     * @param window the maximum number of hits per leg
+     * @return each leg's ranking; a hit's key combines the position of its shard, see {@link #shard(long)}, with its document number
      */
     public static List<Ranking> merge(List<ShardWindows> shards, int legs, int window) {
         List<Ranking> rankings = new ArrayList<>(legs);
@@ -58,7 +58,7 @@ public record ShardWindows(ShardId shard, LegWindows windows) implements Writeab
         return rankings;
     }
 
-    /** Merges hits that are in order on each shard; of equal ones those of the first shard come first. */
+    /** Merges the sorted hits of the shards. Equal scores are ordered by shard. */
     private static Ranking merge(ScoreDoc[][] hits, int size) {
         long[] keys = new long[size];
         float[] scores = new float[size];
@@ -78,7 +78,7 @@ public record ShardWindows(ShardId shard, LegWindows windows) implements Writeab
         return new Ranking(keys, scores);
     }
 
-    /** @return the position of the shard that a hit of {@link #merge} is on */
+    /** Returns the position of the shard in a key of {@link #merge}. */
     public static int shard(long key) {
         return (int) (key >>> Integer.SIZE);
     }

@@ -3,19 +3,19 @@ package org.mmsearch.hybrid.legs;
 import java.util.Arrays;
 import java.util.Locale;
 
-/** Over what a hybrid's totals and facets count. */
+/** Which documents a hybrid's total hits and aggregations count. */
 public enum Totals {
-    /** The fused window: exactly what can be paged through. */
+    /** The fused hits, which are the hits that can be paged through. */
     WINDOW,
-    /** Every document that any leg matches; those outside the window rank behind it, with score 0. */
+    /** All documents that any leg matches. Documents outside the window rank last, with score 0. */
     ALL;
 
-    /** @return the name in requests */
+    /** Returns the name in requests. */
     public String json() {
         return name().toLowerCase(Locale.ROOT);
     }
 
-    /** Reads the name in requests. */
+    /** Parses the name in requests. */
     public static Totals of(String json) {
         for (Totals totals : values()) {
             if (totals.json().equals(json)) {

@@ -6,17 +6,17 @@ import org.opensearch.search.pipeline.AbstractProcessor;
 import org.opensearch.search.pipeline.Processor;
 import org.opensearch.search.pipeline.SearchResponseProcessor;
 
-/** The classic response processor that hybrids once needed for {@code explain}. They explain themselves now, so it changes nothing. */
+/** OpenSearch's response processor for {@code explain}, accepted for compatibility. It does nothing, because hybrids explain themselves. */
 public final class ExplanationProcessor extends AbstractProcessor implements SearchResponseProcessor {
 
-    /** Its name. */
+    /** The processor's type. */
     public static final String TYPE = "hybrid_score_explanation";
 
     private ExplanationProcessor(String tag, String description, boolean ignoreFailure) {
         super(tag, description, ignoreFailure);
     }
 
-    /** @return makes it */
+    /** Returns the factory. */
     public static Processor.Factory<SearchResponseProcessor> factory() {
         return (factories, tag, description, ignoreFailure, config, context) -> new ExplanationProcessor(tag, description, ignoreFailure);
     }

@@ -18,14 +18,14 @@ import org.opensearch.search.pipeline.Processor;
 import org.opensearch.search.pipeline.SearchPhaseResultsProcessor;
 
 /**
- * A classic search-pipeline processor that names a fusion. It changes no results: a hybrid reads the definition when it is rewritten,
- * before anything runs.
+ * OpenSearch's search-pipeline processor that defines a fusion. It does not change results: a hybrid reads the definition during its
+ * rewrite, before its legs run.
  */
 public final class FusionProcessor extends AbstractProcessor implements SearchPhaseResultsProcessor {
 
     static final String NORMALIZATION = "normalization-processor";
     static final String SCORE_RANKER = "score-ranker-processor";
-    /** The names it goes by. */
+    /** The processor types. */
     public static final Set<String> TYPES = Set.of(NORMALIZATION, SCORE_RANKER);
 
     private final String type;
@@ -36,8 +36,10 @@ public final class FusionProcessor extends AbstractProcessor implements SearchPh
     }
 
     /**
+     * Returns the factory.
+     *
      * @param type one of {@link #TYPES}
-     * @param inline is given the fusion of a pipeline that stands in a request
+     * @param inline receives the fusion of a pipeline that is defined in a request
      */
     public static Processor.Factory<SearchPhaseResultsProcessor> factory(String type, Consumer<Fusion> inline) {
         return (factories, tag, description, ignoreFailure, config, context) -> {
@@ -50,7 +52,7 @@ public final class FusionProcessor extends AbstractProcessor implements SearchPh
         };
     }
 
-    /** What a definition says. */
+    /** Parses the fusion of a processor definition. */
     static Fusion fusion(String type, Map<String, Object> config) {
         boolean ranks = type.equals(SCORE_RANKER);
         Map<String, Object> definition = new LinkedHashMap<>(config);
@@ -67,7 +69,11 @@ public final class FusionProcessor extends AbstractProcessor implements SearchPh
         return fusion;
     }
 
-    /** The fusion that a pipeline's definition names, or null. */
+    /**
+     * Returns the fusion that a pipeline defines, or null.
+     *
+     * @throws IllegalArgumentException if it defines several
+     */
     static Fusion ofPipeline(Map<String, Object> pipeline) {
         Fusion found = null;
         if (pipeline.get("phase_results_processors") instanceof List<?> processors) {
@@ -75,7 +81,7 @@ public final class FusionProcessor extends AbstractProcessor implements SearchPh
                 for (String type : TYPES) {
                     if (processor instanceof Map<?, ?> named && named.get(type) instanceof Map<?, ?> config) {
                         if (found != null) {
-                            throw new IllegalArgumentException("a search pipeline names one fusion, got two: leave one out");
+                            throw new IllegalArgumentException("expected one fusion in a search pipeline, got two: leave one out");
                         }
                         Map<String, Object> definition = new LinkedHashMap<>();
                         config.forEach((key, value) -> definition.put(String.valueOf(key), value));
@@ -89,7 +95,7 @@ public final class FusionProcessor extends AbstractProcessor implements SearchPh
 
     @Override
     public <Result extends SearchPhaseResult> void process(SearchPhaseResults<Result> results, SearchPhaseContext context) {
-        // The results are fused already.
+        // The results are already fused.
     }
 
     @Override

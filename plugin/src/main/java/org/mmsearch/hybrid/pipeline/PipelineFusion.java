@@ -14,15 +14,15 @@ import org.opensearch.search.pipeline.PipelineConfiguration;
 import org.opensearch.search.pipeline.SearchPipelineMetadata;
 import org.opensearch.search.pipeline.SearchPipelineService;
 
-/** The fusion that the search pipeline of a request names: the request's own, the one it calls by name, or its indices' default. */
+/** Finds the fusion that a request's search pipeline defines: the inline pipeline, the named one, or the default of its indices. */
 public final class PipelineFusion {
 
     private final String clause;
     private final ClusterState state;
 
     /**
-     * @param clause the hybrid's name
-     * @param state of the cluster
+     * @param clause the clause's name
+     * @param state the cluster state
      */
     public PipelineFusion(String clause, ClusterState state) {
         this.clause = clause;
@@ -30,10 +30,12 @@ public final class PipelineFusion {
     }
 
     /**
-     * @param request that the hybrid stands in
-     * @param search what is known of the search, or null outside one
-     * @param indices that the request goes to
-     * @return the fusion, or null when no pipeline names one
+     * Returns the fusion, or null if no pipeline defines one.
+     *
+     * @param request the request with the hybrid
+     * @param search the notes of the search, or null outside a search
+     * @param indices the indices of the request
+     * @throws IllegalArgumentException if the indices have different default pipelines
      */
     public Fusion of(SearchRequest request, SearchNotes search, Index[] indices) {
         if (search != null && search.inlineFusion() != null) {

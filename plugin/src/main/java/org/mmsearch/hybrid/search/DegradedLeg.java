@@ -9,10 +9,10 @@ import org.opensearch.core.xcontent.ToXContentObject;
 import org.opensearch.core.xcontent.XContentBuilder;
 
 /**
- * A leg that was left out of an answer.
+ * A leg that is missing from a response.
  *
- * @param leg its name
- * @param reason why
+ * @param leg the name of the leg
+ * @param reason the cause
  */
 public record DegradedLeg(String leg, String reason) implements Writeable, ToXContentObject {
 

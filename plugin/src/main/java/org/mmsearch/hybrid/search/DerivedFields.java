@@ -12,15 +12,15 @@ import org.opensearch.core.xcontent.XContentParser;
 import org.opensearch.index.mapper.DerivedField;
 import org.opensearch.search.builder.SearchSourceBuilder;
 
-/** The fields that a request derives for itself. */
+/** The derived fields of a request. */
 final class DerivedFields {
 
     private DerivedFields() {}
 
-    /** Gives one request the derived fields of another. */
+    /** Copies the derived fields of one request to another. */
     static void copy(SearchSourceBuilder from, SearchSourceBuilder to) {
         if (from.getDerivedFieldsObject() != null) {
-            // Only the parser sets those of a request's body.
+            // There is no setter, so write them as JSON and parse them.
             try (XContentBuilder json = JsonXContent.contentBuilder()) {
                 json.startObject().field("derived", from.getDerivedFieldsObject()).endObject();
                 try (

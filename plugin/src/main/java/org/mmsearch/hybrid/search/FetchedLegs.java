@@ -14,12 +14,12 @@ import org.opensearch.search.aggregations.metrics.TopHitsAggregationBuilder;
 import org.opensearch.search.builder.SearchSourceBuilder;
 
 /**
- * Which legs a search needs once their hits are fused: their terms for highlighting, their queries for explaining, profiling, inner hits
- * and named queries. Legs that nothing reads are not sent to the shards a second time, nor made into queries there.
+ * Decides whether a search needs the legs after fusion: for highlighting, explain, profile, inner hits or named queries. Otherwise the legs
+ * are not sent to the shards again.
  */
 final class FetchedLegs {
 
-    /** Queries that hold no other query, or show those that they hold to a visitor; none of them has inner hits. */
+    /** Queries without inner hits that have no inner queries or pass all of them to a visitor. */
     private static final Set<String> PLAIN = Set.of(
         "bool", "boosting", "constant_score", "dis_max", "exists", "fuzzy", "ids", "knn", "match", "match_all", "match_bool_prefix",
         "match_none", "match_phrase", "match_phrase_prefix", "mmsearch_knn", "multi_match", "prefix", "query_string", "range", "regexp",
@@ -31,10 +31,11 @@ final class FetchedLegs {
     private FetchedLegs() {}
 
     /**
-     * @param legs of a hybrid
-     * @param described the rest of it
-     * @param source of the search that it stands in, or null
-     * @return all the legs, or none where nothing depends on them
+     * Returns all legs, or an empty list if the search does not need them.
+     *
+     * @param legs the legs of a hybrid
+     * @param described the description of the legs
+     * @param source the source of the search, or null
      */
     static List<QueryBuilder> of(List<QueryBuilder> legs, Legs described, SearchSourceBuilder source) {
         boolean needed = described.totals() != Totals.WINDOW
@@ -47,14 +48,14 @@ final class FetchedLegs {
     private static boolean read(SearchSourceBuilder source) {
         return source.highlighter() != null
             || source.profile()
-            // A plugin that adds a section to searches may read the query, as k-NN's maximal marginal relevance does.
+            // Plugins that add a section to a search may read the query, such as k-NN's maximal marginal relevance (MMR).
             || source.ext().isEmpty() == false
             || Boolean.TRUE.equals(source.explain())
             || PointInTime.isExpanded(source)
             || source.aggregations() != null && read(source.aggregations().getAggregatorFactories());
     }
 
-    /** Top hits highlight and explain as a search does, and nobody knows what other plugins' aggregations do. */
+    /** Returns whether an aggregation may need the legs: top hits highlight and explain, and other plugins' aggregations are unknown. */
     private static boolean read(Collection<AggregationBuilder> aggregations) {
         for (AggregationBuilder aggregation : aggregations) {
             if (aggregation instanceof TopHitsAggregationBuilder

@@ -34,19 +34,23 @@ import org.opensearch.search.pipeline.SystemGeneratedProcessor;
 import org.opensearch.search.query.QuerySearchResult;
 
 /**
- * Fuses the windows of all shards between the query phase and the fetch phase of one search: each shard's top documents become its
- * fused hits, which the fetch phase reads in the reader context that the legs ran in.
+ * Fuses the windows of all shards between the query phase and the fetch phase of one search. It replaces each shard's top documents with
+ * its fused hits. The fetch phase uses the reader contexts that the legs ran in.
  */
 public final class FusionPhase extends AbstractProcessor implements SearchPhaseResultsProcessor, SystemGeneratedProcessor {
 
-    /** The factory's name. */
+    /** The name of the factory. */
     public static final String TYPE = "mmsearch_hybrid_fusion";
 
     private FusionPhase(String tag, String description, boolean ignoreFailure) {
         super(tag, description, ignoreFailure);
     }
 
-    /** @param wanted whether a request may have a hybrid */
+    /**
+     * Returns the factory.
+     *
+     * @param wanted whether a request may have a hybrid
+     */
     public static Map<String, SystemGeneratedFactory<SearchPhaseResultsProcessor>> factory(Predicate<SearchRequest> wanted) {
         return Map.of(TYPE, new SystemGeneratedFactory<>() {
             @Override
@@ -100,7 +104,7 @@ public final class FusionPhase extends AbstractProcessor implements SearchPhaseR
         }
         if (hybrid.capture() != null) {
             hybrid.capture().take(windows, shards.stream().map(Shard::result).toList(), context);
-            // Nothing is left to fetch, and the engine takes a result without hits for one without a context to free.
+            // Clear the hits, so that nothing is fetched. OpenSearch does not release the contexts of results without hits.
             shards.forEach(shard -> hits(shard.result, List.of(), 0, Float.NaN));
             return;
         }
@@ -114,7 +118,7 @@ public final class FusionPhase extends AbstractProcessor implements SearchPhaseR
         List<Shard> shards = new ArrayList<>();
         for (Result each : results.getAtomicArray().asList()) {
             QuerySearchResult result = each.queryResult();
-            // A shard on which nothing can match answers without a result or, where an alias's filter finds nothing there, without windows.
+            // A shard without possible matches has no result. If an alias filter matches nothing there, the result has no windows.
             if (result != null && result.isNull() == false && result.topDocs().topDocs.scoreDocs.length > 0) {
                 LegWindows found = LegWindows.of(result.topDocs().topDocs);
                 shards.add(new Shard(result, new ShardWindows(result.getSearchShardTarget().getShardId(), found)));
@@ -126,7 +130,7 @@ public final class FusionPhase extends AbstractProcessor implements SearchPhaseR
 
     private record Place(RankDoc doc, int shard, int shardIndex) {}
 
-    /** Gives each shard's result its hits of the page, and its fetch request what is known of them. */
+    /** Sets the hits of the page in each shard's result, and the query with these hits in its fetch request. */
     private static void place(
         CandidatesQueryBuilder hybrid,
         List<Shard> shards,
@@ -143,7 +147,7 @@ public final class FusionPhase extends AbstractProcessor implements SearchPhaseR
             hits(result, page, all.size(), all.isEmpty() ? Float.NaN : all.get(0).hit().score());
             if (page.isEmpty()) {
                 if (context.getRequest().pointInTimeBuilder() == null) {
-                    // The engine takes a result without hits for one whose context is already free.
+                    // OpenSearch does not release the context of a result without hits.
                     ReaderContexts.release(result, context);
                 }
                 continue;
@@ -156,7 +160,7 @@ public final class FusionPhase extends AbstractProcessor implements SearchPhaseR
         }
     }
 
-    /** The hits of each shard that the request's page needs, in the order in which the engine merges them. */
+    /** Returns the hits of each shard on the requested page, in the order in which OpenSearch merges them. */
     private static List<List<RankDoc>> pages(List<Shard> shards, List<ShardRankDocs> fused, SearchSourceBuilder source) {
         int size = source.size() == -1 ? SearchService.DEFAULT_SIZE : source.size();
         int from = source.from() == -1 ? SearchService.DEFAULT_FROM : source.from();
@@ -201,7 +205,7 @@ public final class FusionPhase extends AbstractProcessor implements SearchPhaseR
 
     @Override
     public ExecutionStage getExecutionStage() {
-        // Whatever a pipeline does to the hits, it does to the fused ones.
+        // The pipeline's processors then receive the fused hits.
         return ExecutionStage.PRE_USER_DEFINED;
     }
 }

@@ -23,24 +23,27 @@ import org.opensearch.search.pipeline.SystemGeneratedProcessor;
 import org.opensearch.transport.client.Client;
 
 /**
- * Chooses how a search's hybrids are answered, once its pipeline has made the request what it is. Where a round of legs goes before the
- * search, the request is rewritten here, since the engine's own rewrite comes too late to run the search in that round's readers.
+ * Selects how a search's hybrids are executed, after the search pipeline has processed the request. With a round of legs before the search,
+ * it also rewrites the request, because OpenSearch's own rewrite is too late to set the readers of that round.
  */
 public final class HybridRewrite extends AbstractProcessor implements SearchRequestProcessor, SystemGeneratedProcessor {
 
-    /** The factory's name. */
+    /** The name of the factory. */
     public static final String TYPE = "mmsearch_hybrid_rewrite";
 
     private static final String NOTES = "mmsearch.search_notes";
-    /** The section of a request for which k-NN generates a processor of its own at the later stage, where there may be but one. */
+    /**
+     * The request section of k-NN's maximal marginal relevance. k-NN adds a processor for it at the later stage, where OpenSearch allows
+     * only one.
+     */
     private static final String MMR = "mmr";
 
     /**
-     * What rewriting needs.
+     * The services for rewriting.
      *
-     * @param client of the node
+     * @param client the node's client
      * @param xContent parses inner queries
-     * @param writeables reads inner queries
+     * @param writeables reads inner queries from streams
      */
     public record Services(Client client, NamedXContentRegistry xContent, NamedWriteableRegistry writeables) {}
 
@@ -66,9 +69,11 @@ public final class HybridRewrite extends AbstractProcessor implements SearchRequ
     }
 
     /**
-     * @param ways chooses the way of a request
-     * @param notes those of the search that this thread works for
-     * @param services known once the node has started
+     * Returns the factory.
+     *
+     * @param ways selects the way of a request
+     * @param notes the notes of the current thread's search
+     * @param services the services, available once the node has started
      */
     public static Map<String, SystemGeneratedFactory<SearchRequestProcessor>> factory(
         Function<SearchRequest, Way> ways,
@@ -78,7 +83,7 @@ public final class HybridRewrite extends AbstractProcessor implements SearchRequ
         return Map.of(TYPE, new SystemGeneratedFactory<>() {
             @Override
             public boolean shouldGenerate(ProcessorGenerationContext context) {
-                // Chosen a moment ago, for this request as it came.
+                // The action filter has selected the way for the request before the pipeline.
                 return notes.get() != null && notes.get().way() != Way.NONE;
             }
 
@@ -98,24 +103,24 @@ public final class HybridRewrite extends AbstractProcessor implements SearchRequ
         });
     }
 
-    /** Whether k-NN makes a request's hits more diverse. */
+    /** Returns whether the request uses k-NN's maximal marginal relevance. */
     static boolean isDiversified(SearchRequest request) {
         return request.source() != null && request.source().ext().stream().anyMatch(ext -> ext.getWriteableName().equals(MMR));
     }
 
-    /** The notes of the search that a processing context belongs to, or null. */
+    /** Returns the notes of the search of a processing context, or null. */
     static SearchNotes notes(PipelineProcessingContext request) {
         return request.getAttribute(NOTES) instanceof SearchNotes notes ? notes : null;
     }
 
-    /** The notes of the search that a rewrite belongs to, whatever thread it has gone on in; null where the search has none. */
+    /** Returns the notes of the search of a rewrite, in any thread; null if it has none. */
     static SearchNotes notes(QueryCoordinatorContext context) {
         return context.getContextVariables().get(NOTES) instanceof SearchNotes notes ? notes : null;
     }
 
     @Override
     public SearchRequest processRequest(SearchRequest request) {
-        throw new UnsupportedOperationException("[" + TYPE + "] works asynchronously only");
+        throw new UnsupportedOperationException("[" + TYPE + "] supports asynchronous calls only");
     }
 
     @Override
@@ -123,7 +128,7 @@ public final class HybridRewrite extends AbstractProcessor implements SearchRequ
         context.setAttribute(NOTES, notes);
         notes.way(ways.apply(request));
         if (notes.way() == Way.ONE_SEARCH) {
-            // A partial reduction would take the windows of legs for hits.
+            // A partial reduce would merge the windows as if they were hits.
             request.setBatchedReduceSize(Integer.MAX_VALUE);
         }
         if (notes.way() != Way.TWO_ROUNDS) {
@@ -140,7 +145,7 @@ public final class HybridRewrite extends AbstractProcessor implements SearchRequ
             if (notes.readers().id() != null) {
                 notes.ownPointInTime();
                 source.pointInTimeBuilder(new PointInTimeBuilder(notes.readers().id()));
-                // The readers end with this search: an answer out of them is worth no place in the request cache.
+                // The readers are released after this search, so its result is useless in the request cache.
                 request.requestCache(false);
             }
             request.source(source);

@@ -12,15 +12,15 @@ import org.opensearch.core.xcontent.XContentBuilder;
 import org.opensearch.core.xcontent.XContentParser;
 import org.opensearch.search.SearchExtBuilder;
 
-/** {@code ext.mmsearch} of an answer: the legs that are missing from it. */
+/** The {@code ext.mmsearch} section of a response: the missing legs. */
 public final class MmsearchExt extends SearchExtBuilder {
 
-    /** The section's name. */
+    /** The name of the section. */
     public static final String NAME = "mmsearch";
 
     private final List<DegradedLeg> degraded;
 
-    /** @param degraded the legs that are missing */
+    /** @param degraded the missing legs */
     public MmsearchExt(List<DegradedLeg> degraded) {
         this.degraded = degraded;
     }
@@ -31,9 +31,13 @@ public final class MmsearchExt extends SearchExtBuilder {
         degraded = in.readList(DegradedLeg::new);
     }
 
-    /** Refuses to be part of a request. */
+    /**
+     * Rejects the section in a request.
+     *
+     * @throws ParsingException always
+     */
     public static MmsearchExt parse(XContentParser parser) {
-        throw new ParsingException(parser.getTokenLocation(), "[ext." + NAME + "] is part of answers, not of requests");
+        throw new ParsingException(parser.getTokenLocation(), "[ext." + NAME + "] is part of responses: remove it from the request");
     }
 
     @Override

@@ -13,7 +13,7 @@ import org.opensearch.search.internal.InternalSearchResponse;
 import org.opensearch.search.profile.ProfileShardResult;
 import org.opensearch.search.profile.SearchProfileShardResults;
 
-/** Writes into a search's answer what its hybrids left for it. */
+/** Adds the notes of a search to its response. */
 final class NotedResponse {
 
     private NotedResponse() {}
@@ -42,7 +42,7 @@ final class NotedResponse {
             exts,
             response.getInternalResponse() == null ? List.of() : response.getInternalResponse().getProcessorResult()
         );
-        // A shard whose legs failed is no longer part of the search itself, nor is one that its round skipped.
+        // The search does not count shards whose legs failed or that the round of legs skipped.
         RoundShards.Sum shards = notes.shards().with(response);
         return new SearchResponse(
             sections,

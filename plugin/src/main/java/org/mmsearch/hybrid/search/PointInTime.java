@@ -23,16 +23,16 @@ import org.opensearch.search.builder.PointInTimeBuilder;
 import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.transport.client.Client;
 
-/** The point in time of a search whose hybrids can be answered in no other way. */
+/** The point in time of a search whose hybrids cannot be executed in another way. */
 public final class PointInTime {
 
     private static final Logger LOG = LogManager.getLogger(PointInTime.class);
-    /** Longer than a search lasts; the point in time is deleted when the search ends. */
+    /** Longer than any search. The point in time is deleted when the search ends. */
     private static final TimeValue KEEP_ALIVE = TimeValue.timeValueMinutes(5);
 
     private PointInTime() {}
 
-    /** @return whether the engine makes further searches of a request's query, after its hits are known */
+    /** Returns whether OpenSearch sends further searches with the request's query after its hits are known. */
     public static boolean isExpanded(SearchRequest request) {
         return request.source() != null && isExpanded(request.source());
     }
@@ -42,10 +42,10 @@ public final class PointInTime {
     }
 
     /**
-     * Opens one and puts it into the request.
+     * Opens a point in time and sets it in the request.
      *
-     * @param inPart whether a search that does not say so may lack shards
-     * @param listener called with an action that deletes it
+     * @param inPart whether shards may be missing if the request does not set this
+     * @param listener receives an action that deletes the point in time
      */
     static void open(
         Client client,
@@ -86,7 +86,7 @@ public final class PointInTime {
         return new OpenSearchStatusException(
             "[" + clause + "] needs a point in time for this search on several shards (its search type, its [collapse] with inner hits, or "
                 + "[cluster.search.enabled_system_generated_factories] without [" + HybridRewrite.TYPE + "] and [" + FusionPhase.TYPE
-                + "] allow no other way) and could not open one: " + failure.getMessage(),
+                + "] require it) and could not open one: " + failure.getMessage(),
             ExceptionsHelper.status(failure),
             failure
         );
@@ -98,12 +98,15 @@ public final class PointInTime {
             new DeletePitRequest(id),
             ActionListener.wrap(
                 deleted -> {},
-                failure -> LOG.warn("a point in time of a hybrid could not be deleted and ends in " + KEEP_ALIVE, failure)
+                failure -> LOG.warn("failed to delete the point in time of a hybrid; it expires in " + KEEP_ALIVE, failure)
             )
         );
     }
 
-    /** Puts the point in time of a search into one that the engine makes of its query, as {@code collapse} with inner hits does. */
+    /**
+     * Sets a search's point in time in the further searches that OpenSearch makes of its query, such as those of {@code collapse} with
+     * inner hits.
+     */
     static void inherit(SearchRequest request) {
         QueryBuilder query = request.source() == null ? null : request.source().query();
         if (query == null || request.pointInTimeBuilder() != null || request.getParentTask().isSet() == false) {

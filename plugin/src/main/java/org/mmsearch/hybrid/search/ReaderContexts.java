@@ -18,8 +18,8 @@ import org.opensearch.search.internal.AliasFilter;
 import org.opensearch.search.query.QuerySearchResult;
 
 /**
- * The readers of one search: the first round of legs leaves its reader contexts open, and everything that follows, other rounds and
- * the search itself, is run in them, so that no update, merge, refresh or other copy comes between.
+ * The reader contexts of one search. The first round of legs leaves its reader contexts open. Further rounds and the search itself use
+ * them, so all see the same documents regardless of updates, merges, refreshes and other shard copies.
  */
 final class ReaderContexts {
 
@@ -34,11 +34,11 @@ final class ReaderContexts {
     private boolean released;
 
     /**
-     * Runs a round in these readers when those before it have ended: where one fails on a shard, its context there is free, and another at
-     * the same time would find none and say no more than that.
+     * Runs a round in these readers after earlier rounds have ended. Rounds do not run concurrently: if a round fails on a shard, the
+     * context there is released, and a concurrent round would only report a missing context.
      *
-     * @param round is given the id of the readers, in the form of a point in time, or null where it is to open them; it calls {@link #ended}
-     *     or {@link #failed} then. It fails where one before it has
+     * @param round receives the id of the readers as a point in time, or null if this round opens them; it must call {@link #ended} or
+     *     {@link #failed}. It fails if an earlier round failed
      */
     void run(ActionListener<String> round) {
         String readers;
@@ -60,25 +60,25 @@ final class ReaderContexts {
     }
 
     /**
-     * Keeps the reader contexts of the first round, from the moment that its legs have run.
+     * Keeps the reader contexts of the first round. Called when its query phase has ended.
      *
-     * @param results of the shards that answered
-     * @param phases the round's search, which knows how to free them
-     * @param oldest version of the cluster's nodes
+     * @param results the query results of the shards that responded
+     * @param phases the context of the round's search, which can release the reader contexts
+     * @param oldest the oldest version of the cluster's nodes
      */
     synchronized void keep(List<QuerySearchResult> results, SearchPhaseContext phases, Version oldest) {
         open = results;
         context = phases;
         this.oldest = oldest;
         if (released) {
-            // The search ended meanwhile, as a cancelled one does.
+            // The search has already ended, for example by cancellation.
             free();
             return;
         }
         use(results);
     }
 
-    /** Leaves out the readers of shards that have failed: a shard frees its context when something fails in it. */
+    /** Excludes the readers of failed shards. A shard releases its context on failure. */
     synchronized void without(Set<ShardId> failed) {
         List<QuerySearchResult> left = usable.stream()
             .filter(result -> failed.contains(result.getSearchShardTarget().getShardId()) == false)
@@ -103,22 +103,22 @@ final class ReaderContexts {
         id = SearchContextId.encode(List.<SearchPhaseResult>copyOf(results), filters, oldest);
     }
 
-    /** @return how many readers there are */
+    /** Returns the number of usable readers. */
     synchronized int size() {
         return usable.size();
     }
 
-    /** @return the only shard that there is a reader of, or null where there are several */
+    /** Returns the shard if there is exactly one usable reader, else null. */
     synchronized ShardId only() {
         return usable.size() == 1 ? usable.get(0).getSearchShardTarget().getShardId() : null;
     }
 
-    /** @return the id of the readers, in the form of a point in time; null where none are kept */
+    /** Returns the id of the readers as a point in time, or null if there are none. */
     synchronized String id() {
         return id;
     }
 
-    /** Lets the next round begin. */
+    /** Starts the next round. */
     void ended() {
         ActionListener<String> next;
         String readers;
@@ -132,7 +132,7 @@ final class ReaderContexts {
         }
     }
 
-    /** Fails the rounds that wait: the search fails with this one, and the contexts are free, or will be. */
+    /** Fails the waiting rounds, because the search fails and its contexts are released. */
     void failed(Exception why) {
         List<ActionListener<String>> others;
         synchronized (this) {
@@ -143,7 +143,7 @@ final class ReaderContexts {
         others.forEach(round -> round.onFailure(why));
     }
 
-    /** Frees the contexts, once; what is already free stays so. */
+    /** Releases the contexts. Further calls do nothing. */
     synchronized void release() {
         if (released == false) {
             released = true;
@@ -158,7 +158,7 @@ final class ReaderContexts {
         open = List.of();
     }
 
-    /** Frees the reader context of a shard's result; one that is gone is no error, and a node that is gone has freed it. */
+    /** Releases the reader context of a shard's result. A missing context or node is not an error. */
     static void release(QuerySearchResult result, SearchPhaseContext context) {
         SearchShardTarget target = result.getSearchShardTarget();
         try {
@@ -168,7 +168,7 @@ final class ReaderContexts {
                 target.getOriginalIndices()
             );
         } catch (RuntimeException e) {
-            context.getLogger().debug("the reader context of " + target + " ends with its node or at its keep-alive", e);
+            context.getLogger().debug("the reader context of " + target + " was not released; it ends with its node or after its keep-alive", e);
         }
     }
 }

@@ -9,14 +9,14 @@ import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.search.SearchRequestOperationsListener;
 
 /**
- * Gives a search that has waited for something, an encoder or a round of legs, what is left of its timeout once it goes to its shards. The
- * engine would give it all of it again.
+ * Sets the timeout of a search's shard requests to the time that is left after encoder calls and rounds of legs. OpenSearch would start the
+ * timeout again.
  */
 public final class RemainingTime extends SearchRequestOperationsListener {
 
     private final Map<Long, Deadline> searches = new ConcurrentHashMap<>();
 
-    /** @param task the search's, on this node */
+    /** @param task the id of the search's task on this node */
     void begin(long task, Deadline deadline) {
         searches.put(task, deadline);
     }
@@ -27,12 +27,12 @@ public final class RemainingTime extends SearchRequestOperationsListener {
 
     @Override
     protected void onPhaseStart(SearchPhaseContext context) {
-        // At the first phase: what the shards are sent is made of the request as it is then.
+        // The first phase builds the shard requests from the request.
         Deadline deadline = searches.remove(context.getTask().getId());
         SearchRequest request = context.getRequest();
-        // The pages of a scroll all have the timeout that the first one is sent with.
+        // All pages of a scroll use the timeout of the first request, so it is not changed.
         if (deadline != null && request.scroll() == null && (deadline.isShared() || HybridRewrite.isDiversified(request))) {
-            // The caller's body may be sent again.
+            // Copy the body, because the caller may send it again.
             request.source(request.source().shallowCopy().timeout(deadline.left()));
         }
     }

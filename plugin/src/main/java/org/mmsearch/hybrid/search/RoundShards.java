@@ -13,8 +13,8 @@ import org.opensearch.action.search.ShardSearchFailure;
 import org.opensearch.core.index.shard.ShardId;
 
 /**
- * What the searches that are run for another one say of their shards. A shard that fails in several of them is one failure, with the first
- * reason. Of a shard that is not available the engine gives no reason, it only counts it.
+ * Collects shard failures, timeouts and counts of all searches that run for one request. A shard that fails in several searches counts as
+ * one failure, with the first reason. For unavailable shards OpenSearch returns only a count.
  */
 final class RoundShards {
 
@@ -22,30 +22,41 @@ final class RoundShards {
     private boolean timedOut;
     private int total;
     private int skipped;
-    /** The most shards that have not answered one search, with those that it was not sent to because they had failed before. */
+    /** Maximum over the searches of the shards without a response, including shards that failed before and were not searched again. */
     private int lost;
-    /** The shards that failed where the readers were opened. */
+    /** Number of shards that failed when the readers were opened. */
     private int unopened;
-    /** Those of them without a reason: no later search is sent to them. */
+    /** Number of these shards without a reason. Later searches do not include them. */
     private int silent;
-    /** The readers that were opened, or -1 where they are the caller's. */
+    /** Number of readers opened, or -1 if the caller opened them. */
     private int readers = -1;
 
-    /** Takes the answer of a search of all shards, whose readers it does not share. */
+    /** Adds the response of a search of all shards that uses other readers. */
     synchronized void beside(SearchResponse answer) {
         fail(answer.getShardFailures());
         timedOut |= answer.isTimedOut();
         lost = Math.max(lost, answer.getTotalShards() - answer.getSuccessfulShards());
     }
 
-    /** Takes the answer of the search that opened so many readers. */
+    /**
+     * Adds the response of the search that opened the readers.
+     *
+     * @param opened the number of readers
+     */
     synchronized void opening(SearchResponse answer, int opened) {
         timedOut |= answer.isTimedOut();
         skipped = Math.max(skipped, answer.getSkippedShards());
         opening(answer.getTotalShards(), answer.getSuccessfulShards(), answer.getShardFailures(), opened);
     }
 
-    /** Takes what opened the readers says of its shards. */
+    /**
+     * Adds the shard counts of the request that opened the readers.
+     *
+     * @param all the number of all shards
+     * @param successful the number of shards without failure
+     * @param failed the failures with a reason
+     * @param opened the number of readers
+     */
     synchronized void opening(int all, int successful, ShardSearchFailure[] failed, int opened) {
         fail(failed);
         total = Math.max(total, all);
@@ -55,7 +66,7 @@ final class RoundShards {
         lost = Math.max(lost, unopened);
     }
 
-    /** Takes the answer of a search in readers that are open. */
+    /** Adds the response of a search in the opened readers. */
     synchronized void within(SearchResponse answer) {
         fail(answer.getShardFailures());
         timedOut |= answer.isTimedOut();
@@ -71,7 +82,7 @@ final class RoundShards {
         }
     }
 
-    /** @return whether the answer of the search itself says all that there is to say */
+    /** Returns whether there is nothing to add to the response of the search itself. */
     synchronized boolean isEmpty() {
         return failures.isEmpty() && timedOut == false && skipped == 0 && lost == 0;
     }
@@ -80,7 +91,7 @@ final class RoundShards {
         return timedOut;
     }
 
-    /** @return the shards that have failed so far and are known */
+    /** Returns the failed shards with a known id. */
     synchronized Set<ShardId> failed() {
         Set<ShardId> shards = new HashSet<>();
         failures.keySet().forEach(shard -> {
@@ -92,9 +103,10 @@ final class RoundShards {
     }
 
     /**
-     * Adds the answer of the search itself.
+     * Adds the response of the search itself.
      *
-     * @param answer in these readers
+     * @param answer the response, of a search in these readers
+     * @return the totals for the final response
      */
     synchronized Sum with(SearchResponse answer) {
         within(answer);
@@ -102,7 +114,11 @@ final class RoundShards {
         return new Sum(total, left(), skipped, reasons());
     }
 
-    /** Refuses to go on where every shard has failed in one search or another, as the engine does where they fail in one. */
+    /**
+     * Checks that not all shards have failed, over all searches.
+     *
+     * @throws SearchPhaseExecutionException if no shard is left, as OpenSearch does for one search
+     */
     synchronized void check() {
         if (failures.isEmpty() == false && left() == 0) {
             throw new SearchPhaseExecutionException(SearchPhaseName.QUERY.getName(), "all shards failed", null, reasons());
@@ -110,11 +126,11 @@ final class RoundShards {
     }
 
     private int left() {
-        // A shard without a reason in one search may be one with a reason in another.
+        // A shard may fail without a reason in one search and with one in another, so take the maximum instead of the sum.
         return Math.max(0, total - Math.max(silent + failures.size(), lost));
     }
 
-    /** In the engine's order: by shard. */
+    /** Returns the failures ordered by shard, as OpenSearch does. */
     private ShardSearchFailure[] reasons() {
         Comparator<ShardSearchFailure> byShard = Comparator.comparing(
             failure -> failure.shard() == null ? null : failure.shard().getShardId(),
@@ -124,9 +140,9 @@ final class RoundShards {
     }
 
     /**
-     * Adds the failure of the search itself, or of a round.
+     * Adds earlier shard failures to the failure of the search itself or of a round.
      *
-     * @return the failure; one of all the shards that were left names those that failed before
+     * @return the failure to report
      */
     synchronized Exception with(Exception failure) {
         if (failure instanceof SearchPhaseExecutionException phase && phase.shardFailures().length > 0 && failures.isEmpty() == false) {
@@ -136,6 +152,6 @@ final class RoundShards {
         return failure;
     }
 
-    /** What an answer says of its shards. */
+    /** The shard section of a response. */
     record Sum(int total, int successful, int skipped, ShardSearchFailure[] failures) {}
 }

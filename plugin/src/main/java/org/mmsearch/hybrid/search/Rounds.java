@@ -30,8 +30,8 @@ import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.transport.client.Client;
 
 /**
- * Runs the legs of a hybrid on several shards in a search of their own, and fuses them into a query over the fused hits, which the
- * search itself then reads in the same readers.
+ * Runs the legs of a hybrid on several shards in a separate search, the round. It fuses their windows into a query that matches the fused
+ * hits. The search itself executes that query in the same readers.
  */
 public final class Rounds {
 
@@ -43,10 +43,10 @@ public final class Rounds {
     private final boolean top;
 
     /**
-     * @param node of the hybrid
-     * @param notes of the search that asks
-     * @param oldest version of the cluster's nodes
-     * @param top whether the hybrid is the request's query itself
+     * @param node the services of the node
+     * @param notes the notes of the search
+     * @param oldest the oldest version of the cluster's nodes
+     * @param top whether the hybrid is the top-level query of the request
      */
     public Rounds(HybridNode node, SearchNotes notes, Version oldest, boolean top) {
         this.node = node;
@@ -56,15 +56,17 @@ public final class Rounds {
     }
 
     /**
-     * @param client of the node
-     * @param original the request that the hybrid stands in
-     * @param legs the legs, rewritten
-     * @param described the rest of the hybrid
-     * @param listener is given the query that takes the hybrid's place
+     * Runs a round.
+     *
+     * @param client the node's client
+     * @param original the request with the hybrid
+     * @param legs the rewritten legs
+     * @param described the description of the legs
+     * @param listener receives the query that replaces the hybrid
      */
     public void run(Client client, SearchRequest original, List<QueryBuilder> legs, Legs described, ActionListener<QueryBuilder> listener) {
         if (notes.way() == Way.POINT_IN_TIME || original.pointInTimeBuilder() != null) {
-            // The readers are held already.
+            // The readers are already open.
             round(client, original, original.pointInTimeBuilder(), legs, described, listener);
             return;
         }
@@ -79,7 +81,7 @@ public final class Rounds {
             });
             try {
                 if (readers.only() != null) {
-                    // The engine fetches from one shard before its windows could be fused, and the shard can fuse them itself.
+                    // With one shard, OpenSearch fetches before the processor could fuse, and the shard can fuse the windows itself.
                     ended.onResponse(new InShardQueryBuilder(node, legs, described, readers.only()));
                 } else {
                     round(client, original, id == null ? null : new PointInTimeBuilder(id), legs, described, ended);
@@ -90,7 +92,7 @@ public final class Rounds {
         }, listener::onFailure));
     }
 
-    /** @param pointInTime that the round is run in; null where the round opens the readers */
+    /** @param pointInTime the point in time of the round; null if the round opens the readers */
     private void round(
         Client client,
         SearchRequest original,
@@ -130,7 +132,7 @@ public final class Rounds {
         );
     }
 
-    /** @param first whether the round was to open the readers */
+    /** @param first whether the round opened the readers */
     private void note(SearchResponse response, boolean first) {
         notes.profile(response);
         if (first && notes.readers().id() != null) {
@@ -152,13 +154,13 @@ public final class Rounds {
         round.source(source.timeout(notes.deadline().left()));
         round.pipeline("_none");
         round.setBatchedReduceSize(Integer.MAX_VALUE);
-        // Document numbers are worth nothing in another search, so they are not worth a place in the request cache.
+        // Document numbers are useless in another search, so do not fill the request cache.
         round.requestCache(false);
         round.setParentTask(notes.task());
         return round;
     }
 
-    /** The aggregation runs the legs; the query beside it only has to show their terms where global statistics are asked for. */
+    /** Returns the query of the round. The aggregation runs the legs; the query only contains their terms for global statistics (DFS). */
     private static QueryBuilder carrier(SearchRequest original, List<QueryBuilder> legs) {
         if (original.searchType() != SearchType.DFS_QUERY_THEN_FETCH) {
             return new MatchAllQueryBuilder();
@@ -172,7 +174,7 @@ public final class Rounds {
         if (notes.way() != Way.POINT_IN_TIME) {
             if (captured == null && response.getTotalShards() > response.getSkippedShards()) {
                 throw new IllegalStateException(
-                    "expected [" + FusionPhase.TYPE + "] to take the windows of the legs, got an answer without it: keep it in "
+                    "expected the processor [" + FusionPhase.TYPE + "] in the search, got a response without it: add it to "
                         + "[cluster.search.enabled_system_generated_factories]"
                 );
             }
@@ -186,12 +188,12 @@ public final class Rounds {
 
     private QueryBuilder fused(SearchRequest original, List<ShardWindows> windows, List<QueryBuilder> legs, Legs described) {
         List<ShardRankDocs> hits = ShardRankDocs.fuse(windows, described);
-        // Elsewhere the shards have to see the hybrid, which they refuse where it cannot stand.
-        // Nor does k-NN's maximal marginal relevance take a query that finds nothing.
+        // In other places the shards must receive the hybrid, because they reject it where it is not allowed. k-NN's maximal marginal
+        // relevance rejects a query that matches nothing.
         if (top && HybridRewrite.isDiversified(original) == false && described.totals() == Totals.WINDOW && hits.stream().allMatch(shard -> shard.docs().isEmpty())) {
             return new MatchNoneQueryBuilder();
         }
-        // A pipeline may have asked for inner hits after the point in time could be opened; another reader is refused by its token then.
+        // If a pipeline added the inner hits, there is no point in time, and the token rejects other readers.
         boolean inherited = PointInTime.isExpanded(original) && original.pointInTimeBuilder() != null;
         String expanded = inherited ? original.pointInTimeBuilder().getId() : null;
         return new RankDocsQueryBuilder(node, FetchedLegs.of(legs, described, original.source()), described, hits, expanded);

@@ -14,7 +14,7 @@ import org.opensearch.common.lease.Releasables;
 import org.opensearch.core.tasks.TaskId;
 import org.opensearch.search.profile.ProfileShardResult;
 
-/** What is known of one search while it runs: how its hybrids are answered, and what they leave for its answer. */
+/** The state of one search while it runs: the way of its hybrids, and what they add to its response. */
 public final class SearchNotes implements RunningSearch {
 
     private final TaskId task;
@@ -32,9 +32,9 @@ public final class SearchNotes implements RunningSearch {
     private Fusion inlineFusion;
 
     /**
-     * @param task of the search
-     * @param pipeline the search pipeline that its request names, or null; the request that a rewrite sees has lost it
-     * @param deadline when it ends
+     * @param task the task of the search
+     * @param pipeline the search pipeline named in the request, or null; a rewrite cannot read it from the request
+     * @param deadline the deadline of the search
      */
     SearchNotes(TaskId task, String pipeline, Deadline deadline) {
         this.task = task;
@@ -46,7 +46,7 @@ public final class SearchNotes implements RunningSearch {
         return task;
     }
 
-    /** @return the search pipeline that the request names, or null */
+    /** Returns the search pipeline named in the request, or null. */
     public String pipeline() {
         return pipeline;
     }
@@ -55,7 +55,7 @@ public final class SearchNotes implements RunningSearch {
         return readers;
     }
 
-    /** @return how the search's hybrids are answered where it goes to several shards */
+    /** Returns how the search's hybrids are executed if it goes to several shards. */
     public Way way() {
         return way;
     }
@@ -64,7 +64,7 @@ public final class SearchNotes implements RunningSearch {
         way = chosen;
     }
 
-    /** Notes, for the statistics, that the legs of a hybrid are on their way to the shards. */
+    /** Starts the clock of the legs, for the statistics. */
     public void legsBegin() {
         legsBegan = System.nanoTime();
     }
@@ -73,7 +73,7 @@ public final class SearchNotes implements RunningSearch {
         return legsBegan;
     }
 
-    /** Keeps something until the search has ended. */
+    /** Keeps a resource until the search ends. */
     public void hold(Releasable resource) {
         synchronized (held) {
             if (ended == false) {
@@ -84,7 +84,7 @@ public final class SearchNotes implements RunningSearch {
         resource.close();
     }
 
-    /** Frees what the search holds. */
+    /** Releases all resources of the search. */
     void end() {
         readers.release();
         List<Releasable> all;
@@ -96,7 +96,7 @@ public final class SearchNotes implements RunningSearch {
         Releasables.close(all);
     }
 
-    /** @return what the rounds say of their shards */
+    /** Returns the shard failures and counts of the rounds. */
     RoundShards shards() {
         return shards;
     }
@@ -111,7 +111,7 @@ public final class SearchNotes implements RunningSearch {
         shards.beside(answer);
     }
 
-    /** Notes the profile of a round. */
+    /** Adds the profile of a round. */
     synchronized void profile(SearchResponse response) {
         response.getProfileResults().forEach((shard, profile) -> {
             String key = shard + "[legs]";
@@ -122,27 +122,27 @@ public final class SearchNotes implements RunningSearch {
         });
     }
 
-    /** Notes that the point in time of the request is not the caller's. */
+    /** Sets that the plugin, not the caller, opened the request's point in time. */
     synchronized void ownPointInTime() {
         ownPointInTime = true;
     }
 
-    /** @return whether the point in time of the request is not the caller's */
+    /** Returns whether the plugin, not the caller, opened the request's point in time. */
     synchronized boolean isOwnPointInTime() {
         return ownPointInTime;
     }
 
-    /** Notes the fusion of a search pipeline that stands in the request itself. */
+    /** Sets the fusion of a search pipeline that is defined in the request. */
     public synchronized void inlineFusion(Fusion fusion) {
         inlineFusion = fusion;
     }
 
-    /** @return the fusion of a search pipeline that stands in the request itself, or null */
+    /** Returns the fusion of a search pipeline that is defined in the request, or null. */
     public synchronized Fusion inlineFusion() {
         return inlineFusion;
     }
 
-    /** Notes a leg that is left out. */
+    /** Adds a leg that is left out. */
     public synchronized void degraded(DegradedLeg leg) {
         degraded.add(leg);
     }

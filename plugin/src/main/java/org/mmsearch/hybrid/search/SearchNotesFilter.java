@@ -32,8 +32,8 @@ import org.opensearch.transport.client.Client;
 import org.opensearch.transport.client.node.NodeClient;
 
 /**
- * Accompanies each search that may have a hybrid: prepares it for the way that its hybrids are answered, writes into its answer what they
- * left for it (failed shards and timeouts of their legs, legs left out, the legs' profile), and frees what they held.
+ * Manages the notes of each search. It selects the way of its hybrids before the search. After the search it adds failed shards, timeouts,
+ * missing legs and the legs' profile to the response and releases resources.
  */
 public final class SearchNotesFilter implements ActionFilter {
 
@@ -48,12 +48,12 @@ public final class SearchNotesFilter implements ActionFilter {
     private volatile TimeValue defaultTimeout;
 
     /**
-     * @param clause the hybrid's name
-     * @param client of the node
-     * @param localNode the node's id, known once it has started
-     * @param ways chooses the way of a request
+     * @param clause the clause's name
+     * @param client the node's client
+     * @param localNode the node's id, known once the node has started
+     * @param ways selects the way of a request
      * @param severalShards whether a request goes to several shards
-     * @param settings of the cluster
+     * @param settings the cluster settings
      */
     public SearchNotesFilter(
         String clause,
@@ -74,17 +74,17 @@ public final class SearchNotesFilter implements ActionFilter {
         settings.addSettingsUpdateConsumer(SearchService.DEFAULT_SEARCH_TIMEOUT_SETTING, timeout -> defaultTimeout = timeout);
     }
 
-    /** @return what gives searches the rest of their time; to be registered */
+    /** Returns the listener that sets the remaining timeout; to be registered. */
     public RemainingTime remaining() {
         return remaining;
     }
 
-    /** @return the notes of the search that this thread works for, or null outside a search */
+    /** Returns the notes of the current thread's search, or null outside a search. */
     public SearchNotes current() {
         return context.getTransient(RunningSearch.KEY);
     }
 
-    /** @return the notes of the search that a rewrite belongs to, or null outside a search */
+    /** Returns the notes of the search of a rewrite, or null outside a search. */
     public SearchNotes of(QueryCoordinatorContext rewrite) {
         SearchNotes notes = HybridRewrite.notes(rewrite);
         return notes == null ? current() : notes;
@@ -146,7 +146,7 @@ public final class SearchNotesFilter implements ActionFilter {
         }, timed::onFailure));
     }
 
-    /** Lets the time after which a search is cancelled begin now: the engine lets it begin once the point in time is open. */
+    /** Starts the time after which the search is cancelled now. OpenSearch would start it after the point in time is open. */
     private ActionListener<SearchResponse> cancelledInTime(Task task, ActionListener<SearchResponse> listener) {
         if (client instanceof NodeClient node && task instanceof CancellableTask cancellable) {
             TimeValue interval = settings.get(TransportSearchAction.SEARCH_CANCEL_AFTER_TIME_INTERVAL_SETTING);
@@ -168,7 +168,7 @@ public final class SearchNotesFilter implements ActionFilter {
         ActionListener<Response> listener,
         ActionFilterChain<Request, Response> chain
     ) {
-        // A search inside another one, as _msearch and hybrid make them, has its own notes.
+        // A nested search, such as one of _msearch or of a hybrid, has its own notes.
         ThreadContext.StoredContext outer = context.newStoredContext(true, List.of(RunningSearch.KEY));
         try {
             context.putTransient(RunningSearch.KEY, notes);

@@ -1,13 +1,13 @@
 package org.mmsearch.hybrid.search;
 
-/** How the hybrids of a search of several shards are answered. With one shard they are answered inside it, whatever the way. */
+/** How the hybrids of a search are executed if it goes to several shards. With one shard, that shard fuses them. */
 public enum Way {
-    /** There is no hybrid. */
+    /** The search has no hybrid. */
     NONE,
-    /** The shards' query phases collect the legs' windows, and the coordinating node fuses them between the phases. */
+    /** The query phase collects the windows of the legs, and the coordinating node fuses them before the fetch phase. */
     ONE_SEARCH,
-    /** A search of its own collects the legs' windows and keeps its reader contexts, in which the search itself is run then. */
+    /** A separate search (the round) collects the windows of the legs. The search itself then uses the same reader contexts. */
     TWO_ROUNDS,
-    /** As two rounds, but in a point in time that is opened before and deleted after. */
+    /** As {@link #TWO_ROUNDS}, but in a point in time that is opened before and deleted after the search. */
     POINT_IN_TIME
 }

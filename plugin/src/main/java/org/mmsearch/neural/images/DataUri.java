@@ -5,22 +5,23 @@ import java.nio.charset.StandardCharsets;
 import java.util.Base64;
 import java.util.regex.Pattern;
 
-/** Reads base64 and {@code data:} URIs as browsers do: blanks, escapes and padding do not matter. */
+/** Decodes base64 and {@code data:} URIs as browsers do: whitespace, percent escapes and missing padding are accepted. */
 final class DataUri {
 
     private static final Pattern BASE64 = Pattern.compile("; *base64 *$", Pattern.CASE_INSENSITIVE);
 
     private DataUri() {}
 
-    /** Whether a text is a URI rather than base64. */
+    /** Returns whether a text is a {@code data:} URI. */
     static boolean is(String text) {
         return text.regionMatches(true, 0, "data:", 0, 5);
     }
 
     /**
-     * @param text base64, or a URI
-     * @return the bytes that it stands for
-     * @throws IllegalArgumentException where it is neither
+     * Decodes a text.
+     *
+     * @param text base64 or a {@code data:} URI
+     * @throws IllegalArgumentException if it is neither
      */
     static byte[] decode(String text) {
         if (is(text) == false) {
@@ -44,7 +45,7 @@ final class DataUri {
                 letters.append(c);
             }
         }
-        // The decoder takes text without padding, and refuses every other letter.
+        // The decoder accepts missing padding and rejects all other characters.
         return Base64.getDecoder().decode(letters.toString());
     }
 

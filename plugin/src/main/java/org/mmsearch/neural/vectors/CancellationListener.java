@@ -4,7 +4,7 @@ import org.opensearch.common.inject.Inject;
 import org.opensearch.common.lifecycle.AbstractLifecycleComponent;
 import org.opensearch.transport.TransportService;
 
-/** Connects {@link RequestContext} to the node's task manager, which only the injector gives out. */
+/** Registers {@link RequestContext} with the node's task manager, which is available only by injection. */
 public final class CancellationListener extends AbstractLifecycleComponent {
 
     private final TransportService transport;

@@ -2,14 +2,16 @@ package org.mmsearch.neural.vectors;
 
 import org.opensearch.index.query.QueryCoordinatorContext;
 
-/** Notes in the answer of a search that a clause of it goes on without something. */
+/** Reports in the response of a search that a part of a clause is missing. */
 @FunctionalInterface
 public interface Degraded {
 
     /**
-     * @param rewrite of the search
-     * @param name of the clause
-     * @param reason what it lacks, and why
+     * Adds a report.
+     *
+     * @param rewrite the rewrite context of the search
+     * @param name the name of the clause
+     * @param reason the missing part and the cause
      */
     void note(QueryCoordinatorContext rewrite, String name, String reason);
 }

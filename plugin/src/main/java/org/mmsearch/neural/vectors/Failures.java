@@ -4,7 +4,7 @@ import org.opensearch.ExceptionsHelper;
 import org.opensearch.OpenSearchStatusException;
 import org.opensearch.core.tasks.TaskCancelledException;
 
-/** Failures of a clause, which begin with its name. */
+/** Failures of a clause. Their messages begin with its name. */
 final class Failures {
 
     private Failures() {}
@@ -13,7 +13,7 @@ final class Failures {
         return new TaskCancelledException("[" + clause + "] the search was cancelled while its query was encoded");
     }
 
-    /** The same failure, its status kept, its message after the clause's name. */
+    /** Returns the failure with its status and the clause's name before its message. */
     static OpenSearchStatusException prefixed(String clause, Exception failure) {
         return new OpenSearchStatusException(
             "{}",

@@ -8,7 +8,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 import org.opensearch.core.action.ActionListener;
 
-/** Waits, without a thread, for all the vectors of one query; the first failure ends it and cancels the others. */
+/** Collects all vectors of one query without blocking a thread. The first failure fails the query and cancels the other parts. */
 final class GroupedVectorListener {
 
     private final float[][] vectors;
@@ -24,7 +24,7 @@ final class GroupedVectorListener {
         this.listener = listener;
     }
 
-    /** Gives the vector of one part. */
+    /** Sets the vector of one part. */
     void onResponse(int part, float[] vector) {
         vectors[part] = vector;
         if (missing.decrementAndGet() == 0 && completed.compareAndSet(false, true)) {
@@ -33,7 +33,7 @@ final class GroupedVectorListener {
         }
     }
 
-    /** Ends the waiting for all parts. */
+    /** Fails the query. */
     void onFailure(Exception failure) {
         if (completed.compareAndSet(false, true)) {
             release();
@@ -41,7 +41,11 @@ final class GroupedVectorListener {
         }
     }
 
-    /** @param action run at completion, to release what is still under way; at once when that has been */
+    /**
+     * Adds an action that releases a running part.
+     *
+     * @param action called on completion, or at once if already completed
+     */
     void onCompletion(Runnable action) {
         synchronized (onCompletion) {
             if (released == false) {

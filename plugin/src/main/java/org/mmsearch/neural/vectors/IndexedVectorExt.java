@@ -11,15 +11,15 @@ import org.opensearch.core.xcontent.XContentBuilder;
 import org.opensearch.core.xcontent.XContentParser;
 import org.opensearch.search.SearchExtBuilder;
 
-/** Asks the shards for the vector that the index holds of each hit, for documents whose source does not hold it. */
+/** Requests the indexed vector of each hit, for documents without the vector in {@code _source}. */
 public final class IndexedVectorExt extends SearchExtBuilder {
 
-    /** The name on the wire, and of the field that a hit carries the vector in. */
+    /** The name on the wire and of the hit field with the vector. */
     public static final String NAME = "mmsearch_indexed_vector";
 
     private final String field;
 
-    /** @param field the vector field, not one of nested documents */
+    /** @param field the vector field, outside nested documents */
     public IndexedVectorExt(String field) {
         this.field = field;
     }
@@ -30,7 +30,11 @@ public final class IndexedVectorExt extends SearchExtBuilder {
         field = in.readString();
     }
 
-    /** Refuses to be asked for by a request. */
+    /**
+     * Rejects the section in a request.
+     *
+     * @throws ParsingException always
+     */
     public static IndexedVectorExt parse(XContentParser parser) {
         throw new ParsingException(parser.getTokenLocation(), "[ext." + NAME + "] is internal: use [like] of the neural query");
     }

@@ -16,7 +16,7 @@ import org.opensearch.search.fetch.FetchContext;
 import org.opensearch.search.fetch.FetchSubPhase;
 import org.opensearch.search.fetch.FetchSubPhaseProcessor;
 
-/** Puts the vector that the index holds into each hit, where {@link IndexedVectorExt} asks for it. */
+/** Adds the indexed vector to each hit if {@link IndexedVectorExt} requests it. */
 public final class IndexedVectorPhase implements FetchSubPhase {
 
     @Override
@@ -50,7 +50,7 @@ public final class IndexedVectorPhase implements FetchSubPhase {
         }
 
         private float[] vector(int doc) throws IOException {
-            // Field-level security takes a field out of what a reader says it has, and out of nothing else.
+            // Field-level security removes a field only from the reader's field infos, so check these.
             FieldInfo info = leaf.getFieldInfos().fieldInfo(field);
             if (info == null || info.hasVectorValues() == false) {
                 return null;
@@ -65,7 +65,7 @@ public final class IndexedVectorPhase implements FetchSubPhase {
             return at < 0 ? null : floats.vectorValue(at).clone();
         }
 
-        /** The place of a document's vector, or -1. */
+        /** Returns the ordinal of a document's vector, or -1. */
         private static int at(KnnVectorValues values, int doc) throws IOException {
             if (values == null) {
                 return -1;

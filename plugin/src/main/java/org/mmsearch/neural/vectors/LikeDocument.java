@@ -12,12 +12,12 @@ import org.opensearch.core.xcontent.XContentBuilder;
 import org.opensearch.core.xcontent.XContentParser;
 
 /**
- * {@code like}: the document whose stored vector is looked for, itself left out.
+ * {@code like}: searches with the stored vector of a document. The document itself is not among the hits.
  *
  * @param id the document's {@code _id}
- * @param index its index, or null for the one that the request goes to
+ * @param index its index, or null for the only index of the request
  * @param routing its routing, or null
- * @param weight how much its unit vector counts where a text or a picture counts too
+ * @param weight the weight of its unit vector in combination with a text or an image
  */
 public record LikeDocument(String id, String index, String routing, float weight) implements Writeable, ToXContentObject {
 
@@ -36,7 +36,11 @@ public record LikeDocument(String id, String index, String routing, float weight
         PARSER.declareFloat(ConstructingObjectParser.optionalConstructorArg(), WEIGHT);
     }
 
-    /** Refuses an empty id and a weight that is not positive. */
+    /**
+     * Validates the values.
+     *
+     * @throws IllegalArgumentException if the id is empty or the weight is not positive
+     */
     public LikeDocument {
         if (id.isEmpty()) {
             throw new IllegalArgumentException("the _id of like must not be empty");

@@ -9,16 +9,16 @@ import org.mmsearch.neural.images.ImageLimits;
 import org.mmsearch.visibility.VectorQueries;
 
 /**
- * What a clause works with on its node.
+ * The services of the clause on its node.
  *
- * @param encoder makes vectors
- * @param fields knows which encoder a field belongs to
- * @param images knows which pictures are taken
- * @param context tells when the search is cancelled
- * @param vectors lets vector queries choose among what a search may find
- * @param executor does what takes too long for the thread that takes a request
- * @param memory what pictures take their heap from
- * @param degraded tells the searcher of a text that is left out
+ * @param encoder encodes texts and images
+ * @param fields finds the encoder of a field
+ * @param images decodes images and enforces their limits
+ * @param context watches for cancellation and caches the vectors of a request
+ * @param vectors restricts vector queries to the documents that a search may return
+ * @param executor runs work that is too long for a transport thread
+ * @param memory the circuit breaker for the heap of images
+ * @param degraded reports texts that are left out
  */
 public record NeuralServices(
     Encoder encoder,

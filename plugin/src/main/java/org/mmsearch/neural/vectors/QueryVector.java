@@ -7,31 +7,32 @@ import java.util.stream.IntStream;
 import org.mmsearch.encoder.EncoderInput;
 
 /**
- * Which vectors make up the query's, and how much each counts: {@code v = unit(sum of weight * unit(part))}.
- * A single part is taken as it is.
+ * The weighted parts of a query vector: {@code v = unit(sum of weight * unit(part))}. A single part is used unchanged.
  *
- * @param parts at least one, of positive weights before negative ones
+ * @param parts at least one; parts with positive weights come first
  */
 public record QueryVector(List<Part> parts) {
 
     /**
-     * One vector, encoded or stored.
+     * One part, either encoded or stored.
      *
-     * @param weight negative for what the hits should be away from
-     * @param input what is encoded; null when {@code like} is given
-     * @param like the document whose vector is taken; null when {@code input} is given
+     * @param weight the weight; negative for {@code negative_text}
+     * @param input the input to encode; null if {@code like} is set
+     * @param like the document with the stored vector; null if {@code input} is set
      */
     public record Part(double weight, EncoderInput input, LikeDocument like) {}
 
-    /** @return this with the parts at these positions, which may be none */
+    /** Returns a copy with the parts at the accepted positions; it may have no parts. */
     QueryVector where(IntPredicate stays) {
         return new QueryVector(IntStream.range(0, parts.size()).filter(stays).mapToObj(parts::get).toList());
     }
 
     /**
+     * Computes the query vector.
+     *
      * @param vectors one per part, float32 [dimension] each
-     * @return float32 [dimension]; of length 1 unless there is a single part
-     * @throws IllegalArgumentException when the parts cancel each other out
+     * @return float32 [dimension], of length 1 if there are several parts
+     * @throws IllegalArgumentException if the parts cancel each other out
      */
     public float[] blend(List<float[]> vectors) {
         if (parts.size() == 1) {
@@ -52,7 +53,7 @@ public record QueryVector(List<Part> parts) {
         length = Math.sqrt(length);
         if (length < 1e-6) {
             throw new IllegalArgumentException(
-                "the query's parts cancel each other out and nothing is left to look for; lower the weight of negative_text"
+                "the parts of the query cancel each other out; lower the weight of negative_text"
             );
         }
         float[] unit = new float[sum.length];

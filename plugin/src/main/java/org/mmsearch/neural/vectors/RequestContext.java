@@ -22,9 +22,8 @@ import org.opensearch.tasks.Task;
 import org.opensearch.tasks.TaskManager;
 
 /**
- * What a rewrite knows of the search that it works for: whether it is cancelled, and the vectors that the same request has
- * already asked for. A rewrite sees neither by itself: the filter leaves them in the thread context, where the rewrite,
- * which follows on the same thread, finds them.
+ * Connects a rewrite with its search: cancellation, and the vectors that the same request has already encoded. OpenSearch does not pass the
+ * task to a rewrite. So this action filter puts both into the thread context, and the rewrite reads them on the same thread.
  */
 public final class RequestContext implements ActionFilter, TaskManager.TaskEventListeners {
 
@@ -37,8 +36,8 @@ public final class RequestContext implements ActionFilter, TaskManager.TaskEvent
     private final Map<CancellableTask, List<Runnable>> watched = new ConcurrentHashMap<>();
 
     /**
-     * @param context the node's
-     * @param node the node's id, known once it has started
+     * @param context the node's thread context
+     * @param node supplies the node's id, known once the node has started
      */
     public RequestContext(ThreadContext context, Supplier<String> node) {
         this.context = context;
@@ -46,9 +45,9 @@ public final class RequestContext implements ActionFilter, TaskManager.TaskEvent
     }
 
     /**
-     * Watches the search that this thread works for.
+     * Watches the current thread's search for cancellation.
      *
-     * @param action run once if the search is cancelled; at once if it already is
+     * @param action called once if the search is cancelled; at once if it is already cancelled
      * @return ends the watch
      */
     Runnable watch(Runnable action) {
@@ -66,22 +65,22 @@ public final class RequestContext implements ActionFilter, TaskManager.TaskEvent
         });
     }
 
-    /** The vectors of this request, the searches of a {@code _msearch} and the legs of a hybrid included. */
+    /** Returns the vectors of the request. The searches of a {@code _msearch} and the legs of a hybrid share them. */
     Map<VectorKey, float[]> vectors() {
         Map<VectorKey, float[]> vectors = context.getTransient(VECTORS);
         return vectors == null ? new ConcurrentHashMap<>() : vectors;
     }
 
-    /** What a vector is kept under in its request. */
+    /** The key of a vector within a request. */
     record VectorKey(EncoderModel model, EncoderInput input) {}
 
-    /** The task of the search that this thread works for, or null. */
+    /** Returns the task of the current thread's search, or null. */
     public TaskId task() {
         CancellableTask task = context.getTransient(TASK);
         return task == null ? null : new TaskId(node.get(), task.getId());
     }
 
-    /** The search that this thread works for. */
+    /** Returns the current thread's search. */
     public RunningSearch search() {
         return RunningSearch.of(context);
     }
@@ -114,7 +113,7 @@ public final class RequestContext implements ActionFilter, TaskManager.TaskEvent
         }
         Map<VectorKey, float[]> vectors = vectorsOf(request.getParentTask());
         requests.put(task.getId(), vectors);
-        // A search inside another one, as _msearch and hybrid make them, has its own task.
+        // A nested search, such as one of _msearch or of a hybrid, has its own task.
         ThreadContext.StoredContext outer = context.newStoredContext(true, List.of(TASK, VECTORS));
         try {
             context.putTransient(TASK, task);
@@ -125,7 +124,7 @@ public final class RequestContext implements ActionFilter, TaskManager.TaskEvent
         }
     }
 
-    /** The vectors of the request that the task belongs to; new ones where it begins one. */
+    /** Returns the vectors of the parent task's request, or an empty map for a new request. */
     private Map<VectorKey, float[]> vectorsOf(TaskId parent) {
         Map<VectorKey, float[]> vectors = parent.isSet() && parent.getNodeId().equals(node.get()) ? requests.get(parent.getId()) : null;
         return vectors == null ? new ConcurrentHashMap<>() : vectors;

@@ -27,7 +27,7 @@ import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.search.fetch.subphase.FetchSourceContext;
 import org.opensearch.transport.client.Client;
 
-/** Gets the vector that a document was indexed with, with the caller's permissions. */
+/** Reads the stored vector of a document with the caller's permissions. */
 final class StoredVector {
 
     private final Client client;
@@ -39,12 +39,12 @@ final class StoredVector {
     private final int dimension;
 
     /**
-     * @param parent task of the search, or null
-     * @param deadline of the search
-     * @param index where the document is
+     * @param parent the task of the search, or null
+     * @param deadline the deadline of the search
+     * @param index the index of the document
      * @param like the document
-     * @param field its vector
-     * @param dimension the length that the vector must have
+     * @param field the vector field
+     * @param dimension the required dimension of the vector
      */
     StoredVector(Client client, TaskId parent, Deadline deadline, String index, LikeDocument like, String field, int dimension) {
         this.client = client;
@@ -56,14 +56,18 @@ final class StoredVector {
         this.dimension = dimension;
     }
 
-    /** @param listener called once: float32 [dimension], or a 400 that says what is missing */
+    /**
+     * Reads the vector by the get API.
+     *
+     * @param listener called once with float32 [dimension], or with a 400 that names the missing part
+     */
     void get(ActionListener<float[]> listener) {
         GetRequest get = new GetRequest(index, like.id()).routing(like.routing())
             .fetchSourceContext(new FetchSourceContext(true, new String[] { field }, null));
         client.get(of(get), ActionListener.wrap(response -> {
             Map<String, Object> source = response.isSourceEmpty() ? Map.of() : response.getSourceAsMap();
             if (response.isExists() && XContentMapValues.extractValue(field, source) == null) {
-                // A copy of the source without the vector, or none at all.
+                // The vector is not in _source, or _source is disabled.
                 find(null, listener);
                 return;
             }
@@ -72,9 +76,10 @@ final class StoredVector {
     }
 
     /**
-     * As {@link #get}, by a search: out of the index, or out of the source where the index holds vectors of nested objects.
+     * Reads the vector by a search: from the index or, for nested objects, from {@code _source}.
      *
-     * @param rules what the search is filtered by, or null
+     * @param rules the filter of the search, or null
+     * @param listener as for {@link #get}
      */
     void find(QueryBuilder rules, ActionListener<float[]> listener) {
         SearchSourceBuilder indexed = one(rules).fetchSource(false).ext(List.of(new IndexedVectorExt(field)));
@@ -91,7 +96,7 @@ final class StoredVector {
     }
 
     private void fromSource(QueryBuilder rules, ActionListener<float[]> listener) {
-        // All of the source: an index without one refuses to give a part of it.
+        // Request the whole source: if it is disabled, OpenSearch rejects requests for a part of it.
         SearchSourceBuilder stored = one(rules).fetchSource(true);
         search(stored, ActionListener.map(listener, hit -> {
             Map<String, Object> source = hit == null ? null : hit.hasSource() ? hit.getSourceAsMap() : Map.of();
@@ -105,15 +110,15 @@ final class StoredVector {
             .timeout(deadline.left());
     }
 
-    /** @param listener is given the hit, or null */
+    /** @param listener receives the hit, or null */
     private void search(SearchSourceBuilder source, ActionListener<SearchHit> listener) {
         SearchRequest find = new SearchRequest(index).routing(like.routing())
-            // A copy that is filled by segments may not have what was refreshed.
+            // With segment replication, replicas may lack refreshed documents.
             .preference(Preference.PRIMARY_FIRST.type())
             .source(source)
             .pipeline("_none")
             .allowPartialSearchResults(true);
-        // It ends with the search that it is part of, not by a time of its own.
+        // The surrounding search limits its time and cancels it.
         find.setCancelAfterTimeInterval(SearchService.NO_TIMEOUT);
         client.search(of(find), ActionListener.map(listener, response -> {
             SearchHit[] hits = response.getHits().getHits();
@@ -121,22 +126,22 @@ final class StoredVector {
         }));
     }
 
-    /** A shard that has not answered, or not in time, may have the document. */
+    /** Returns null if all shards responded. Otherwise fails, because a missing shard may have the document. */
     private SearchHit none(SearchResponse response) {
-        String looked = "like: expected all shards of [" + index + "] to say whether they have [" + like.id() + "], got ";
+        String looked = "like: expected all shards of [" + index + "] to search for [" + like.id() + "], got ";
         if (response.getShardFailures().length > 0) {
             throw new SearchPhaseExecutionException(
                 SearchPhaseName.QUERY.getName(),
-                looked + response.getShardFailures().length + " that failed",
+                looked + response.getShardFailures().length + " failed",
                 response.getShardFailures()
             );
         }
         if (response.isTimedOut()) {
-            throw new OpenSearchStatusException("{}", RestStatus.GATEWAY_TIMEOUT, looked + "some that were too late: raise the search's timeout");
+            throw new OpenSearchStatusException("{}", RestStatus.GATEWAY_TIMEOUT, looked + "a timeout: raise the timeout of the search");
         }
         int unavailable = response.getTotalShards() - response.getSuccessfulShards();
         if (unavailable > 0) {
-            throw new OpenSearchStatusException("{}", RestStatus.SERVICE_UNAVAILABLE, looked + unavailable + " that are not available");
+            throw new OpenSearchStatusException("{}", RestStatus.SERVICE_UNAVAILABLE, looked + unavailable + " unavailable");
         }
         return null;
     }
@@ -151,7 +156,7 @@ final class StoredVector {
     private float[] vector(Map<String, Object> source, String from) {
         String document = "[" + from + "/" + like.id() + "]";
         if (source == null) {
-            throw missing("there is no document " + document, "its _id, and its routing where it has one");
+            throw missing("there is no document " + document, "its _id and, if it has one, its routing");
         }
         Object value = XContentMapValues.extractValue(field, source);
         if (value instanceof List<?> list && list.isEmpty() == false) {
@@ -168,7 +173,7 @@ final class StoredVector {
         return vector;
     }
 
-    /** Nested objects each have a vector: the document's is the mean of their unit vectors. */
+    /** Returns the mean of the unit vectors of nested objects. */
     private float[] mean(List<?> nested, String document) {
         List<QueryVector.Part> parts = new ArrayList<>();
         List<float[]> vectors = new ArrayList<>();

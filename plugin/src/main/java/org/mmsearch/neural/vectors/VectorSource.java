@@ -27,7 +27,7 @@ import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.threadpool.ThreadPool;
 import org.opensearch.transport.client.Client;
 
-/** Brings the parts of a query's vector together: encoded ones from Triton, stored ones from their documents. */
+/** Fetches the parts of a query vector: encoded parts from Triton, stored parts from their documents. */
 public final class VectorSource {
 
     private final NeuralServices services;
@@ -40,12 +40,12 @@ public final class VectorSource {
     private final Consumer<String> leftOut;
 
     /**
-     * @param request the search that the clause stands in
-     * @param fields of the indices that the search goes to
-     * @param clause the clause's name, with which a failure begins
-     * @param model encodes the field
-     * @param modelId the request's name for it, or null where the index names it
-     * @param leftOut is told of each text that the vector lacks, because the encoder knows no word of it
+     * @param request the search with the clause
+     * @param fields the vector fields of the searched indices
+     * @param clause the clause's name, the prefix of error messages
+     * @param model the encoder of the field
+     * @param modelId the {@code model_id} of the query, or null if the mapping defines the encoder
+     * @param leftOut receives a message for each text that the encoder cannot read
      */
     public VectorSource(
         NeuralServices services,
@@ -67,7 +67,7 @@ public final class VectorSource {
         this.leftOut = leftOut;
     }
 
-    /** The vector, when all its parts are cached; else null. */
+    /** Returns the vector if all its parts are cached, else null. */
     public float[] cached(QueryVector query) {
         List<float[]> vectors = new ArrayList<>(query.parts().size());
         for (QueryVector.Part part : query.parts()) {
@@ -86,8 +86,8 @@ public final class VectorSource {
     }
 
     /**
-     * Fetches the parts and blends them. A text of which the encoder knows no word counts as none: the other parts make up the vector,
-     * and where none is left that hits should resemble, the query fails.
+     * Fetches the parts and blends them. A text without a word known to the encoder is left out. The query fails if no positive part is
+     * left.
      *
      * @param listener called once, with the thread context of this call
      */
@@ -119,7 +119,7 @@ public final class VectorSource {
         }
     }
 
-    /** @param unread what to do where the encoder knows no word of the text */
+    /** @param unread called if the encoder knows no word of the text */
     private void encode(EncoderInput input, int at, Deadline deadline, GroupedVectorListener group, Consumer<EncoderException> unread) {
         Map<RequestContext.VectorKey, float[]> requested = services.context().vectors();
         RequestContext.VectorKey key = new RequestContext.VectorKey(model, input);
@@ -167,13 +167,13 @@ public final class VectorSource {
 
     private EncoderException prefixed(EncoderException failure) {
         boolean named = modelId != null && failure.failure() == EncoderFailure.MODEL_MISSING;
-        // A name that means nothing is the request's fault: clients would take a 503 for a dead node and ask the next one.
+        // An unknown model_id is a client error: clients would retry a 503 on another node.
         RestStatus status = named ? RestStatus.NOT_FOUND : failure.status();
         String of = named ? "] model_id [" + modelId + "]: " : "] field [" + field + "]: ";
         return new EncoderException(failure.failure(), status, "[" + clause + of + failure.getMessage(), failure.getCause());
     }
 
-    /** Ends the waiting for a document's vector at the search's deadline: a get has none. */
+    /** Fails at the search's deadline, because the get API has no timeout. */
     private Runnable lateAt(Deadline deadline, LikeDocument like, ThreadPool threads, GroupedVectorListener group) {
         if (deadline.exists() == false) {
             return () -> {};
@@ -183,7 +183,7 @@ public final class VectorSource {
             "{}",
             RestStatus.GATEWAY_TIMEOUT,
             "[" + clause + "] like: expected the vector of [" + like.id() + "] within the search's timeout, got none after " + millis
-                + " ms: raise the timeout, or look at the load of the document's shard"
+                + " ms: raise the timeout, or check the load of the document's shard"
         );
         return threads.schedule(() -> group.onFailure(late), TimeValue.timeValueMillis(millis), EncoderService.POOL)::cancel;
     }
@@ -208,14 +208,17 @@ public final class VectorSource {
         }
     }
 
-    /** Security lets a get pass that comes from a request with rules of its own: it has to be filtered here. */
+    /**
+     * Returns the document-level security rules to filter by. The security plugin does not filter a get whose request carries its own
+     * rules.
+     */
     private QueryBuilder rulesOf(String index) {
         QueryBuilder rules = services.vectors().allowed(request, null);
         Index[] indices = fields.indices();
         if (rules == null || indices.length != 1 || indices[0].getName().equals(index) == false) {
             throw new IllegalArgumentException(
-                "expected like to name a document of the one index that the request goes to, got one of [" + index
-                    + "]: a role of yours has rules with a terms look-up, which are known for that index alone"
+                "expected the document of like in the only index of the request, got one in [" + index
+                    + "]: your role has rules with a terms lookup, which are known for that index only"
             );
         }
         return rules;
@@ -228,7 +231,7 @@ public final class VectorSource {
         Index[] indices = fields.indices();
         if (indices.length != 1) {
             throw new IllegalArgumentException(
-                "like requires _index where a request goes to several indices, and this one goes to " + indices.length
+                "like requires _index if a request searches several indices, got " + indices.length + " indices: add it"
             );
         }
         return indices[0].getName();

@@ -146,7 +146,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         assertEquals("ok", said(next));
     }
 
-    public void testASlowTrickleInChunksAfterAContinue() throws Exception {
+    public void testASlowChunkedResponseAfterAContinue() throws Exception {
         CompletableFuture<HttpReply> reply = post("1", Map.of());
         Socket socket = socket();
         asked(socket, 1);
@@ -176,7 +176,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         assertEquals("ok", said(next));
     }
 
-    public void testAnAnswerBeforeTheRequestIsThere() throws Exception {
+    public void testAResponseBeforeTheRequestIsComplete() throws Exception {
         CompletableFuture<HttpReply> reply = post("x".repeat(32 << 20), Map.of());
         Socket socket = socket();
         say(socket, "HTTP/1.1 413 Too large\r\nContent-Length: 2\r\n\r\nno");
@@ -205,7 +205,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         assertEquals(0, http.idleConnections());
     }
 
-    public void testNobodyThere() throws Exception {
+    public void testNoServer() throws Exception {
         int port;
         try (ServerSocket free = new ServerSocket(0)) {
             port = free.getLocalPort();
@@ -236,7 +236,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         }
     }
 
-    public void testAHostByItsSixthVersion() throws Exception {
+    public void testAnIpv6Address() throws Exception {
         server.close();
         server = new ServerSocket(0, 50, InetAddress.getByName("::1"));
         Thread.ofPlatform().daemon().name("http-server").start(this::accept);
@@ -252,7 +252,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         assertTrue(failure(post(URI.create("http://nowhere.invalid/"), "1", Map.of())) instanceof UnknownHostException);
     }
 
-    public void testAnAbortClosesTheConnectionAndTellsAtOnce() throws Exception {
+    public void testAnAbortClosesTheConnectionAndNotifiesAtOnce() throws Exception {
         CompletableFuture<HttpReply> reply = new CompletableFuture<>();
         Http.Exchange exchange = http.post(uri(), Map.of(), new byte[1], into(reply));
         Socket socket = socket();
@@ -281,7 +281,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         assertNull("nothing of the one that was given up reaches the server", accepted.poll(100, TimeUnit.MILLISECONDS));
     }
 
-    public void testAnAbortAfterTheAnswerHarmsNobody() throws Exception {
+    public void testAnAbortAfterTheResponseHasNoEffect() throws Exception {
         CompletableFuture<HttpReply> reply = new CompletableFuture<>();
         Http.Exchange exchange = http.post(uri(), Map.of(), new byte[1], into(reply));
         Socket socket = socket();
@@ -295,7 +295,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
         assertEquals("ok", said(next));
     }
 
-    public void testClosingEndsWhatIsUnderWay() throws Exception {
+    public void testClosingFailsRunningCalls() throws Exception {
         CompletableFuture<HttpReply> reply = post("1", Map.of());
         asked(socket(), 1);
         http.close();
@@ -356,7 +356,7 @@ public class ReactorHttpTests extends OpenSearchTestCase {
     }
 
     /** At whatever time the client is closed, calls fail as lost connections. */
-    public void testCallsDuringClosing() throws Exception {
+    public void testCallsDuringClose() throws Exception {
         List<CompletableFuture<HttpReply>> all = new ArrayList<>();
         Thread closer = new Thread(http::close);
         for (int i = 0; i < 300; i++) {

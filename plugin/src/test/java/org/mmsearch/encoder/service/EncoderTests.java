@@ -32,7 +32,7 @@ import org.mmsearch.stats.EncoderStats;
 import org.opensearch.core.rest.RestStatus;
 import org.opensearch.test.OpenSearchTestCase;
 
-/** The client, the sharing, the breaker and the bounds, against a Triton at the wire that misbehaves on request. */
+/** Tests the client, shared calls, circuit breaker and limits, against a fake Triton server with faults on request. */
 public class EncoderTests extends OpenSearchTestCase {
 
     private static final EncoderModel MODEL = new EncoderModel("query_encoder", "1", "EMBEDDING", "f1", 2);
@@ -108,7 +108,7 @@ public class EncoderTests extends OpenSearchTestCase {
         assertEquals(49, stats.coalescedCount());
     }
 
-    public void testNobodyThere() throws Exception {
+    public void testNoServer() throws Exception {
         int port;
         try (ServerSocket free = new ServerSocket(0)) {
             port = free.getLocalPort();
@@ -160,7 +160,7 @@ public class EncoderTests extends OpenSearchTestCase {
         assertEquals(2, stats.retries());
     }
 
-    public void testStatusesAreToldApart() throws Exception {
+    public void testStatusesAreDistinguished() throws Exception {
         Encoder encoder = encoder(options(triton.url()), 0);
         Map<Integer, EncoderFailure> causes = Map.of(
             400, EncoderFailure.INPUT,

@@ -29,13 +29,13 @@ import org.opensearch.test.OpenSearchTestCase;
 import org.opensearch.threadpool.TestThreadPool;
 import org.opensearch.threadpool.ThreadPool;
 
-/** A token planted in the keystore goes to Triton and nowhere else: no log at any level, no failure, no number tells it. */
+/** Tests that only Triton receives the token in the keystore: it is in no log of any level, no failure and no statistics. */
 public class TokenSecrecyTests extends OpenSearchTestCase {
 
     private static final String SECRET = "Bearer planted-7f3a9c";
     private static final EncoderModel MODEL = new EncoderModel("query_encoder", "1", "EMBEDDING", "f1", 2);
 
-    /** Everything that anybody logs, with its stack traces. */
+    /** All log messages with their stack traces. */
     private static final class Listening extends AbstractAppender {
         private final Queue<String> told = new ConcurrentLinkedQueue<>();
 
@@ -73,7 +73,7 @@ public class TokenSecrecyTests extends OpenSearchTestCase {
         super.tearDown();
     }
 
-    public void testTheTokenIsToldToTritonAlone() throws Exception {
+    public void testOnlyTritonReceivesTheToken() throws Exception {
         List<Behaviour> behaviours = List.of(
             new Behaviour.Answer(asked -> StubTriton.vectorOf(asked.text())),
             new Behaviour.Answer(asked -> new float[] { Float.NaN, 1 }),
@@ -116,8 +116,8 @@ public class TokenSecrecyTests extends OpenSearchTestCase {
         log.told.forEach(TokenSecrecyTests::assertHidden);
     }
 
-    /** The test would hear of it: what is logged below org.mmsearch comes to its ears. */
-    public void testTheTestListens() {
+    /** Tests that the appender receives logs below org.mmsearch. */
+    public void testTheAppenderReceivesLogs() {
         LogManager.getLogger("org.mmsearch.encoder").trace("the token is {}", SECRET);
         assertTrue(log.told.stream().anyMatch(line -> line.contains(SECRET)));
     }

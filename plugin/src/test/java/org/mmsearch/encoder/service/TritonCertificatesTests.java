@@ -42,7 +42,7 @@ import org.opensearch.test.OpenSearchTestCase;
 import org.opensearch.threadpool.TestThreadPool;
 import org.opensearch.threadpool.ThreadPool;
 
-/** Fourteen certificates on the link to Triton: two are accepted, twelve are refused before anything is asked. */
+/** Tests fourteen certificates on the connection to Triton: two are accepted, twelve are rejected before a request is sent. */
 public class TritonCertificatesTests extends OpenSearchTestCase {
 
     private static final EncoderModel MODEL = new EncoderModel("query_encoder", "1", "EMBEDDING", "f1", 2);
@@ -54,10 +54,10 @@ public class TritonCertificatesTests extends OpenSearchTestCase {
     private Path config;
 
     /**
-     * @param shown what the server shows; null: it speaks no TLS
-     * @param believed the authority that the node is told of; null: none
-     * @param client what the node shows, or null
-     * @param asks whether the server asks for that
+     * @param shown the certificate of the server; null for a server without TLS
+     * @param believed the authority that the node trusts; null for none
+     * @param client the certificate of the node, or null
+     * @param asks whether the server requires a client certificate
      */
     private record Case(String name, String shown, String believed, String client, boolean asks) {
 
@@ -154,7 +154,7 @@ public class TritonCertificatesTests extends OpenSearchTestCase {
         }
     }
 
-    public void testAServerWithoutTlsIsToldNothing() throws Exception {
+    public void testAServerWithoutTlsReceivesNothing() throws Exception {
         Case one = REFUSED.stream().filter(each -> each.shown() == null).findFirst().orElseThrow();
         try (ServerSocket plain = new ServerSocket(0, 50, InetAddress.getLoopbackAddress())) {
             CompletableFuture<String> heard = new CompletableFuture<>();
@@ -162,7 +162,7 @@ public class TritonCertificatesTests extends OpenSearchTestCase {
             server.start();
             assertEquals(EncoderFailure.UNREACHABLE, refused(one, "https", plain.getLocalPort()).failure());
             server.join();
-            // A handshake begins with the record type 22; no word of the query follows it.
+            // A handshake begins with record type 22; no part of the query follows it.
             String said = heard.get(10, TimeUnit.SECONDS);
             assertEquals(22, said.charAt(0));
             assertFalse(said.contains("chair"));
@@ -196,7 +196,7 @@ public class TritonCertificatesTests extends OpenSearchTestCase {
         return (EncoderException) failed.getCause();
     }
 
-    /** A vector over the link as a node makes it by its settings. */
+    /** Encodes over a connection with the node's settings. */
     private float[] encoded(Case one, String scheme, int port) throws Exception {
         Settings.Builder settings = Settings.builder()
             .putList("mmsearch.triton.endpoints", scheme + "://127.0.0.1:" + port)

@@ -38,7 +38,7 @@ public class InferReplyTests extends OpenSearchTestCase {
         bad(List.of(2, 3), new float[] { 1, 2, 3, 4, 5, 6 });
     }
 
-    public void testShapeThatLies() {
+    public void testShapeThatDoesNotMatchTheData() {
         bad(List.of(1, 3), new float[] { 1, 2 });
     }
 

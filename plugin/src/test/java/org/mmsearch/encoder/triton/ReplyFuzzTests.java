@@ -14,7 +14,7 @@ public class ReplyFuzzTests extends OpenSearchTestCase {
     private static final EncoderModel MODEL = new EncoderModel("query_encoder", "1", "EMBEDDING", "f1", 3);
     private static final float[] VECTOR = { 0.25f, -0.5f, 1f };
 
-    public void testSpoiltAnswers() {
+    public void testDamagedResponses() {
         byte[] body = StubTriton.reply("EMBEDDING", List.of(1, 3), VECTOR, "f1");
         String header = Integer.toString(StubTriton.headerLength("EMBEDDING", List.of(1, 3), VECTOR, "f1"));
         Fuzzing fuzzing = new Fuzzing(20_000);

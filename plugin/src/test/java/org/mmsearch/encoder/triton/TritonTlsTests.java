@@ -91,7 +91,7 @@ public class TritonTlsTests extends OpenSearchTestCase {
         assertNull(TritonTls.context(Settings.EMPTY, config));
     }
 
-    public void testWhatCannotBeUsedNamesItsSetting() throws Exception {
+    public void testAnInvalidValueNamesItsSetting() throws Exception {
         Files.writeString(config.resolve("empty.pem"), "");
         Files.writeString(config.resolve("old.key"), "-----BEGIN RSA PRIVATE KEY-----\n");
         refused("mmsearch.triton.tls.authorities must contain PEM certificates", settings("empty.pem", null, null));

@@ -24,13 +24,13 @@ import org.opensearch.search.SearchModule;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
-/** Whatever a leg is, nothing of its search stays on the heap. */
+/** Tests that no query as a leg keeps its search on the heap. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class RetainedQueriesIT extends MmsearchIT {
 
     private static final int SEARCHES = 50;
 
-    /** A script for those queries that take one. */
+    /** A script for queries that need one. */
     public static final class Scripts extends MockScriptPlugin {
         @Override
         protected Map<String, Function<Map<String, Object>, Object>> pluginScripts() {
@@ -49,7 +49,7 @@ public class RetainedQueriesIT extends MmsearchIT {
     private static final String FILTER = "\"script\": {\"lang\": \"mockscript\", \"source\": \"yes\"}";
     private static final String SPAN = "{\"span_term\": {\"t\": \"chair\"}}";
 
-    /** One of each query that a node knows by itself; several where its forms are made of different queries. */
+    /** One example of each query of a plain node; several if its forms create different Lucene queries. */
     private static Map<String, List<String>> legs() {
         Map<String, List<String>> legs = new TreeMap<>();
         legs.put("bool", List.of("{\"must\": {\"match\": {\"t\": \"chair\"}}, \"filter\": {\"script\": {" + FILTER + "}}}"));
@@ -113,7 +113,7 @@ public class RetainedQueriesIT extends MmsearchIT {
         return legs;
     }
 
-    /** Those that no leg can be, or that need what is not here; the test says so rather than passing them over. */
+    /** Queries that cannot be a leg, or that need something else. The test fails if one is missing here. */
     private static final List<String> NO_LEGS = List.of(
         "neural", "agentic", "common", "mmsearch_candidates", "mmsearch_explained", "mmsearch_in_shard", "mmsearch_knn", "mmsearch_rank_docs", "mmsearch_raw_score", "geo_shape", "span_gap",
         "template", "type", "terms_lookup", "rank_feature"
@@ -163,7 +163,7 @@ public class RetainedQueriesIT extends MmsearchIT {
                 }
             }));
         }
-        // A query cache may hold a few queries, but not the search they came from.
+        // A query cache may keep a few queries, but not their search.
         assertBusy(() -> {
             System.gc();
             assertEquals("searches that are still known", 0, running().size());

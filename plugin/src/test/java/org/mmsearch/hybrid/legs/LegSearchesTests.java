@@ -30,7 +30,7 @@ import org.opensearch.test.OpenSearchTestCase;
 import org.opensearch.threadpool.TestThreadPool;
 import org.opensearch.threadpool.ThreadPool;
 
-/** Legs at the same time and one after the other: the same hits, and waiting only where that is meant. */
+/** Tests that concurrent and sequential legs return the same hits, and that threads wait only if intended. */
 public class LegSearchesTests extends OpenSearchTestCase {
 
     private static final int DOCUMENTS = 6;
@@ -96,7 +96,7 @@ public class LegSearchesTests extends OpenSearchTestCase {
         assertEquals(expected, documents(from(DOCUMENTS + 1), legs));
     }
 
-    /** A leg that does something of its own before it is searched. */
+    /** A leg that runs an action before it is searched. */
     private static final class Preceded extends Query {
 
         private final Query leg;
@@ -134,8 +134,8 @@ public class LegSearchesTests extends OpenSearchTestCase {
         }
     }
 
-    /** Each leg waits for the other: one after the other, none would go on. */
-    public void testOnLargeShardsTheyRunAtTheSameTime() throws IOException {
+    /** Each leg waits for the other, so sequential legs would never finish. */
+    public void testOnLargeShardsTheyRunConcurrently() throws IOException {
         CyclicBarrier barrier = new CyclicBarrier(2);
         Runnable meet = () -> {
             try {
@@ -148,7 +148,7 @@ public class LegSearchesTests extends OpenSearchTestCase {
         assertEquals(List.of(List.of(0, 2, 4), List.of(1, 3, 5)), found);
     }
 
-    public void testOnSmallShardsTheyRunInTheAskersThread() throws IOException {
+    public void testOnSmallShardsTheyRunInTheCallingThread() throws IOException {
         Thread asker = Thread.currentThread();
         Query here = new Preceded(kind("even"), () -> assertSame(asker, Thread.currentThread()));
         List<List<Integer>> found = documents(from(DOCUMENTS + 1), here, here, here);
@@ -156,13 +156,13 @@ public class LegSearchesTests extends OpenSearchTestCase {
         assertEquals(List.of(0, 2, 4), found.get(2));
     }
 
-    public void testThreadsThatAreNotToBeHadAreNoFailure() throws IOException {
+    public void testRejectedTasksRunInTheCallingThread() throws IOException {
         LegSearches searches = from(0);
         terminate(pool);
         assertEquals(List.of(List.of(0, 2, 4), List.of(1, 3, 5)), documents(searches, kind("even"), kind("odd")));
     }
 
-    public void testWhatALegThrowsIsThrown() {
+    public void testExceptionsOfALegArePropagated() {
         LegSearches searches = from(0);
         IllegalArgumentException thrown = expectThrows(
             IllegalArgumentException.class,

@@ -6,7 +6,7 @@ import org.apache.lucene.search.FieldDoc;
 import org.apache.lucene.search.ScoreDoc;
 import org.opensearch.test.OpenSearchTestCase;
 
-/** Windows travel as top documents, in the objects that the legs found: a copy of each would be heap that nobody has reserved. */
+/** Tests that windows are encoded without copying the hits: copies would use heap that is not reserved. */
 public class LegWindowsTests extends OpenSearchTestCase {
 
     public void testHitsAreNotCopied() {

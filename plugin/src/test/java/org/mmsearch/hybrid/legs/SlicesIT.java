@@ -30,7 +30,7 @@ import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
-/** Legs in the slices of their search, as {@code search.concurrent_segment_search} has them: the same answers, by other threads. */
+/** Tests that legs in slices ({@code search.concurrent_segment_search}) return the same hits, from other threads. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
 public class SlicesIT extends MmsearchIT {
 
@@ -40,17 +40,17 @@ public class SlicesIT extends MmsearchIT {
 
     private static final String MATCH = "{\"match\": {\"title\": \"red chair\"}}";
     private static final String KNN = "{\"knn\": {\"v\": {\"vector\": [3, 1], \"k\": 7}}}";
-    /** Of equal scores, so that nothing but the number of a document decides. */
+    /** Legs with equal scores, so that only the document number decides. */
     private static final String TIES = "{\"constant_score\": {\"filter\": {\"term\": {\"color\": \"c1\"}}}}";
     private static final String STEPS = "{\"function_score\": {\"query\": {\"match_all\": {}}, \"boost_mode\": \"replace\", "
         + "\"field_value_factor\": {\"field\": \"price\"}}}";
 
     /** The threads that ran a script since it was last cleared. */
     private static final Set<String> THREADS = ConcurrentHashMap.newKeySet();
-    /** Open until a thread that searches slices comes by; others wait for one, where they are told to. */
+    /** Open until a slice thread arrives; other threads wait for it if told to. */
     private static volatile CountDownLatch helper = new CountDownLatch(0);
 
-    /** Scripts that tell where they run. */
+    /** Scripts that record the current thread. */
     public static final class Where extends MockScriptPlugin {
         @Override
         protected Map<String, Function<Map<String, Object>, Object>> pluginScripts() {
@@ -85,7 +85,7 @@ public class SlicesIT extends MmsearchIT {
         return withOwnSearches(super.getMockPlugins());
     }
 
-    /** Few threads and a short queue, so that tasks are refused. */
+    /** Few threads and a short queue, so that tasks are rejected. */
     @Override
     protected Settings nodeSettings(int ordinal) {
         return Settings.builder()
@@ -192,13 +192,13 @@ public class SlicesIT extends MmsearchIT {
             String index = products(shards);
             for (HybridWay way : HybridWay.values()) {
                 by(way, () -> {
-                    // In auto mode the engine decides for vectors and for aggregations.
+                    // In auto mode, OpenSearch decides for vectors and aggregations.
                     assertSliced(index, "all", 4, hybrid(10, "", script), true);
                     assertSliced(index, "auto", 4, hybrid(10, "", script, KNN), true);
                     assertSliced(index, "all", 1, hybrid(10, "", script), false);
                     assertSliced(index, "none", 4, hybrid(10, "", script, TIES), false);
                     if (way != HybridWay.POINT_IN_TIME) {
-                        // There the legs are run by a thread of the slices, if by one alone.
+                        // A slice thread runs the legs, even if it is the only one.
                         assertSliced(index, "all", 4, hybrid(10, "\"profile\": true, ", script), false);
                     }
                 });
@@ -216,7 +216,7 @@ public class SlicesIT extends MmsearchIT {
         assertEquals(mode + " " + most + " by " + THREADS, sliced, THREADS.stream().anyMatch(SlicesIT::isHelper));
     }
 
-    /** A slice whose hits or filter are a hybrid starts the slices of its legs: nobody may wait for a thread that waits. */
+    /** A slice with a hybrid in its query or filter starts slices for the legs. Tests that no thread waits for a waiting thread. */
     public void testManyAtOnceWithFewThreads() throws Exception {
         set(Settings.builder().put("mmsearch.hybrid.legs_at_once_from", 0));
         try {
@@ -248,8 +248,8 @@ public class SlicesIT extends MmsearchIT {
         assertNothingOpen();
     }
 
-    /** They make weights without a search that has decided on slices. */
-    public void testWhatExplainsOrValidates() throws Exception {
+    /** Explain and validate create weights without a decision on slices. */
+    public void testExplainAndValidate() throws Exception {
         for (int shards : SHARDS) {
             String index = products(shards);
             slices(index, "all", 4);
@@ -264,7 +264,7 @@ public class SlicesIT extends MmsearchIT {
     public void testHeapOfTheSlices() throws Exception {
         String index = products(1);
         String body = hybrid(50, "", TIES, STEPS, MATCH, TIES, STEPS, MATCH);
-        // Found once and fused, six legs of 50 hits take 6 * 50 * (40 + 192) bytes; in eight slices, 6 * 50 * 40 for each of them before.
+        // Collected once and fused, six legs of 50 hits need 6 * 50 * (40 + 192) bytes; in eight slices, 6 * 50 * 40 more for each slice.
         set(Settings.builder().put("breaker.mmsearch.limit", "80000b").put("breaker.mmsearch.overhead", "1.0"));
         try {
             slices(index, "none", 0);

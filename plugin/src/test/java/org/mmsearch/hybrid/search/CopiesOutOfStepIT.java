@@ -18,7 +18,7 @@ import org.opensearch.indices.IndicesService;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
-/** Copies of a shard that have not refreshed at the same moment, and products that are updated while they are searched. */
+/** Tests shard copies that refreshed at different times, and products that are updated during searches. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 3, numClientNodes = 0, supportsDedicatedMasters = false)
 public class CopiesOutOfStepIT extends MmsearchIT {
 
@@ -35,7 +35,7 @@ public class CopiesOutOfStepIT extends MmsearchIT {
         "{\"size\": 50, \"query\": " + HYBRID + ", \"collapse\": {\"field\": \"id\", \"inner_hits\": {\"name\": \"same\"}}}"
     );
 
-    /** The kinds of replication that are tried with so many replicas. */
+    /** The tested kinds of replication. */
     protected List<String> replications(int replicas) {
         return replicas == 1 ? List.of("DOCUMENT", "SEGMENT") : List.of("DOCUMENT");
     }
@@ -81,7 +81,7 @@ public class CopiesOutOfStepIT extends MmsearchIT {
         });
     }
 
-    /** Every product has been updated, and only one copy of each shard knows. */
+    /** All products are updated, and only one copy of each shard has refreshed. */
     public void testACopyThatLags() throws Exception {
         create("lag", Settings.builder().put("index.number_of_replicas", 1).put("index.refresh_interval", "-1"));
         for (int i = 0; i < PRODUCTS; i++) {

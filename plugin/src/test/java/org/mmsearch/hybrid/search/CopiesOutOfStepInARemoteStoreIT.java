@@ -4,7 +4,7 @@ import java.util.List;
 
 import org.opensearch.common.settings.Settings;
 
-/** {@link CopiesOutOfStepIT} where segments and translog are in a repository, from which the copies are filled. */
+/** {@link CopiesOutOfStepIT} with remote-backed storage: copies read segments and translog from a repository. */
 public class CopiesOutOfStepInARemoteStoreIT extends CopiesOutOfStepIT {
 
     @Override

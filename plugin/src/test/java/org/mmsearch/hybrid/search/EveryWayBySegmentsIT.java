@@ -2,7 +2,7 @@ package org.mmsearch.hybrid.search;
 
 import org.opensearch.common.settings.Settings;
 
-/** {@link EveryWayIT} on replicas that are filled by segments. */
+/** {@link EveryWayIT} with segment replication. */
 public class EveryWayBySegmentsIT extends EveryWayIT {
 
     @Override

@@ -24,8 +24,8 @@ import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 
 /**
- * Everything that a search can ask of a hybrid, a row each: on one shard, and on three in each of the ways that can answer it. The
- * answers are equal. Legs score by a field or a vector, so that no statistics of a shard come into it.
+ * Tests every search feature with a hybrid, one row each: on one shard, and on three in every way. The responses must be equal. Legs score
+ * by a field or a vector, so scores do not depend on shard statistics.
  */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 2, numClientNodes = 0, supportsDedicatedMasters = false)
 public class EveryWayIT extends MmsearchIT {
@@ -51,7 +51,7 @@ public class EveryWayIT extends MmsearchIT {
 
     private static final String PLAIN = hybrid("", BY_PRICE, BY_RATING, NEAR);
 
-    /** What is asked for, by a name; every row is asked for 15 hits unless it says otherwise. */
+    /** Bodies by name; each requests 15 hits unless it sets a size. */
     private static Map<String, String> rows() {
         Map<String, String> rows = new LinkedHashMap<>();
         rows.put("plain", "\"query\": " + PLAIN);
@@ -129,12 +129,12 @@ public class EveryWayIT extends MmsearchIT {
         return rows;
     }
 
-    /** How the copies of a shard come by their documents. */
+    /** How shard copies are replicated. */
     protected Settings replication() {
         return Settings.EMPTY;
     }
 
-    /** Which copies of three shards are asked; null for any. */
+    /** The preferred copies of three shards; null for any. */
     protected String preference() {
         return null;
     }
@@ -158,7 +158,7 @@ public class EveryWayIT extends MmsearchIT {
         ensureGreen(index);
         BulkRequestBuilder bulk = client().prepareBulk();
         for (int i = 1; i <= 60; i++) {
-            // All scores differ, so that no order is left to chance: 37 and 60 have no common divisor.
+            // All scores differ, so the order is unique: 37 and 60 are coprime.
             int rating = i * 37 % 61;
             String body = "{\"title\": \"%s\", \"color\": \"%s\", \"price\": %s, \"rating\": %s, \"v\": [%s, 0], \"offers\": [%s]}".formatted(
                 i % 3 == 0 ? "table" : "chair",
@@ -188,7 +188,7 @@ public class EveryWayIT extends MmsearchIT {
         return comparable(answer);
     }
 
-    /** Without what tells the index, the shard and its documents' numbers. */
+    /** Removes index, shard and document numbers. */
     private static Object comparable(Object value) {
         if (value instanceof Map<?, ?> map) {
             Map<String, Object> kept = new TreeMap<>();
@@ -225,7 +225,7 @@ public class EveryWayIT extends MmsearchIT {
         for (HybridWay way : HybridWay.values()) {
             by(way, () -> {
                 for (Map.Entry<String, String> row : rows().entrySet()) {
-                    // What makes a request take two rounds has a say in the engine's totals, on one shard too.
+                    // The option that forces two rounds affects OpenSearch's totals, on one shard too.
                     Object one = way == HybridWay.TWO_ROUNDS ? answer(asked("one", body(row.getValue()))) : expected.get(row.getKey());
                     assertEquals(row.getKey() + " by " + way, one, answer(askedOfThree(body(row.getValue()))));
                 }
@@ -245,7 +245,7 @@ public class EveryWayIT extends MmsearchIT {
                     SearchRequest request = asked("", body(row.getValue()));
                     request.source().pointInTimeBuilder(new PointInTimeBuilder(pit));
                     assertEquals(row.getKey() + " by " + way, expected, answer(request));
-                    // It is the caller's, and still there.
+                    // The caller's point in time must remain open.
                     assertEquals(row.getKey() + " by " + way, expected, answer(request));
                     closePointInTime(pit);
                 }

@@ -2,7 +2,7 @@ package org.mmsearch.hybrid.search;
 
 import org.opensearch.common.settings.Settings;
 
-/** {@link EveryWayIT} where segments and translog are in a repository, from which the replicas are filled. */
+/** {@link EveryWayIT} with remote-backed storage: replicas copy segments and translog from a repository. */
 public class EveryWayInARemoteStoreIT extends EveryWayIT {
 
     @Override

@@ -36,14 +36,14 @@ public class FetchedLegsTests extends OpenSearchTestCase {
         return new SearchSourceBuilder();
     }
 
-    public void testLegsThatNothingReadsStay() {
+    public void testLegsThatNothingReadsAreNotSent() {
         assertSent(false, null);
         assertSent(false, body());
         assertSent(false, body().size(50).sort("price").postFilter(LEG).fetchField("title").trackTotalHits(true));
         assertSent(false, body().aggregation(AggregationBuilders.terms("kinds").field("kind").subAggregation(AggregationBuilders.avg("a").field("p"))));
     }
 
-    public void testLegsThatTheBodyReadsGoAlong() {
+    public void testLegsThatTheBodyReadsAreSent() {
         assertSent(true, body().highlighter(new HighlightBuilder().field("title")));
         assertSent(true, body().explain(true));
         assertSent(true, body().profile(true));
@@ -53,7 +53,7 @@ public class FetchedLegsTests extends OpenSearchTestCase {
         assertSent(true, body().aggregation(AggregationBuilders.terms("kinds").field("kind").subAggregation(AggregationBuilders.topHits("best"))));
     }
 
-    public void testLegsThatAreNamedOrCountedOrHoldInnerHitsGoAlong() {
+    public void testLegsThatAreNamedOrCountedOrHaveInnerHitsAreSent() {
         assertSent(true, LEG, described(List.of(0), Totals.WINDOW), body());
         assertSent(true, LEG, described(List.of(), Totals.ALL), body());
         QueryBuilder inner = QueryBuilders.boolQuery().must(QueryBuilders.matchQuery("title", "chair").queryName("inner"));

@@ -49,8 +49,8 @@ import org.opensearch.transport.TransportService;
 import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
 /**
- * Shards that fail in a search with hybrids, in each way that answers it: {@code _shards} tells of them what it tells where the legs stand
- * in a {@code bool}, on the node that takes the search and on another.
+ * Tests failing shards in a search with hybrids, in every way: {@code _shards} must equal that of a {@code bool} with the same queries, on
+ * the coordinating node and on another one.
  */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 2, numClientNodes = 0, supportsDedicatedMasters = false)
 public class PartialFailuresIT extends MmsearchIT {
@@ -69,7 +69,7 @@ public class PartialFailuresIT extends MmsearchIT {
         return plugins;
     }
 
-    /** What stands for several queries: they, as the legs of a hybrid, or they in a {@code bool}. */
+    /** Combines several queries: as the legs of a hybrid, or in a {@code bool}. */
     private interface Clause {
         String of(String... queries);
     }
@@ -118,7 +118,7 @@ public class PartialFailuresIT extends MmsearchIT {
         return bodies;
     }
 
-    /** What an answer says of its shards: counts, and each failure's shard and reason. */
+    /** The shard section of a response: counts, and each failure's shard and reason. */
     private static String shards(SearchResponse response) {
         TreeSet<String> failures = new TreeSet<>();
         for (ShardSearchFailure failure : response.getShardFailures()) {
@@ -174,7 +174,7 @@ public class PartialFailuresIT extends MmsearchIT {
         try {
             return shards(answer.get());
         } catch (Exception e) {
-            // Which shard's failure comes first is left to chance.
+            // The order of the failures is random.
             return "status " + ExceptionsHelper.status(e) + ", " + root(e).replaceAll("on [0-9]+$", "on a shard");
         }
     }
@@ -183,7 +183,10 @@ public class PartialFailuresIT extends MmsearchIT {
         SearchResponse get() throws Exception;
     }
 
-    /** Each body on an index, by each way, as with a {@code bool}; with and without partial answers, by itself and in {@code _msearch}. */
+    /**
+     * Compares each body on an index, in every way, with a {@code bool}: with and without partial results, in {@code _search} and {@code
+     * _msearch}.
+     */
     private void assertAsInABool(String index) throws Exception {
         Map<String, String> expected = bodies(PartialFailuresIT::bool);
         for (HybridWay way : HybridWay.values()) {
@@ -277,9 +280,9 @@ public class PartialFailuresIT extends MmsearchIT {
         return request;
     }
 
-    /** The engine counts such a shard and gives no reason. */
+    /** OpenSearch counts such a shard without a reason. */
     public void testAShardThatIsNotAvailable() throws Exception {
-        // On two nodes there is no place for the third shard.
+        // Two nodes have no place for the third shard.
         create("red", 3, Settings.builder().put("index.routing.allocation.total_shards_per_node", 1));
         ClusterHealthResponse health = client().admin().cluster().prepareHealth("red").setWaitForNoInitializingShards(true).get();
         assertEquals(2, health.getActiveShards());
@@ -288,7 +291,7 @@ public class PartialFailuresIT extends MmsearchIT {
             ShardId shard = cluster.operationRouting().indexShards(cluster.state(), "red", id, null).shardId();
             return cluster.state().getRoutingTable().shardRoutingTable(shard).primaryShard().active();
         };
-        // A refresh of the index would wait for the third.
+        // A refresh of the index would wait for the third shard.
         assertFalse(fill("red", placed).setRefreshPolicy(WriteRequest.RefreshPolicy.IMMEDIATE).get().hasFailures());
         SearchResponse bool = ask("red", bodies(PartialFailuresIT::bool).get("whole"));
         assertEquals(bool.toString(), 3, bool.getTotalShards());
@@ -296,7 +299,7 @@ public class PartialFailuresIT extends MmsearchIT {
         assertAsInABool("red");
     }
 
-    /** A node that has run the legs is out of reach for the search itself. */
+    /** A node is unreachable for the search itself after it has run the legs. */
     public void testAShardThatIsLostAfterItsLegsHaveRun() throws Exception {
         products("some", 3, Settings.builder().put("index.routing.allocation.total_shards_per_node", 2));
         String[] nodes = internalCluster().getNodeNames();
@@ -340,7 +343,7 @@ public class PartialFailuresIT extends MmsearchIT {
                         for (SearchHit hit : partial.getHits()) {
                             assertFalse(hit.getId(), onOther.contains(hit.getId()));
                         }
-                        // Where the legs have failed as well, it is one failure.
+                        // If the legs failed too, it counts as one failure.
                         partial = ask("some", "{\"query\": " + hybrid(CHAIRS, "{\"faulty\": {\"search\": [" + lost + "]}}") + "}");
                         assertEquals(shards(partial), 3 - there, partial.getSuccessfulShards());
                         assertEquals(way + ", " + withoutReason + ": " + shards(partial), withoutReason ? 1 : there, partial.getFailedShards());

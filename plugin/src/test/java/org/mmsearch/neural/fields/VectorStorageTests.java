@@ -36,7 +36,7 @@ public class VectorStorageTests extends OpenSearchTestCase {
         });
     }
 
-    public void testSeveralIndicesNeedTheMostHeed() {
+    public void testSeveralIndicesUseTheStrictestStorage() {
         assertEquals(new VectorStorage(true, 16), new VectorStorage(true, 1).and(new VectorStorage(false, 16)));
         assertEquals(VectorStorage.LUCENE, VectorStorage.LUCENE.and(VectorStorage.LUCENE));
     }

@@ -6,7 +6,7 @@ import java.util.Base64;
 
 import org.opensearch.test.OpenSearchTestCase;
 
-/** A picture in a text, in every form that browsers take. */
+/** Tests all forms of data: URIs that browsers accept. */
 public class DataUriTests extends OpenSearchTestCase {
 
     public void testEveryFormIsTheSameBytes() {
