@@ -25,6 +25,7 @@ TABLES = {
     "evaluation": "quality.measures",
     "quality": "quality.targets",
     "lexical": "quality.lexical",
+    "diversity": "quality.diversity",
 }
 """name → module below bench/"""
 

@@ -68,6 +68,7 @@ SUBJECTS = {
         "quality-served",
         "quality-lexical",
         "quality-lexical-queries",
+        "quality-diversity",
     ),
     "faults": (
         *ingest.TABLES.values(),

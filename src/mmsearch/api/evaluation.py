@@ -146,6 +146,7 @@ def evaluate(
     depth: int = 100,
     gates: Sequence[str] = (),
     through: Literal["msearch", "rank_eval"] = "msearch",
+    collapse: str | None = None,
     image_root: File | None = None,
     esci: bool = False,
     only: Mapping[str, str] | None = None,
@@ -164,6 +165,8 @@ def evaluate(
     depth       hits per query, 1 to 10,000
     gates       for example "ndcg@10 >= baseline - 0.5%"; see `report.passed`
     through     send searches by _msearch or by _rank_eval
+    collapse    keep the best hit alone for each value of this field, in systems that are searched; "group"
+                for one variant of each product
     image_root  folder with the queries' images; default: the judgments' folder
     esci        read grades 3 to 0 of qrels as E, S, C, I
     only        read only the rows of the file with these values by column, for example
@@ -182,8 +185,8 @@ def evaluate(
             judged, (10, depth) if depth > 10 else (depth,)
         )
         folder = folder if image_root is None else path_of("image_root", image_root)
-        asked = Asked(systems, client, depth)
+        asked = Asked(systems, client, depth, collapse)
         runs, answered = asked.runs(judged, folder, through)
-        require_overlap(judged, runs)
+        require_overlap(judged, runs, asked.indexed)
         study = Study(judged, runs, chosen, baseline or runs[0].name, depth, answers=answered)
         return EvaluationReport(study, tuple(study.check(checks)), folder)

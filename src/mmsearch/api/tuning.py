@@ -142,7 +142,7 @@ def tune(
         judged, folder = judgments_of(judgments, esci=esci, only=only)
         asked = Asked(legs, client, window)
         runs, _ = asked.runs(judged, folder if image_root is None else path_of("image_root", image_root))
-        require_overlap(judged, runs)
+        require_overlap(judged, runs, asked.indexed)
         found = tuned(
             judged, runs, parse(measure, judged), folds=folds, window=window, classes=classes, learned=learn
         )

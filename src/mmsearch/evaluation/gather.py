@@ -4,7 +4,7 @@ index.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from mmsearch.search.clauses import ALONE, ClauseNames
 from mmsearch.search.lexical import DEFAULT, Clause
 
 _SHOWN = 3  # ids in an error
+_LOOKED_UP = 1000  # judged ids that an index is asked for
 
 
 def known_bodies(
@@ -75,9 +76,14 @@ def gather(
     return [s if isinstance(s, Run) else answered[s.name].run for s in systems], answered
 
 
-def require_overlap(judgments: Judgments, runs: Sequence[Run]) -> None:
+def require_overlap(
+    judgments: Judgments,
+    runs: Sequence[Run],
+    indexed: Callable[[Sequence[str]], bool] = lambda products: False,
+) -> None:
     """Raise MmsearchError for a run without a judged query, and if no run has a judged product.
 
+    `indexed` tells whether a searched index has one of the first judged products, which then were not found.
     Queries that failed (`Run.problems`) count as answered: they are reported on their own.
     """
     for run in runs:
@@ -96,7 +102,8 @@ def require_overlap(judgments: Judgments, runs: Sequence[Run]) -> None:
         for pairs in kind.values()
         for product in pairs
     )
-    if judged and judged.keys().isdisjoint(found) and not any(run.problems for run in runs):
+    missed = judged and judged.keys().isdisjoint(found) and not any(run.problems for run in runs)
+    if missed and not indexed(list(judged)[:_LOOKED_UP]):
         raise MmsearchError(
             f"expected judged products among the hits, got {_some(found)}, while the judgments are of "
             f"{_some(judged)}; use the product ids of the index"
