@@ -141,12 +141,12 @@ def sentences(found: Tuned) -> str:
         lines.append(
             f"This is not clearly better than {found.best_leg} alone; more judged queries may decide it."
         )
-    if found.learned:
-        lines += _learned(found.learned)
+    if found.learned_fusion:
+        lines += _learned_summary(found.learned_fusion)
     return "\n".join(lines)
 
 
-def _learned(study: LearnedStudy) -> list[str]:
+def _learned_summary(study: LearnedStudy) -> list[str]:
     width = max(map(len, study.against)) + 6
     lines = [f"  {'learned, held out':{width}} {study.held_out:.4f}, against:"]
     lines += [

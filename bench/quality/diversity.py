@@ -111,8 +111,8 @@ def main() -> int:
             judgments = folder / "judgments.jsonl"
             tuned = tune(judgments, client=shop, learn=True, classes=False).tuned
             fusions = {str(each): each.clause() for each in techniques()} | {"tuned": tuned.fusion.clause()}
-            if tuned.learned:
-                fusions["learned"] = tuned.learned.model.clause()
+            if tuned.learned_fusion:
+                fusions["learned"] = tuned.learned_fusion.model.clause()
             found = evaluate(judgments, bodies(fusions), client=shop, measures=[f"ndcg@{DEPTH}"], depth=DEPTH)
     if found.problems:
         print(found.problems, file=sys.stderr)

@@ -28,7 +28,7 @@ from mmsearch.evaluation.systems import read_system
 from mmsearch.evaluation.templates import Template
 from mmsearch.evaluation.tuning.clause import hybrid
 from mmsearch.evaluation.tuning.fusion import techniques
-from mmsearch.evaluation.tuning.learned import Learned, fuse
+from mmsearch.evaluation.tuning.learned_model import LearnedModel, fuse
 from mmsearch.evaluation.tuning.tune import fused_run
 from mmsearch.evaluation.ui.app import Asked
 from mmsearch.search import dashboards, query_log
@@ -199,7 +199,7 @@ def test_a_learned_fusion_offline_is_what_the_plugin_computes(shop: Shop) -> Non
     judged = read_judgments(shop.folder / "judgments.jsonl")
     legs = [read_system(name, known_bodies(100)) for name in ("bm25=lexical", "text", "fused=neural")]
     coefficients = (0.5, 1.0, 12.0, 0.05, -0.3, 0.7, 4.0, 1.5, 0.1, 1.2, 8.0, 0.5, 0.4, -0.6, 0.9)
-    model = Learned(3, -2.5, coefficients)
+    model = LearnedModel(3, -2.5, coefficients)
     clause = hybrid(legs, model, 100)
     words = judged.restricted(query for query, about in judged.queries.items() if not about.image)
     runs, _ = asked(shop, legs, words, 100)

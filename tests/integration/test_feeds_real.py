@@ -94,6 +94,9 @@ def test_variants_are_collapsed_by_their_group(run: Run, tmp_path: Path, mode: s
     asked = [word for name, system in systems.items() for word in ("--system", f"{name}={system}")]
     asked += ["--collapse", "group", "--runs-out", str(tmp_path / "runs")]
     run("feed-google", "evaluate", "--judgments", str(tmp_path / "j.jsonl"), *asked)
+    (tmp_path / "other.jsonl").write_text('{"query": "wool hoodie", "product_id": "x0", "label": "E"}\n')
+    other = run("feed-google", "evaluate", "--judgments", str(tmp_path / "other.jsonl"), *asked, code=1)
+    assert "while the judgments are of 'x0'; use the product ids of the index" in other.stderr
     for name, system in systems.items():
         found = [line.split()[2] for line in (tmp_path / "runs" / f"{name}.run").read_text().splitlines()]
         assert sorted(each[0] for each in found) == ["h", "s", "s", "s"], system

@@ -65,12 +65,12 @@ def test_a_learned_fusion_that_does_not_help_is_refused(folder: Path) -> None:
     assert "\nThe learned fusion is refused: its difference from " in result.stdout
     found = CliRunner().invoke(command, options(folder, "--learn", "--json"), catch_exceptions=False)
     numbers = json.loads(found.stdout)
-    learned = numbers["learned"]
-    assert not learned["helps"]
+    study = numbers["learned_fusion"]
+    assert not study["helps"]
     assert numbers["clause"] == {"fusion": numbers["fusion"]}
     assert numbers["fusion"]["combination"]["technique"] != "learned"
-    assert learned["fusion"]["combination"]["technique"] == "learned"
-    assert set(learned["against"]) >= {"tuned fixed weights", "rrf, equal weights", "min_max, equal weights"}
+    assert study["fusion"]["combination"]["technique"] == "learned"
+    assert set(study["against"]) >= {"tuned fixed weights", "rrf, equal weights", "min_max, equal weights"}
 
 
 def test_each_class_of_queries_is_held_against_its_best_leg(folder: Path) -> None:

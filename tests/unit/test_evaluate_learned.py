@@ -15,7 +15,7 @@ from mmsearch.evaluation.judgments import Judgments, Query
 from mmsearch.evaluation.measures import parse
 from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.tuning.learn import FIXED
-from mmsearch.evaluation.tuning.learned import OF_LEG, Learned, features_of, fuse
+from mmsearch.evaluation.tuning.learned_model import OF_LEG, LearnedModel, features_of, fuse
 from mmsearch.evaluation.tuning.logistic import LOSSES, fit
 from mmsearch.evaluation.tuning.query_folds import folds_of
 from mmsearch.evaluation.tuning.tune import tune
@@ -31,7 +31,7 @@ GOLDEN = json.loads(
 def test_the_golden_file_of_the_plugin(golden: dict) -> None:  # type: ignore[type-arg]
     parameters = golden["parameters"]
     numbers = [leg[name] for leg in parameters["legs"] for name in OF_LEG] + parameters["products"]
-    model = Learned(len(parameters["legs"]), parameters["intercept"], tuple(numbers))
+    model = LearnedModel(len(parameters["legs"]), parameters["intercept"], tuple(numbers))
     assert model.clause()["combination"]["parameters"] == parameters
     assert fuse([dict(leg) for leg in golden["legs"]], model) == pytest.approx(golden["fused"], rel=1e-6)
 
@@ -93,8 +93,8 @@ def world(queries: int, *, warns: bool) -> tuple[Judgments, list[Run]]:
 
 def test_a_model_that_helps_is_used() -> None:
     judgments, runs = world(30, warns=True)
-    found = tune(judgments, runs, parse("ndcg@10", judgments), learned=True)
-    study = found.learned
+    found = tune(judgments, runs, parse("ndcg@10", judgments), learned_fusion=True)
+    study = found.learned_fusion
     assert study is not None
     assert study.helps
     assert study.held_out > 0.99
@@ -105,8 +105,8 @@ def test_a_model_that_helps_is_used() -> None:
 
 def test_a_model_that_does_not_help_is_refused() -> None:
     judgments, runs = world(20, warns=False)
-    found = tune(judgments, runs, parse("ndcg@10", judgments), learned=True)
-    study = found.learned
+    found = tune(judgments, runs, parse("ndcg@10", judgments), learned_fusion=True)
+    study = found.learned_fusion
     assert study is not None
     assert not study.helps
     assert found.clause == found.fusion.clause()

@@ -84,7 +84,11 @@ class TuningReport:
             "classes": [asdict(each) | {"below": each.below} for each in self.tuned.classes],
             "folds": [fusion.clause() for fusion in self.tuned.folds],
             "clause": self.pasted,
-            **({"learned": _learned(self.tuned.learned)} if self.tuned.learned else {}),
+            **(
+                {"learned_fusion": _learned_summary(self.tuned.learned_fusion)}
+                if self.tuned.learned_fusion
+                else {}
+            ),
         }
 
     @property
@@ -93,7 +97,7 @@ class TuningReport:
         return self.clause or {"fusion": self.fusion}
 
 
-def _learned(study: LearnedStudy) -> dict[str, Any]:
+def _learned_summary(study: LearnedStudy) -> dict[str, Any]:
     against = {
         name: asdict(each) | {"ratio": each.ratio if each.baseline else None}
         for name, each in study.against.items()
@@ -144,9 +148,14 @@ def tune(
         runs, _ = asked.runs(judged, folder if image_root is None else path_of("image_root", image_root))
         require_overlap(judged, runs, asked.indexed)
         found = tuned(
-            judged, runs, parse(measure, judged), folds=folds, window=window, classes=classes, learned=learn
+            judged,
+            runs,
+            parse(measure, judged),
+            folds=folds,
+            window=window,
+            classes=classes,
+            learned_fusion=learn,
         )
         finished = any(isinstance(each, Run) for each in asked.systems)
-        fusion = found.learned.model if found.learned and found.learned.helps else found.fusion
-        clause = hybrid(asked.systems, fusion, window, ALONE if finished else asked.names())
+        clause = hybrid(asked.systems, found.chosen, window, ALONE if finished else asked.names())
         return TuningReport(found, clause)

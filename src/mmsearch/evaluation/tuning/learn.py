@@ -19,7 +19,7 @@ from mmsearch.evaluation.aligned import Floats
 from mmsearch.evaluation.compare import Comparison, compare
 from mmsearch.evaluation.measures import Scores
 from mmsearch.evaluation.tuning.fusion import Fusion
-from mmsearch.evaluation.tuning.learned import Learned, features_of
+from mmsearch.evaluation.tuning.learned_model import LearnedModel, features_of
 from mmsearch.evaluation.tuning.lists import Lists
 from mmsearch.evaluation.tuning.logistic import LOSSES, fit
 
@@ -48,7 +48,7 @@ class LearnedStudy:
     folds     the setting chosen in each fold; `setting` is that of the model
     """
 
-    model: Learned
+    model: LearnedModel
     held_out: float
     against: Mapping[str, Comparison]
     setting: Setting
@@ -122,17 +122,17 @@ class _Trainer:
         self._gains = [lists.gain[row, : len(each)] for row, each in enumerate(self._features)]
         self._most = max(float(lists.gain.max(initial=0.0)), 1e-9)
 
-    def fitted(self, rows: Rows, setting: Setting) -> Learned:
+    def fitted(self, rows: Rows, setting: Setting) -> LearnedModel:
         """Return the model of the queries in `rows`."""
         found = [row for row in np.flatnonzero(rows) if len(self._features[row])]
         legs = len(self._lists.legs[0])
         if not found:
-            return Learned.of(legs, 0.0, np.zeros(4 * legs + legs * (legs - 1) // 2))
+            return LearnedModel.of(legs, 0.0, np.zeros(4 * legs + legs * (legs - 1) // 2))
         features: list[Floats] = [self._features[row] for row in found]
         relevant = [self._gains[row] / self._most for row in found]
-        return Learned.of(legs, *fit(features, relevant, setting.loss, setting.penalty))
+        return LearnedModel.of(legs, *fit(features, relevant, setting.loss, setting.penalty))
 
-    def value(self, row: int, model: Learned) -> float:
+    def value(self, row: int, model: LearnedModel) -> float:
         """Return nDCG of one query."""
         fused = model.probability(self._features[row]).astype(np.float32)
         top = np.argsort(-fused, kind="stable")[: self._lists.depth]

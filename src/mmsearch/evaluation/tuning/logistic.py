@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from mmsearch.evaluation.aligned import Floats
 
@@ -43,7 +44,7 @@ def fit(
         ridge = np.append(np.full(z.shape[1], penalty), 1e-6)
         found = _newton(_binary(with_one, y, ridge), with_one.shape[1])[:-1]
     else:
-        lengths = np.array([len(each) for each in features])
+        lengths = np.array([len(each) for each in features], np.intp)
         found = _newton(_listwise(z, y, lengths, np.full(z.shape[1], penalty)), z.shape[1])
     coefficients = np.where(constant, 0, found / deviation)
     offset = x @ coefficients
@@ -66,7 +67,7 @@ def _binary(x: Floats, y: Floats, ridge: Floats, offset: Floats | float = 0.0) -
     return step
 
 
-def _listwise(x: Floats, y: Floats, lengths: Floats, ridge: Floats) -> Step:
+def _listwise(x: Floats, y: Floats, lengths: npt.NDArray[np.intp], ridge: Floats) -> Step:
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.intp)
     query = np.repeat(np.arange(len(lengths)), lengths)
     total = np.add.reduceat(y, starts)

@@ -28,6 +28,7 @@ from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.slices import BUILT_IN, slices
 from mmsearch.evaluation.tuning.fusion import Fusion, fuse, techniques
 from mmsearch.evaluation.tuning.learn import LearnedStudy, learn
+from mmsearch.evaluation.tuning.learned_model import LearnedModel
 from mmsearch.evaluation.tuning.lists import Lists, ordered
 from mmsearch.evaluation.tuning.query_folds import folds_of
 
@@ -63,7 +64,7 @@ class Tuned:
     legs      the mean of each leg alone; `equal` is the plugin's default fusion
     folds     the fusion chosen in each fold
     classes   the same by class of query: length, modality, and attributes in the judgments
-    learned   the learned fusion and its comparisons, if it was asked for
+    learned_fusion   the model and its comparisons, if it was asked for
     """
 
     measure: Measure
@@ -74,12 +75,18 @@ class Tuned:
     equal: float
     folds: Sequence[Fusion]
     classes: Sequence[OfClass]
-    learned: LearnedStudy | None = None
+    learned_fusion: LearnedStudy | None = None
+
+    @property
+    def chosen(self) -> Fusion | LearnedModel:
+        """Return the learned fusion if it helps, else the fixed one."""
+        study = self.learned_fusion
+        return study.model if study and study.helps else self.fusion
 
     @property
     def clause(self) -> dict[str, Any]:
-        """Return the `fusion` object of the clause: the learned one if it helps, else the fixed one."""
-        return self.learned.model.clause() if self.learned and self.learned.helps else self.fusion.clause()
+        """Return the `fusion` object of the `hybrid` clause."""
+        return self.chosen.clause()
 
 
 def tune(
@@ -90,11 +97,11 @@ def tune(
     folds: int = 5,
     window: int = 100,
     classes: bool = True,
-    learned: bool = False,
+    learned_fusion: bool = False,
 ) -> Tuned:
     """Choose a fusion of `legs` by `measure`, an nDCG with a depth, and estimate its value by
-    cross-validation. Without `classes` only the mean counts. With `learned` a learned fusion is compared with
-    it.
+    cross-validation. Without `classes` only the mean counts. With `learned_fusion` a learned fusion is
+    compared with it.
     """
     if not 2 <= len(legs) <= 10:
         raise MmsearchError(f"expected 2 to 10 legs to fuse, got {len(legs)}; name each with --leg")
@@ -126,7 +133,7 @@ def tune(
         float(search.values(Fusion()).mean()),
         chosen,
         [_of_class(of, held_out, values) for of in kinds],
-        learn(lists, fold_of, tuned_scores, leg_scores) if learned else None,
+        learn(lists, fold_of, tuned_scores, leg_scores) if learned_fusion else None,
     )
 
 

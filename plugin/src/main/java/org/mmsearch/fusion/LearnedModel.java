@@ -19,7 +19,7 @@ import org.opensearch.core.common.io.stream.Writeable;
  *               + Σ over pairs of legs i &lt; j productᵢⱼ · sᵢ · sⱼ
  * </pre>
  *
- * where sᵢ is the normalized score, 0 if the leg did not find the hit. The same formula in Python, {@code tuning/learned.py}, is tested
+ * where sᵢ is the normalized score, 0 if the leg did not find the hit. The same formula in Python, {@code tuning/learned_model.py}, is tested
  * with the same numbers.
  *
  * @param intercept the constant of z

@@ -28,7 +28,7 @@ DIGITS = 6  # of a coefficient in the clause
 
 
 @dataclass(frozen=True)
-class Learned:
+class LearnedModel:
     """A learned fusion of `legs` legs.
 
     coefficients  those of `OF_LEG` for each leg, then one per pair of legs: (0, 1), (0, 2), ..., (1, 2), ...
@@ -39,7 +39,7 @@ class Learned:
     coefficients: tuple[float, ...]
 
     @classmethod
-    def of(cls, legs: int, intercept: float, coefficients: Floats) -> Learned:
+    def of(cls, legs: int, intercept: float, coefficients: Floats) -> LearnedModel:
         """Return the model with coefficients of `DIGITS` significant digits, as the clause has them."""
         return cls(legs, _short(intercept), tuple(map(_short, coefficients)))
 
@@ -85,7 +85,7 @@ def features_of(legs: Sequence[Mapping[str, float]]) -> Floats:
     legs  `{product: raw score}` of each leg, best first
 
     The result is float64 [products, 4 legs + pairs], with the products of `products_of` and the columns of
-    `Learned.coefficients`.
+    `LearnedModel.coefficients`.
     """
     places = {product: place for place, product in enumerate(products_of(legs))}
     known = np.zeros((len(places), len(legs), len(OF_LEG)))
@@ -99,7 +99,7 @@ def features_of(legs: Sequence[Mapping[str, float]]) -> Floats:
     return np.column_stack([known.reshape(len(places), len(legs) * len(OF_LEG)), *pairs])
 
 
-def fuse(legs: Sequence[Mapping[str, float]], model: Learned) -> dict[str, float]:
+def fuse(legs: Sequence[Mapping[str, float]], model: LearnedModel) -> dict[str, float]:
     """Fuse one query's legs into `{product: score}` best first, with the ties of `fusion.fuse`."""
     products = products_of(legs)
     scores = model.probability(features_of(legs)).astype(np.float32)
