@@ -12,6 +12,7 @@ TABLES = {
     "everything": "everything",
     "page": "measuring.page",
     "ingest": "ingesting.tables",
+    "shop": "ingesting.shop",
     "growth": "ingesting.growth",
     "neural": "neural.clause",
     "profiles": "neural.profiles",
@@ -26,6 +27,7 @@ TABLES = {
     "quality": "quality.targets",
     "lexical": "quality.lexical",
     "diversity": "quality.diversity",
+    "runtimes": "quality.runtimes",
 }
 """name → module below bench/"""
 

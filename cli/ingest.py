@@ -162,7 +162,7 @@ def command(
     fetch_images: bool,
     renamed: dict[str, str],
     preset: str | None,
-    processes: int,
+    processes: int | None,
     batch: int,
     give_up_after: float,
     as_json: bool,

@@ -16,7 +16,6 @@ from mmsearch.clients.opensearch import DEFAULT_URL
 from mmsearch.clients.triton import DEFAULT_TRITON
 from mmsearch.errors import ArgumentError, MmsearchError
 from mmsearch.images.fetch_options import headers_of, own_host, proxy_of, user_agent_of
-from mmsearch.images.process_pool import default_processes
 from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
 from mmsearch.ingest.product_index.target import VECTORS
 from mmsearch.ingest.schema.attributes import DEFAULT_FIELDS, MOST_FIELDS
@@ -154,9 +153,8 @@ def working(command: F) -> F:
         click.option(
             "--processes",
             type=click.IntRange(0, 64),
-            default=default_processes(),
-            show_default=True,
-            help="Number of processes that decode pictures; 0 decodes in the main process.",
+            help="Number of processes that decode pictures; 0 decodes in the main process.  [default: as "
+            "many as cores are idle]",
         ),
         click.option(
             "--batch",

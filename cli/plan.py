@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 
 import click
+import numpy as np
 
 from mmsearch.cli import options
 from mmsearch.clients.opensearch import HttpError, ask, connect
 from mmsearch.clients.triton import Encoder, Row
 from mmsearch.errors import AwayError, UnreachableError
 from mmsearch.ingest.sizing import FORMULAS, Plan, Rates, Shape, encode_rate, plan
+from mmsearch.serving.pictures.pixels import Frame, packed
 
 SOURCE_BYTES = 1_500.0
 INDEX_RATE = 500.0
@@ -138,10 +139,11 @@ def _measured(triton: str, *, pictures: bool) -> tuple[float, int]:
     encoder = Encoder(triton, remember=False)
     try:
         served = encoder.describe()
+        frame = served.frame() if pictures else None
         rows: list[Row] = [
             (
                 f"a product with the number {number}, and some words on what it is".encode(),
-                _drawn(number, pictures),
+                _drawn(number, frame),
             )
             for number in range(32)
         ]
@@ -155,14 +157,14 @@ def _measured(triton: str, *, pictures: bool) -> tuple[float, int]:
         encoder.close()
 
 
-def _drawn(number: int, wanted: bool) -> bytes:
-    if not wanted:
+def _drawn(number: int, frame: Frame | None) -> bytes:
+    """A picture as ingest sends it; nothing without a frame."""
+    if frame is None:
         return b""
     from PIL import Image
 
-    out = io.BytesIO()
-    Image.effect_noise((256, 256), 20 + number).convert("RGB").save(out, "JPEG")
-    return out.getvalue()
+    noise = Image.effect_noise((frame.size, frame.size), 20 + number).convert("RGB")
+    return packed(np.asarray(noise, dtype=np.uint8), frame)
 
 
 def _stored(opensearch: str, index: str, floats: int) -> float:

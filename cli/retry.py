@@ -26,7 +26,7 @@ def command(
     on_bad_image: str,
     fetch_images: bool,
     renamed: dict[str, str],
-    processes: int,
+    processes: int | None,
     batch: int,
     give_up_after: float,
     as_json: bool,

@@ -5,7 +5,6 @@ items.
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from collections.abc import Iterator, Sequence
 
@@ -14,8 +13,7 @@ import numpy as np
 from mmsearch.clients.retry import Patience
 from mmsearch.clients.tracing import span
 from mmsearch.clients.triton import FIELD_OUTPUTS, Encoder, Row, Served, UnreadableError, Vectors
-from mmsearch.errors import AwayError, EncoderError, FaultError, PictureError, RefusedError
-from mmsearch.images.decode import checked
+from mmsearch.errors import AwayError, EncoderError, FaultError, RefusedError
 from mmsearch.ingest.item import Item
 from mmsearch.ingest.journal import Journal
 from mmsearch.ingest.pipeline.channel import Channel
@@ -26,8 +24,6 @@ from mmsearch.ingest.reporting.stats import Stats
 
 LINGER = 2.0  # seconds a batch waits to be filled; while much is new it never has to
 DEATHS = 3  # times that the same batch may end the encoder before it is split
-# Image decoding changes the warning filters of the whole process, so only one thread decodes at a time.
-_decoding = threading.Lock()
 TRIAL: Row = (b"mmsearch", b"")
 
 
@@ -45,7 +41,6 @@ class EncodeStage:
         journal: Journal,
         in_flight: ConcurrencyLimit,
         batch: int = 32,
-        text_only: bool = False,
     ) -> None:
         self._encoder = encoder
         self._served = served
@@ -58,7 +53,6 @@ class EncodeStage:
         self._journal = journal
         self._in_flight = in_flight
         self._batch = min(batch, served.max_batch)
-        self._text_only = text_only
 
     def work(self, source: Channel[Item], output: Channel[Item]) -> None:
         while True:
@@ -85,14 +79,6 @@ class EncodeStage:
         # A content that another thread could not encode is tried again here, so that each item gets its own
         # error.
         self._encode_all([item for item in others if not item.vectors])
-        bare = []
-        for item in items:
-            if item.failed and item.trouble:
-                self._rejects.without_image(item.line, item.product.id, item.trouble)
-                item.leave_pictures(item.trouble)
-                bare.append(item)
-        if bare:
-            self._give_vectors(bare)
         for item in items:
             item.pictures = ()
 
@@ -169,16 +155,9 @@ class EncodeStage:
             self._encode(rest)
 
     def _give_up(self, item: Item, error: RefusedError | FaultError) -> None:
-        """Reject an item, or mark it in `trouble` to be encoded by its text only."""
         item.failed = True
-        if isinstance(error, FaultError):
-            self._rejects.add(item.line, item.product.id, _fatal(error))
-            return
-        broken = _broken(item.pictures)
-        if broken and self._text_only and item.text:
-            item.trouble = broken
-        else:
-            self._rejects.add(item.line, item.product.id, broken or error)
+        rejection = _fatal(error) if isinstance(error, FaultError) else error
+        self._rejects.add(item.line, item.product.id, rejection)
 
     def _ask(self, rows: list[Row], deaths: Iterator[int]) -> list[Vectors]:
         started = time.monotonic()
@@ -215,19 +194,6 @@ def rows_of(item: Item) -> list[Row]:
     """Return the rows of an encoder request: one per image, or one for the text only."""
     text = item.text.encode()
     return [(text, picture) for picture in item.pictures] or [(text, b"")]
-
-
-def _broken(pictures: Sequence[bytes]) -> PictureError | None:
-    """Return the error of the first image that does not decode. Some images are sent without being decoded
-    here.
-    """
-    try:
-        with _decoding:
-            for picture in pictures:
-                checked(picture)
-    except PictureError as error:
-        return error
-    return None
 
 
 def mean_direction(vectors: Vectors) -> Vectors:

@@ -44,8 +44,8 @@ class IdSet:
         found = hashes(ids)
         old = self._among_sorted(found)
         new = []
-        for number, value in enumerate(found.tolist()):
-            fresh = not old[number] and value not in self._recent
+        for there, value in zip(old.tolist(), found.tolist(), strict=True):
+            fresh = not there and value not in self._recent
             if fresh:
                 self._recent.add(value)
             new.append(fresh)
@@ -57,7 +57,9 @@ class IdSet:
         """Return for each id whether it was added."""
         found = hashes(ids)
         old = self._among_sorted(found)
-        return [bool(old[number]) or value in self._recent for number, value in enumerate(found.tolist())]
+        return [
+            there or value in self._recent for there, value in zip(old.tolist(), found.tolist(), strict=True)
+        ]
 
     def _among_sorted(self, found: Hashes) -> NDArray[np.bool_]:
         known = np.zeros(len(found), bool)

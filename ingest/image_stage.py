@@ -21,6 +21,7 @@ from mmsearch.ingest.reporting.reject_writer import Rejects
 from mmsearch.ingest.reporting.stats import Stats
 
 CHECK_EVERY = 0.5  # seconds between two looks whether the run has ended
+PICTURES = 64  # that are submitted to the decoders together; their pixels wait in memory
 
 
 class ImageStage:
@@ -39,7 +40,7 @@ class ImageStage:
         stats: Stats,
         send: Callable[[Sequence[Item]], None],
     ) -> None:
-        self.decoding: Channel[tuple[list[Item], Ticket]] = Channel(2 * max(1, job.processes))
+        self.decoding: Channel[tuple[list[Item], Ticket]] = Channel(max(4, decoders.most // 2))
         self._job = job
         self._input = fetched
         self._decoders = decoders
@@ -58,8 +59,14 @@ class ImageStage:
         """Wait for downloads and submit all images to the decoders."""
         while taken := self._input.get(1):
             for chunk in taken:
-                tasks = []
+                items: list[Item] = []
+                tasks: list[Task] = []
+                pictures = 0
                 for item, fetched in chunk:
+                    if pictures and pictures + len(item.references) > PICTURES:
+                        self._submit(items, tasks)
+                        items, tasks, pictures = [], [], 0
+                    items.append(item)
                     try:
                         paths = iter([self._fetched(future) for future in fetched])
                     except PictureError as error:
@@ -67,7 +74,11 @@ class ImageStage:
                     else:
                         if item.references:
                             tasks.append(task_of(item, paths))
-                self.decoding.put(([item for item, _ in chunk], self._decoders.submit(tasks)))
+                            pictures += len(item.references)
+                self._submit(items, tasks)
+
+    def _submit(self, items: list[Item], tasks: list[Task]) -> None:
+        self.decoding.put((items, self._decoders.submit(tasks)))
 
     def _fetched(self, future: Fetched) -> Path:
         while True:

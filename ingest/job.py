@@ -20,8 +20,9 @@ class Job:
     `catalog` is a path or `-`; `image_root` is the folder that image paths must not leave. With `retry` the
     catalog is a rejects file: its lines keep their original numbers, and `came_from` describes the run that
     wrote them. `slice` is (i, n), i from 1. `max_rejects` and `max_without_image` are a count and a share of
-    the lines. `sync` is the maximum share of the index to delete because the catalog does not contain it;
-    None deletes nothing. With `partial` each line updates only the fields that it contains. `force` encodes
+    the lines. `processes` is a number of decoder processes; None takes as many as there are idle cores.
+    `sync` is the maximum share of the index to delete because the catalog does not contain it; None deletes
+    nothing. With `partial` each line updates only the fields that it contains. `force` encodes
     and writes every product, including unchanged ones. `wait` also waits for servers that are unreachable at
     the start.
     """
@@ -37,7 +38,7 @@ class Job:
     text_only: bool = False
     renames: Mapping[str, str] = field(default_factory=dict)
     preset: str | None = None
-    processes: int = 1
+    processes: int | None = None
     batch: int = 32
     bulk_items: int = 500
     patience: float = 600.0

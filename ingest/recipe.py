@@ -33,7 +33,7 @@ class Recipe:
     fetch: bool = False
     renames: Mapping[str, str] = field(default_factory=dict)
     preset: str | None = None
-    processes: int = 1
+    processes: int | None = None
     batch: int = 32
     patience: float = 600.0
 

@@ -84,8 +84,8 @@ def run(
         opened.enter_context(span("ingest", index=job.index, catalog=Path(job.catalog).name))
         feed = _opened(job, source, say)
         catalog = opened.enter_context(closing(Sampled(feed)))
-        decoders = opened.enter_context(closing(DecoderPool(job.image_root, job.processes)))
         served, target = prepare_servers(job, encoder, client, say, catalog)
+        decoders = opened.enter_context(closing(DecoderPool(job.image_root, served.frame(), job.processes)))
         stats = Stats()
         rejects = opened.enter_context(
             closing(Rejects(job.rejects, job.origin, stats, job.max_rejects, job.max_without_image))
@@ -289,7 +289,6 @@ class Run:
             journal,
             ConcurrencyLimit(FIRST_ENCODING, MOST_ENCODING),
             self._job.batch,
-            self._job.text_only,
         )
         writing = IndexStage(
             self._client,
@@ -299,7 +298,7 @@ class Run:
             self.stats,
             self._rejects,
             journal,
-            ConcurrencyLimit(1, MOST_WRITING),
+            ConcurrencyLimit(MOST_WRITING, MOST_WRITING),
             self._flow.stopped,
             self._say,
             self._job.bulk_items,

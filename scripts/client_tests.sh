@@ -20,8 +20,8 @@ scripts/wheel_venv.sh client "$python" client-tests
 names=(
     access access_tls api_client api_evaluation api_import bulk catalog cli_main cli_tune evaluate_app
     evaluate_compare evaluate_exchange evaluate_fusion evaluate_gate evaluate_judgments evaluate_live
-    evaluate_report evaluate_templates fetch flow images images_fast_path ingest ingest_retry journal language
-    loss_options loss_run loss_sync partial plan query_log records search storage triton_described
+    evaluate_report evaluate_templates fetch flow images ingest ingest_retry journal language
+    loss_options loss_run loss_sync partial plan query_log records search serving_pixels storage triton_described
 )
 MMSEARCH_TESTS_EXPECT=wheel build/client-venv/bin/pytest -q -p no:cacheprovider -m "not integration and not slow" \
     $(printf "tests/unit/test_%s.py " "${names[@]}")

@@ -29,7 +29,8 @@ from PIL import Image
 from mmsearch.clients.triton import Encoder
 from mmsearch.models.architecture import load
 from mmsearch.models.build import build
-from mmsearch.serving.images import Frame, decode
+from mmsearch.serving.pictures.images import decode
+from mmsearch.serving.pictures.pixels import Frame
 from mmsearch.serving.tokens import Tokens
 from mmsearch.stack.state import Ports
 

@@ -89,7 +89,9 @@ class Bench:
             for line in lines:
                 item = Item.of(line, parse(line), self.served.max_text_bytes)
                 if item.product.pictures:
-                    result = prepare(Task(item.product.pictures, ""), self.catalog.parent)
+                    result = prepare(
+                        Task(item.product.pictures, ""), self.catalog.parent, self.served.frame()
+                    )
                     if isinstance(result, Prepared):
                         item.pictures, item.image_hash = result.pictures, result.digest
                 found.append(item)
@@ -146,7 +148,7 @@ class InProcess:
 
         from mmsearch.models.architecture import load
         from mmsearch.models.build import build
-        from mmsearch.serving.images import Frame
+        from mmsearch.serving.pictures.pixels import Frame
         from mmsearch.serving.tokens import Tokens
 
         built = build(load("4tmm_cat"), "int8", lambda _: None)
@@ -189,7 +191,7 @@ class InProcess:
                 )
 
     def _encoded(self, batch: list[Item]) -> Any:
-        from mmsearch.serving.images import decode
+        from mmsearch.serving.pictures.images import decode
 
         ids, mask = self._tokens([item.text for item in batch])
         (texts,) = self._text.run(None, {"INPUT_IDS": ids, "ATTENTION_MASK": mask})

@@ -1,4 +1,4 @@
-"""The page of results, bench/results.md, from the figures under bench/results.
+"""The page of results, bench/results.md, and the README's section of speed, from bench/results.
 
     .venv/bin/python bench page
 
@@ -16,10 +16,21 @@ from typing import Any
 from measuring import plot
 from measuring.cells import bound, grouped, judged, of_two_arms, value_of, windows
 from measuring.interleaved import shown
-from measuring.results import FOLDER, Record, read, take
+from measuring.results import FOLDER, Record, is_void, read, take
 from measuring.steps import SUBJECTS
 
 PAGE = Path(__file__).parents[1] / "results.md"
+README = Path(__file__).parents[2] / "README.md"
+SPEED = "## Speed\n"
+NEXT = "## What is different\n"
+"""the section that it stands before"""
+OURS = "mmsearch"
+OTHER_ARMS = {
+    "plain script": "A script with Pillow, onnxruntime and opensearch-py's bulk helper, in two threads",
+    "onnxruntime + LanceDB": "onnxruntime and LanceDB in one process",
+    "official pipeline": "OpenSearch's `text_image_embedding` processor, connected to the same towers",
+    "best parts in process": "Decoding and towers alone, one process a core, without an index: the limit",
+}
 WITHOUT = "No reason is recorded in `bench/results/missed.json`."
 INTRODUCTION = """\
 # Benchmarks
@@ -32,8 +43,16 @@ A ratio is taken within each round.
 CHECKS = ("faults", "fuzz", "security", "soak")
 """subjects whose tables are a line each"""
 ABOUT = {
+    "shop": (
+        "Ingest of products like a shop's",
+        "`bench shop`, also with `--busy 2` and `--without-bf16`. Photographs of 1200 to 1600 pixels and "
+        "long descriptions, drawn and put together from Debian's packages. *Best parts in process*: decoding "
+        "and towers, one process a core, without an index, which is the limit. *Plain script*: Pillow, "
+        "onnxruntime and `helpers.bulk` in two threads. *Official pipeline*: `text_image_embedding` with a "
+        "connector to the same towers.",
+    ),
     "ingest": (
-        "Ingest",
+        "Ingest of icons and short titles",
         "`bench ingest`. Client, encoder and node share two cores. *One request a product* is the usual "
         "script: one encoder call and one index request for each product, vectors as JSON, 30 connections. "
         "`ingest-stub` uses an encoder that takes 1 ms a request.",
@@ -169,6 +188,32 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def with_speed(readme: str, tables: Mapping[str, Record]) -> str:
+    """The README with the section of these tables. Raise ValueError where it has no place for it."""
+    before, following, after = readme.partition(NEXT)
+    if not following:
+        raise ValueError(f"expected the README to have the section {NEXT.strip()}, got none; put it back")
+    return before.partition(SPEED)[0] + "".join(f"{line}\n" for line in speed(tables)) + following + after
+
+
+def speed(tables: Mapping[str, Record]) -> list[str]:
+    """The lines of the section; none where the table is lacking or void."""
+    record = tables.get("shop")
+    if record is None or is_void(record):
+        return []
+    arms, ratios = record["arms"], {what: value for what, value, *_ in record["figures"]}
+    ours = (
+        f"mmsearch ingests {shown(arms[OURS][0])} products a second, measured in turns with "
+        "[other ways](bench/results.md)."
+    )
+    lines = [SPEED.strip(), " ".join([ours, *record["notes"][:2]]), ""]
+    lines += ["| | products a second | mmsearch relative to it |", "| --- | --- | --- |"]
+    for arm, about in OTHER_ARMS.items():
+        if arm in arms:
+            lines.append(f"| {about} | {shown(arms[arm][0])} | {shown(ratios[f'{OURS} / {arm}'])} |")
+    return [*lines, ""]
+
+
 def main() -> int:
     argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None).parse_args()
     return renew()
@@ -180,5 +225,6 @@ def renew() -> int:
         print(line)
     plot.draw(read("index")["growth"])
     PAGE.write_text(page(), encoding="utf-8")
+    README.write_text(with_speed(README.read_text(encoding="utf-8"), read("shop")), encoding="utf-8")
     print(PAGE)
     return 0

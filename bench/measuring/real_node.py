@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -115,15 +116,15 @@ class Both:
 
 
 @contextmanager
-def both() -> Iterator[Both]:
-    """Real servers of a bench's own, ended after."""
+def both(**wanted: Any) -> Iterator[Both]:
+    """Real servers of a bench's own, ended after; `wanted` are fields of `embedded.Wanted`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # Anyone can pass through the folder: OpenSearch runs as another account than root.
         folder.chmod(0o755)
         home = Home.at(folder / "home")
         subprocess.run([MMSEARCH, "models", "build", "--repository", str(home.models)], check=True)
-        with embedded.borrowed(home, say=say) as ports:
+        with embedded.borrowed(home, say=say, **wanted) as ports:
             running = {server: home.running(server) for server in SERVERS}
             pids = {server: each.child.pid for server, each in running.items() if each and each.child}
             yield Both(folder, ports, pids)

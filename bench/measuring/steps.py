@@ -31,6 +31,9 @@ def hybrid_tables(nodes: int, shards: Sequence[int], windows: Sequence[int]) -> 
 
 
 STEPS = (
+    Step(("shop",), ("shop",), 20),
+    Step(("shop", "--busy", "2"), ("shop-busy",), 20),
+    Step(("shop", "--without-bf16"), ("shop-without-bf16",), 20),
     Step(("ingest", "--table", "ingest"), ("ingest",), 12),
     *(
         Step(("ingest", "--table", table), (f"ingest-{table}",), 12)
@@ -38,6 +41,7 @@ STEPS = (
     ),
     Step(("encoders",), ("encoders-latency", "encoders-throughput"), 8),
     Step(("int8",), ("int8",), 12),
+    Step(("runtimes",), ("quality-runtimes",), 12),
     Step(("neural",), ("neural", "neural-8-clients", "neural-cpu", "neural-sharing"), 14),
     Step(("hybrid", "--windows", "100"), hybrid_tables(1, (1, 3), (100,)), 16),
     Step(("slow-legs",), ("hybrid-slow-legs",), 10),
@@ -56,6 +60,7 @@ def _tables(*commands: str) -> tuple[str, ...]:
 
 
 SUBJECTS = {
+    "shop": _tables("shop"),
     "ingest": _tables("ingest"),
     "encoders": _tables("encoders", "int8"),
     "neural": (*_tables("neural"), "http-client", "http-client-cpu"),
@@ -66,6 +71,7 @@ SUBJECTS = {
         "quality-fusion",
         "quality-hybrid",
         "quality-served",
+        "quality-runtimes",
         "quality-lexical",
         "quality-lexical-queries",
         "quality-diversity",

@@ -23,7 +23,8 @@ from torch import Tensor
 from mmsearch.models.architecture import Architecture
 from mmsearch.models.export.export_cache import exported
 from mmsearch.models.fusion.base import present, unit
-from mmsearch.serving.images import Frame, decode
+from mmsearch.serving.pictures.images import decode
+from mmsearch.serving.pictures.pixels import Frame
 from mmsearch.training.features import picture_features, text_features
 from mmsearch.training.pairs import Say
 

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmsearch.serving.images import Frame, PictureError, decode
+from mmsearch.serving.pictures.images import decode
+from mmsearch.serving.pictures.pixels import Frame, PictureError
 from mmsearch.training.words import stems, words
 from sample_data.debian import unpacked
 from sample_data.groups import difference_hash, groups

@@ -23,6 +23,15 @@ from mmsearch.ingest.reporting.losses import (
     phrase,
 )
 
+FASTER = {
+    "reading": "read the catalog from a faster disk or network",
+    "fetching": "use a faster image host, or images in files",
+    "pictures": "add processor cores for decoding, or machines by --slice",
+    "encoding": "give Triton more processor cores or a GPU",
+    "indexing": "give OpenSearch more processor cores or data nodes",
+}
+"""what makes a run faster, by bottleneck"""
+
 if TYPE_CHECKING:
     from mmsearch.ingest.reporting.survey import Survey
 
@@ -88,6 +97,11 @@ class Report:
         return {loss.reason: loss.count for loss in self.losses if loss.kind == REJECTED}
 
     @property
+    def faster(self) -> str:
+        """Return what would make the run faster."""
+        return FASTER.get(self.bottleneck, "")
+
+    @property
     def exit_code(self) -> int:
         """Return 0 when the index matches the catalog, 3 when products are missing or were not deleted, 1
         when the run failed.
@@ -109,7 +123,7 @@ class Report:
         return (
             f"{', '.join(parts)} "
             f"({self.encoded} encoded, {self.unchanged} unchanged; {self.seconds:.1f} s, "
-            f"{self.docs_per_second:.0f} a second, held back by {self.bottleneck})"
+            f"{self.docs_per_second:.0f} a second, held back by {self.bottleneck}; {self.faster})"
         )
 
     def summary(self) -> dict[str, object]:

@@ -21,15 +21,18 @@ with atheris.instrument_imports(include=["mmsearch", "openpyxl"]):
 
     from mmsearch.clients.triton import Encoder, Served
     from mmsearch.errors import CatalogError, EncoderError, PictureError, RecordError
-    from mmsearch.images.decode import checked, goes_as_it_is
+    from mmsearch.images.conversion import as_taken
+    from mmsearch.images.decode import pixels
     from mmsearch.images.header import read_header
     from mmsearch.ingest.item import Item
     from mmsearch.products.catalog import Catalog
     from mmsearch.products.feeds.feed import Feed
     from mmsearch.products.feeds.preset import all_presets
     from mmsearch.products.record import parse
+    from mmsearch.serving.pictures.pixels import Frame
 
 FOLDER = Path(tempfile.mkdtemp())
+FRAME = Frame(32)
 MEMBERS = ("xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/workbook.xml", "xl/styles.xml")
 
 
@@ -133,8 +136,8 @@ def picture(data: bytes) -> None:
     if header.width * header.height > 1_000_000:
         return  # only to be quick: what is large is refused or shrunk elsewhere
     try:
-        if goes_as_it_is(data) not in (True, False) or not checked(data):
-            raise RuntimeError("expected bytes for the encoder, got none")
+        if pixels(data, FRAME).shape != (FRAME.size, FRAME.size, 3) or not as_taken(data):
+            raise RuntimeError("expected pixels for the encoder, got none")
     except PictureError:
         return
 

@@ -19,7 +19,11 @@ import numpy as np
 from tritonclient.grpc import service_pb2 as wire
 from tritonclient.grpc import service_pb2_grpc
 
+from mmsearch.serving.pictures.pixels import PARAMETER, Frame
+
 FINGERPRINT = "f" * 64
+FRAME = Frame(16)
+"""what the picture tower takes"""
 DIMENSIONS = {"EMBEDDING": 8, "TEXT_EMBEDDING": 4, "IMAGE_EMBEDDING": 4}
 Row = tuple[bytes, bytes]
 
@@ -53,8 +57,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     """Serves `item_encoder` and `query_encoder` on a free port of loopback.
 
     `calls` holds the rows of each request. `versions` are the fingerprints by version; the config tells the
-    newest one's. `fault` is called with the rows before each answer and may
-    raise RefuseError. `seconds` is how long each request takes, one after the other.
+    newest one's, and for each the `pixels` of its picture tower. `fault` is called with the rows before each
+    answer and may raise RefuseError. `seconds` is how long each request takes, one after the other.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.seconds = seconds
         self.dimensions = dimensions
         self.versions = {"1": fingerprint}
+        self.pixels = FRAME.parameter()
         self.asked: list[str] = []
         self.max_batch = max_batch
         self.spoil: Callable[[dict[str, Any]], None] = lambda arrays: None
@@ -114,6 +119,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
             ("architecture", "fake"),
             ("max_text_bytes", "32768"),
             ("max_image_bytes", "20000000"),
+            *((f"{PARAMETER}{version}", self.pixels) for version in self.versions),
         ):
             config.parameters[key].string_value = value
         return answer

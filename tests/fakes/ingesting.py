@@ -12,18 +12,25 @@ from PIL import Image
 
 from mmsearch.clients.opensearch import connect
 from mmsearch.clients.triton import Encoder
+from mmsearch.images.decode import pixels
 from mmsearch.ingest.job import Job
 from mmsearch.ingest.reporting.stats import Report
 from mmsearch.ingest.runner import run
+from mmsearch.serving.pictures.pixels import packed
 
 from .fake_opensearch import FakeOpenSearch
-from .fake_triton import FakeTriton
+from .fake_triton import FRAME, FakeTriton
 
 
 def picture(colour: str = "red", size: tuple[int, int] = (20, 10), kind: str = "PNG") -> bytes:
     out = io.BytesIO()
     Image.new("RGB", size, colour).save(out, kind)
     return out.getvalue()
+
+
+def sent(data: bytes) -> bytes:
+    """An image as ingest sends it to the encoder."""
+    return packed(pixels(data, FRAME), FRAME)
 
 
 class Catalog:

@@ -24,7 +24,8 @@ from mmsearch.config import cache_folder
 from mmsearch.models import architecture as architectures
 from mmsearch.models.build import build
 from mmsearch.models.fusion import registry
-from mmsearch.serving.images import Frame, decode
+from mmsearch.serving.pictures.images import decode
+from mmsearch.serving.pictures.pixels import Frame
 from mmsearch.serving.tokens import Tokens
 from mmsearch.stack import embedded
 from mmsearch.stack.state import Home

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
@@ -17,11 +17,14 @@ from PIL import Image
 from sample_data.furniture import write_catalog
 from tritonclient.utils import InferenceServerException
 
+from mmsearch.api.images import image_bytes
 from mmsearch.clients.triton import Encoder
 from mmsearch.config import cache_folder
+from mmsearch.images.decode import pixels
 from mmsearch.models.architecture import SLOTS, load
 from mmsearch.models.build import ModelSet, build
 from mmsearch.models.repository import MODELS
+from mmsearch.serving.pictures.pixels import Frame, packed
 from mmsearch.serving.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -154,6 +157,33 @@ def test_each_row_has_the_modalities_that_it_came_with(client: grpcclient.Infere
     np.testing.assert_allclose(query["IMAGE_EMBEDDING"][1], answer["IMAGE_EMBEDDING"][1], atol=1e-4)
 
 
+def test_a_picture_has_one_vector_however_it_comes(
+    client: grpcclient.InferenceServerClient, triton: TritonUnderTest, furniture: tuple[Any, Path]
+) -> None:
+    """As pixels by ingest, as a file by another client, and as the image of a query, of every format."""
+    products, folder = furniture
+    opened = Encoder(triton.grpc)
+    try:
+        frame = opened.describe().frame()
+    finally:
+        opened.close()
+    assert frame == Frame(224, "pad")
+    for kind in ("GIF", "WEBP", "PNG", "JPEG", "TIFF", "AVIF"):
+        files = []
+        for product in products[:200:10]:
+            with Image.open(folder / product["image"]) as image:
+                out = io.BytesIO()
+                image.convert("RGB").resize((420, 300)).save(out, kind)
+                files.append(out.getvalue())
+        nothing = [""] * len(files)
+        sent = [packed(pixels(file, frame), frame) for file in files]
+        taken = [image_bytes(file) for file in files]
+        as_pixels = encode(client, "item_encoder", nothing, sent)["IMAGE_EMBEDDING"]
+        for model in ("item_encoder", "query_encoder"):
+            encoded = encode(client, model, nothing, taken)["IMAGE_EMBEDDING"]
+            assert cosines(as_pixels, encoded).min() >= 0.9999, (kind, model)
+
+
 def test_small_towers_run_inside_the_entry_models_and_answer_the_same(
     client: grpcclient.InferenceServerClient, triton: TritonUnderTest
 ) -> None:
@@ -185,6 +215,9 @@ def test_small_towers_run_inside_the_entry_models_and_answer_the_same(
     [
         (b"", b"", "got neither in row 0"),
         (b"lamp", b"no picture", "expected a whole JPEG, PNG, WebP or GIF"),
+        (b"lamp", b"MMPX", "expected a header of 8 bytes before pixels, got 4"),
+        (b"lamp", packed(np.zeros((8, 8, 3), np.uint8), Frame(8)), "expected 224 x 224 pixels .*, got 8 x 8"),
+        (b"lamp", packed(np.zeros((224, 224, 3), np.uint8), Frame(224))[:-1], "expected 150536 bytes"),
         (b"lamp" * 20_000, b"", "of at most 65536 bytes, got 80000"),
         (b"\xff\xfe", b"", "broken byte at position 0"),
     ],

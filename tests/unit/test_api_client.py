@@ -37,6 +37,7 @@ from mmsearch.stack.ports import free
 from ..fakes.certificates import issue
 from ..fakes.fake_opensearch import FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton, RefuseError, vector
+from ..fakes.ingesting import sent as as_sent
 
 NOBODY = "http://127.0.0.1:9"
 """the port of the discard service, on which nobody listens"""
@@ -465,7 +466,7 @@ def test_products_are_encoded_as_they_are_stored(
     assert (vectors.shape, vectors.dtype) == ((3, 8), np.float32)
     assert vectors.tolist() == stored(node, "1", "2", "3")
     # The mean direction of two rows, by pencil: their sum over its length.
-    total = vector((b"Lamp", png("red")), 8) + vector((b"Lamp", png("blue")), 8)
+    total = vector((b"Lamp", as_sent(png("red"))), 8) + vector((b"Lamp", as_sent(png("blue"))), 8)
     np.testing.assert_allclose(vectors[1], total / np.linalg.norm(total), atol=1e-6)
     path = tmp_path / "catalog.jsonl"
     path.write_text("\n".join(json.dumps(each) for each in products), encoding="utf-8")

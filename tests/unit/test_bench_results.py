@@ -44,6 +44,30 @@ def test_the_page_is_what_the_figures_say() -> None:
     assert page.PAGE.read_text(encoding="utf-8") == page.page()
 
 
+def test_the_readmes_section_of_speed_is_what_the_figures_say() -> None:
+    text = page.README.read_text(encoding="utf-8")
+    assert text == page.with_speed(text, results.read("shop"))
+
+
+def test_the_readme_shows_the_shop_once_it_is_measured() -> None:
+    text = f"# mmsearch\n\n{page.NEXT}The rest.\n"
+    record = {
+        "arms": {"mmsearch": [60, 58, 61], "plain script": [30.0, 29, 31]},
+        "figures": [["mmsearch / plain script", 1.97, ">= 1.6", "met"], ["anything else", 1, "", ""]],
+        "notes": ["10 products.", "2 cores.", "Not shown."],
+        "a_against_a": 1.01,
+    }
+    shown = page.with_speed(text, {"shop": record})
+    assert "## Speed\nmmsearch ingests 60 products a second" in shown
+    assert "10 products. 2 cores.\n" in shown
+    assert "| 30 | 1.97 |\n\n## What is different\nThe rest.\n" in shown
+    # The next run's figures take the place of these, and a void run's none.
+    assert page.with_speed(shown, {"shop": record}) == shown
+    assert page.with_speed(shown, {"shop": {**record, "a_against_a": 1.2}}) == text
+    with pytest.raises(ValueError, match="expected the README to have the section ## What is different"):
+        page.with_speed("# mmsearch\n", {"shop": record})
+
+
 def test_each_missed_target_has_a_reason_and_no_other_has() -> None:
     missed = {
         (table, what)

@@ -1,4 +1,4 @@
-"""A picture's reference becomes checked bytes; whatever is wrong with it is one PictureError and little
+"""A picture's reference becomes pixels; whatever is wrong with it is one PictureError and little
 memory."""
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ import pytest
 from PIL import Image
 
 from mmsearch.errors import IngestError, PictureError
-from mmsearch.images.decode import checked
+from mmsearch.images.decode import pixels
 from mmsearch.images.header import read_header
 from mmsearch.images.limits import MAX_BYTES
 from mmsearch.images.preprocess import Prepared, Task, prepare
 from mmsearch.images.process_pool import DecoderPool
-from mmsearch.images.references import read
+from mmsearch.images.references import read, sha256
+from mmsearch.serving.pictures.pixels import Frame
 from mmsearch.stack.processes import identify
 
 from .test_image_formats import BOMBS, HEAVY
@@ -45,16 +46,18 @@ def halves(mode: str = "RGB", size: tuple[int, int] = (64, 32)) -> Image.Image:
     return image.convert(mode)
 
 
-def decoded(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data)).convert("RGB")
+FRAME = Frame(64, "squash")
+
+
+def tower_view(data: bytes) -> Image.Image:
+    """As a tower of 64 pixels sees it."""
+    return Image.fromarray(pixels(data, FRAME))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
-def test_a_small_plain_picture_goes_as_it_is(kind: str) -> None:
-    data = saved(halves(), kind)
-    header = read_header(data)
+def test_a_picture_is_told_by_its_header(kind: str) -> None:
+    header = read_header(saved(halves(), kind))
     assert (header.format, header.width, header.height) == (kind, 64, 32)
-    assert checked(data) is data
 
 
 @pytest.mark.parametrize("lossless", [True, False])
@@ -66,35 +69,34 @@ def test_webp_sizes_of_every_kind(lossless: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_a_large_picture_is_shrunk_to_a_short_side_of_448(kind: str) -> None:
-    out = decoded(checked(saved(halves(size=(3000, 1500)), kind)))
-    assert out.size == (896, 448)
-    assert np.allclose(out.getpixel((100, 100)), (255, 0, 0), atol=8)
-    assert np.allclose(out.getpixel((800, 100)), (0, 0, 255), atol=8)
+def test_a_large_picture_is_shrunk(kind: str) -> None:
+    out = tower_view(saved(halves(size=(3000, 1500)), kind))
+    assert out.size == (64, 64)
+    assert np.allclose(out.getpixel((10, 10)), (255, 0, 0), atol=8)
+    assert np.allclose(out.getpixel((54, 10)), (0, 0, 255), atol=8)
 
 
 def test_orientation_is_undone() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turned a quarter to the left, as telephones write it
-    out = decoded(checked(saved(halves(), "JPEG", exif=exif)))
-    assert out.size == (32, 64)
+    out = tower_view(saved(halves(), "JPEG", exif=exif))
     assert np.allclose(out.getpixel((16, 10)), (255, 0, 0), atol=8)
 
 
 def test_cmyk_sixteen_bits_alpha_and_palettes_become_plain_rgb() -> None:
-    assert np.allclose(decoded(checked(saved(halves("CMYK"), "JPEG"))).getpixel((8, 8)), (255, 0, 0), atol=12)
+    assert np.allclose(tower_view(saved(halves("CMYK"), "JPEG")).getpixel((8, 8)), (255, 0, 0), atol=12)
     grey = Image.fromarray(np.full((40, 40), 40_000, np.uint16))
-    assert np.allclose(decoded(checked(saved(grey, "PNG"))).getpixel((8, 8)), [40_000 / 257] * 3, atol=3)
+    assert np.allclose(tower_view(saved(grey, "PNG")).getpixel((8, 8)), [40_000 / 257] * 3, atol=3)
     glass = Image.new("RGBA", (2000, 2000), (0, 0, 0, 0))
-    assert decoded(checked(saved(glass, "PNG"))).getpixel((8, 8)) == (255, 255, 255)
+    assert tower_view(saved(glass, "PNG")).getpixel((8, 8)) == (255, 255, 255)
     palette = halves(size=(2000, 2000)).quantize(4)
-    assert np.allclose(decoded(checked(saved(palette, "GIF"))).getpixel((8, 8)), (255, 0, 0), atol=8)
+    assert np.allclose(tower_view(saved(palette, "GIF")).getpixel((8, 8)), (255, 0, 0), atol=8)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
 def test_of_an_animation_the_first_frame_is_taken(kind: str) -> None:
     data = saved(halves(), kind, save_all=True, append_images=[Image.new("RGB", (64, 32), "green")])
-    out = decoded(checked(data))
+    out = tower_view(data)
     assert np.allclose(out.getpixel((8, 8)), (255, 0, 0), atol=8)
 
 
@@ -105,7 +107,7 @@ def test_a_picture_cut_anywhere_is_refused_or_whole(kind: str) -> None:
     data = saved(noise, kind)
     for at in range(0, len(data) - 40, max(1, len(data) // 60)):
         with pytest.raises(PictureError) as caught:
-            checked(data[:at])
+            tower_view(data[:at])
         assert caught.value.reason in ("truncated", "not_a_picture")
 
 
@@ -188,7 +190,7 @@ def test_what_is_no_picture_is_named() -> None:
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
     ):
         with pytest.raises(PictureError, match=named) as caught:
-            checked(data)
+            tower_view(data)
         assert caught.value.reason == "not_a_picture"
 
 
@@ -308,7 +310,7 @@ def peak():
     return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmHWM"))
 before = peak()
 started = time.process_time()
-(result,) = p.guarded([p.Task((sys.argv[1],), "")], Path("/"))
+(result,) = p.guarded([p.Task((sys.argv[1],), "")], Path("/"), p.Frame(224))
 seconds = time.process_time() - started
 grown = (peak() - before) / 1024
 print(getattr(result, "reason", "taken"), f"{grown:.0f} {seconds:.2f}")
@@ -336,7 +338,7 @@ def test_a_few_bombs_are_refused_from_their_headers() -> None:
     found = bombs()
     for name in ("png 65535 x 65535", "jpeg 65535 x 65535", "gif (1, 1) (65535, 65535)", "webp 7000 x 7000"):
         with pytest.raises(PictureError) as caught:
-            checked(found[name])
+            tower_view(found[name])
         assert caught.value.reason == "too_many_pixels"
 
 
@@ -356,7 +358,7 @@ def test_damaged_pictures_raise_nothing_but_picture_errors() -> None:
         for _ in range(chance.randrange(1, 6)):
             data[chance.randrange(min(len(data), 200))] = chance.randrange(256)
         try:
-            assert checked(bytes(data))
+            assert tower_view(bytes(data))
         except PictureError:
             continue
 
@@ -364,7 +366,7 @@ def test_damaged_pictures_raise_nothing_but_picture_errors() -> None:
 def test_decoders_answer_in_order_and_outlive_a_worker(tmp_path: Path) -> None:
     (tmp_path / "a.gif").write_bytes(saved(halves(), "GIF"))
     (tmp_path / "b.png").write_bytes(b"no picture")
-    decoders = DecoderPool(tmp_path, 1)
+    decoders = DecoderPool(tmp_path, FRAME, 1)
     try:
         tasks = [Task(("a.gif",), ""), Task(("b.png",), ""), Task(("c.png",), "")]
         first = decoders.submit(tasks)
@@ -374,19 +376,49 @@ def test_decoders_answer_in_order_and_outlive_a_worker(tmp_path: Path) -> None:
         known = results[0].digest
         assert decoders.result(decoders.submit([Task(("a.gif",), known)])) == [Prepared(known, ())]
         # A worker is killed, as the kernel does when memory is short.
-        process = decoders._idle.get()
+        (process,) = decoders._idle
         process._process.kill()
         process._process.wait()
-        decoders._idle.put(process)
         assert decoders.result(decoders.submit(tasks[:1])) == results[:1]
         assert decoders.result(decoders.submit(tasks[:1])) == results[:1]
     finally:
         decoders.close()
 
 
+def test_unchanged_pictures_are_told_without_a_process(tmp_path: Path) -> None:
+    data = saved(halves(), "PNG")
+    (tmp_path / "a.png").write_bytes(data)
+    decoders = DecoderPool(tmp_path, FRAME, 2)
+    try:
+        known = sha256(data)[:32]
+        for reference in ("a.png", tmp_path / "a.png"):
+            assert decoders.result(decoders.submit([Task((reference,), known)])) == [Prepared(known, ())]
+        assert decoders.started == 0
+        tasks = [Task(("a.png",), "of another"), Task(("nowhere.png",), known), Task(("a.png",), "")]
+        results = decoders.result(decoders.submit(tasks))
+        # Errors are not equal, but say the same.
+        assert list(map(repr, results)) == [repr(prepare(task, tmp_path, FRAME)) for task in tasks]
+        assert decoders.started == 1
+    finally:
+        decoders.close()
+
+
+def test_a_set_without_a_picture_tower_takes_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(saved(halves(), "PNG"))
+    for processes in (0, 1):
+        decoders = DecoderPool(tmp_path, None, processes)
+        try:
+            (result,) = decoders.result(decoders.submit([Task(("a.png",), "")]))
+            assert isinstance(result, PictureError)
+            assert result.reason == "no_picture_tower"
+            assert decoders.started == 0
+        finally:
+            decoders.close()
+
+
 def test_one_picture_among_several_that_fails_fails_the_product(tmp_path: Path) -> None:
     (tmp_path / "a.gif").write_bytes(saved(halves(), "GIF"))
-    result = prepare(Task(("a.gif", "b.png"), ""), tmp_path)
+    result = prepare(Task(("a.gif", "b.png"), ""), tmp_path, FRAME)
     assert isinstance(result, PictureError)
     assert result.reason == "not_found"
 
@@ -402,7 +434,7 @@ def test_a_picture_that_ends_its_decoder_is_told_and_the_others_are_taken(
         "p.main()"
     )
     monkeypatch.setattr("mmsearch.images.process_pool.PROGRAM", deadly)
-    decoders = DecoderPool(tmp_path, 1)
+    decoders = DecoderPool(tmp_path, FRAME, 1)
     try:
         tasks = [Task((name,), "") for name in ("a.gif", "deadly.png", "a.gif", "deadly.png", "a.gif")]
         for _ in range(2):
@@ -419,9 +451,10 @@ import sys, time
 from pathlib import Path
 from mmsearch.images.preprocess import Task
 from mmsearch.images.process_pool import DecoderPool
-decoders = DecoderPool(Path.cwd(), 1)
+from mmsearch.serving.pictures.pixels import Frame
+decoders = DecoderPool(Path.cwd(), Frame(64), 1)
 (result,) = decoders.result(decoders.submit([Task(("a.gif",), "")]))
-print(type(result).__name__, decoders._idle.get()._process.pid, flush=True)
+print(type(result).__name__, decoders._idle[0]._process.pid, flush=True)
 time.sleep(60)
 """
 
@@ -452,7 +485,7 @@ def test_decoders_that_do_not_start_are_no_fault_of_the_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mmsearch.images.process_pool.PROGRAM", "raise SystemExit(3)")
-    decoders = DecoderPool(tmp_path, 1)
+    decoders = DecoderPool(tmp_path, FRAME, 1)
     try:
         with pytest.raises(IngestError, match="expected a decoder process to start, got exit code 3"):
             decoders.result(decoders.submit([Task(("a.gif",), "")]))

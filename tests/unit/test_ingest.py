@@ -21,7 +21,7 @@ from mmsearch.ingest.runner import run
 
 from ..fakes.fake_opensearch import AnswerError, FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton, RefuseError, vector
-from ..fakes.ingesting import Catalog, picture
+from ..fakes.ingesting import Catalog, picture, sent
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_product_comes_out_with_its_fields_and_the_vector_of_its_text_and_pict
     assert source["ingest"]["modalities"] == ["text", "image"]
     np.testing.assert_array_equal(
         np.float32(source["embedding"]),
-        vector((b"Oak chair\nHay", (catalog.folder / "chair.png").read_bytes()), 8),
+        vector((b"Oak chair\nHay", sent((catalog.folder / "chair.png").read_bytes())), 8),
     )
 
 
@@ -158,7 +158,7 @@ def test_a_new_text_or_picture_is_encoded_with_the_other(catalog: Catalog, chang
         (catalog.folder / "p.png").write_bytes(picture("blue"))
     report = catalog.ingest()
     assert (report.encoded, report.unchanged) == (1, 1)
-    expected = vector((title.encode(), (catalog.folder / "p.png").read_bytes()), 8)
+    expected = vector((title.encode(), sent((catalog.folder / "p.png").read_bytes())), 8)
     np.testing.assert_array_equal(np.float32(catalog.node.sources()["a"]["embedding"]), expected)
 
 
@@ -368,7 +368,7 @@ def test_several_pictures_become_the_mean_direction(catalog: Catalog) -> None:
         (catalog.folder / f"{name}.png").write_bytes(picture(name))
     catalog.write({"id": "a", "title": "x", "images": ["red.png", "blue.png"]})
     catalog.ingest()
-    mean = sum(vector((b"x", (catalog.folder / f"{name}.png").read_bytes()), 8) for name in ("red", "blue"))
+    mean = sum(vector((b"x", sent(picture(name))), 8) for name in ("red", "blue"))
     expected = np.asarray(mean) / np.linalg.norm(np.asarray(mean))
     np.testing.assert_allclose(catalog.node.sources()["a"]["embedding"], expected, rtol=1e-6)
 
@@ -541,7 +541,7 @@ def test_each_picture_may_have_a_vector_of_its_own(catalog: Catalog) -> None:
     assert properties["pictures"]["properties"]["embedding"]["dimension"] == 8
     source = catalog.node.sources()["a"]
     for each, name in zip(source["pictures"], ("red", "blue"), strict=True):
-        expected = vector((b"x", (catalog.folder / f"{name}.png").read_bytes()), 8)
+        expected = vector((b"x", sent(picture(name))), 8)
         np.testing.assert_array_equal(np.float32(each["embedding"]), expected)
     assert "pictures" not in catalog.node.sources()["b"]
     # A new price keeps them, and the index knows its fields by itself.

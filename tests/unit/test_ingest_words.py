@@ -16,7 +16,7 @@ from mmsearch.products.text import digest, text_digest, tower_text
 
 from ..fakes.fake_opensearch import FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton, RefuseError, knows_no_word_of, vector
-from ..fakes.ingesting import Catalog, picture
+from ..fakes.ingesting import Catalog, picture, sent
 
 
 @pytest.fixture
@@ -44,10 +44,10 @@ def test_a_product_goes_on_by_its_picture_and_is_counted(catalog: Catalog) -> No
     assert (entry["id"], entry["stage"], entry["reason"]) == ("e", "encode", "unreadable_text")
     assert entry["message"].startswith("expected a text with words that the encoder knows, got none")
     found = catalog.node.sources()
-    alone = vector((b"", picture()), 8)
+    alone = vector((b"", sent(picture())), 8)
     np.testing.assert_allclose(found["b"]["embedding"], alone, rtol=1e-5)
     np.testing.assert_allclose(found["d"]["embedding"], alone, rtol=1e-5)
-    both = alone + vector((b"", picture("blue")), 8)
+    both = alone + vector((b"", sent(picture("blue"))), 8)
     np.testing.assert_allclose(found["c"]["embedding"], both / np.linalg.norm(both), rtol=1e-5)
     assert found["b"]["title"] == "ソファ"
     assert found["b"]["ingest"]["modalities"] == ["image"]

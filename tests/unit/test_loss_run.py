@@ -27,12 +27,13 @@ from mmsearch.cli.main import cli
 from mmsearch.clients.retry import Patience
 from mmsearch.errors import AwayError, FolderError, RottenError
 from mmsearch.images.concurrent_fetch import ConcurrentFetch
-from mmsearch.images.decode import checked
+from mmsearch.images.decode import pixels
 from mmsearch.images.fetch import Fetch
 from mmsearch.ingest.reporting.metrics import MetricsFile
 from mmsearch.ingest.reporting.stats import Stats
 from mmsearch.products.rejects import beside
-from mmsearch.serving.images import Frame, decode
+from mmsearch.serving.pictures.images import decode
+from mmsearch.serving.pictures.pixels import Frame
 
 from ..fakes.fake_opensearch import FakeOpenSearch
 from ..fakes.fake_triton import FakeTriton
@@ -418,7 +419,7 @@ def test_loss_d11_a_dark_picture_of_16_bits_is_as_dark_in_a_product_as_in_a_quer
     for image, grey in ((dark, 0), (light, 200)):
         out = io.BytesIO()
         image.save(out, "PNG")
-        product = decode(checked(out.getvalue()), Frame(224))
+        product = pixels(out.getvalue(), Frame(224))
         query = decode(out.getvalue(), Frame(224))
         # 51,400 of 65,535 is 200 of 255; what is below 257 is below 1.
         assert abs(float(product.mean()) - grey) <= 1

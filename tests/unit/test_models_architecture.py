@@ -107,6 +107,18 @@ def test_the_fingerprint_changes_with_a_number_with_the_weights_and_with_the_pre
     assert of(parse(dict(reversed(data.items())))) == first
 
 
+def test_vectors_of_pictures_depend_on_the_preprocessing_and_the_fingerprint_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def of(name: str) -> str:
+        return load(name).fingerprint({}, "fp32")
+
+    before = {name: of(name) for name in ("4tmm_cat", "bibert")}
+    monkeypatch.setattr("mmsearch.models.architecture.PREPROCESSING", -1)
+    assert of("4tmm_cat") != before["4tmm_cat"]
+    assert of("bibert") == before["bibert"]  # without a picture tower
+
+
 def test_weights_of_a_package_are_known_without_the_package_and_local_ones_by_content(tmp_path: Path) -> None:
     assert len({weights_hash(name) for name in PACKAGED}) == len(PACKAGED)
     (tmp_path / "weights").write_bytes(b"1")

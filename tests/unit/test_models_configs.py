@@ -111,6 +111,7 @@ def test_on_a_cpu_the_python_backend_serves_what_its_facts_say(built: ModelSet, 
             "dimension.EMBEDDING": "768",
             "dimension.TEXT_EMBEDDING": "384",
             "dimension.IMAGE_EMBEDDING": "384",
+            "pixels.1": "2 pad 224",
         }
     assert parameters(config) == said
 
@@ -147,6 +148,11 @@ def test_the_tree_holds_each_config_as_it_is_made(built: ModelSet, tmp_path: Pat
     for model in MODELS:
         for name, gpu in FILES.items():
             assert parsed(tmp_path / "tree" / model / name) == config_of(built, model, gpu=gpu)
+
+
+def test_a_set_without_a_picture_tower_says_so(tmp_path: Path) -> None:
+    texts = drawn_set(tmp_path, load("bibert"), "b" * 64)
+    assert parameters(config_of(texts, "item_encoder", 7))["pixels.7"] == "none"
 
 
 def test_a_misspelt_config_is_refused(tmp_path: Path) -> None:
@@ -223,6 +229,11 @@ def test_a_second_version_stands_beside_the_first_and_serves_no_tower_twice(
     entry = parsed(tree / "query_encoder" / "config.pbtxt")
     assert shapes(entry.output)["EMBEDDING"][1] == [-1]  # 768 in one version, 384 in the other
     assert shapes(entry.output)["TEXT_EMBEDDING"][1] == [384]
+    # A client that encodes by the first version must know what its picture tower takes.
+    assert {key: value for key, value in parameters(entry).items() if key.startswith("pixels.")} == {
+        "pixels.1": "2 pad 224",
+        "pixels.2": "2 pad 224",
+    }
     assert not assemble(built, tree)
     assert (tree / "query_encoder" / "2").is_dir()
 

@@ -57,7 +57,7 @@ def stems(name: str) -> set[str]:
         ("encode", "encoding", True), ("fetch", "fetching", True), ("export", "exports", True),
         ("index", "indexes", True), ("entry", "entries", True), ("fuse", "fusion", True),
         ("encode", "decode", False), ("image", "imagine", False), ("read_stage", "index_stage", False),
-        ("test_images", "test_images_fast_path", False),
+        ("test_images", "test_image_formats", False),
     ],
 )  # fmt: skip
 def test_what_differs_by_its_ending_alone_is_found(one: str, other: str, alike: bool) -> None:
@@ -86,7 +86,7 @@ def test_no_two_modules_of_a_folder_differ_by_a_suffix_alone() -> None:
 WHOLE_IN_PYTHON = {
     "told": "kernel_map",
     "learned": "fusion_heads",
-    "whole": "image_fast_path",
+    "whole": "full_size",
     "probe": "read_header",
     "front": "read_stage",
     "seen": "id_set",

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsearch.serving.images import Frame, PictureError, decode
+from mmsearch.serving.pictures.images import decode
+from mmsearch.serving.pictures.pixels import Frame, PictureError
 
 FRAME = Frame(32)
 

@@ -185,7 +185,7 @@ class Client:
         attribute_fields   number of attributes with fields of their own in a new index; default: 200
         mapping, settings  your own fields, analyzers and synonyms for a new index: dicts or JSON files
         engine, workers    "ray" distributes a catalog file over this many Ray workers
-        processes          processes that decode images; 0 decodes in this one; default: half of the CPUs
+        processes          processes that decode images; 0 decodes in this one; default: by idle cores
         batch              products per encoder request
         give_up_after      seconds to wait for a server that becomes unreachable
         wait_for_servers   also wait this long for servers that are unreachable at the start
@@ -198,7 +198,6 @@ class Client:
         for any other failure. Products indexed before a failure stay indexed.
         """
         from mmsearch.api import ingestion
-        from mmsearch.images.process_pool import default_processes
         from mmsearch.ingest.job import Job
         from mmsearch.ingest.product_index.storage import ENCODERS, ENGINES, FULL, MODES, StorageOptions
         from mmsearch.ingest.schema.attributes import MOST_FIELDS
@@ -219,7 +218,6 @@ class Client:
             if value is not None:
                 require_choice(name, value, choices)
         require_known(map or {})
-        processes = default_processes() if processes is None else processes
         for name, number, least, most in (
             ("limit", limit, 1, None),
             ("shards", shards, 1, None),
@@ -416,7 +414,6 @@ class Client:
         RefusedError, because every product needs a row. Raises the errors of `encode_queries` too.
         """
         from mmsearch.api import encoding, ingestion
-        from mmsearch.images.process_pool import default_processes
         from mmsearch.products.catalog import FORMATS, Catalog
         from mmsearch.products.feeds.feed import Feed
         from mmsearch.products.mapping.renamed import require_known
@@ -435,7 +432,7 @@ class Client:
                 image_root=root.resolve(),
                 fetch_images=fetch_images,
                 renames=dict(map or {}),
-                processes=default_processes() if processes is None else processes,
+                processes=processes,
                 field=field,
                 give_up_after=give_up_after,
             )

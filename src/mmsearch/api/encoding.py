@@ -116,14 +116,14 @@ def encode_products(
     image_root: Path,
     fetch_images: bool,
     renames: Mapping[str, str],
-    processes: int,
+    processes: int | None,
     field: str,
     give_up_after: float,
 ) -> Vectors:
     """Return float32 [products, dimension], as ingest would store them. Raise MmsearchError."""
     with explained("encode_products"), ExitStack() as opened:
         encoding = _encoding(servers, index, field, give_up_after)
-        decoders = opened.enter_context(closing(DecoderPool(image_root, processes)))
+        decoders = opened.enter_context(closing(DecoderPool(image_root, encoding.served.frame(), processes)))
         fetch = (
             opened.enter_context(closing(ConcurrentFetch(Fetch(cache_folder("pictures")))))
             if fetch_images

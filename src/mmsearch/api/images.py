@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from mmsearch.errors import ArgumentError, SearchError
-from mmsearch.images.decode import checked
+from mmsearch.images.conversion import as_taken
 from mmsearch.images.header import TAKEN, kind_of
 
 Image = str | os.PathLike[str] | bytes
@@ -14,8 +14,8 @@ Image = str | os.PathLike[str] | bytes
 
 
 def image_bytes(image: Image) -> bytes:
-    """Return the image file in a format that the encoder accepts; AVIF, TIFF and BMP are converted as in
-    ingest. Raise ArgumentError, SearchError if the file cannot be read, or PictureError if it cannot be
+    """Return the image file in a format that the encoder accepts; AVIF, TIFF and BMP are converted without
+    loss. Raise ArgumentError, SearchError if the file cannot be read, or PictureError if it cannot be
     converted.
     """
     if isinstance(image, bytes):
@@ -35,4 +35,4 @@ def image_bytes(image: Image) -> bytes:
 
 def _taken(data: bytes) -> bytes:
     # Other content is sent to the encoder, which rejects it with a reason.
-    return data if kind_of(data) in ("", *TAKEN) else checked(data)
+    return data if kind_of(data) in ("", *TAKEN) else as_taken(data)

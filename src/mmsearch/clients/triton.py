@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
@@ -18,6 +18,7 @@ from mmsearch.clients import tracing
 from mmsearch.clients.credentials import TritonAccess
 from mmsearch.clients.tls import channel_credentials, untrusted
 from mmsearch.errors import AwayError, EncoderError, FaultError, RefusedError
+from mmsearch.serving.pictures.pixels import NO_TOWER, PARAMETER, Frame, read_parameter
 from mmsearch.serving.words import UNREADABLE
 
 DEFAULT_TRITON = "127.0.0.1:8001"
@@ -82,6 +83,25 @@ class Served:
     max_batch: int
     max_text_bytes: int
     max_image_bytes: int
+    pixels: Mapping[str, str] = field(default_factory=dict)
+    """what each version's picture tower takes, as its config states it"""
+
+    def frame(self) -> Frame | None:
+        """Return size and fit of the picture tower's pixels, None for a model set without one.
+
+        Raise EncoderError for a version that takes no pixels of this preprocessing.
+        """
+        stated = self.pixels.get(self.version, "")
+        if stated == NO_TOWER:
+            return None
+        try:
+            return read_parameter(stated)
+        except ValueError:
+            raise EncoderError(
+                f"expected version {self.version} of {self.item_model} to take pixels as this mmsearch makes "
+                f"them, got {stated[:40] or 'a model of an earlier one'!r}; build it again by: "
+                "mmsearch models build, and the index by: mmsearch reindex"
+            ) from None
 
 
 class Encoder:
@@ -159,6 +179,11 @@ class Encoder:
             max_batch=max(1, config.max_batch_size),
             max_text_bytes=self._number("max_text_bytes", parameters.get("max_text_bytes") or 0),
             max_image_bytes=self._number("max_image_bytes", parameters.get("max_image_bytes") or 0),
+            pixels={
+                key.removeprefix(PARAMETER): value
+                for key, value in parameters.items()
+                if key.startswith(PARAMETER)
+            },
         )
 
     def _number(self, what: str, said: str | int) -> int:

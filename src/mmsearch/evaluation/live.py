@@ -22,7 +22,7 @@ from mmsearch.evaluation.judgments import Query
 from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.templates import Template
 from mmsearch.images import references
-from mmsearch.images.decode import checked
+from mmsearch.images.conversion import as_taken
 from mmsearch.search.clauses import ClauseNames, served
 from mmsearch.search.hits import Hit
 from mmsearch.search.lexical import Clause, lexical_clause
@@ -60,7 +60,7 @@ def query_pictures(queries: Iterable[Query], root: Path) -> dict[str, str]:
     for query in queries:
         if query.image and query.image not in pictures:
             try:
-                data = checked(references.read(query.image, root))
+                data = as_taken(references.read(query.image, root))
             except Rejection as error:
                 raise MmsearchError(f"query {query.id!r}: {error}") from None
             pictures[query.image] = base64.b64encode(data).decode("ascii")

@@ -15,8 +15,8 @@ from mmsearch.images.formats import avif, bmp, tiff
 MAX_SEGMENTS = 10_000  # parts of a header; pictures have some dozens
 TAKEN = ("JPEG", "PNG", "WEBP", "GIF")
 """formats that the encoder takes undecoded"""
-JPEG_SCAN = 0xDA
-JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_SCAN = 0xDA
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _JPEG_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 
@@ -141,7 +141,7 @@ def _webp(data: bytes) -> Header:
     return Header("WEBP", width, height, width * height * 16)
 
 
-def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield the marker and the offset of each JPEG segment, at most MAX_SEGMENTS.
 
     The segments end at the first scan (0xDA). Raise PictureError, or struct.error or IndexError at the end of
@@ -163,10 +163,10 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _jpeg(data: bytes) -> Header:
-    for marker, at in jpeg_segments(data):
-        if marker in JPEG_FRAMES:
+    for marker, at in _jpeg_segments(data):
+        if marker in _JPEG_FRAMES:
             return _jpeg_frame(data, at, marker)
-        if marker in (0xD8, 0xD9, JPEG_SCAN):
+        if marker in (0xD8, 0xD9, _JPEG_SCAN):
             raise PictureError("not_a_picture", "expected a JPEG frame before its data, got none")
     raise _endless("JPEG")
 

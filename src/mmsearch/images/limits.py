@@ -10,10 +10,6 @@ MAX_PIXELS = 50_000_000
 MAX_MEMORY = 240_000_000  # bytes that decoding one picture may take
 MAX_SCANS = 200  # passes of a progressive JPEG; encoders write about ten
 MAX_SCANNED = 600_000_000  # pixels times passes
-AS_IT_IS_BYTES = 400_000
-AS_IT_IS_PIXELS = 1_100_000
-SHORT_SIDE = 448  # twice the 224 pixels of the usual towers
-LONG_SIDE = 2048
 
 
 def require_within(header: Header) -> None:

@@ -1,5 +1,4 @@
-"""Read, hash and check the images of products: inline if no decoding is needed, otherwise in a decoder
-process.
+"""Read and hash the images of products, and decode those that changed to pixels, in a decoder process.
 
 A decoder process is a separate program that exchanges pickles over pipes. It does not import the main module
 of the parent again, and it ends when the parent ends for any reason.
@@ -19,9 +18,10 @@ from types import FrameType
 from PIL import Image
 
 from mmsearch.errors import PictureError
-from mmsearch.images.decode import checked, goes_as_it_is
-from mmsearch.images.limits import AS_IT_IS_BYTES, MAX_PIXELS
+from mmsearch.images.decode import pixels
+from mmsearch.images.limits import MAX_PIXELS
 from mmsearch.images.references import read, sha256
+from mmsearch.serving.pictures.pixels import Frame, packed, read_parameter
 
 CPU_SECONDS = 1.5
 
@@ -36,8 +36,8 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The joint digest of a product's images, and their bytes for the encoder; no bytes if the digest is
-    known.
+    """The joint digest of a product's images, and their pixels as the encoder takes them; no pixels if the
+    digest is known.
     """
 
     digest: str
@@ -51,44 +51,40 @@ class _SlowError(Exception):
     pass
 
 
-def at_once(task: Task, root: Path) -> Prepared | None:
-    """Prepare the images of a product if none has to be decoded: known ones, and small plain ones.
+def unchanged(task: Task, root: Path) -> Prepared | None:
+    """Return the result for images whose digest is known, without decoding any.
 
-    Return None for all others, including broken ones; a decoder process then reports the error.
+    Return None for all others, including broken ones; `prepare` then reports the error.
     """
+    if not task.known:
+        return None
     try:
-        found = [_small(reference, root) for reference in task.references]
-        digest = joint(sha256(data) for data in found)
-        if digest == task.known:
-            return Prepared(digest, ())
-        return Prepared(digest, tuple(found)) if all(map(goes_as_it_is, found)) else None
+        digest = joint(sha256(data) for data in _files(task, root))
     except (PictureError, OSError):
         return None
+    return Prepared(digest, ()) if digest == task.known else None
 
 
-def _small(reference: str | Path, root: Path) -> bytes:
-    if isinstance(reference, str):
-        return read(reference, root, AS_IT_IS_BYTES)
-    if reference.stat().st_size > AS_IT_IS_BYTES:
-        raise PictureError("too_large", "expected a picture that may go as it is, got a larger one")
-    return reference.read_bytes()
-
-
-def prepare(task: Task, root: Path, limit: Callable[[], None] | None = None) -> Result:
-    """Read and check the images of one product. The first invalid image determines the error."""
+def prepare(task: Task, root: Path, frame: Frame | None, limit: Callable[[], None] | None = None) -> Result:
+    """Read and decode the images of one product for a tower of this frame; None is a model set without a
+    picture tower, which takes no image. The first invalid image determines the error.
+    """
     try:
-        found = [
-            reference.read_bytes() if isinstance(reference, Path) else read(reference, root)
-            for reference in task.references
-        ]
-        digest = joint(sha256(data) for data in found)
+        found = list(_files(task, root))
+        digest = joint(map(sha256, found))
         if digest == task.known:
             return Prepared(digest, ())
+        if frame is None:
+            raise PictureError(
+                "no_picture_tower",
+                "expected text alone, since the served model set has no picture tower, got a picture; "
+                "serve an architecture with one",
+            )
         pictures = []
         for data in found:
             if limit is not None:
                 limit()
-            pictures.append(checked(data))
+            pictures.append(packed(pixels(data, frame), frame))
         return Prepared(digest, tuple(pictures))
     except PictureError as error:
         return error
@@ -98,18 +94,23 @@ def prepare(task: Task, root: Path, limit: Callable[[], None] | None = None) -> 
         )
 
 
+def _files(task: Task, root: Path) -> Iterator[bytes]:
+    for reference in task.references:
+        yield reference.read_bytes() if isinstance(reference, Path) else read(reference, root)
+
+
 def joint(digests: Iterator[str] | Sequence[str]) -> str:
     """Return one digest for a product's images in order; for a single image it is its own digest."""
     several = list(digests)
     return several[0][:32] if len(several) == 1 else sha256("".join(several).encode())[:32]
 
 
-def guarded(tasks: Sequence[Task], root: Path) -> list[Result]:
+def guarded(tasks: Sequence[Task], root: Path, frame: Frame | None) -> list[Result]:
     """Run `prepare` for each task, with a CPU time limit per image."""
     results: list[Result] = []
     for task in tasks:
         try:
-            results.append(prepare(task, root, _limit))
+            results.append(prepare(task, root, frame, _limit))
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
     return results
@@ -125,7 +126,7 @@ def set_limits() -> None:
 
 def main() -> None:
     """Read lists of tasks from stdin and write lists of results to stdout, until stdin ends."""
-    root = Path(sys.argv[1])
+    root, frame = Path(sys.argv[1]), read_parameter(sys.argv[2])
     # Output printed by a library must not corrupt the stream of results.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -140,7 +141,7 @@ def main() -> None:
                 tasks: list[Task] = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the parent alone
             except EOFError:
                 return
-            _answer(answers, guarded(tasks, root))
+            _answer(answers, guarded(tasks, root, frame))
     except BrokenPipeError:
         # The parent has closed the pipe, as after a short run; the flush at exit would fail again.
         os._exit(0)

@@ -8,11 +8,10 @@ parent's main module again.
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
-import queue
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,69 +19,87 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from mmsearch.errors import IngestError, PictureError
-from mmsearch.images.preprocess import Result, Task, at_once, prepare
+from mmsearch.images.idle_cores import INTERVAL, IdleCores, usable_cores
+from mmsearch.images.preprocess import Result, Task, prepare, unchanged
+from mmsearch.serving.pictures.pixels import Frame
 
 PROGRAM = "from mmsearch.images.preprocess import main; main()"
-
-
-def default_processes() -> int:
-    """Return half of the CPUs, at least one. The others are for the servers and this process."""
-    return max(1, (os.cpu_count() or 2) // 2)
+MOST = 64
+"""processes"""
+PART = 8
+"""products that a process decodes at a time; a list of more is shared by several processes"""
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
     tasks: Sequence[Task]
-    future: Future[list[Result]] | None
+    parts: Sequence[Future[list[Result]]]
 
 
 class DecoderPool:
     """Pool of decoder processes: submit a list of tasks, get a ticket, and read one result per task from it.
 
-    If a process dies, only the image that caused it is lost. Processes are started on demand, when images
-    must be decoded and all processes are busy; catalogs of texts or small plain images need none. With zero
-    processes, images are decoded in the thread that reads the ticket. Tickets must be requested from one
-    thread.
+    With `processes` None there are as many as half of the usable cores, and more as long as images wait and
+    cores are idle, up to all of them. Processes are started on demand; unchanged images and texts need none.
+    With zero processes, images are decoded in the thread that reads the ticket. If a process dies, only the
+    image that caused it is lost. `frame` is that of the picture tower, None for a model set without one.
+    Tickets must be requested from one thread.
     """
 
-    def __init__(self, root: Path, processes: int) -> None:
+    def __init__(
+        self,
+        root: Path,
+        frame: Frame | None,
+        processes: int | None = None,
+        cores: IdleCores | None = None,
+    ) -> None:
         self._root = root
-        self._idle: queue.SimpleQueue[Process] = queue.SimpleQueue()
-        self._pool = ThreadPoolExecutor(processes, thread_name_prefix="decode") if processes else None
+        self._frame = frame
+        usable = min(MOST, usable_cores())
+        self._first = max(1, usable // 2) if processes is None else processes
+        self.most = usable if processes is None else processes
+        self._cores = cores or IdleCores()
+        self._idle: list[Process] = []
+        self._started = 0
+        self._returned = threading.Condition()
+        self._pool = ThreadPoolExecutor(self.most, thread_name_prefix="decode") if self.most else None
+
+    @property
+    def started(self) -> int:
+        """Return the number of decoder processes."""
+        return self._started
 
     def submit(self, tasks: Sequence[Task]) -> Ticket:
-        if not tasks or self._pool is None:
-            return Ticket(tasks, None)
-        return Ticket(tasks, self._pool.submit(self._run, tasks))
+        if self._pool is None:
+            return Ticket(tasks, ())
+        starts = range(0, len(tasks), PART)
+        return Ticket(tasks, [self._pool.submit(self._run, tasks[at : at + PART]) for at in starts])
 
     def result(self, ticket: Ticket) -> list[Result]:
         """Return one result per task. Raise IngestError when the processes do not start."""
-        if ticket.future is None:
-            return [prepare(task, self._root) for task in ticket.tasks]
-        return ticket.future.result()
+        if self._pool is None:
+            return [prepare(task, self._root, self._frame) for task in ticket.tasks]
+        return [result for part in ticket.parts for result in part.result()]
 
     def close(self) -> None:
         if self._pool is None:
             return
         self._pool.shutdown(wait=True, cancel_futures=True)
-        while not self._idle.empty():
-            self._idle.get().end()
+        while self._idle:
+            self._idle.pop().end()
 
     def _run(self, tasks: Sequence[Task]) -> list[Result]:
-        """Run in a thread of the pool: handle tasks without decoding here, the others in a process."""
-        told = [at_once(task, self._root) for task in tasks]
-        left = [task for task, result in zip(tasks, told, strict=True) if result is None]
-        decoded = iter(self._decode(left) if left else ())
-        return [result or next(decoded) for result in told]
+        """Run in a thread of the pool: handle unchanged images here, the others in a process."""
+        if self._frame is None:
+            return [prepare(task, self._root, None) for task in tasks]
+        known = [unchanged(task, self._root) for task in tasks]
+        left = [task for task, result in zip(tasks, known, strict=True) if result is None]
+        decoded = iter(self._decode(left, self._frame) if left else ())
+        return [result or next(decoded) for result in known]
 
-    def _decode(self, tasks: Sequence[Task]) -> list[Result]:
-        """Run the tasks in one process and replace it if it dies. There are at most as many processes as
-        threads.
-        """
-        try:
-            process = self._idle.get_nowait()
-        except queue.Empty:
-            process = Process(self._root)
+    def _decode(self, tasks: Sequence[Task], frame: Frame) -> list[Result]:
+        """Run the tasks in one process and replace it if it dies."""
+        process = self._taken() or Process(self._root, frame)
         try:
             try:
                 return process.ask(tasks)
@@ -91,7 +108,7 @@ class DecoderPool:
             for task in tasks:
                 if not process.alive:
                     process.end()
-                    process = Process(self._root)
+                    process = Process(self._root, frame)
                 try:
                     results += process.ask([task])
                 except EOFError:
@@ -105,8 +122,20 @@ class DecoderPool:
         finally:
             if not process.alive:
                 process.end()
-                process = Process(self._root)
-            self._idle.put(process)
+                process = Process(self._root, frame)
+            with self._returned:
+                self._idle.append(process)
+                self._returned.notify()
+
+    def _taken(self) -> Process | None:
+        """Wait for an idle process, or return None when another one may be started."""
+        with self._returned:
+            while not self._idle:
+                if self._started < self._first or (self._started < self.most and self._cores.take()):
+                    self._started += 1
+                    return None
+                self._returned.wait(INTERVAL)
+            return self._idle.pop()
 
 
 class Process:
@@ -115,9 +144,9 @@ class Process:
     It sends an empty list when it is ready, and then one list per list that it receives.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, frame: Frame) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", PROGRAM, str(root)],
+            [sys.executable, "-P", "-c", PROGRAM, str(root), frame.parameter()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Ctrl-C is handled by the parent, which closes the pipe when it is done.

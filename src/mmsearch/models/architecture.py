@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmsearch.errors import ArchitectureError
+from mmsearch.serving.pictures.pixels import PREPROCESSING
 
 FOLDER = Path(__file__).parent / "architectures"
 FORMAT = 1
@@ -70,17 +71,19 @@ class Architecture:
         return tuple(slot for slot in SLOTS if self.slots.get(slot) == tower)
 
     def fingerprint(self, weights: Mapping[str, str], precision: str) -> str:
-        """Return the sha256 (hex) of the data file, the hash of each tower's weights and the precision of the
-        text towers.
+        """Return the sha256 (hex) of the data file, the hash of each tower's weights, the precision of the
+        text towers, and the version of the preprocessing if there is a picture tower.
 
         Two model sets with one fingerprint give the same vectors up to rounding. An index stores the
         fingerprint, and queries of another model are rejected. `weights` maps a source to its sha256.
         """
-        content = {
+        content: dict[str, Any] = {
             "architecture": self.data,
             "weights": dict(weights),
             "precision": MADE_BY.get(precision, precision),
         }
+        if "clip_image" in self.slots:
+            content["preprocessing"] = PREPROCESSING
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

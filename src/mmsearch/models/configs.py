@@ -13,6 +13,7 @@ from tritonclient.grpc import model_config_pb2
 
 from mmsearch.models.architecture import SLOTS, fusion_inputs
 from mmsearch.models.build import ModelSet
+from mmsearch.serving.pictures.pixels import NO_TOWER, PARAMETER, Frame
 
 ENTRIES = {"query": "query_encoder", "item": "item_encoder"}
 MODELS = (*ENTRIES.values(), *SLOTS, "fusion_query", "fusion_item")
@@ -58,12 +59,12 @@ Config = Any  # tritonclient's generated message has no types of its own
 Tensors = Mapping[str, tuple[str, list[int]]]
 
 
-def config_of(built: ModelSet, model: str, *, gpu: bool = False) -> Config:
-    """Return a model's config for a set, as Triton's protobuf message."""
+def config_of(built: ModelSet, model: str, version: int = 1, *, gpu: bool = False) -> Config:
+    """Return a model's config for a set, which is `version` of it, as Triton's protobuf message."""
     if model in SLOTS:
         return tower(built, model, gpu=gpu)
     if model in ENTRIES.values():
-        return entry(built, model, gpu=gpu)
+        return entry(built, model, version, gpu=gpu)
     return fusion(built, model, gpu=gpu)
 
 
@@ -106,7 +107,7 @@ def fusion(built: ModelSet, model: str, *, gpu: bool) -> Config:
     return config
 
 
-def entry(built: ModelSet, model: str, *, gpu: bool) -> Config:
+def entry(built: ModelSet, model: str, version: int, *, gpu: bool) -> Config:
     """Return the config of an entry model: text and image to vectors. Its parameters describe what it
     serves.
     """
@@ -120,6 +121,7 @@ def entry(built: ModelSet, model: str, *, gpu: bool) -> Config:
         "max_image_bytes": MAX_IMAGE_BYTES,
         # Dimensions of the newest version. `dims` is -1 once versions differ in dimension.
         **{f"dimension.{name}": dims[0] for name, (_, dims) in vectors.items()},
+        f"{PARAMETER}{version}": pixels(built),
     }
     if not gpu:
         # On CPUs small towers run in the processes of this model; on GPUs all towers are called as separate
@@ -127,6 +129,14 @@ def entry(built: ModelSet, model: str, *, gpu: bool) -> Config:
         said["towers_in_process"] = "yes"
     _say(config, said)
     return config
+
+
+def pixels(built: ModelSet) -> str:
+    """Return what a client must know to send pixels: preprocessing, fit and size of the picture tower."""
+    tower = built.architecture.tower("clip_image")
+    if tower is None:
+        return NO_TOWER
+    return Frame(int(tower.numbers["size"]), str(tower.numbers["fit"])).parameter()
 
 
 def parsed(file: Path) -> Config:

@@ -27,15 +27,18 @@ from mmsearch.models.configs import (
     written,
 )
 from mmsearch.models.weights import file_hash
+from mmsearch.serving.pictures.pixels import PARAMETER
 
 SOURCE = Path(__file__).parents[1] / "model_repository"
 SERVING = Path(__file__).parents[1] / "serving"
 SHARED = {
     "entry": (
-        "colours.py",
         "entry_model.py",
         "fusion_session.py",
-        "images.py",
+        "pictures/__init__.py",
+        "pictures/colours.py",
+        "pictures/images.py",
+        "pictures/pixels.py",
         "known_words.py",
         "rows.py",
         "sessions.py",
@@ -180,7 +183,7 @@ def add(built: ModelSet, tree: Path, version: int) -> list[str]:
         (target / "serving.json").write_text(text, encoding="utf-8")
         changed.append(model)
     for model in changed:
-        _write_configs(built, model, tree)
+        _write_configs(built, model, tree, version)
     stamp = _read_stamp(tree)
     versions = stamp.get("versions", {}) | {str(version): built.fingerprint}
     _write_stamp(tree, stamp | {"sources": _sources_hash(), "versions": versions})
@@ -202,17 +205,25 @@ def _write_code(model: str, tree: Path, version: int) -> Path:
     target.mkdir(parents=True)
     shutil.copyfile(SOURCE / model / "1" / "model.py", target / "model.py")
     for name in SHARED["entry" if model in ENTRIES.values() else "tower"]:
-        shutil.copyfile(SERVING / name, target / name)
+        copy = target / name
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copyfile(SERVING / name, copy)
     return target
 
 
-def _write_configs(built: ModelSet, model: str, tree: Path) -> None:
-    """Write a model's configs with the dims of the set, or -1 where an older version has other dims."""
+def _write_configs(built: ModelSet, model: str, tree: Path, version: int) -> None:
+    """Write a model's configs with the dims of the set, or -1 where an older version has other dims.
+
+    Parameters of older versions are kept.
+    """
     for name, gpu in FILES.items():
-        config = config_of(built, model, gpu=gpu)
+        config = config_of(built, model, version, gpu=gpu)
         target = tree / model / name
         if target.exists():
             older = parsed(target)
+            for key, parameter in older.parameters.items():
+                if key.startswith(PARAMETER) and key not in config.parameters:
+                    config.parameters[key].string_value = parameter.string_value
             before = {tensor.name: list(tensor.dims) for tensor in (*older.input, *older.output)}
             for tensor in (*config.input, *config.output):
                 if tensor.name in before and before[tensor.name] != list(tensor.dims):

@@ -184,7 +184,7 @@ def _product(
         currency=currency if values["currency"] is None else _currency(values["currency"], line) or currency,
         pictures=tuple(dict.fromkeys(pictures)),
         group=_text(values["group"], "group", line),
-        attributes=_without_nulls(rest, line, MAX_DEPTH),
+        attributes=_without_nulls(rest, line, MAX_DEPTH) if rest else rest,
     )
 
 

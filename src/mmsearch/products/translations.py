@@ -47,6 +47,8 @@ def choose(values: dict[str, Any], rest: dict[str, Any], language: str | None, *
     With `other`, a title in another language is used if there is none in `language`, and the description is
     taken in the language of the title.
     """
+    if not rest:
+        return
     wanted = language or (_FIRST if other else None)
     for field in TRANSLATED:
         if values.get(field) is not None:

@@ -1,4 +1,4 @@
-"""An entry model: strings and images in, vectors out.
+"""An entry model: strings and images, encoded or as pixels, in; vectors out.
 
 The rows of a dynamic batch form one list. Each tower runs once on the rows that have its modality, and the
 fusion runs once at the end, in this process. `serving.json` describes the towers.
@@ -17,7 +17,8 @@ import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
 from .fusion_session import FusionSession
-from .images import Frame, PictureError, decode
+from .pictures.images import read
+from .pictures.pixels import Frame, PictureError
 from .rows import Limits, RefusedError, Rows, read_rows
 from .tokens import Numbers, Tokens
 from .tower_calls import TowerCalls, TowerError
@@ -175,7 +176,9 @@ class EntryModel:
         return self._towers.run(tower["model"], {"INPUT_IDS": numbers, "ATTENTION_MASK": mask}, remember)
 
     def _decode(self, rows: Rows, refused: dict[int, RefusedError]) -> dict[int, NDArray[np.uint8]]:
-        """Return pixels by row. A request with an image that does not decode is rejected as a whole."""
+        """Return pixels by row. A request with invalid pixels, or an image that does not decode, is rejected
+        as a whole.
+        """
         present = [row for row, picture in enumerate(rows.pictures) if picture]
         if not present:
             return {}
@@ -189,7 +192,7 @@ class EntryModel:
 
         def one(row: int, frame: Frame = self._frame) -> NDArray[np.uint8] | PictureError:
             try:
-                return decode(rows.pictures[row], frame)
+                return read(rows.pictures[row], frame)
             except PictureError as error:
                 return error
 

@@ -13,8 +13,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from mmsearch.config import cache_folder
+from mmsearch.errors import PictureError
+from mmsearch.images.decode import pixels
 from mmsearch.models.export.export_cache import Exported
-from mmsearch.serving.images import Frame, PictureError, decode
+from mmsearch.serving.pictures.pixels import PREPROCESSING, Frame
 from mmsearch.serving.sessions import open_session
 from mmsearch.serving.tokens import Tokens
 from mmsearch.serving.words import normalized
@@ -23,6 +25,8 @@ Floats = NDArray[np.float32]
 BATCH = 32
 FORM = "nfkc"
 """names the files of text features: texts in NFKC, a row of zeros for one without a known word"""
+PIXELS = f"pixels{PREPROCESSING}"
+"""names the files of image features"""
 
 
 class FeatureCache:
@@ -30,8 +34,7 @@ class FeatureCache:
 
     def __init__(self, tower: Exported, precision: str = "fp32") -> None:
         name = tower.folder.name + ("" if precision == "fp32" else f"-{precision}")
-        if not tower.tower.reads_pictures:
-            name += f"-{FORM}"
+        name += f"-{PIXELS if tower.tower.reads_pictures else FORM}"
         self._file = cache_folder("features") / f"{name}.npz"
         self._rows: dict[bytes, Floats] = {}
         if self._file.exists():
@@ -98,15 +101,15 @@ def picture_features(
         session = _session(tower.onnx("fp32"))
         found = np.zeros((len(values), tower.tower.dimension), np.float32)
         for start in range(0, len(values), BATCH):
-            places, pixels = [], []
+            places, found_pixels = [], []
             for place in range(start, min(start + BATCH, len(values))):
                 try:
-                    pixels.append(decode(values[place], frame))
+                    found_pixels.append(pixels(values[place], frame))
                     places.append(place)
                 except PictureError as error:
                     why[values[place]] = str(error)
             if places:
-                found[places] = session.run(None, {"PIXELS": np.stack(pixels)})[0]
+                found[places] = session.run(None, {"PIXELS": np.stack(found_pixels)})[0]
         return found
 
     rows = _present(FeatureCache(tower), tower, pictures, compute)

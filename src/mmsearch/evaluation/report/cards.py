@@ -14,7 +14,7 @@ from PIL import Image
 
 from mmsearch.errors import Rejection
 from mmsearch.images import references
-from mmsearch.images.decode import checked
+from mmsearch.images.conversion import thumbnail
 from mmsearch.search.hits import Hit
 
 SIDE = 160  # pixels of a thumbnail's longer side
@@ -93,7 +93,7 @@ class Thumbnails:
         return self._made[reference]
 
     def _thumbnail(self, reference: str) -> str:
-        encoded = checked(references.read(reference, self._root))
+        encoded = thumbnail(references.read(reference, self._root))
         with Image.open(io.BytesIO(encoded)) as picture:
             small = picture.convert(
                 "RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB"

@@ -22,7 +22,7 @@ from mmsearch.errors import MmsearchError, Rejection
 from mmsearch.evaluation.report.cards import Card, card
 from mmsearch.evaluation.tuning.fusion import Fusion
 from mmsearch.images import references
-from mmsearch.images.decode import checked
+from mmsearch.images.conversion import as_taken, thumbnail
 from mmsearch.search.hits import Hit
 
 HERE = Path(__file__).parent
@@ -127,7 +127,7 @@ def create(
     @app.get("/picture")
     def picture() -> Response:
         try:
-            data = checked(references.read(request.args.get("ref", ""), image_root))
+            data = thumbnail(references.read(request.args.get("ref", ""), image_root))
         except Rejection as error:
             return Response(str(error), status=404, mimetype="text/plain")
         with Image.open(io.BytesIO(data)) as opened:
@@ -161,7 +161,7 @@ def read_form(prefix: str) -> Asked:
     if upload and upload.filename:
         upload.stream.seek(0)  # the second system reads it again
     try:
-        picture = base64.b64encode(checked(data)).decode("ascii") if data else ""
+        picture = base64.b64encode(as_taken(data)).decode("ascii") if data else ""
     except Rejection as error:
         raise MmsearchError(str(error)) from None
     mode = request.form.get(f"{prefix}_mode", "")

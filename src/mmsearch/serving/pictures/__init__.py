@@ -1,0 +1,1 @@
+"""Pictures as the towers take them: preprocessing, colours, and the form in which pixels are sent."""
