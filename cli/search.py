@@ -65,6 +65,11 @@ def _filters(
     metavar="FIELD",
     help="Return only the best hit for each value of FIELD, for example group for the variants of a product.",
 )
+@click.option(
+    "--text-to-image",
+    type=click.FloatRange(0, 1),
+    help="Weight of the similarity between the text and a product's image.  [default: as ingest measured]",
+)
 @click.option("--field", default="embedding", show_default=True, help="The vector field to search.")
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
@@ -88,6 +93,7 @@ def command(
     k: int,
     filters: dict[str, str | dict[str, str]],
     collapse: str | None,
+    text_to_image: float | None,
     field: str,
     index: str,
     opensearch: str,
@@ -116,6 +122,7 @@ def command(
             mode=cast(Mode | None, mode),
             filter=filters,
             k=k,
+            text_to_image=text_to_image,
             field=field,
             collapse=collapse,
             log=log,

@@ -1,13 +1,20 @@
-"""`mmsearch status`: the state of the embedded servers."""
+"""`mmsearch status`: the state of the embedded servers, and the weight of the images in each index."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
+from mmsearch.errors import StackError
+from mmsearch.ingest.product_index.alignment import KEY, said
+from mmsearch.stack import opensearch_node
 from mmsearch.stack.embedded import State, states
+from mmsearch.stack.loopback import ask
+from mmsearch.stack.ports import HOST
 from mmsearch.stack.state import Home
 
 
@@ -17,6 +24,8 @@ from mmsearch.stack.state import Home
 def command(as_json: bool, home: str | None) -> None:
     """Show the state of the embedded servers; exit 1 if one does not respond.
 
+    Also shows how much the images of each index weigh in a search by text, if an ingest has measured it.
+
     \b
     Example:
       mmsearch status
@@ -24,12 +33,35 @@ def command(as_json: bool, home: str | None) -> None:
     """
     found = states(Home.at(home))
     if as_json:
-        click.echo(json.dumps({each.name: dataclasses.asdict(each) for each in found}))
+        servers = {each.name: dataclasses.asdict(each) for each in found}
+        weighed = indexes(found)
+        click.echo(json.dumps(servers | ({KEY: weighed} if weighed else {})))
     else:
         for each in found:
             click.echo(sentence(each))
+        for index, about in indexes(found).items():
+            if measured := said(about):
+                click.echo(f"{index}: {measured}")
     if not all(each.answers for each in found):
         raise click.exceptions.Exit(1)
+
+
+def indexes(servers: list[State]) -> dict[str, Mapping[str, Any]]:
+    """Return what the `_meta` of each index of an answering OpenSearch says of its images."""
+    (node,) = (each for each in servers if each.name == opensearch_node.NAME)
+    if node.answers is None:
+        return {}
+    path = f"_mapping?filter_path=*.mappings._meta.mmsearch.{KEY}"
+    try:
+        found = ask(f"http://{HOST}:{node.ports['http']}/{path}")
+    except (StackError, OSError, ValueError):
+        # It has just answered; the next status says why it does not now.
+        return {}
+    ours = {
+        name: about.get("mappings", {}).get("_meta", {}).get("mmsearch", {})
+        for name, about in sorted(found.items())
+    }
+    return {name: meta[KEY] for name, meta in ours.items() if KEY in meta}
 
 
 def sentence(state: State) -> str:

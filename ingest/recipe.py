@@ -9,9 +9,10 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from mmsearch.clients.opensearch import HttpError, ask
+from mmsearch.clients.opensearch import HttpError
 from mmsearch.clients.retry import Patience
 from mmsearch.ingest.job import Job
+from mmsearch.ingest.product_index import own_meta
 from mmsearch.products.feeds.preset import NONE
 
 PIPE = "-"
@@ -71,11 +72,9 @@ def remember(
         return
     recipe = Recipe.of(job)
     try:
-        meta = patience.call(lambda: ask(client, "GET", f"/{index}/_mapping"))[index]["mappings"]["_meta"]
-        before = Recipe.read(meta["mmsearch"])
+        before = Recipe.read(patience.call(lambda: own_meta.own_meta(client, index)))
         if recipe == before or (recipe.limit is not None and before.catalog):
             return
-        changed = {**meta, "mmsearch": {**meta["mmsearch"], "ingest": asdict(recipe)}}
-        patience.call(lambda: ask(client, "PUT", f"/{index}/_mapping", body={"_meta": changed}))
+        patience.call(lambda: own_meta.write(client, index, "ingest", asdict(recipe)))
     except HttpError as error:
         say(f"this run's options could not be saved in {index}, got {error}; pass them to `mmsearch reindex`")

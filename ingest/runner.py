@@ -31,6 +31,7 @@ from mmsearch.ingest.pipeline.channel import Channel
 from mmsearch.ingest.pipeline.concurrency import ConcurrencyLimit
 from mmsearch.ingest.pipeline.flow import Flow
 from mmsearch.ingest.product_index.aliases import require_whole
+from mmsearch.ingest.product_index.alignment import measure_once
 from mmsearch.ingest.product_index.creation import require_as_asked
 from mmsearch.ingest.product_index.foreign_fields import Stored, stored
 from mmsearch.ingest.product_index.new_fields import add_fields
@@ -244,6 +245,7 @@ class Run:
             self._rejects.check()
             self._finish(target, presence)
             remember(self._client, target.index, self._job, self.stats.indexed, self._patience, self._say)
+            self._measure(target)
         report = self.stats.report(self.bottleneck())
         if self._survey is None:
             return report
@@ -324,6 +326,13 @@ class Run:
                 self.stats,
                 self._say,
             )
+
+    def _measure(self, target: Target) -> None:
+        """Weigh the images of a new index. One process does, when it has read its whole part."""
+        job = self._job
+        if job.slice[0] != 1 or job.limit is not None or job.partial or job.retry:
+            return
+        measure_once(self._client, target, self._encoder, self._served, self._patience, self._say)
 
     def _known(self, ids: Sequence[str]) -> dict[str, Known]:
         target = self._target

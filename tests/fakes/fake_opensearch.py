@@ -313,6 +313,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._libraries(path)
         if name == "_alias":
             return 200, {each: {"aliases": self._aliases(each, "")} for each in node.indices}
+        if name == "_mapping":
+            return 200, {each: {"mappings": about["mappings"]} for each, about in node.indices.items()}
         if name == "_aliases":
             self._move(json.loads(body)["actions"])
             return 200, {"acknowledged": True}

@@ -57,8 +57,9 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     """Serves `item_encoder` and `query_encoder` on a free port of loopback.
 
     `calls` holds the rows of each request. `versions` are the fingerprints by version; the config tells the
-    newest one's, and for each the `pixels` of its picture tower. `fault` is called with the rows before each
-    answer and may raise RefuseError. `seconds` is how long each request takes, one after the other.
+    newest one's, and for each the `pixels` of its picture tower. `parameters` are further ones of the config.
+    `fault` is called with the rows before each answer and may raise RefuseError. `seconds` is how long each
+    request takes, one after the other.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.seconds = seconds
         self.dimensions = dimensions
         self.versions = {"1": fingerprint}
+        self.parameters: dict[str, str] = {}
         self.pixels = FRAME.parameter()
         self.asked: list[str] = []
         self.max_batch = max_batch
@@ -119,6 +121,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
             ("architecture", "fake"),
             ("max_text_bytes", "32768"),
             ("max_image_bytes", "20000000"),
+            *self.parameters.items(),
             *((f"{PARAMETER}{version}", self.pixels) for version in self.versions),
         ):
             config.parameters[key].string_value = value

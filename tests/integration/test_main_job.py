@@ -152,6 +152,37 @@ def test_titles_find_their_pictures_by_the_picture_alone(
     assert recall >= 0.30
 
 
+def test_images_weigh_in_a_search_by_text_as_much_as_they_say(shop: Shop, stack: Any) -> None:
+    (index,) = json.load(urllib.request.urlopen(f"{shop.url}/{INDEX}", timeout=30)).values()
+    about = index["mappings"]["_meta"]["mmsearch"]["text_to_image"]
+    assert (about["text_dimension"], about["products"]) == (384, 400)
+    # Measured offline on ten other samples: .43 to .48.
+    assert about["alignment"] == pytest.approx(0.455, abs=0.06)
+    assert about["weight"] == about["alignment"]
+    words = "wooden chair"
+    (query,) = encoded(stack.triton.grpc, "query_encoder", [words], [], "EMBEDDING")
+    for clause, weight in (
+        ({}, about["weight"]),
+        ({"text_to_image": 0.5}, 0.5),
+        ({"text_to_image": 0.1}, 0.1),
+    ):
+        scale = np.repeat([1 - weight, weight], 384)
+        asked = query * scale / np.linalg.norm(query * scale)
+        body = {"query": neural(query_text=words, k=5, **clause), "size": 5, "_source": ["embedding"]}
+        for hit in shop.search(body)["hits"]["hits"]:
+            cosine = float(asked @ np.array(hit["_source"]["embedding"]))
+            assert hit["_score"] == pytest.approx((1 + cosine) / 2, abs=1e-4)
+
+
+def test_the_search_command_takes_another_weight_of_images(shop: Shop) -> None:
+    first = {}
+    for weight in ("0", "1"):
+        result = shop.run("search", "wooden chair", "--mode", "neural", "--text-to-image", weight, "--json")
+        assert result.exit_code == 0, result.output
+        first[weight] = [json.loads(line)["_id"] for line in result.stdout.splitlines()]
+    assert first["0"] != first["1"]
+
+
 def test_hybrid_pages_aggregates_and_tells_its_legs(shop: Shop) -> None:
     legs = [
         {"match": {"title": {"query": "wooden chair", "_name": "words"}}},

@@ -58,6 +58,15 @@ def no_query(data: Data) -> None:
     data["slots"] = {"bibert_item": "minilm", "clip_image": "lite0"}
 
 
+def substitute_of_another_space(data: Data) -> None:
+    data["towers"]["words"] = data["towers"]["minilm"]
+    data["slots"]["clip_text"] = "words"
+
+
+def substitute_above_one(data: Data) -> None:
+    data["fusion"]["substitute"] = 1.5
+
+
 def next_format(data: Data) -> None:
     data["format"] = 2
 
@@ -71,6 +80,8 @@ def next_format(data: Data) -> None:
         (picture_tower_for_text, "expected a text tower in slot clip_text"),
         (idle_tower, "got none for other"),
         (no_query, "expected bibert_query or clip_text"),
+        (substitute_of_another_space, "expected a substitute only with one tower in the slots"),
+        (substitute_above_one, "expected a substitute from 0 to 1, got 1.5"),
         (next_format, "expected an architecture of format 1, got 2"),
     ],
 )

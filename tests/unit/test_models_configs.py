@@ -12,9 +12,9 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from mmsearch.errors import ServedTreeError
-from mmsearch.models.architecture import SLOTS, Architecture, load
+from mmsearch.models.architecture import SLOTS, Architecture, load, names
 from mmsearch.models.build import ModelSet
-from mmsearch.models.configs import FILES, MODELS, config_of, parsed
+from mmsearch.models.configs import FILES, MODELS, config_of, parsed, text_part
 from mmsearch.models.export.export_cache import Exported
 from mmsearch.models.repository import SOURCE, add, assemble, next_version, retire, serving
 
@@ -111,9 +111,15 @@ def test_on_a_cpu_the_python_backend_serves_what_its_facts_say(built: ModelSet, 
             "dimension.EMBEDDING": "768",
             "dimension.TEXT_EMBEDDING": "384",
             "dimension.IMAGE_EMBEDDING": "384",
+            "text_part": "384",
             "pixels.1": "2 pad 224",
         }
     assert parameters(config) == said
+
+
+@pytest.mark.parametrize("architecture", [name for name in names() if name != "4tmm_cat"])
+def test_only_parts_of_equal_weight_can_be_weighed_by_a_query(architecture: str) -> None:
+    assert (text_part(load(architecture)), text_part(DEFAULT)) == (0, 384)
 
 
 @pytest.mark.parametrize("model", SERVED)

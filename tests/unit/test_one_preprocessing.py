@@ -134,3 +134,17 @@ def test_a_large_query_that_is_converted_has_nearly_the_pixels_of_the_product(
     frame = Frame(224)
     apart = as_a_query(data, frame).astype(int) - as_a_product(data, frame, tmp_path)
     assert np.abs(apart).mean() < 0.5
+
+
+@pytest.mark.parametrize("kind", ["MPO", "PNG", "GIF", "WEBP", "AVIF", "TIFF"])
+def test_of_several_images_in_a_file_all_read_the_first(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.BytesIO()
+    first, *others = (Image.new("RGB", (90, 60), colour) for colour in ("red", "green", "blue"))
+    first.save(out, kind, save_all=True, append_images=others)
+    data, frame = out.getvalue(), Frame(SIDE, "crop")
+    product = as_a_product(data, frame, tmp_path)
+    assert np.allclose(product, (255, 0, 0), atol=4)
+    np.testing.assert_array_equal(as_a_query(data, frame), product)
+    np.testing.assert_array_equal(in_training(data, frame, tmp_path, monkeypatch), product)

@@ -285,6 +285,7 @@ class Client:
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the clause's name
         k: int = 10,
         weights: Sequence[float] | Mapping[str, float] | None = None,
+        text_to_image: float | None = None,
         field: str = "embedding",
         collapse: str | None = None,
         log: bool = False,
@@ -298,6 +299,9 @@ class Client:
                  numbers and dates a range such as {"price": {"gte": 10, "lt": 20}}; names of attributes too
         weights  weights of the hybrid's legs, (lexical, dense) or {"lexical": 0.3, "dense": 0.7};
                  default: equal
+        text_to_image  weight, 0 to 1, of the similarity between the text and a product's image, where the
+                 vectors have a part for each; the rest is that of text to text; default: the weight that
+                 ingest measured
         field    vector field to search
         collapse return the best hit alone for each value of this field: "group" for variants of one product
         log      also record query and hits in the index mmsearch-log
@@ -338,6 +342,7 @@ class Client:
                 k=k,
                 filters=filter,
                 weights=weights,
+                text_to_image=text_to_image,
                 field=field,
                 names=names_for(chosen, client, self.index),
                 lexical=DEFAULT if chosen == "neural" else self._lexical_query(client),

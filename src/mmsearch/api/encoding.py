@@ -6,8 +6,9 @@ import itertools
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,8 @@ from mmsearch.images.urls import is_url
 from mmsearch.ingest.encode_stage import mean_direction, rows_of
 from mmsearch.ingest.image_stage import task_of
 from mmsearch.ingest.item import Item
+from mmsearch.ingest.product_index.alignment import FIELD, KEY, weighed
+from mmsearch.ingest.product_index.own_meta import own_meta
 from mmsearch.ingest.product_index.target import existing_target, pinned
 from mmsearch.products.reader import read_products
 from mmsearch.products.record import Line
@@ -46,6 +49,8 @@ class _Encoding:
     served: Served
     output: str
     patience: Patience
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """what the index says of its images in EMBEDDING"""
 
     @property
     def dimension(self) -> int:
@@ -105,7 +110,10 @@ def encode_queries(
         if not any(row):
             raise ArgumentError(f"expected a text or an image as query {number}, got neither")
     with explained("encode_queries"):
-        return _encoding(servers, index, field, give_up_after).vectors(rows, queries=True)
+        encoding = _encoding(servers, index, field, give_up_after)
+        vectors = encoding.vectors(rows, queries=True)
+        alone = np.array([not picture for _, picture in rows], bool)
+        return np.where(alone[:, None], weighed(vectors, encoding.about), vectors)
 
 
 def encode_products(
@@ -151,14 +159,15 @@ def _encoding(servers: Servers, index: str, field: str, give_up_after: float) ->
     served = encoder.describe()
     if pin := pinned(client, index):
         served = encoder.pinned(served, pin.version, pin.fingerprint, pin.dimensions)
-    existing_target(client, index, served)
+    target = existing_target(client, index, served)
     output = FIELD_OUTPUTS[field]
     if output not in served.dimensions:
         raise ArgumentError(
             f"expected a field that {served.architecture or encoder.name} has an output for, got {field}; "
             f"it has {', '.join(served.dimensions)}"
         )
-    return _Encoding(encoder, served, output, Patience(give_up_after, logger.warning))
+    about = own_meta(client, target.index).get(KEY, {}) if target and field == FIELD else {}
+    return _Encoding(encoder, served, output, Patience(give_up_after, logger.warning), about)
 
 
 def _texts(texts: Sequence[str]) -> list[str]:

@@ -83,6 +83,9 @@ class Served:
     max_batch: int
     max_text_bytes: int
     max_image_bytes: int
+    text_part: int = 0
+    """length of the text part of EMBEDDING, if it is the text's and the image's vector with equal weights;
+    else 0"""
     pixels: Mapping[str, str] = field(default_factory=dict)
     """what each version's picture tower takes, as its config states it"""
 
@@ -179,6 +182,7 @@ class Encoder:
             max_batch=max(1, config.max_batch_size),
             max_text_bytes=self._number("max_text_bytes", parameters.get("max_text_bytes") or 0),
             max_image_bytes=self._number("max_image_bytes", parameters.get("max_image_bytes") or 0),
+            text_part=self._number("text_part", parameters.get("text_part") or 0),
             pixels={
                 key.removeprefix(PARAMETER): value
                 for key, value in parameters.items()
@@ -212,7 +216,8 @@ class Encoder:
         if not reply.raw_output_contents or _string(reply.raw_output_contents[0]) != fingerprint:
             return served
         known = {**served.dimensions, **dimensions}
-        return replace(served, version=version, fingerprint=fingerprint, dimensions=known)
+        # The config describes the fusion of the newest version only.
+        return replace(served, version=version, fingerprint=fingerprint, dimensions=known, text_part=0)
 
     def encode(
         self, rows: Sequence[Row], served: Served, outputs: Sequence[str], *, queries: bool = False

@@ -183,3 +183,22 @@ def _check(architecture: Architecture) -> None:
         raise ArchitectureError("expected bibert_query or clip_text among the slots, got neither; add one")
     if not any(slot in architecture.slots for slot in ("bibert_item", "clip_image")):
         raise ArchitectureError("expected bibert_item or clip_image among the slots, got neither; add one")
+    _check_substitute(architecture)
+
+
+def _check_substitute(architecture: Architecture) -> None:
+    """A product's missing half can be made of the other one where both are in the space of one text tower."""
+    fusion = architecture.fusion
+    cosine = fusion.numbers.get("substitute")
+    if cosine is None:
+        return
+    shared = architecture.slots.get("bibert_item") == architecture.slots.get("clip_text")
+    width = fusion.text_dimension
+    if not shared or width != fusion.image_dimension or width % 2:
+        raise ArchitectureError(
+            "expected a substitute only with one tower in the slots bibert_item and clip_text, and text and "
+            f"image of one even dimension, got {fusion.text_dimension} and {fusion.image_dimension} in "
+            f"{architecture.name}; leave it out"
+        )
+    if not isinstance(cosine, int | float) or not 0 <= cosine <= 1:
+        raise ArchitectureError(f"expected a substitute from 0 to 1, got {cosine!r}; for example 0.5")

@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from mmsearch.models.architecture import SLOTS, fusion_inputs
+from mmsearch.models.architecture import SLOTS, Architecture, fusion_inputs
 from mmsearch.models.build import ModelSet
 from mmsearch.serving.pictures.pixels import NO_TOWER, PARAMETER, Frame
 
@@ -123,12 +123,24 @@ def entry(built: ModelSet, model: str, version: int, *, gpu: bool) -> Config:
         **{f"dimension.{name}": dims[0] for name, (_, dims) in vectors.items()},
         f"{PARAMETER}{version}": pixels(built),
     }
+    if part := text_part(built.architecture):
+        said["text_part"] = part
     if not gpu:
         # On CPUs small towers run in the processes of this model; on GPUs all towers are called as separate
         # models.
         said["towers_in_process"] = "yes"
     _say(config, said)
     return config
+
+
+def text_part(architecture: Architecture) -> int:
+    """Return the length of the text part of a vector that concatenates a text and an image of equal weight,
+    so that a query can weigh them; 0 for another fusion. Weights need products whose parts have one length,
+    also those that lack a text or an image.
+    """
+    fusion = architecture.fusion
+    equal = fusion.kind == "cat" and float(fusion.numbers.get("alpha", 0.5)) == 0.5
+    return fusion.text_dimension if equal and fusion.numbers.get("substitute") is not None else 0
 
 
 def pixels(built: ModelSet) -> str:

@@ -44,6 +44,7 @@ def search_body(
     k: int = 10,
     filters: Mapping[str, Any] | None = None,
     weights: Sequence[float] | None = None,
+    text_to_image: float | None = None,
     field: str = "embedding",
     names: ClauseNames = ALONE,
     lexical: Clause = DEFAULT,
@@ -56,13 +57,16 @@ def search_body(
     `filters` are by field: a value, a list of alternatives, or a range of numbers or dates such as {"gte":
     10, "lt": 20}; `types` are the types of the index's attributes. `collapse` is a field: only the best hit
     of each of its values is returned, for example `group` for the variants of a product. `weights` are the
-    weights of a hybrid's legs in the order of LEGS; only their ratio matters.
+    weights of a hybrid's legs in the order of LEGS; only their ratio matters. `text_to_image` is the weight,
+    0 to 1, of the similarity between the text and a product's image; it replaces that of the index.
 
     Raise SearchError if there is nothing to search by, or if filters or weights are invalid.
     """
     mode = mode_of(text, picture, like, mode)
     if weights is not None and mode != "hybrid":
         raise SearchError(f"expected weights only for a hybrid search, got a {mode} search; leave them out")
+    if text_to_image is not None:
+        _require_share(text_to_image, text, mode)
     only = clause(filters or {}, types)
     words = named(filled(lexical, text), LEGS[0])
     if mode == "lexical":
@@ -73,6 +77,8 @@ def search_body(
         asked["k"] = k if mode == "neural" and not collapse else WINDOW
         if text:
             asked["query_text"] = text
+        if text_to_image is not None:
+            asked["text_to_image"] = text_to_image
         if picture:
             asked["query_image"] = picture
         if like:
@@ -90,6 +96,16 @@ def search_body(
                 query[names.hybrid]["filter"] = only
     body = {"size": k, "query": query, "_source": list(SHOWN)}
     return body | (collapsed_by(collapse) if collapse else {})
+
+
+def _require_share(text_to_image: float, text: str, mode: str) -> None:
+    if not isinstance(text_to_image, int | float) or not 0 <= text_to_image <= 1:
+        raise SearchError(f"expected text_to_image from 0 to 1, got {text_to_image!r}")
+    if mode == "lexical" or not text:
+        raise SearchError(
+            "expected text_to_image only for words that a neural leg searches by, got "
+            f"{'a lexical search' if text else 'no words'}; leave it out"
+        )
 
 
 def collapsed_by(field: str) -> dict[str, Any]:

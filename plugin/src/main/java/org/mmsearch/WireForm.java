@@ -12,7 +12,7 @@ import org.opensearch.core.common.io.stream.StreamOutput;
  */
 public final class WireForm {
 
-    /** The form of all objects so far. */
+    /** The form of most objects; one that has gained something since declares its own. */
     public static final int FIRST = 1;
 
     private WireForm() {}

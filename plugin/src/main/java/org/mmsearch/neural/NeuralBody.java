@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 
+import org.mmsearch.WireForm;
 import org.mmsearch.encoder.EncoderInput;
 import org.mmsearch.fusion.Cutoff;
 import org.mmsearch.neural.vectors.LikeDocument;
@@ -26,10 +27,13 @@ import org.opensearch.index.query.QueryBuilder;
 public final class NeuralBody implements Writeable, ToXContentFragment {
 
     static final int DEFAULT_K = 10;
+    /** The form since which a body may say {@code text_to_image}. */
+    static final int WITH_TEXT_TO_IMAGE = WireForm.FIRST + 1;
 
     private static final ParseField QUERY_TEXT = new ParseField("query_text");
     private static final ParseField QUERY_IMAGE = new ParseField("query_image");
     private static final ParseField QUERY_IMAGE_WEIGHT = new ParseField("query_image_weight");
+    private static final ParseField TEXT_TO_IMAGE = new ParseField("text_to_image");
     private static final ParseField NEGATIVE_TEXT = new ParseField("negative_text");
     private static final ParseField LIKE = new ParseField("like");
     private static final ParseField MODEL_ID = new ParseField("model_id");
@@ -45,6 +49,7 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
     private String queryText;
     private String queryImage;
     private Float queryImageWeight;
+    private Float textToImage;
     private NegativeText negativeText;
     private LikeDocument like;
     private String modelId;
@@ -83,6 +88,7 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
         parser.declareString((body, value) -> body.queryText = value, QUERY_TEXT);
         parser.declareString((body, value) -> body.queryImage = value, QUERY_IMAGE);
         parser.declareFloat((body, value) -> body.queryImageWeight = value, QUERY_IMAGE_WEIGHT);
+        parser.declareFloat((body, value) -> body.textToImage = value, TEXT_TO_IMAGE);
         parser.declareField(
             (body, value) -> body.negativeText = value,
             (p, context) -> NegativeText.parse(p),
@@ -115,7 +121,11 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
         return parser;
     }
 
-    NeuralBody(StreamInput in) throws IOException {
+    /**
+     * @param form the form that it was written in
+     */
+    NeuralBody(StreamInput in, int form) throws IOException {
+        textToImage = form >= WITH_TEXT_TO_IMAGE ? in.readOptionalFloat() : null;
         queryText = in.readOptionalString();
         queryImage = in.readOptionalString();
         queryImageWeight = in.readOptionalFloat();
@@ -132,8 +142,16 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
         cutoff = new Cutoff(in);
     }
 
+    /** The oldest form that can carry this, so that nodes with an earlier mmsearch read what they know. */
+    int form() {
+        return textToImage == null ? WireForm.FIRST : WITH_TEXT_TO_IMAGE;
+    }
+
     @Override
     public void writeTo(StreamOutput out) throws IOException {
+        if (form() >= WITH_TEXT_TO_IMAGE) {
+            out.writeOptionalFloat(textToImage);
+        }
         out.writeOptionalString(queryText);
         out.writeOptionalString(queryImage);
         out.writeOptionalFloat(queryImageWeight);
@@ -158,6 +176,7 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
         field(builder, QUERY_TEXT, queryText);
         field(builder, QUERY_IMAGE, queryImage);
         field(builder, QUERY_IMAGE_WEIGHT, queryImageWeight);
+        field(builder, TEXT_TO_IMAGE, textToImage);
         field(builder, NEGATIVE_TEXT, negativeText);
         field(builder, LIKE, like);
         field(builder, MODEL_ID, modelId);
@@ -191,6 +210,16 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
             clause,
             queryImageWeight == null || queryImageWeight >= 0 && queryImageWeight <= 1,
             "requires query_image_weight from 0 to 1, got [" + queryImageWeight + "]"
+        );
+        require(
+            clause,
+            textToImage == null || queryText != null || negativeText != null,
+            "takes text_to_image only with query_text or negative_text"
+        );
+        require(
+            clause,
+            textToImage == null || textToImage >= 0 && textToImage <= 1,
+            "requires text_to_image from 0 to 1, got [" + textToImage + "]"
         );
         require(clause, modelId == null || modelId.isBlank() == false, "requires model_id not to be empty");
         int bounds = (k == null ? 0 : 1) + (minScore == null ? 0 : 1) + (maxDistance == null ? 0 : 1);
@@ -239,6 +268,10 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
 
     Float queryImageWeight() {
         return queryImageWeight;
+    }
+
+    Float textToImage() {
+        return textToImage;
     }
 
     NegativeText negativeText() {
@@ -329,6 +362,7 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
         copy.queryText = queryText;
         copy.queryImage = queryImage;
         copy.queryImageWeight = queryImageWeight;
+        copy.textToImage = textToImage;
         copy.negativeText = negativeText;
         copy.like = like;
         copy.modelId = modelId;
@@ -348,6 +382,7 @@ public final class NeuralBody implements Writeable, ToXContentFragment {
             queryText,
             queryImage,
             queryImageWeight,
+            textToImage,
             negativeText,
             like,
             modelId,

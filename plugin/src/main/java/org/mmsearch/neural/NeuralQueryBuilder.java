@@ -60,10 +60,10 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
 
     NeuralQueryBuilder(NeuralClause clause, StreamInput in) throws IOException {
         super(in);
-        WireForm.read(in, clause.name(), WireForm.FIRST);
+        int form = WireForm.read(in, clause.name(), NeuralBody.WITH_TEXT_TO_IMAGE);
         this.clause = clause;
         this.field = in.readString();
-        this.body = new NeuralBody(in);
+        this.body = new NeuralBody(in, form);
         this.rewritten = null;
         this.encodedBy = null;
     }
@@ -229,6 +229,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
             clause.name(),
             field,
             model,
+            fields.textToImage(field, body.textToImage()),
             body.modelId(),
             reason -> clause.services().degraded().note(coordinator(context), name, reason)
         );
@@ -325,7 +326,7 @@ public final class NeuralQueryBuilder extends AbstractQueryBuilder<NeuralQueryBu
         if (rewritten != null) {
             throw new IllegalStateException("expected a rewritten [" + clause.name() + "] clause, got one that is still being encoded");
         }
-        WireForm.begin(out, WireForm.FIRST);
+        WireForm.begin(out, body.form());
         out.writeString(field);
         body.writeTo(out);
     }

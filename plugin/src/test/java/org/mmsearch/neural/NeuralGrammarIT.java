@@ -10,12 +10,16 @@ import org.mmsearch.encoder.triton.StubTriton;
 import org.opensearch.action.search.PutSearchPipelineRequest;
 import org.opensearch.action.search.SearchResponse;
 import org.opensearch.common.settings.Settings;
+import org.opensearch.common.xcontent.XContentHelper;
 import org.opensearch.common.xcontent.XContentType;
+import org.opensearch.common.xcontent.json.JsonXContent;
 import org.opensearch.core.common.bytes.BytesArray;
 import org.opensearch.search.aggregations.bucket.terms.Terms;
 import org.opensearch.test.OpenSearchIntegTestCase.ClusterScope;
 import org.opensearch.test.OpenSearchIntegTestCase.Scope;
 import org.opensearch.threadpool.ThreadPool;
+
+import static org.opensearch.test.hamcrest.OpenSearchAssertions.assertAcked;
 
 /** Tests every key of the neural clause on a real node. Product {@code pN} and a text of N letters have the angle N/10. */
 @ClusterScope(scope = Scope.SUITE, numDataNodes = 1, numClientNodes = 0, supportsDedicatedMasters = false)
@@ -89,6 +93,66 @@ public class NeuralGrammarIT extends NeuralIT {
         assertEquals(2, triton.calls.size());
         assertEquals("p4", first("\"query_text\": \"four\", \"query_image\": \"" + GIF + "\", \"query_image_weight\": 0"));
         assertEquals("p10", first("\"query_text\": \"four\", \"query_image\": \"" + GIF + "\", \"query_image_weight\": 1"));
+    }
+
+    /** Vectors of a text part and an image part, of one number each: weights turn the query's angle a to atan(w / (1 - w) * tan a). */
+    public void testTextToImageWeighsTheVectorOfATextAlone() {
+        createEncoded("parts", 1, "f1");
+        indexProducts("parts", 16);
+        String three = "\"query_text\": \"a chair\", \"k\": 1";
+        assertEquals("p7", firstOf("parts", three));
+        sayTextToImage("parts", "{\"text_dimension\": 1, \"weight\": 0.25}");
+        // atan(tan(.7) / 3) = .274
+        assertEquals("p3", firstOf("parts", three));
+        assertEquals("a clause says it otherwise", "p7", firstOf("parts", three + ", \"text_to_image\": 0.5"));
+        // atan(3 tan(.7)) = 1.194
+        assertEquals("p12", firstOf("parts", three + ", \"text_to_image\": 0.75"));
+        assertEquals("p0", firstOf("parts", three + ", \"text_to_image\": 0"));
+        // A document and a picture are compared as they are.
+        assertEquals(Set.of("p6", "p8"), Set.copyOf(ids("parts", clause("\"like\": {\"_id\": \"p7\"}, \"k\": 2"))));
+        triton.behave(new StubTriton.Behaviour.Answer(asked -> StubTriton.vectorOf("x".repeat(7))));
+        assertEquals("p7", firstOf("parts", "\"query_image\": \"" + GIF + "\", \"k\": 1"));
+        assertEquals("p7", firstOf("parts", "\"query_image\": \"" + GIF + "\", \"query_text\": \"ab\", \"k\": 1"));
+    }
+
+    public void testTextToImageOfIndicesThatDifferIsTheMean() {
+        createEncoded("low", 1, "f1");
+        createEncoded("high", 1, "f1");
+        indexProducts("low", 16);
+        sayTextToImage("low", "{\"text_dimension\": 1, \"weight\": 0.1}");
+        sayTextToImage("high", "{\"text_dimension\": 1, \"weight\": 0.4}");
+        // Their mean is a quarter: p3, as above.
+        assertEquals("p3", ids("low,high".split(","), clause("\"query_text\": \"a chair\", \"k\": 1")).get(0));
+    }
+
+    public void testTextToImageNeedsVectorsOfTwoParts() {
+        String refused = failure("products", query("\"query_text\": \"a chair\", \"text_to_image\": 0.2"));
+        assertTrue(refused, refused.contains("[neural] expected text_to_image on a field whose vectors have a part for the text"));
+        sayTextToImage("products", "{\"text_dimension\": 1, \"weight\": 0.2}");
+        String other = "{\"query\": {\"nested\": {\"path\": \"images\", \"query\": {\"neural\": {\"images.v\": {"
+            + "\"query_text\": \"a\", \"text_to_image\": 0.2}}}}}}";
+        assertTrue(failure("products", other), failure("products", other).contains("does not say of [images.v]"));
+    }
+
+    private static String clause(String body) {
+        return "{\"neural\": {\"v\": {" + body + "}}}";
+    }
+
+    private static String firstOf(String index, String body) {
+        return ids(index, clause(body)).get(0);
+    }
+
+    private static List<String> ids(String[] indices, String query) {
+        return ids(client().search(request(indices[0], query).indices(indices)).actionGet());
+    }
+
+    /** Adds to the mapping's {@code _meta} what an ingest has measured. */
+    @SuppressWarnings("unchecked")
+    private static void sayTextToImage(String index, String said) {
+        Map<String, Object> mapping = client().admin().indices().prepareGetMappings(index).get().mappings().get(index).sourceAsMap();
+        Map<String, Object> meta = (Map<String, Object>) mapping.get("_meta");
+        ((Map<String, Object>) meta.get("mmsearch")).put("text_to_image", XContentHelper.convertToMap(JsonXContent.jsonXContent, said, false));
+        assertAcked(client().admin().indices().preparePutMapping(index).setSource(Map.of("_meta", meta)));
     }
 
     public void testACutoffIsByTheScoresWithoutTheBoost() {

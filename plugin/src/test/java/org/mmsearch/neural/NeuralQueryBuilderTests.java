@@ -45,6 +45,7 @@ public class NeuralQueryBuilderTests extends AbstractQueryTestCase<NeuralQueryBu
         maybe(json, randomBoolean() ? ", \"rescore\": {\"oversample_factor\": 3.0}" : ", \"rescore\": false");
         maybe(json, ", \"expand_nested_docs\": " + randomBoolean());
         maybe(json, randomBoolean() ? ", \"negative_text\": \"green\"" : ", \"negative_text\": {\"text\": \"green\", \"weight\": 0.75}");
+        maybe(json, what == 1 ? "" : ", \"text_to_image\": 0.25");
         maybe(json, ", \"like\": {\"_id\": \"p1\", \"_index\": \"products\", \"routing\": \"r\", \"weight\": 2.0}");
         try {
             return (NeuralQueryBuilder) parseQuery(json.append("}}}").toString());
@@ -126,6 +127,8 @@ public class NeuralQueryBuilderTests extends AbstractQueryTestCase<NeuralQueryBu
         refused("[neural] takes query_image_weight only with both", "{\"v\": {\"query_text\": \"a\", \"query_image_weight\": 0.5}}");
         refused("[neural] requires query_image_weight from 0 to 1, got [1.5]",
             "{\"v\": {\"query_text\": \"a\", \"query_image\": \"R0lG\", \"query_image_weight\": 1.5}}");
+        refused("[neural] takes text_to_image only with query_text or negative_text", "{\"v\": {\"query_image\": \"R0lG\", \"text_to_image\": 0.5}}");
+        refused("[neural] requires text_to_image from 0 to 1, got [-0.1]", "{\"v\": {\"query_text\": \"a\", \"text_to_image\": -0.1}}");
         refused("negative_text must not be empty", "{\"v\": {\"query_text\": \"a\", \"negative_text\": \"\"}}");
         refused("the weight of negative_text must be a positive number",
             "{\"v\": {\"query_text\": \"a\", \"negative_text\": {\"text\": \"b\", \"weight\": -1}}}");

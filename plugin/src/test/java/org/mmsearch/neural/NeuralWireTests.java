@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.HexFormat;
 import java.util.List;
 
+import org.mmsearch.WireForm;
 import org.opensearch.common.io.stream.BytesStreamOutput;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.common.xcontent.XContentType;
@@ -33,9 +34,13 @@ public class NeuralWireTests extends OpenSearchTestCase {
         + "000000";
 
     static NeuralBody body() throws IOException {
+        return parsed(BODY);
+    }
+
+    private static NeuralBody parsed(String body) throws IOException {
         try (
             XContentParser parser = XContentType.JSON.xContent()
-                .createParser(NamedXContentRegistry.EMPTY, DeprecationHandler.THROW_UNSUPPORTED_OPERATION, BODY)
+                .createParser(NamedXContentRegistry.EMPTY, DeprecationHandler.THROW_UNSUPPORTED_OPERATION, body)
         ) {
             return NeuralBody.parser("neural").parse(parser, null).withFilter(new MatchAllQueryBuilder());
         }
@@ -56,10 +61,23 @@ public class NeuralWireTests extends OpenSearchTestCase {
         NamedWriteableRegistry registry = new NamedWriteableRegistry(new SearchModule(Settings.EMPTY, List.of()).getNamedWriteables());
         BytesArray bytes = new BytesArray(HexFormat.of().parseHex(GOLDEN));
         try (StreamInput in = new NamedWriteableAwareStreamInput(bytes.streamInput(), registry)) {
-            NeuralBody read = new NeuralBody(in);
+            NeuralBody read = new NeuralBody(in, WireForm.FIRST);
             assertEquals(-1, in.read());
             assertEquals(body(), read);
             assertEquals(GOLDEN, written(read));
+        }
+    }
+
+    /** A node with an earlier mmsearch reads the first form, so only a body that says the weight is written in the second. */
+    public void testTheWeightOfTextToImageIsInTheSecondForm() throws IOException {
+        assertEquals(WireForm.FIRST, body().form());
+        NeuralBody weighed = parsed(BODY.replace("\"k\": 7", "\"k\": 7, \"text_to_image\": 0.25"));
+        assertEquals(2, weighed.form());
+        assertEquals("013e800000" + GOLDEN, written(weighed));
+        NamedWriteableRegistry registry = new NamedWriteableRegistry(new SearchModule(Settings.EMPTY, List.of()).getNamedWriteables());
+        BytesArray bytes = new BytesArray(HexFormat.of().parseHex("013e800000" + GOLDEN));
+        try (StreamInput in = new NamedWriteableAwareStreamInput(bytes.streamInput(), registry)) {
+            assertEquals(weighed, new NeuralBody(in, 2));
         }
     }
 }

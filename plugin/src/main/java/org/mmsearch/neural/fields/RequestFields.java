@@ -77,6 +77,37 @@ public final class RequestFields {
         return all;
     }
 
+    /**
+     * Returns the weight of the similarity between a query's text and a product's image.
+     *
+     * @param field full name of the vector field
+     * @param asked the weight that the query specifies, or null for that of the indices; if they differ, their mean
+     * @return null if vectors are to be taken as they are
+     * @throws IllegalArgumentException if the query specifies a weight and the vectors of an index do not have two parts
+     */
+    public TextToImage textToImage(String field, Float asked) {
+        TextToImage any = null;
+        float sum = 0;
+        int having = 0;
+        for (int i = 0; i < indices.length; i++) {
+            if (fields[i].get(field) == null) {
+                continue;
+            }
+            TextToImage found = fields[i].textToImage(field);
+            if (asked != null && found == null) {
+                throw new IllegalArgumentException(
+                    "expected " + TextToImage.KEY + " on a field whose vectors have a part for the text and one for the image, which the"
+                        + " mapping of [" + indices[i].getName() + "] does not say of [" + field + "]; leave it out, or ingest into the index"
+                        + " with a model that concatenates both"
+                );
+            }
+            having++;
+            sum += found == null ? TextToImage.EQUAL : found.weight();
+            any = found == null ? any : found;
+        }
+        return any == null ? null : any.with(asked == null ? sum / having : asked);
+    }
+
     private static String describe(EncoderModel encoder) {
         return encoder.label() + "/" + encoder.output() + " (" + encoder.dimension() + " numbers, fingerprint "
             + encoder.fingerprint() + ")";

@@ -53,6 +53,12 @@ record VectorField(String name, String type, int dimension, boolean nested, Vect
         return new EncoderModel(model, version, output == null ? DEFAULT_OUTPUT : output, text("fingerprint"), length);
     }
 
+    /** Returns whether the vectors are fused from a text and an image, by the mapping. */
+    boolean fused() {
+        String output = text("output");
+        return meta.isEmpty() == false && (output == null || output.equals(DEFAULT_OUTPUT));
+    }
+
     private String text(String key) {
         Object value = meta.get(key);
         return value == null ? null : value.toString();

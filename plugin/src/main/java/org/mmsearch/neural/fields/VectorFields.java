@@ -9,6 +9,7 @@ import org.opensearch.cluster.metadata.MappingMetadata;
 final class VectorFields {
 
     private final Map<String, VectorField> fields = new HashMap<>();
+    private TextToImage textToImage;
 
     private VectorFields() {}
 
@@ -17,8 +18,9 @@ final class VectorFields {
         VectorFields found = new VectorFields();
         if (mapping != null) {
             Map<String, Object> root = mapping.sourceAsMap();
-            Map<?, ?> meta = map(map(map(root, "_meta"), "mmsearch"), "fields");
-            found.collect("", map(root, "properties"), false, meta);
+            Map<?, ?> ours = map(map(root, "_meta"), "mmsearch");
+            found.textToImage = TextToImage.of(ours);
+            found.collect("", map(root, "properties"), false, map(ours, "fields"));
         }
         return found;
     }
@@ -26,6 +28,12 @@ final class VectorFields {
     /** Returns the field with a full name, or null if the index has no such field. */
     VectorField get(String name) {
         return fields.get(name);
+    }
+
+    /** Returns how the vectors of a field weigh the similarity of a query's text to a product's image, or null if they have no such part. */
+    TextToImage textToImage(String name) {
+        VectorField field = fields.get(name);
+        return field != null && field.fused() ? textToImage : null;
     }
 
     private void collect(String prefix, Map<?, ?> properties, boolean nested, Map<?, ?> meta) {

@@ -3,7 +3,6 @@ package org.mmsearch.neural.vectors;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.function.Consumer;
 
@@ -15,6 +14,7 @@ import org.mmsearch.encoder.EncoderModel;
 import org.mmsearch.encoder.service.EncoderService;
 import org.mmsearch.encoder.service.EncodingRequest;
 import org.mmsearch.neural.fields.RequestFields;
+import org.mmsearch.neural.fields.TextToImage;
 import org.opensearch.OpenSearchStatusException;
 import org.opensearch.action.IndicesRequest;
 import org.opensearch.action.support.ContextPreservingActionListener;
@@ -36,6 +36,7 @@ public final class VectorSource {
     private final String clause;
     private final String field;
     private final EncoderModel model;
+    private final TextToImage textToImage;
     private final String modelId;
     private final Consumer<String> leftOut;
 
@@ -44,6 +45,7 @@ public final class VectorSource {
      * @param fields the vector fields of the searched indices
      * @param clause the clause's name, the prefix of error messages
      * @param model the encoder of the field
+     * @param textToImage weighs the vectors of texts without an image, or null to leave them unchanged
      * @param modelId the {@code model_id} of the query, or null if the mapping defines the encoder
      * @param leftOut receives a message for each text that the encoder cannot read
      */
@@ -54,6 +56,7 @@ public final class VectorSource {
         String clause,
         String field,
         EncoderModel model,
+        TextToImage textToImage,
         String modelId,
         Consumer<String> leftOut
     ) {
@@ -63,6 +66,7 @@ public final class VectorSource {
         this.clause = clause;
         this.field = field;
         this.model = model;
+        this.textToImage = textToImage;
         this.modelId = modelId;
         this.leftOut = leftOut;
     }
@@ -75,7 +79,7 @@ public final class VectorSource {
             if (vector == null) {
                 return null;
             }
-            vectors.add(vector);
+            vectors.add(weighed(part, vector));
         }
         return query.blend(vectors);
     }
@@ -162,7 +166,19 @@ public final class VectorSource {
                 leftOut.accept(text + " is left out, because the encoder " + model.label() + " knows no word of it");
             }
         }
-        return rest.blend(vectors.stream().filter(Objects::nonNull).toList());
+        List<float[]> weighed = new ArrayList<>(rest.parts().size());
+        for (int part = 0; part < vectors.size(); part++) {
+            if (vectors.get(part) != null) {
+                weighed.add(weighed(query.parts().get(part), vectors.get(part)));
+            }
+        }
+        return rest.blend(weighed);
+    }
+
+    /** A picture is compared with pictures and a document with documents: only the vector of a text alone is weighed. */
+    private float[] weighed(QueryVector.Part part, float[] vector) {
+        boolean words = part.input() != null && part.input().imageDigest().isEmpty();
+        return words && textToImage != null ? textToImage.weighed(vector) : vector;
     }
 
     private EncoderException prefixed(EncoderException failure) {
