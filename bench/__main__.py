@@ -27,6 +27,7 @@ TABLES = {
     "quality": "quality.targets",
     "lexical": "quality.lexical",
     "diversity": "quality.diversity",
+    "fusions": "quality.fusions",
     "runtimes": "quality.runtimes",
 }
 """name → module below bench/"""

@@ -35,10 +35,11 @@ def command() -> None:
 )
 @click.option(
     "--precision",
-    type=click.Choice(["int8", "fp32"]),
-    default="int8",
+    type=click.Choice(["auto", "int8", "fp32", "mixed"]),
+    default="auto",
     show_default=True,
-    help="Precision of the text towers: int8 for CPUs, fp32 for GPUs.",
+    help="Precision of the text towers: int8, fp32 (for GPUs), or mixed: fp32 for items, int8 for queries. "
+    "auto keeps that of the served set; without one it is mixed on processors with bf16 units, else int8.",
 )
 @click.option(
     "--repository",
@@ -54,20 +55,27 @@ def build(architecture: str, precision: str, repository: Path | None) -> None:
     Example: mmsearch models build --architecture 4tmm_cat --precision int8
     """
     from mmsearch.models import architecture as architectures
-    from mmsearch.models import build as building
+    from mmsearch.models import precision as precisions
     from mmsearch.models import repository as served
+    from mmsearch.models.runtime import calibrate, record
 
     started = time.monotonic()
     tree = repository or Home.at().models
-    built = building.build(
-        architectures.load(architecture), precision, lambda line: click.echo(f"  {line}", err=True)
-    )
-    changed = served.assemble(built, tree)
+
+    def say(line: str) -> None:
+        click.echo(f"  {line}", err=True)
+
+    precision, built = precisions.build(architectures.load(architecture), precision, tree, say)
+    changed = served.assemble(built, tree, lambda draft: calibrate.calibrate(draft, say))
+    # An unchanged tree may have been measured on another processor.
+    calibrate.calibrate(tree, say)
     state = "written" if changed else "unchanged"
     click.echo(
         f"{built.architecture.name} ({precision}), fingerprint {built.fingerprint[:12]}, "
         f"{state} in {tree} in {time.monotonic() - started:.1f} s"
     )
+    for line in record.sentences(record.read(tree)):
+        click.echo(line)
     _say_loss(built)
 
 
@@ -75,10 +83,11 @@ def build(architecture: str, precision: str, repository: Path | None) -> None:
 @click.argument("training", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--precision",
-    type=click.Choice(["int8", "fp32"]),
-    default="int8",
+    type=click.Choice(["auto", "int8", "fp32", "mixed"]),
+    default="auto",
     show_default=True,
-    help="Precision of the text towers: int8 for CPUs, fp32 for GPUs.",
+    help="Precision of the text towers: int8, fp32 (for GPUs), or mixed: fp32 for items, int8 for queries. "
+    "auto keeps that of the served set; without one it is mixed on processors with bf16 units, else int8.",
 )
 @click.option(
     "--repository",
@@ -128,6 +137,7 @@ def deploy(
     Example: mmsearch models deploy runs/4tmm_gated
     """
     from mmsearch.models import deploy as deploying
+    from mmsearch.models.runtime import calibrate
 
     if (pairs is None) != (catalog is None):
         raise click.UsageError("expected --pairs and --catalog together, got one of them; add the other")
@@ -137,16 +147,17 @@ def deploy(
         click.echo(f"  {line}", err=True)
 
     deployed = deploying.deploy(training, precision, tree, say)
+    calibrate.calibrate(tree, say)
     if not no_load:
         deploying.load(deployed, tree, triton)
     built = deployed.built
     state = "written to" if no_load else "served from"
     click.echo(
-        f"{built.architecture.name} ({precision}), fingerprint {built.fingerprint[:12]}, "
+        f"{built.architecture.name} ({deployed.precision}), fingerprint {built.fingerprint[:12]}, "
         f"version {deployed.version} {state} {tree}"
     )
     _say_loss(built)
-    if pairs and catalog and precision == "int8":
+    if pairs and catalog and built.precision == "int8":
         from mmsearch.models.trained_files import WEIGHTS
         from mmsearch.training.pairs import read_pairs, read_products
         from mmsearch.training.precision import compare

@@ -137,6 +137,12 @@ def sentences(found: Tuned) -> str:
         )
     if found.classes and not any(each.below for each in found.classes):
         lines.append(f"No class is more than {TOLERATED:.0%} below its best leg.")
+    over = found.over_equal
+    which = "the tuned fusion" if found.recommended == found.fusion else "the default fusion"
+    lines.append(
+        f"Recommended: {which}; on held-out queries the tuned one is {over.difference:+.4f} "
+        f"[{over.low:+.4f}, {over.high:+.4f}] over the default."
+    )
     if held.low <= 0:
         lines.append(
             f"This is not clearly better than {found.best_leg} alone; more judged queries may decide it."

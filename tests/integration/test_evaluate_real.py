@@ -29,10 +29,12 @@ from mmsearch.evaluation.templates import Template
 from mmsearch.evaluation.tuning.clause import hybrid
 from mmsearch.evaluation.tuning.fusion import techniques
 from mmsearch.evaluation.tuning.learned_model import LearnedModel, fuse
+from mmsearch.evaluation.tuning.live_ranges import run_of, wrapped
 from mmsearch.evaluation.tuning.tune import fused_run
 from mmsearch.evaluation.ui.app import Asked
 from mmsearch.search import dashboards, query_log
 from mmsearch.search.bodies import search_body
+from mmsearch.search.clauses import ALONE
 
 pytestmark = pytest.mark.integration
 INDEX = "evaluate-real"
@@ -178,7 +180,10 @@ def asked(
 def test_what_is_fused_offline_is_what_the_plugin_fuses(shop: Shop) -> None:
     judged = read_judgments(shop.folder / "judgments.jsonl")
     legs = [read_system(name, known_bodies(100)) for name in ("bm25=lexical", "text", "fused=neural")]
-    runs, _ = asked(shop, legs, judged, 100)
+    ranged = [wrapped(leg, 100, ALONE) for leg in legs if isinstance(leg, Template)]
+    _, evidence = asked(shop, [*ranged], judged, 100)
+    runs = [run_of(evidence[leg.name]) for leg in legs]
+    assert all(run.ranges[query].keys() == run.scores[query].keys() for run in runs for query in run.scores)
     fusions = [technique.weighed(weights) for technique in techniques() for weights in ((), (0.2, 0.3, 0.5))]
     live: list[Template | Run] = [
         Template(str(number), {"query": hybrid(legs, fusion, 100)}) for number, fusion in enumerate(fusions)

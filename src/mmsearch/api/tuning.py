@@ -80,6 +80,8 @@ class TuningReport:
             "low": held.low,
             "high": held.high,
             "p": held.p,
+            "over_default": asdict(self.tuned.over_equal),
+            "recommended": self.tuned.recommended.clause(),
             "fusion": self.fusion,
             "classes": [asdict(each) | {"below": each.below} for each in self.tuned.classes],
             "folds": [fusion.clause() for fusion in self.tuned.folds],
@@ -145,7 +147,7 @@ def tune(
     with explained("tune"):
         judged, folder = judgments_of(judgments, esci=esci, only=only)
         asked = Asked(legs, client, window)
-        runs, _ = asked.runs(judged, folder if image_root is None else path_of("image_root", image_root))
+        runs = asked.legs(judged, folder if image_root is None else path_of("image_root", image_root))
         require_overlap(judged, runs, asked.indexed)
         found = tuned(
             judged,

@@ -125,7 +125,4 @@ def _weighed(weights: Sequence[float]) -> dict[str, Any]:
             f"{list(weights)!r}"
         )
     parameters = {"weights": [weight / sum(weights) for weight in weights]}
-    return {
-        "normalization": {"technique": "min_max"},
-        "combination": {"technique": "arithmetic_mean", "parameters": parameters},
-    }
+    return {"combination": {"technique": "arithmetic_mean", "parameters": parameters}}

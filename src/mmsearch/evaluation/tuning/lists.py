@@ -13,7 +13,8 @@ from mmsearch.evaluation.judgments import Judgments
 from mmsearch.evaluation.measures import Measure
 from mmsearch.evaluation.relevance import gains
 from mmsearch.evaluation.runs import Run
-from mmsearch.evaluation.tuning.fusion import Fusion, combined, normalized
+from mmsearch.evaluation.tuning.fusion import Fusion, combined, normalized, weighs
+from mmsearch.evaluation.tuning.ranges import Range
 
 
 class Lists:
@@ -43,8 +44,13 @@ class Lists:
         self._shape = (len(self.queries), max(map(len, products)) or 1, len(legs))
         self._places = [{product: place for place, product in enumerate(names)} for names in products]
         self.legs = lists
+        self._ranges = [[leg_ranges(leg, query) for leg in legs] for query in self.queries]
         self._normalized: dict[tuple[str, str], Floats] = {}
         self.gain = np.zeros(self._shape[:2])
+        self._found = np.zeros(self._shape, bool)
+        for row, (query_legs, places) in enumerate(zip(lists, self._places, strict=True)):
+            for number, found in enumerate(query_legs):
+                self._found[row, [places[product] for product in found], number] = True
         self.ideal = np.zeros(len(self.queries))
         discount = 1 / np.log2(np.arange(2, self.depth + 2))
         for row, (query, names) in enumerate(zip(self.queries, products, strict=True)):
@@ -55,11 +61,13 @@ class Lists:
 
     def values(self, fusion: Fusion) -> Floats:
         """Return nDCG of every query under one fusion, float64 [queries]; ties are in the order of `fuse`."""
-        fused = combined(self._scores(fusion), fusion).astype(np.float32)
+        scores = self._scores(fusion)
+        # Behind all others, as is the padding: nDCG counts neither.
+        fused = np.where(weighs(self._found, fusion), combined(scores, fusion).astype(np.float32), -np.inf)
         top = min(self.depth, fused.shape[1])
-        # A stable sort keeps the padding, which scores 0, behind every product that scores 0.
         order = np.argsort(-fused, axis=1, kind="stable")[:, :top]
-        gain = np.take_along_axis(self.gain, order, axis=1)
+        found = np.take_along_axis(fused, order, axis=1) > -np.inf
+        gain = np.where(found, np.take_along_axis(self.gain, order, axis=1), 0.0)
         return np.asarray(gain @ (1 / np.log2(np.arange(2, top + 2))) / self.ideal, np.float64)
 
     def _scores(self, fusion: Fusion) -> Floats:
@@ -68,8 +76,10 @@ class Lists:
             scores = np.zeros(self._shape)
             for row, (legs, places) in enumerate(zip(self.legs, self._places, strict=True)):
                 for number, leg in enumerate(legs):
+                    of_leg = self._ranges[row][number]
+                    ranges = [of_leg[product] for product in leg] if of_leg else None
                     scores[row, [places[product] for product in leg], number] = normalized(
-                        list(leg.values()), fusion
+                        list(leg.values()), fusion, ranges
                     )
             self._normalized[key] = scores
         return self._normalized[key]
@@ -79,3 +89,12 @@ def ordered(leg: Run, query: str) -> Iterator[tuple[str, float]]:
     """Yield a query's products and scores, best first."""
     scores = leg.scores.get(query, {})
     return ((product, scores[product]) for product in leg.products.get(query, []))
+
+
+def leg_ranges(leg: Run, query: str) -> dict[str, Range] | None:
+    """Return the ranges of a leg's scores by product; None unless those of all its products are known."""
+    known = leg.ranges.get(query, {})
+    products = leg.scores.get(query, {})
+    return (
+        {product: Range(*known[product]) for product in products} if products.keys() <= known.keys() else None
+    )

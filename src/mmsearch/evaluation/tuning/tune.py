@@ -29,7 +29,7 @@ from mmsearch.evaluation.slices import BUILT_IN, slices
 from mmsearch.evaluation.tuning.fusion import Fusion, fuse, techniques
 from mmsearch.evaluation.tuning.learn import LearnedStudy, learn
 from mmsearch.evaluation.tuning.learned_model import LearnedModel
-from mmsearch.evaluation.tuning.lists import Lists, ordered
+from mmsearch.evaluation.tuning.lists import Lists, leg_ranges, ordered
 from mmsearch.evaluation.tuning.query_folds import folds_of
 
 _GRID = 70  # weights tried for each technique before the best ones are refined
@@ -64,6 +64,7 @@ class Tuned:
     legs      the mean of each leg alone; `equal` is the plugin's default fusion
     folds     the fusion chosen in each fold
     classes   the same by class of query: length, modality, and attributes in the judgments
+    over_equal  `held_out` against the plugin's default fusion instead
     learned_fusion   the model and its comparisons, if it was asked for
     """
 
@@ -75,7 +76,15 @@ class Tuned:
     equal: float
     folds: Sequence[Fusion]
     classes: Sequence[OfClass]
+    over_equal: Comparison
     learned_fusion: LearnedStudy | None = None
+
+    @property
+    def recommended(self) -> Fusion:
+        """Return the tuned fusion if it is clearly better than the default on held-out queries, else the
+        default.
+        """
+        return self.fusion if self.over_equal.low > 0 else Fusion()
 
     @property
     def chosen(self) -> Fusion | LearnedModel:
@@ -124,15 +133,17 @@ def tune(
     counted = np.ones(count, bool)
     tuned_scores = Scores(measure, lists.queries, held_out, counted)
     leg_scores = {name: Scores(measure, lists.queries, of_leg, counted) for name, of_leg in values.items()}
+    equal_scores = Scores(measure, lists.queries, search.values(Fusion()), counted)
     return Tuned(
         measure,
         search.best(counted),
         compare(tuned_scores, leg_scores[best_leg]),
         best_leg,
         {name: scores.mean for name, scores in alone.items()},
-        float(search.values(Fusion()).mean()),
+        equal_scores.mean,
         chosen,
         [_of_class(of, held_out, values) for of in kinds],
+        compare(tuned_scores, equal_scores),
         learn(lists, fold_of, tuned_scores, leg_scores) if learned_fusion else None,
     )
 
@@ -273,4 +284,9 @@ def fused_run(name: str, legs: Sequence[Run], fusion: Fusion, *, window: int = 1
         return dict(itertools.islice(scores, window))
 
     queries = dict.fromkeys(query for leg in legs for query in leg.scores)
-    return Run(name, {q: cut(fuse([cut(ordered(leg, q)) for leg in legs], fusion).items()) for q in queries})
+
+    def fused(query: str) -> dict[str, float]:
+        ranges = [leg_ranges(leg, query) for leg in legs]
+        return cut(fuse([cut(ordered(leg, query)) for leg in legs], fusion, ranges).items())
+
+    return Run(name, {query: fused(query) for query in queries})

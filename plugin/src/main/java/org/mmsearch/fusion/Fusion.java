@@ -157,6 +157,26 @@ public record Fusion(
         return new Fusion(normalization, lower, upper, combination, rankConstant, weights, hits, learned);
     }
 
+    /** Returns whether the legs' rankings need the ranges of their scores. */
+    public boolean needsRanges() {
+        return normalization.needsRanges();
+    }
+
+    /**
+     * Returns what a leg's scores are normalized by, for {@code _legs}.
+     *
+     * @param leg position of the leg
+     * @param range of its scores on a hit's shard
+     * @return {@code bound} and, unless it is 0, {@code floor}; or {@code normalization} if the leg has no bound
+     */
+    public Map<String, Object> evidence(int leg, ScoreRange range) {
+        ScoreRange used = range.within(lower.isEmpty() ? null : lower.get(leg), upper.isEmpty() ? null : upper.get(leg));
+        if (used.known() == false) {
+            return Map.of("normalization", Normalization.MIN_MAX.technique());
+        }
+        return used.low() == 0 ? Map.of("bound", used.high()) : Map.of("bound", used.high(), "floor", used.low());
+    }
+
     /** Returns the weight of a leg, or 1 if no weights are specified. */
     public float weight(int leg) {
         return weights.isEmpty() ? 1f : weights.get(leg);
@@ -166,7 +186,7 @@ public record Fusion(
      * Fuses the rankings of the legs.
      *
      * @param legs one ranking per leg, each with at most {@code window} hits
-     * @return at most {@code window} hits, by descending score, then by ascending key
+     * @return at most {@code window} hits, by descending score, then by ascending key; without hits that only legs of weight 0 found
      * @throws IllegalArgumentException if a score is not finite
      */
     public List<FusedHit> fuse(List<Ranking> legs) {
@@ -186,6 +206,7 @@ public record Fusion(
             requireFinite(leg, ranking.scores());
             normalized[leg] = normalization.normalize(
                 ranking.scores(),
+                ranking.ranges(),
                 lower.isEmpty() ? null : lower.get(leg),
                 upper.isEmpty() ? null : upper.get(leg),
                 rankConstant
@@ -208,13 +229,17 @@ public record Fusion(
         }
         int[] order = hits.order(fused);
         List<FusedHit> best = new ArrayList<>(Math.min(window, order.length));
-        for (int i = 0; i < order.length && i < window; i++) {
+        for (int i = 0; i < order.length && best.size() < window; i++) {
             LegScore[] evidence = new LegScore[count];
+            boolean weighs = false;
             for (int leg = 0; leg < count; leg++) {
                 int rank = ranks[order[i] * count + leg];
+                weighs |= rank > 0 && weightOf[leg] > 0;
                 evidence[leg] = rank == 0 ? null : new LegScore(rank, legs.get(leg).scores()[rank - 1], (float) normalized[leg][rank - 1]);
             }
-            best.add(new FusedHit(hits.key(order[i]), fused[order[i]], evidence));
+            if (weighs) {
+                best.add(new FusedHit(hits.key(order[i]), fused[order[i]], evidence));
+            }
         }
         return best;
     }

@@ -14,6 +14,7 @@ import org.apache.lucene.search.Weight;
 import org.mmsearch.fusion.FusedHit;
 import org.mmsearch.fusion.LearnedModel;
 import org.mmsearch.fusion.LegScore;
+import org.mmsearch.fusion.ScoreRange;
 import org.mmsearch.hybrid.legs.Legs;
 
 /** Matches the fused hits. They are resolved to document numbers once per reader, for scoring, explaining and the list of legs per hit. */
@@ -54,10 +55,11 @@ abstract class FusedQuery extends Query {
 
     @Override
     public final Weight createWeight(IndexSearcher searcher, ScoreMode scoreMode, float boost) throws IOException {
-        return new FusedWeight(this, docs(searcher), boost, this::explain);
+        FusedDocs found = docs(searcher);
+        return new FusedWeight(this, found, boost, (hit, by) -> explain(found, hit, by));
     }
 
-    private Explanation explain(FusedHit hit, float boost) {
+    private Explanation explain(FusedDocs found, FusedHit hit, float boost) {
         List<Explanation> lines = new ArrayList<>();
         LearnedModel learned = described.fusion().learned();
         for (int i = 0; i < hit.legs().length; i++) {
@@ -66,7 +68,9 @@ abstract class FusedQuery extends Query {
             if (leg == null) {
                 lines.add(Explanation.noMatch(name + ": not in its window"));
             } else {
-                lines.add(Explanation.match(leg.normalized(), name + ", rank " + leg.rank() + ", normalized from " + leg.raw()));
+                ScoreRange range = found.range(i);
+                String by = range == null ? "" : " by " + described.fusion().evidence(i, range);
+                lines.add(Explanation.match(leg.normalized(), name + ", rank " + leg.rank() + ", normalized from " + leg.raw() + by));
             }
         }
         if (learned != null) {
