@@ -74,6 +74,7 @@ SUBJECTS = {
         "quality-runtimes",
         "quality-lexical",
         "quality-lexical-queries",
+        "quality-diversity",
     ),
     "faults": (
         *ingest.TABLES.values(),

@@ -169,6 +169,12 @@ def lexical_of(client: OpenSearch, index: str) -> Clause:
         return lexical_clause(client, index)
 
 
+def has_hits(client: OpenSearch, index: str, body: Mapping[str, Any]) -> bool:
+    """Whether a search has hits. Raises MmsearchError, as `answers` does."""
+    reply = _ask(client, index, "_search", json.dumps(body), "application/json")
+    return bool(reply["hits"]["total"]["value"])
+
+
 def _ask(client: OpenSearch, index: str, api: str, body: str, kind: str) -> dict[str, Any]:
     with _in_a_sentence(index):
         reply: dict[str, Any] = ask(

@@ -70,6 +70,7 @@ def build(
     towers = {
         name: exported(architecture, tower, say, precision, quantized=quantized)
         for name, tower in architecture.towers.items()
+        if architecture.slots_of(name)
     }
     name = f"set-{architecture.name}-{_key(fingerprint)}"
     for folder in (PACKAGED / name, cache_folder("models") / name):

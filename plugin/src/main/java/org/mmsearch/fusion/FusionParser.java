@@ -39,7 +39,11 @@ public final class FusionParser {
         allow(combine, Set.of("technique", "rank_constant", "parameters"), "combination");
         Combination combination = Combination.of(string(combine, "technique", Combination.ARITHMETIC_MEAN.technique()));
         Map<String, Object> parameters = object(combine, "parameters", Map.of());
-        allow(parameters, Set.of("weights", "rank_constant"), "combination.parameters");
+        if (combination == Combination.LEARNED) {
+            allow(combine, Set.of("technique", "parameters"), "combination");
+        } else {
+            allow(parameters, Set.of("weights", "rank_constant"), "combination.parameters");
+        }
         List<Float> weights = weights(parameters.get("weights"));
         int window = integer(object, "window_size", 0, 1, Integer.MAX_VALUE);
         if (combination == Combination.RRF) {
@@ -77,7 +81,8 @@ public final class FusionParser {
             combination,
             DEFAULT_RANK_CONSTANT,
             weights,
-            window
+            window,
+            combination == Combination.LEARNED ? LearnedModel.parse(parameters) : null
         );
     }
 
@@ -116,7 +121,7 @@ public final class FusionParser {
         }).toList();
     }
 
-    private static void allow(Map<String, Object> object, Set<String> keys, String where) {
+    static void allow(Map<String, Object> object, Set<String> keys, String where) {
         for (String key : object.keySet()) {
             if (keys.contains(key) == false) {
                 throw new IllegalArgumentException("[" + where + "] does not support [" + key + "]");
@@ -129,14 +134,14 @@ public final class FusionParser {
     }
 
     @SuppressWarnings("unchecked")
-    private static Map<String, Object> map(Object value, String key) {
+    static Map<String, Object> map(Object value, String key) {
         if (value instanceof Map<?, ?>) {
             return (Map<String, Object>) value;
         }
         throw new IllegalArgumentException("[fusion] expected [" + key + "] to be an object, got [" + value + "]");
     }
 
-    private static List<?> list(Object value, String key) {
+    static List<?> list(Object value, String key) {
         if (value instanceof List<?> list) {
             return list;
         }

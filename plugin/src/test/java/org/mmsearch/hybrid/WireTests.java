@@ -103,7 +103,7 @@ public class WireTests extends OpenSearchTestCase {
         assertEquals("[WINDOW, ALL]", List.of(Totals.values()).toString());
         assertEquals("[FAIL, SKIP]", List.of(OnEncoderFailure.values()).toString());
         assertEquals("[MIN_MAX, L2, Z_SCORE, RECIPROCAL_RANK, THEORETICAL_MIN_MAX]", List.of(Normalization.values()).toString());
-        assertEquals("[ARITHMETIC_MEAN, GEOMETRIC_MEAN, HARMONIC_MEAN, RRF]", List.of(Combination.values()).toString());
+        assertEquals("[ARITHMETIC_MEAN, GEOMETRIC_MEAN, HARMONIC_MEAN, RRF, LEARNED]", List.of(Combination.values()).toString());
         assertEquals("[APPLY, CLIP, IGNORE]", List.of(Bound.Mode.values()).toString());
     }
 }

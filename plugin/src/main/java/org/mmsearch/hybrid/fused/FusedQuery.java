@@ -12,6 +12,7 @@ import org.apache.lucene.search.QueryVisitor;
 import org.apache.lucene.search.ScoreMode;
 import org.apache.lucene.search.Weight;
 import org.mmsearch.fusion.FusedHit;
+import org.mmsearch.fusion.LearnedModel;
 import org.mmsearch.fusion.LegScore;
 import org.mmsearch.fusion.ScoreRange;
 import org.mmsearch.hybrid.legs.Legs;
@@ -60,9 +61,10 @@ abstract class FusedQuery extends Query {
 
     private Explanation explain(FusedDocs found, FusedHit hit, float boost) {
         List<Explanation> lines = new ArrayList<>();
+        LearnedModel learned = described.fusion().learned();
         for (int i = 0; i < hit.legs().length; i++) {
             LegScore leg = hit.legs()[i];
-            String name = "leg [" + described.names().get(i) + "], weight " + described.fusion().weight(i);
+            String name = "leg [" + described.names().get(i) + "], " + role(i, leg);
             if (leg == null) {
                 lines.add(Explanation.noMatch(name + ": not in its window"));
             } else {
@@ -71,10 +73,22 @@ abstract class FusedQuery extends Query {
                 lines.add(Explanation.match(leg.normalized(), name + ", rank " + leg.rank() + ", normalized from " + leg.raw() + by));
             }
         }
+        if (learned != null) {
+            lines.add(Explanation.match((float) learned.rest(hit.legs()), "log odds of the intercept and of the products of scores"));
+        }
         if (boost != 1f) {
             lines.add(Explanation.match(boost, "boost"));
         }
         return Explanation.match(hit.score() * boost, "fused by " + described.fusion() + ", of:", lines);
+    }
+
+    /** What a leg counts in the fusion: its weight, or what it adds to the log odds of a learned one. */
+    private String role(int leg, LegScore score) {
+        LearnedModel learned = described.fusion().learned();
+        if (learned == null) {
+            return "weight " + described.fusion().weight(leg);
+        }
+        return "log odds " + (score == null ? 0f : (float) learned.logOdds(leg, score));
     }
 
     @Override

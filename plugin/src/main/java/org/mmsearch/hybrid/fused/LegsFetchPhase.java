@@ -8,6 +8,7 @@ import java.util.Map;
 
 import org.apache.lucene.index.LeafReaderContext;
 import org.mmsearch.fusion.FusedHit;
+import org.mmsearch.fusion.LearnedModel;
 import org.mmsearch.fusion.LegScore;
 import org.mmsearch.fusion.ScoreRange;
 import org.mmsearch.hybrid.legs.Legs;
@@ -62,6 +63,7 @@ public final class LegsFetchPhase implements FetchSubPhase {
     private static List<Object> evidence(Legs described, FusedDocs docs, FusedHit hit) {
         List<Object> legs = new ArrayList<>();
         int only = hit.onlyLeg();
+        LearnedModel learned = described.fusion().learned();
         for (int i = 0; i < hit.legs().length; i++) {
             LegScore leg = hit.legs()[i];
             if (leg == null) {
@@ -72,6 +74,9 @@ public final class LegsFetchPhase implements FetchSubPhase {
             line.put("rank", leg.rank());
             line.put("score", leg.raw());
             line.put("normalized", leg.normalized());
+            if (learned != null) {
+                line.put("log_odds", (float) learned.logOdds(i, leg));
+            }
             ScoreRange range = docs.range(i);
             if (range != null) {
                 line.putAll(described.fusion().evidence(i, range));
