@@ -97,6 +97,7 @@ def build(architecture: str, weights: str | None, precision: str, repository: Pa
     help="HOST:PORT of the server's gRPC, grpcs://HOST:PORT for TLS.",
 )
 @tls
+@click.option("--anyway", is_flag=True, help="Also a training that was no better than the untrained model.")
 @click.option(
     "--no-load", is_flag=True, help="Only write the files; the server loads them at its next start."
 )
@@ -116,6 +117,7 @@ def deploy(
     precision: str,
     repository: Path | None,
     triton: str,
+    anyway: bool,
     no_load: bool,
     pairs: Path | None,
     catalog: Path | None,
@@ -126,7 +128,8 @@ def deploy(
     """Serve the training in the folder TRAINING as a new version in addition to the old ones.
 
     Old versions stay loaded, so existing indexes keep their encoder; new indexes use the new version.
-    Deploying the same training again changes nothing. The command prints the loss of int8, measured on
+    Deploying the same training again changes nothing. A training that was no better than the untrained
+    model on its held-out groups is refused without --anyway. The command prints the loss of int8, measured on
     general texts when the tower was built, and on your --pairs.
 
     Example: mmsearch models deploy runs/4tmm_gated
@@ -140,7 +143,7 @@ def deploy(
     def say(line: str) -> None:
         click.echo(f"  {line}", err=True)
 
-    deployed = deploying.deploy(training, precision, tree, say)
+    deployed = deploying.deploy(training, precision, tree, say, anyway=anyway)
     if not no_load:
         deploying.load(deployed, tree, triton)
     built = deployed.built

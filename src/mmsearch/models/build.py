@@ -50,7 +50,9 @@ def build(
         hashes["fusion"] = file_hash(weights)
     fingerprint = architecture.fingerprint(hashes, precision)
     towers = {
-        name: exported(architecture, tower, say, precision) for name, tower in architecture.towers.items()
+        name: exported(architecture, tower, say, precision)
+        for name, tower in architecture.towers.items()
+        if architecture.slots_of(name)
     }
     name = f"set-{architecture.name}-{_key(fingerprint)}"
     for folder in (PACKAGED / name, cache_folder("models") / name):

@@ -18,7 +18,7 @@ from mmsearch.clients.tls import channel_credentials
 from mmsearch.errors import ServedTreeError
 from mmsearch.models import architecture as architectures
 from mmsearch.models import build as building
-from mmsearch.models import repository
+from mmsearch.models import gain, repository
 from mmsearch.models.configs import ENTRIES, MODELS
 from mmsearch.models.trained_files import ARCHITECTURE, WEIGHTS
 
@@ -34,12 +34,24 @@ class Deployed:
     new: bool
 
 
-def deploy(training: Path, precision: str, tree: Path, say: Callable[[str], None]) -> Deployed:
-    """Build the result of `mmsearch train` in `training` and add it to `tree`. Raise ModelError."""
+def deploy(
+    training: Path, precision: str, tree: Path, say: Callable[[str], None], *, anyway: bool = False
+) -> Deployed:
+    """Build the result of `mmsearch train` in `training` and add it to `tree`.
+
+    Raise ModelError, also for a training that was no better than the untrained model, unless `anyway`.
+    """
     file = training / ARCHITECTURE
     if not file.exists() or not (training / WEIGHTS).exists():
         raise ServedTreeError(
             f"expected {ARCHITECTURE} and {WEIGHTS} in {training}, got none; name a training's folder"
+        )
+    measured = gain.read(training)
+    if measured and measured.lost and not anyway:
+        raise ServedTreeError(
+            f"expected a training that is better than the untrained model, got {measured.difference:+.3f} "
+            f"({measured.low:+.3f} to {measured.high:+.3f}) on its held-out groups; train on more pairs, or "
+            "deploy it by --anyway"
         )
     built = building.build(architectures.load(file), precision, say, training / WEIGHTS)
     version, new = repository.next_version(built, tree)

@@ -106,8 +106,13 @@ def _create(target: Exported, write: Callable[[Path], None]) -> None:
 
 
 def weights_hashes(architecture: Architecture) -> dict[str, str]:
-    """Return the sha256 (hex) of each source of weights in the architecture."""
-    return {tower.weights: weights.weights_hash(tower.weights) for tower in architecture.towers.values()}
+    """Return the sha256 (hex) of each source of weights in the architecture, by the source as its data file
+    has it, so that the fingerprint does not depend on where a training's folder is.
+    """
+    return {
+        str(architecture.data["towers"][name]["weights"]): weights.weights_hash(tower.weights)
+        for name, tower in architecture.towers.items()
+    }
 
 
 def _key(architecture: Architecture, tower: Tower) -> str:
@@ -118,7 +123,13 @@ def _key(architecture: Architecture, tower: Tower) -> str:
     if "names_by" in tower.numbers:
         involved.append(architecture.towers[str(tower.numbers["names_by"])])
     described = [
-        [each.kind, each.dimension, dict(each.numbers), weights.weights_hash(each.weights)]
+        [
+            each.kind,
+            each.dimension,
+            # The tower that names the classes is described itself; what it is called changes no vector.
+            {key: value for key, value in each.numbers.items() if key != "names_by"},
+            weights.weights_hash(each.weights),
+        ]
         for each in involved
     ]
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
