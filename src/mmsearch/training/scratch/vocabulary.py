@@ -30,8 +30,8 @@ def trained(texts: Sequence[str], size: int = SIZE) -> Tokenizer:
     trainer = trainers.WordPieceTrainer(
         vocab_size=size,
         min_frequency=TWICE,
-        # The trainer numbers the signs inside words in the order of a hash table, and prefers the lower number
-        # among equally frequent pairs: named here, they are numbered in the order of the alphabet.
+        # The trainer numbers the signs inside words in the order of a hash table, and prefers the lower
+        # number among equally frequent pairs: named here, they are numbered in the order of the alphabet.
         special_tokens=[*SPECIAL, *(CONTINUED + sign for sign in sorted(inner))],
         continuing_subword_prefix=CONTINUED,
         show_progress=False,
