@@ -27,6 +27,8 @@ TABLES = {
     "evaluation": "quality.measures",
     "quality": "quality.targets",
     "lexical": "quality.lexical",
+    "diversity": "quality.diversity",
+    "fusions": "quality.fusions",
     "runtimes": "quality.runtimes",
 }
 """name → module below bench/"""

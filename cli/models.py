@@ -39,10 +39,11 @@ def command() -> None:
 )
 @click.option(
     "--precision",
-    type=click.Choice(["int8", "fp32"]),
-    default="int8",
+    type=click.Choice(["auto", "int8", "fp32", "mixed"]),
+    default="auto",
     show_default=True,
-    help="Precision of the text towers: int8 for CPUs, fp32 for GPUs.",
+    help="Precision of the text towers: int8, fp32 (for GPUs), or mixed: fp32 for items, int8 for queries. "
+    "auto keeps that of the served set; without one it is mixed on processors with bf16 units, else int8.",
 )
 @click.option(
     "--repository",
@@ -57,21 +58,28 @@ def build(architecture: str, weights: str | None, precision: str, repository: Pa
 
     Example: mmsearch models build --architecture 4tmm_cat --precision int8
     """
-    from mmsearch.models import build as building
+    from mmsearch.models import precision as precisions
     from mmsearch.models import repository as served
     from mmsearch.models.named import named
+    from mmsearch.models.runtime import calibrate, record
 
     started = time.monotonic()
     tree = repository or Home.at().models
-    built = building.build(
-        named(architecture, weights), precision, lambda line: click.echo(f"  {line}", err=True)
-    )
-    changed = served.assemble(built, tree)
+
+    def say(line: str) -> None:
+        click.echo(f"  {line}", err=True)
+
+    precision, built = precisions.build(named(architecture, weights), precision, tree, say)
+    changed = served.assemble(built, tree, lambda draft: calibrate.calibrate(draft, say))
+    # An unchanged tree may have been measured on another processor.
+    calibrate.calibrate(tree, say)
     state = "written" if changed else "unchanged"
     click.echo(
         f"{built.architecture.name} ({precision}), fingerprint {built.fingerprint[:12]}, "
         f"{state} in {tree} in {time.monotonic() - started:.1f} s"
     )
+    for line in record.sentences(record.read(tree)):
+        click.echo(line)
     _say_loss(built)
 
 
@@ -136,10 +144,11 @@ def new(
 @click.argument("training", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--precision",
-    type=click.Choice(["int8", "fp32"]),
-    default="int8",
+    type=click.Choice(["auto", "int8", "fp32", "mixed"]),
+    default="auto",
     show_default=True,
-    help="Precision of the text towers: int8 for CPUs, fp32 for GPUs.",
+    help="Precision of the text towers: int8, fp32 (for GPUs), or mixed: fp32 for items, int8 for queries. "
+    "auto keeps that of the served set; without one it is mixed on processors with bf16 units, else int8.",
 )
 @click.option(
     "--repository",
@@ -192,6 +201,7 @@ def deploy(
     Example: mmsearch models deploy runs/4tmm_gated
     """
     from mmsearch.models import deploy as deploying
+    from mmsearch.models.runtime import calibrate
 
     if (pairs is None) != (catalog is None):
         raise click.UsageError("expected --pairs and --catalog together, got one of them; add the other")
@@ -201,16 +211,17 @@ def deploy(
         click.echo(f"  {line}", err=True)
 
     deployed = deploying.deploy(training, precision, tree, say, anyway=anyway)
+    calibrate.calibrate(tree, say)
     if not no_load:
         deploying.load(deployed, tree, triton)
     built = deployed.built
     state = "written to" if no_load else "served from"
     click.echo(
-        f"{built.architecture.name} ({precision}), fingerprint {built.fingerprint[:12]}, "
+        f"{built.architecture.name} ({deployed.precision}), fingerprint {built.fingerprint[:12]}, "
         f"version {deployed.version} {state} {tree}"
     )
     _say_loss(built)
-    if pairs and catalog and precision == "int8":
+    if pairs and catalog and built.precision == "int8":
         from mmsearch.models.trained_files import WEIGHTS
         from mmsearch.training.pairs import read_pairs, read_products
         from mmsearch.training.precision import compare

@@ -4,7 +4,8 @@
 
 Weights are random, of the model's true sizes: they change neither memory nor rate. Each model is served for
 itself. Memory is that of all processes of Triton, proportionally shared (PSS), after the measured calls.
-Rates are of one caller: texts as queries to `query_encoder`, images as pixels to the image tower.
+Texts are queries to `query_encoder`, images pixels to the image tower. Rates are taken from the processor
+time of Triton, which depends less on other programs than the time that passes does.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from measuring.carriers import by_grpc, strings, tensor
 from measuring.interleaved import Table, measure
 from measuring.options import Options
-from measuring.real_node import family, median_ms, say
+from measuring.real_node import family, processor_seconds, say
 from safetensors.torch import save_file
 
 from mmsearch.models import repository
@@ -33,7 +34,7 @@ from mmsearch.stack.state import Home
 
 NAMES = ("ViT-B-32", "MobileCLIP2-S0")
 TEXT = "a comfortable armchair with wooden legs"
-BATCH, CALLS = 16, 3
+BATCH, CALLS = 8, 5
 
 
 def main() -> int:
@@ -76,16 +77,22 @@ def rates(name: str, built: ModelSet, address: str, home: Home, rounds: int) -> 
         calls[f"images, batch {rows}"] = by_grpc(channel, "clip_image", pixels, ("FEATURES",))
     for call in calls.values():
         call()  # the first call of each shape prepares the session for it
-    arms = {what: (lambda call=call: median_ms([call] * CALLS)) for what, call in calls.items()}
-    table = measure(f"clip-{name}-{built.precision}", arms, rounds=rounds, unit="ms a call")
-    for what, values in list(table.figures.items()):
-        if what in calls:
-            rows = int(what.rpartition(" ")[2])
-            table.figure(f"{what}: rows a second", 1000 * rows / statistics.median(values), {})
     running = home.running("triton")
     if running is None or running.child is None:
-        raise RuntimeError("expected Triton to run until its memory is measured, got no process")
-    used = sum(process.memory_full_info().pss for process in family(running.child.pid))
+        raise RuntimeError("expected Triton to run while it is measured, got no process")
+    pid = running.child.pid
+
+    def processor_ms(what: str) -> float:
+        rows, before = CALLS * int(what.rpartition(" ")[2]), processor_seconds([pid])
+        for _ in range(CALLS):
+            calls[what]()
+        return 1000 * (processor_seconds([pid]) - before) / rows
+
+    arms = {what: (lambda what=what: processor_ms(what)) for what in calls}
+    table = measure(f"clip-{name}-{built.precision}", arms, rounds=rounds, unit="processor ms a row")
+    for what in calls:
+        table.figure(f"{what}: rows a second of one core", 1000 / statistics.median(table.figures[what]), {})
+    used = sum(process.memory_full_info().pss for process in family(pid))
     table.figure("memory of Triton, MB", used / 1e6, {}, exact=True)
     for tower in built.towers.values():
         megabytes = tower.onnx(built.precision).stat().st_size / 1e6

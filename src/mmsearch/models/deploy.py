@@ -19,6 +19,7 @@ from mmsearch.errors import ServedTreeError
 from mmsearch.models import architecture as architectures
 from mmsearch.models import build as building
 from mmsearch.models import gain, repository
+from mmsearch.models import precision as precisions
 from mmsearch.models.configs import ENTRIES, MODELS
 from mmsearch.models.trained_files import ARCHITECTURE, WEIGHTS
 
@@ -27,11 +28,12 @@ READY_WITHIN = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """The version that serves the set, and whether this call added it."""
+    """The version that serves the set, whether this call added it, and its precision."""
 
     built: building.ModelSet
     version: int
     new: bool
+    precision: str
 
 
 def deploy(
@@ -53,12 +55,12 @@ def deploy(
             f"({measured.low:+.3f} to {measured.high:+.3f}) on its held-out groups; train on more pairs, or "
             "deploy it by --anyway"
         )
-    built = building.build(architectures.load(file), precision, say, training / WEIGHTS)
+    precision, built = precisions.build(architectures.load(file), precision, tree, say, training / WEIGHTS)
     version, new = repository.next_version(built, tree)
     if new:
         tree.mkdir(parents=True, exist_ok=True)
         repository.add(built, tree, version)
-    return Deployed(built, version, new)
+    return Deployed(built, version, new, precision)
 
 
 def load(deployed: Deployed, tree: Path, triton: str) -> None:

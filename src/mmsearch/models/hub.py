@@ -27,7 +27,7 @@ def files(source: str, patterns: Sequence[str] = DESCRIBING) -> Path:
     repository, _, revision = source.removeprefix(HUB).partition("@")
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
+        from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
     except ImportError as error:
         raise WeightsError(
             f"expected huggingface_hub to download {source}, got no {error.name}; "

@@ -60,20 +60,26 @@ PACKAGED = MODELS / "packaged"
 
 
 def exported(
-    architecture: Architecture, tower: Tower, say: Callable[[str], None], precision: str | None = None
+    architecture: Architecture,
+    tower: Tower,
+    say: Callable[[str], None],
+    precision: str | None = None,
+    *,
+    quantized: bool = False,
 ) -> Exported:
     """Return the export of a tower from the wheel or the cache, or create it with torch. Raise ModelError.
 
-    The wheel has the files of one `precision` only, and is not used if none is given. A text tower is
-    quantized when int8 is asked for: calibrating a CLIP takes minutes. `say` is called with one line when an
-    export is created, and with one when it is quantized.
+    The wheel has the files of one `precision` only, and is not used if none is given. A text tower also gets
+    its int8 form if that is the precision or `quantized` is true: calibrating a CLIP takes minutes. `say` is
+    called with one line when an export is created, and with one when it is quantized.
     """
     name = f"{tower.name}-{_key(architecture, tower)}"
     packaged = Exported(tower, PACKAGED / name)
     if precision is not None and packaged.onnx(precision).is_file():
         return packaged
     target = Exported(tower, cache_folder("models") / name)
-    quantizing = precision == "int8" and not tower.reads_pictures and not target.onnx("int8").is_file()
+    wanted = (quantized or precision == "int8") and not tower.reads_pictures
+    quantizing = wanted and not target.onnx("int8").is_file()
     if target.folder.exists() and not quantizing:
         return target
     try:
