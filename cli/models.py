@@ -83,6 +83,63 @@ def build(architecture: str, weights: str | None, precision: str, repository: Pa
     _say_loss(built)
 
 
+@command.command("new")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--catalog",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The products whose texts make the vocabulary.",
+)
+@click.option(
+    "--pairs",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Pairs whose queries are read besides.",
+)
+@click.option(
+    "--words",
+    type=click.IntRange(1_000, 100_000),
+    default=16_000,
+    show_default=True,
+    help="Most pieces of the vocabulary.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the random weights.")
+@catalog_form
+def new(
+    folder: Path,
+    catalog: Path,
+    pairs: Path | None,
+    words: int,
+    seed: int,
+    renamed: dict[str, str],
+    preset: str | None,
+    form: str | None,
+) -> None:
+    """Write an untrained text encoder and its architecture.json into the new folder FOLDER.
+
+    It is for those who may use no pretrained text model: two layers, four heads, and a WordPiece vocabulary
+    learned from the catalog and the queries. Train it by `mmsearch train FOLDER/architecture.json`.
+
+    Example: mmsearch models new encoders/bibert --catalog catalog.jsonl --pairs pairs.jsonl
+    """
+    from mmsearch.training.pairs import read_pairs, read_products
+    from mmsearch.training.scratch import new_encoder, vocabulary
+
+    def say(line: str) -> None:
+        click.echo(f"  {line}", err=True)
+
+    products = read_products(catalog, say=say, renames=renamed, preset=preset, form=form)
+    # A query counts as often as it led to a product.
+    queries = [pair.query for pair in read_pairs(pairs, say)] if pairs else []
+    tokenizer = vocabulary.trained([*(product.text for product in products), *queries], words)
+    file = new_encoder.write(tokenizer, folder, seed)
+    click.echo(
+        f"{tokenizer.get_vocab_size():,} pieces from {len(products):,} products and "
+        f"{len(set(queries)):,} queries; train it by: mmsearch train {file} --pairs {pairs or 'PAIRS'} "
+        f"--catalog {catalog}"
+    )
+
+
 @command.command("deploy")
 @click.argument("training", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
