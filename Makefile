@@ -74,7 +74,7 @@ test-plugin-%: .venv/.ready # the same for another line of plugin/versions.txt, 
 test-unit: .venv/.ready ## two minutes, no servers
 	@$(PYTEST) -q -m "not integration and not slow"
 
-test-wheel: .venv/.ready ## the unit layer once more, against the built wheel
+test-wheel: .venv/.ready ## the unit layer against the built wheel, as in make test
 	@scripts/wheel_tests.sh
 
 test-client: .venv/.ready ## the client's unit tests against the built wheel on Python 3.13, where one is installed
@@ -87,14 +87,14 @@ coverage: .venv/.ready $(PLUGIN_ZIP) ## branch coverage of the unit and the inte
 	$(BIN)/coverage report --skip-covered
 	exit $${code:-0}
 
-test: .venv/.ready lint typecheck test-plugin test-wheel ## everything but the slow layer
-	@$(PYTEST) -m "not slow"
+test: .venv/.ready $(PLUGIN_ZIP) ## everything but the slow layer: the plugin, ruff, mypy, and the built wheel
+	@MMSEARCH_PLUGIN_ZIP=$(CURDIR)/$(PLUGIN_ZIP) scripts/test.sh -m "not slow"
 
 test-foreign: .venv/.ready $(PLUGIN_ZIP) ## others' clients, unmodified, on the real node and the real Triton; installs them under build/foreign
 	@$(PYTEST) -m foreign
 
-test-all: .venv/.ready lint typecheck test-plugin test-wheel ## everything, make containers included
-	@$(PYTEST)
+test-all: .venv/.ready $(PLUGIN_ZIP) ## everything, make containers included
+	@MMSEARCH_PLUGIN_ZIP=$(CURDIR)/$(PLUGIN_ZIP) scripts/test.sh
 
 bench: .venv/.ready $(PLUGIN_ZIP) ## every table of bench/, into bench/results and its page
 	@$(BIN)/python bench everything

@@ -22,10 +22,13 @@ TABLES = {
     "quantization": "hybrid.quantization",
     "encoders": "encoders.served",
     "int8": "encoders.int8",
+    "clip": "encoders.clip",
     "training": "training.steps",
     "evaluation": "quality.measures",
     "quality": "quality.targets",
     "lexical": "quality.lexical",
+    "diversity": "quality.diversity",
+    "fusions": "quality.fusions",
     "runtimes": "quality.runtimes",
 }
 """name → module below bench/"""

@@ -67,6 +67,9 @@ PATH = click.Path(path_type=Path)
     show_default=True,
     help="How to query the live index: many searches in one _msearch, or _rank_eval.",
 )
+@click.option(
+    "--collapse", metavar="FIELD", help="Keep the best hit alone for each value of this field, such as group."
+)
 @click.option("--runs-out", type=PATH, help="Folder for the results of each system, as TREC runs.")
 @click.option("--per-query", type=PATH, help="CSV file with each measure of each query.")
 @click.option("--esci", is_flag=True, help="Read grades 3 to 0 of qrels as E, S, C, I.")
@@ -88,6 +91,7 @@ def command(
     show_query: tuple[str, ...],
     image_root: Path | None,
     through: str,
+    collapse: str | None,
     runs_out: Path | None,
     per_query: Path | None,
     esci: bool,
@@ -118,6 +122,7 @@ def command(
             depth=depth,
             gates=gates,
             through=cast(Any, through),
+            collapse=collapse,
             esci=esci,
             only=only,
         )

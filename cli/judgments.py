@@ -17,13 +17,14 @@ from mmsearch.clients.opensearch import DEFAULT_URL, connect
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.exchange import trec, ubi, workbench
 from mmsearch.evaluation.exchange.judged_file import read_judgments
-from mmsearch.evaluation.judgments import Judgments, write_jsonl
+from mmsearch.evaluation.judgments import Judgments, write_csv, write_jsonl
 
 PATH = click.Path(path_type=Path)
 _KINDS = {
     ".jsonl": "JSON Lines",
     ".qrels": "TREC qrels",
     ".json": "a Search Relevance Workbench judgment list",
+    ".csv": "CSV",
 }
 _OTHER = "a table"
 
@@ -45,9 +46,9 @@ def command() -> None:
 def convert(source: Path, target: Path, esci: bool, only: dict[str, str], name: str | None) -> None:
     """Convert a judgment file; the file endings select the formats.
 
-    .jsonl is JSON Lines, .qrels is TREC, and .json is a judgment list of the Search Relevance Workbench, as
-    its API returns it or as `PUT _plugins/_search_relevance/judgments` takes it. SOURCE may also be a table
-    (CSV, Parquet, xlsx) or the examples of the Shopping Queries Dataset (ESCI).
+    .jsonl is JSON Lines, .csv is a table, .qrels is TREC, and .json is a judgment list of the Search
+    Relevance Workbench, as its API returns it or as `PUT _plugins/_search_relevance/judgments` takes it.
+    SOURCE may also be another table (Parquet, xlsx) or the examples of the Shopping Queries Dataset (ESCI).
 
     \b
     Example:
@@ -71,6 +72,8 @@ def convert(source: Path, target: Path, esci: bool, only: dict[str, str], name: 
             )
     elif target.suffix == ".qrels":
         trec.write_qrels(judgments, target)
+    elif target.suffix == ".csv":
+        write_csv(judgments, target)
     else:
         write_jsonl(judgments, target)
     kind = _KINDS.get(source.suffix, _OTHER)
@@ -89,10 +92,23 @@ def convert(source: Path, target: Path, esci: bool, only: dict[str, str], name: 
     show_default=True,
     help="Action that counts as a purchase.",
 )
+@click.option(
+    "--object-id-field",
+    "id_fields",
+    multiple=True,
+    default=ubi.ID_FIELDS,
+    show_default=True,
+    help="object_id_field that means the product's id; events with others are left out.",
+)
 @click.option("--opensearch", default=DEFAULT_URL, envvar="MMSEARCH_OPENSEARCH", show_default=True)
 @tls
 def from_events(
-    target: Path, events: Path | None, queries: Path | None, actions: tuple[str, ...], opensearch: str
+    target: Path,
+    events: Path | None,
+    queries: Path | None,
+    actions: tuple[str, ...],
+    id_fields: tuple[str, ...],
+    opensearch: str,
 ) -> None:
     """Turn the purchases of User Behavior Insights into judgments, from its indexes or from files.
 
@@ -106,11 +122,15 @@ def from_events(
             "expected both --events and --queries, got one of them; name both, or none for the indexes"
         )
     if events and queries:
-        imported = ubi.from_events(ubi.read_documents(queries), ubi.read_documents(events), actions)
+        imported = ubi.from_events(
+            ubi.read_documents(queries), ubi.read_documents(events), actions, id_fields
+        )
     else:
         client = connect(opensearch)
         try:
-            imported = ubi.from_events(_scan(client, "ubi_queries"), _scan(client, "ubi_events"), actions)
+            imported = ubi.from_events(
+                _scan(client, "ubi_queries"), _scan(client, "ubi_events"), actions, id_fields
+            )
         finally:
             client.close()
     for reason, count in imported.skipped.items():

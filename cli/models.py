@@ -31,21 +31,26 @@ def command() -> None:
     "--architecture",
     default="4tmm_cat",
     show_default=True,
-    help="Architecture: a built-in name or a .json file.",
+    help="Architecture: a built-in name, a .json file, or a CLIP: hf-hub:OWNER/NAME or its folder.",
+)
+@click.option(
+    "--weights",
+    help="Weights of its CLIP: an open_clip tag, a .safetensors file, a folder, or hf-hub:OWNER/NAME.",
 )
 @click.option(
     "--precision",
-    type=click.Choice(["int8", "fp32"]),
-    default="int8",
+    type=click.Choice(["auto", "int8", "fp32", "mixed"]),
+    default="auto",
     show_default=True,
-    help="Precision of the text towers: int8 for CPUs, fp32 for GPUs.",
+    help="Precision of the text towers: int8, fp32 (for GPUs), or mixed: fp32 for items, int8 for queries. "
+    "auto keeps that of the served set; without one it is mixed on processors with bf16 units, else int8.",
 )
 @click.option(
     "--repository",
     type=click.Path(file_okay=False, path_type=Path),
     help="The served folder; $MMSEARCH_HOME/model_repository by default.",
 )
-def build(architecture: str, precision: str, repository: Path | None) -> None:
+def build(architecture: str, weights: str | None, precision: str, repository: Path | None) -> None:
     """Export the towers and the fusion of an architecture to the model repository of Triton.
 
     Exports are cached in ~/.cache/mmsearch/models (or $MMSEARCH_CACHE/models), so a second build takes a
@@ -53,32 +58,97 @@ def build(architecture: str, precision: str, repository: Path | None) -> None:
 
     Example: mmsearch models build --architecture 4tmm_cat --precision int8
     """
-    from mmsearch.models import architecture as architectures
-    from mmsearch.models import build as building
+    from mmsearch.models import precision as precisions
     from mmsearch.models import repository as served
+    from mmsearch.models.named import named
+    from mmsearch.models.runtime import calibrate, record
 
     started = time.monotonic()
     tree = repository or Home.at().models
-    built = building.build(
-        architectures.load(architecture), precision, lambda line: click.echo(f"  {line}", err=True)
-    )
-    changed = served.assemble(built, tree)
+
+    def say(line: str) -> None:
+        click.echo(f"  {line}", err=True)
+
+    precision, built = precisions.build(named(architecture, weights), precision, tree, say)
+    changed = served.assemble(built, tree, lambda draft: calibrate.calibrate(draft, say))
+    # An unchanged tree may have been measured on another processor.
+    calibrate.calibrate(tree, say)
     state = "written" if changed else "unchanged"
     click.echo(
         f"{built.architecture.name} ({precision}), fingerprint {built.fingerprint[:12]}, "
         f"{state} in {tree} in {time.monotonic() - started:.1f} s"
     )
+    for line in record.sentences(record.read(tree)):
+        click.echo(line)
     _say_loss(built)
+
+
+@command.command("new")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--catalog",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The products whose texts make the vocabulary.",
+)
+@click.option(
+    "--pairs",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Pairs whose queries are read besides.",
+)
+@click.option(
+    "--words",
+    type=click.IntRange(1_000, 100_000),
+    default=16_000,
+    show_default=True,
+    help="Most pieces of the vocabulary.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the random weights.")
+@catalog_form
+def new(
+    folder: Path,
+    catalog: Path,
+    pairs: Path | None,
+    words: int,
+    seed: int,
+    renamed: dict[str, str],
+    preset: str | None,
+    form: str | None,
+) -> None:
+    """Write an untrained text encoder and its architecture.json into the new folder FOLDER.
+
+    It is for those who may use no pretrained text model: two layers, four heads, and a WordPiece vocabulary
+    learned from the catalog and the queries. Train it by `mmsearch train FOLDER/architecture.json`.
+
+    Example: mmsearch models new encoders/bibert --catalog catalog.jsonl --pairs pairs.jsonl
+    """
+    from mmsearch.training.pairs import read_pairs, read_products
+    from mmsearch.training.scratch import new_encoder, vocabulary
+
+    def say(line: str) -> None:
+        click.echo(f"  {line}", err=True)
+
+    products = read_products(catalog, say=say, renames=renamed, preset=preset, form=form)
+    # A query counts as often as it led to a product.
+    queries = [pair.query for pair in read_pairs(pairs, say)] if pairs else []
+    tokenizer = vocabulary.trained([*(product.text for product in products), *queries], words)
+    file = new_encoder.write(tokenizer, folder, seed)
+    click.echo(
+        f"{tokenizer.get_vocab_size():,} pieces from {len(products):,} products and "
+        f"{len(set(queries)):,} queries; train it by: mmsearch train {file} --pairs {pairs or 'PAIRS'} "
+        f"--catalog {catalog}"
+    )
 
 
 @command.command("deploy")
 @click.argument("training", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--precision",
-    type=click.Choice(["int8", "fp32"]),
-    default="int8",
+    type=click.Choice(["auto", "int8", "fp32", "mixed"]),
+    default="auto",
     show_default=True,
-    help="Precision of the text towers: int8 for CPUs, fp32 for GPUs.",
+    help="Precision of the text towers: int8, fp32 (for GPUs), or mixed: fp32 for items, int8 for queries. "
+    "auto keeps that of the served set; without one it is mixed on processors with bf16 units, else int8.",
 )
 @click.option(
     "--repository",
@@ -93,6 +163,7 @@ def build(architecture: str, precision: str, repository: Path | None) -> None:
     help="HOST:PORT of the server's gRPC, grpcs://HOST:PORT for TLS.",
 )
 @tls
+@click.option("--anyway", is_flag=True, help="Also a training that was no better than the untrained model.")
 @click.option(
     "--no-load", is_flag=True, help="Only write the files; the server loads them at its next start."
 )
@@ -112,6 +183,7 @@ def deploy(
     precision: str,
     repository: Path | None,
     triton: str,
+    anyway: bool,
     no_load: bool,
     pairs: Path | None,
     catalog: Path | None,
@@ -122,12 +194,14 @@ def deploy(
     """Serve the training in the folder TRAINING as a new version in addition to the old ones.
 
     Old versions stay loaded, so existing indexes keep their encoder; new indexes use the new version.
-    Deploying the same training again changes nothing. The command prints the loss of int8, measured on
+    Deploying the same training again changes nothing. A training that was no better than the untrained
+    model on its held-out groups is refused without --anyway. The command prints the loss of int8, measured on
     general texts when the tower was built, and on your --pairs.
 
     Example: mmsearch models deploy runs/4tmm_gated
     """
     from mmsearch.models import deploy as deploying
+    from mmsearch.models.runtime import calibrate
 
     if (pairs is None) != (catalog is None):
         raise click.UsageError("expected --pairs and --catalog together, got one of them; add the other")
@@ -136,17 +210,18 @@ def deploy(
     def say(line: str) -> None:
         click.echo(f"  {line}", err=True)
 
-    deployed = deploying.deploy(training, precision, tree, say)
+    deployed = deploying.deploy(training, precision, tree, say, anyway=anyway)
+    calibrate.calibrate(tree, say)
     if not no_load:
         deploying.load(deployed, tree, triton)
     built = deployed.built
     state = "written to" if no_load else "served from"
     click.echo(
-        f"{built.architecture.name} ({precision}), fingerprint {built.fingerprint[:12]}, "
+        f"{built.architecture.name} ({deployed.precision}), fingerprint {built.fingerprint[:12]}, "
         f"version {deployed.version} {state} {tree}"
     )
     _say_loss(built)
-    if pairs and catalog and precision == "int8":
+    if pairs and catalog and built.precision == "int8":
         from mmsearch.models.trained_files import WEIGHTS
         from mmsearch.training.pairs import read_pairs, read_products
         from mmsearch.training.precision import compare

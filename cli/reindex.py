@@ -31,6 +31,7 @@ Values = dict[str, Any]
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of a training, deployed before; default: the newest served version.",
 )
+@click.option("--anyway", is_flag=True, help="Also a --model that was no better than the untrained one.")
 @click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
 @click.option("--repository", type=click.Path(file_okay=False, path_type=Path), help="The served folder.")
 @options.from_before("that of the last ingest", options.working)
@@ -155,7 +156,11 @@ def _deploy(values: Values) -> None:
 
     tree = values["repository"] or Home.at().models
     deployed = deploying.deploy(
-        values["model"], values["precision"], tree, lambda line: click.echo(f"  {line}", err=True)
+        values["model"],
+        values["precision"],
+        tree,
+        lambda line: click.echo(f"  {line}", err=True),
+        anyway=values["anyway"],
     )
     deploying.load(deployed, tree, values["triton"])
 

@@ -11,6 +11,7 @@ import click
 
 from mmsearch.errors import StackError
 from mmsearch.ingest.product_index.alignment import KEY, said
+from mmsearch.models.runtime import record as records
 from mmsearch.stack import opensearch_node
 from mmsearch.stack.embedded import State, states
 from mmsearch.stack.loopback import ask
@@ -22,7 +23,8 @@ from mmsearch.stack.state import Home
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 @click.option("--home", help="State folder.  [default: $MMSEARCH_HOME or ./.mmsearch]")
 def command(as_json: bool, home: str | None) -> None:
-    """Show the state of the embedded servers; exit 1 if one does not respond.
+    """Show the state of the embedded servers and the runtime of each tower, with the figures of its
+    measurement; exit 1 if a server does not respond.
 
     Also shows how much the images of each index weigh in a search by text, if an ingest has measured it.
 
@@ -31,17 +33,21 @@ def command(as_json: bool, home: str | None) -> None:
       mmsearch status
       mmsearch status --json
     """
-    found = states(Home.at(home))
+    place = Home.at(home)
+    found = states(place)
+    measured = records.read(place.models)
     if as_json:
         servers = {each.name: dataclasses.asdict(each) for each in found}
         weighed = indexes(found)
-        click.echo(json.dumps(servers | ({KEY: weighed} if weighed else {})))
+        click.echo(json.dumps(servers | {"runtime": measured} | ({KEY: weighed} if weighed else {})))
     else:
         for each in found:
             click.echo(sentence(each))
+        for line in records.sentences(measured):
+            click.echo(f"tower {line}")
         for index, about in indexes(found).items():
-            if measured := said(about):
-                click.echo(f"{index}: {measured}")
+            if weight := said(about):
+                click.echo(f"{index}: {weight}")
     if not all(each.answers for each in found):
         raise click.exceptions.Exit(1)
 

@@ -1,4 +1,4 @@
-"""`mmsearch train`: train a fusion on pairs."""
+"""`mmsearch train`: train a fusion, and text towers, on pairs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmsearch.cli.ending import messages
 
 
 @click.command("train")
-@click.argument("config")
+@click.argument("config", required=False)
 @click.option(
     "--pairs",
     required=True,
@@ -35,12 +35,13 @@ from mmsearch.cli.ending import messages
 )
 @options.catalog_form
 @options.only
+@click.option("--joint", is_flag=True, help="Train the upper layers of the text towers too.")
 @click.option(
     "--steps", type=click.IntRange(1), help="Maximum number of steps, instead of the architecture's."
 )
 @click.option("--seed", type=int, help="Random seed, instead of the architecture's.")
 def command(
-    config: str,
+    config: str | None,
     pairs: Path,
     catalog: Path,
     out: Path,
@@ -49,16 +50,21 @@ def command(
     preset: str | None,
     form: str | None,
     only: dict[str, str],
+    joint: bool,
     steps: int | None,
     seed: int | None,
 ) -> None:
-    """Train the fusion of the architecture CONFIG (a name or a .json file) with NT-Xent.
+    """Train the architecture CONFIG (a name or a .json file) with NT-Xent.
 
-    The towers are frozen; their outputs are computed once and cached. An interrupted training resumes when
-    the same command is run again with the same pairs, products and pictures.
+    Without CONFIG, the pairs and the catalog decide, and the reason is printed. Frozen towers' outputs are
+    computed once and cached; towers move by --joint or as CONFIG says. The gain over the untrained model on
+    held-out groups is printed at the end. An interrupted training resumes when the same command is run again
+    with the same pairs, products and pictures.
 
     \b
     Example:
+      mmsearch train --pairs pairs.jsonl --catalog catalog.jsonl --out runs/shop
+      mmsearch train bibert --joint --pairs pairs.jsonl --catalog catalog.jsonl --out runs/text
       mmsearch train 4tmm_gated --pairs pairs.jsonl --catalog catalog.jsonl --out runs/4tmm_gated
       mmsearch train 4tmm_gated --pairs pairs.jsonl --catalog shop.csv --map title=name --out runs/shop
     """
@@ -78,7 +84,7 @@ def command(
         messages(lambda line: click.echo(f"  {line}", err=True)),
         Progress(*columns, console=console, disable=not console.is_terminal) as progress,
     ):
-        task = progress.add_task(f"training {config}", total=None)
+        task = progress.add_task(f"training {config or ''}", total=None)
 
         def evaluated(now: TrainingProgress) -> None:
             progress.update(
@@ -98,6 +104,7 @@ def command(
             preset=preset,
             format=cast(Any, form),
             only=only,
+            joint=joint,
             steps=steps,
             seed=seed,
             progress=evaluated,
@@ -107,3 +114,5 @@ def command(
         f"held-out (recall@10 + nDCG@10) / 2 = {run.best_score:.3f}, {run.seconds:.0f} s; "
         f"mmsearch models deploy {out}"
     )
+    if run.verdict:
+        click.echo(run.verdict)

@@ -14,6 +14,7 @@ from mmsearch.cli.evaluate import PATH
 from mmsearch.cli.options import only, tls
 from mmsearch.clients.opensearch import DEFAULT_URL
 from mmsearch.errors import MmsearchError
+from mmsearch.evaluation.tuning.learn import LearnedStudy
 from mmsearch.evaluation.tuning.tune import FEWEST, TOLERATED, Tuned
 
 
@@ -44,6 +45,11 @@ from mmsearch.evaluation.tuning.tune import FEWEST, TOLERATED, Tuned
     show_default=True,
     help="Avoid fusions that put a class of queries below its best leg, or use only the mean.",
 )
+@click.option(
+    "--learn",
+    is_flag=True,
+    help="Also learn a model over ranks and scores; it is used if clearly better.",
+)
 @click.option("--esci", is_flag=True, help="Read grades 3 to 0 of qrels as E, S, C, I.")
 @only
 @click.option("--index", default="products", envvar="MMSEARCH_INDEX", show_default=True)
@@ -58,6 +64,7 @@ def command(
     folds: int,
     window: int,
     classes: bool,
+    learn: bool,
     esci: bool,
     only: dict[str, str],
     index: str,
@@ -70,10 +77,14 @@ def command(
     Each leg is searched once. The result is measured on held-out queries: for every fold, the fusion is
     chosen on the other folds. Hits are fused locally with the plugin's formulas.
 
+    With --learn, a logistic model over each product's ranks and scores in the legs is compared with the tuned
+    weights, with equal weights and with the best leg. Unless it is clearly better than all, it is refused.
+
     \b
     Example:
       mmsearch tune --judgments judgments.jsonl
       mmsearch tune --judgments judgments.jsonl --leg lexical --leg text --leg picture --out tuned.json
+      mmsearch tune --judgments judgments.jsonl --learn --out learned.json
     """
     with messages(say), Client(opensearch, index=index) as client:
         found = tune(
@@ -84,6 +95,7 @@ def command(
             folds=folds,
             window=window,
             classes=classes,
+            learn=learn,
             esci=esci,
             only=only,
         )
@@ -125,11 +137,30 @@ def sentences(found: Tuned) -> str:
         )
     if found.classes and not any(each.below for each in found.classes):
         lines.append(f"No class is more than {TOLERATED:.0%} below its best leg.")
+    over = found.over_equal
+    which = "the tuned fusion" if found.recommended == found.fusion else "the default fusion"
+    lines.append(
+        f"Recommended: {which}; on held-out queries the tuned one is {over.difference:+.4f} "
+        f"[{over.low:+.4f}, {over.high:+.4f}] over the default."
+    )
     if held.low <= 0:
         lines.append(
             f"This is not clearly better than {found.best_leg} alone; more judged queries may decide it."
         )
+    if found.learned_fusion:
+        lines += _learned_summary(found.learned_fusion)
     return "\n".join(lines)
+
+
+def _learned_summary(study: LearnedStudy) -> list[str]:
+    width = max(map(len, study.against)) + 6
+    lines = [f"  {'learned, held out':{width}} {study.held_out:.4f}, against:"]
+    lines += [
+        f"  {name:{width}} {each.baseline:.4f}  {each.ratio:.3f} x, difference {each.difference:+.4f} "
+        f"[{each.low:+.4f}, {each.high:+.4f}], p {_p(each.p)}"
+        for name, each in study.against.items()
+    ]
+    return [*lines, study.sentence]
 
 
 def _p(value: float) -> str:

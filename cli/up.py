@@ -42,7 +42,8 @@ def command(
 ) -> None:
     """Start the embedded OpenSearch and Triton, and wait until both respond to real requests.
 
-    If no models are built, the default models are built first. If the servers run already, nothing happens.
+    If no models are built, the default models are built first. On a processor where the towers were not
+    measured yet, their runtimes are chosen again. If the servers run already, nothing happens.
     The state folder remembers the ports.
 
     \b
@@ -68,6 +69,11 @@ def command(
 
         click.echo("triton: no models yet, building the default ones", err=True)
         context.invoke(build, repository=place.models)
+    elif triton_server.NAME in wanted.servers:
+        from mmsearch.models.runtime import calibrate
+
+        # On another processor than before, the runtimes of the towers are measured again.
+        calibrate.calibrate(place.models, lambda line: click.echo(f"triton: {line}", err=True))
     for server in up(place, wanted, lambda line: click.echo(line, err=True)):
         click.echo(f"{server.name}: {server.versions}" + (" (was up)" if server.was_up else ""))
     ports = place.ports() or Ports()

@@ -11,6 +11,11 @@ furniture: the items of `sweethome3d-furniture`, their tags as queries.
 software: the applications of Debian's lists, keywords that a few of them share as queries; and software-de,
 software-fr, software-ru and software-ja, the applications whose texts are translated, by keywords that are.
 
+emoji: Noto's emoji by their names, keywords of Unicode's CLDR as queries.
+
+stamps: Tux Paint's stamps by their captions, the names of their folders as queries; and stamps-de and
+stamps-fr with captions in that language and the same English queries.
+
 No catalog holds its tags or keywords.
 
 The labels are what people filed, not purchases, and nobody judged the rest: products outside a query's
@@ -21,13 +26,14 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sample_data import furniture, openclipart, software
+from sample_data import emoji, furniture, openclipart, software, stamps
 
 from mmsearch.config import cache_folder
 
@@ -115,6 +121,40 @@ def write_software(
     for keyword, found in judged.items():
         said = sum(keyword in texts[identifier] for identifier in found)
         kinds[keyword] = "meant" if not said else "named" if said == len(found) else "mixed"
+    _write(folder / "judgments.jsonl", _pairs(_sampled(judged, queries), kinds))
+    return folder
+
+
+def write_emoji(folder: Path, cache: Path, queries: int | None = None) -> Path:
+    """The same files for the emoji; `kind` tells whether a keyword stands in the names."""
+    return _write_cliparts(folder, emoji.emoji(cache), queries)
+
+
+def write_stamps(
+    folder: Path, cache: Path, queries: int | None = None, language: str = stamps.ENGLISH
+) -> Path:
+    """The same files for the stamps; `kind` tells whether a folder's name stands in the captions."""
+    return _write_cliparts(folder, stamps.stamps(cache, language), queries)
+
+
+def _write_cliparts(folder: Path, products: Sequence[openclipart.Clipart], queries: int | None) -> Path:
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    records = []
+    judged: dict[str, list[str]] = defaultdict(list)
+    in_title: dict[str, int] = defaultdict(int)
+    for each in products:
+        picture = f"pictures/{each.identifier.replace('/', '--')}.png"
+        if not (folder / picture).exists():
+            shutil.copyfile(each.picture, folder / picture)
+        records.append({"id": each.identifier, "title": each.title, "image": picture})
+        for keyword in dict.fromkeys(each.keywords):
+            judged[keyword].append(each.identifier)
+            in_title[keyword] += keyword in each.title.lower()
+    _write(folder / "catalog.jsonl", records)
+    kinds = {
+        keyword: "meant" if not in_title[keyword] else "named" if in_title[keyword] == len(found) else "mixed"
+        for keyword, found in judged.items()
+    }
     _write(folder / "judgments.jsonl", _pairs(_sampled(judged, queries), kinds))
     return folder
 

@@ -27,6 +27,7 @@ from mmsearch.ingest.item import Item, Known
 from mmsearch.ingest.job import Job
 from mmsearch.ingest.journal import Journal
 from mmsearch.ingest.lookup_stage import LookupStage
+from mmsearch.ingest.measuring import random_scores
 from mmsearch.ingest.pipeline.channel import Channel
 from mmsearch.ingest.pipeline.concurrency import ConcurrencyLimit
 from mmsearch.ingest.pipeline.flow import Flow
@@ -330,11 +331,15 @@ class Run:
             )
 
     def _measure(self, target: Target) -> None:
-        """Weigh the images of a new index. One process does, when it has read its whole part."""
+        """Weigh the images of a new index, and score random products. One process does, when it has read its
+        whole part.
+        """
         job = self._job
         if job.slice[0] != 1 or job.limit is not None or job.partial or job.retry:
             return
         measure_once(self._client, target, self._encoder, self._served, self._patience, self._say)
+        if self.stats.indexed >= random_scores.SAMPLE:
+            random_scores.measure_once(self._client, target, self._patience, self._say)
 
     def _known(self, ids: Sequence[str]) -> dict[str, Known]:
         target = self._target

@@ -22,6 +22,8 @@ CATEGORIES = 37
 FACET = {"categories": {"terms": {"field": "category", "size": 10}}}
 PIPELINE = "bench-official"
 """the official hybrid's fusion, as ours is by default"""
+BOUNDS = {"normalization": {"technique": "theoretical_min_max"}}
+MIN_MAX = {"normalization": {"technique": "min_max"}, "combination": {"technique": "arithmetic_mean"}}
 WORDS = [f"word{number}" for number in range(2000)]
 
 
@@ -52,8 +54,9 @@ def title(draw: np.random.Generator, words: int = 6) -> str:
 
 @dataclass(frozen=True)
 class Arm:
-    """What is asked over the legs `match` and `knn`: `kind` is one of them, bool, hybrid (ours) or official;
-    a `facet` is counted too. `names` are those of our clauses on the node."""
+    """What is asked over the legs `match` and `knn`: `kind` is one of them, bool, hybrid (ours), bounds
+    (ours, with the bounds of scores) or official; a `facet` is counted too. `names` are those of our clauses
+    on the node."""
 
     kind: str
     window: int = WINDOW
@@ -82,6 +85,7 @@ class Arm:
                 "knn": knn,
                 "bool": {"bool": {"should": [match, knn]}},
                 "hybrid": {self.names.hybrid: fused},
+                "bounds": {self.names.hybrid: {**fused, "fusion": BOUNDS}},
                 "official": {"hybrid": fused},
             }[self.kind]
             body: dict[str, object] = {"size": 10, "_source": ["title"], "query": query}
@@ -91,8 +95,7 @@ class Arm:
 
 def fuse_officially(client: Client) -> None:
     """The search pipeline without which the official hybrid adds up raw scores."""
-    fusion = {"normalization": {"technique": "min_max"}, "combination": {"technique": "arithmetic_mean"}}
-    pipeline = {"phase_results_processors": [{"normalization-processor": fusion}]}
+    pipeline = {"phase_results_processors": [{"normalization-processor": MIN_MAX}]}
     client.call("PUT", f"/_search/pipeline/{PIPELINE}", json.dumps(pipeline).encode())
 
 

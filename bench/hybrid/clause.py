@@ -30,6 +30,8 @@ TIMES = {1: 1.07, 3: 1.05}
 """shards → how many times `bool`'s p50 a hybrid may take, one client"""
 TIMES_FACET = {1: 1.10, 2: 1.40}
 """nodes → the same with a facet on both, three shards"""
+TIMES_BOUNDS = 1.03
+"""how many times a hybrid's p50 may one that finds the bounds of its legs' scores take"""
 RATE = 0.95
 """the part of `bool`'s queries a second that is aimed at, three shards"""
 OVER_OFFICIAL = 2.5
@@ -49,8 +51,8 @@ def arms_of(names: ClauseNames, window: int) -> dict[str, Arm]:
         for facet in (False, True)
         for kind in ("bool", "hybrid", "official")
     }
-    legs = ("match", "knn") if window == WINDOW else ()
-    return arms | {kind: Arm(kind, window) for kind in legs}
+    legs = ("match", "knn", "bounds") if window == WINDOW else ()
+    return arms | {kind: Arm(kind, window, names=names) for kind in legs}
 
 
 def lone_targets(table: Table, nodes: int, shards: int, window: int) -> None:
@@ -58,6 +60,8 @@ def lone_targets(table: Table, nodes: int, shards: int, window: int) -> None:
     table.target("hybrid", "bool", at_most=TIMES[shards] if shards > 1 or window == WINDOW else None)
     table.target("official", "bool")
     table.target("hybrid", "official", at_most=1.0 if shards > 1 else None)
+    if window == WINDOW:
+        table.target("bounds", "hybrid", at_most=TIMES_BOUNDS)
     facet = TIMES_FACET.get(nodes) if shards > 1 else None
     table.target("hybrid" + WITH_FACET, "bool" + WITH_FACET, at_most=facet)
 
@@ -148,7 +152,7 @@ def main() -> int:
                 crowds = {
                     arm: crowd_of(urls, index, each, asked.crowd_queries)
                     for arm, each in arms.items()
-                    if each.kind not in ("match", "knn")
+                    if each.kind not in ("match", "knn", "bounds")
                 }
                 crowd = measure(f"{name}-{CLIENTS}-clients", crowds, rounds=asked.rounds, unit="q/s")
                 spent = {arm: statistics.median(each) for arm, each in costs(crowds).items()}

@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from mmsearch.images.decode import pixels
 from mmsearch.ingest.item import Item
 from mmsearch.models.architecture import load
 from mmsearch.models.build import build
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.record import parse
-from mmsearch.serving.pictures.images import decode
+from mmsearch.serving.openvino_session import openvino
 from mmsearch.serving.pictures.pixels import Frame
 from mmsearch.serving.tokens import Tokens
 
@@ -53,17 +54,8 @@ class Files:
         return cls(minilm.onnx("fp32"), minilm.onnx("int8"), minilm.tokenizer, lite0.onnx("fp32"))
 
 
-def has_bf16() -> bool:
-    """Whether OpenVINO finds units for bf16 in the processor."""
-    import openvino
-
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
 def by_openvino(file: Path, precision: str) -> Tower:
     """A tower on one thread, in `bf16` or `f32`."""
-    import openvino
-
     settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
     request = openvino.Core().compile_model(str(file), "CPU", settings).create_infer_request()
     return lambda feeds: request.infer(dict(feeds))[0]
@@ -90,10 +82,10 @@ class Parts:
     def all(self, products: Sequence[Product]) -> dict[str, float]:
         """Encode some products; processor seconds by part."""
         marks = [time.process_time()]
-        pixels = [decode(Path(picture).read_bytes(), self._frame) for _, picture in products]
+        decoded = [pixels(Path(picture).read_bytes(), self._frame) for _, picture in products]
         marks.append(time.process_time())
-        for at in range(0, len(pixels), PICTURES):
-            self._picture({"PIXELS": np.stack(pixels[at : at + PICTURES])})
+        for at in range(0, len(decoded), PICTURES):
+            self._picture({"PIXELS": np.stack(decoded[at : at + PICTURES])})
         marks.append(time.process_time())
         texts = sorted((text for text, _ in products), key=len)
         for at in range(0, len(texts), TEXTS):

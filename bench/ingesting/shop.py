@@ -30,8 +30,8 @@ import tritonclient.grpc as grpcclient
 from ingesting import official_pipeline, plain_script
 from ingesting.arms import Bench, InProcess
 from ingesting.parts import WINDOW as WARM
-from ingesting.parts import Files, Limit, has_bf16, products_of
-from measuring.interleaved import Table, measure
+from ingesting.parts import Files, Limit, products_of
+from measuring.interleaved import SHORT, Table, measure
 from measuring.options import Options
 from measuring.peers import has
 from measuring.real_node import Both, both, family, processor_seconds, say, versions
@@ -41,16 +41,21 @@ from mmsearch.clients.triton import Encoder
 from mmsearch.config import cache_folder
 from mmsearch.ingest.job import Job
 from mmsearch.ingest.runner import run
+from mmsearch.serving.openvino_session import has_bf16
 from mmsearch.serving.tokens import Tokens
 from mmsearch.stack.variants import official
 
 OURS, BEST, SCRIPT = "mmsearch", "best parts in process", "plain script"
 LANCE, OFFICIAL = "onnxruntime + LanceDB", "official pipeline"
 ARMS = (OURS, BEST, SCRIPT, LANCE, OFFICIAL)
+PRODUCTS = 1000
+"""with fewer, no result is kept"""
 FEWER = 4
 """part of the products that the official pipeline takes, as it is the slowest"""
 UNITS = frozenset(("amx_bf16", "amx_int8", "avx2", "avx512_bf16", "avx512_vnni", "avx512f"))
 INDEX, SCRIPTS = "bench-shop", "bench-script"
+BF16 = "MMSEARCH_BF16"
+"""the environment's variable that hides the units for bf16 from the towers' runtime"""
 CATALOGS = Path(__file__).parents[2] / "build" / "shop"
 
 
@@ -277,11 +282,15 @@ def processor() -> str:
 
 
 def main() -> int:
-    parser = Options(__doc__, products=(1000, 100), rounds=(5, 1))
+    parser = Options(__doc__, products=(PRODUCTS, 100), rounds=(5, 1))
     parser.add_argument("--busy", type=int, default=0, help="processes that only count, beside all arms")
     parser.add_argument("--without-bf16", action="store_true", help="hide the processor's units for bf16")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     asked = parser.parse()
+    if asked.products < PRODUCTS:
+        os.environ[SHORT] = "1"
+    if asked.without_bf16:
+        os.environ[BF16] = "off"
     wanted = official.wanted() if OFFICIAL in asked.arms else {}
     with both(**wanted) as servers, ExitStack() as opened:
         table = measured(asked, servers, opened)

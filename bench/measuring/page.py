@@ -59,7 +59,8 @@ ABOUT = {
     ),
     "encoders": (
         "Encoders",
-        "`bench encoders`, `bench int8`. Triton against onnxruntime called directly with the same inputs.",
+        "`bench encoders`, `bench int8`. Triton against onnxruntime called directly with the same inputs. "
+        "`entry` is from `make gpu-check` on a machine without a GPU.",
     ),
     "neural": (
         "`neural`",
@@ -79,7 +80,8 @@ ABOUT = {
     "offline": ("Training and measures", "`bench training`, `bench evaluation`."),
     "quality": (
         "Quality",
-        "`make quality`, on keywords of Debian's openclipart that no training and no tuning has seen.",
+        "`make quality`, on keywords of Debian's openclipart that no training and no tuning has seen. "
+        "`bench runtimes`: products' vectors by other runtimes of the towers, with queries by each.",
     ),
     "profiles": ("Where the time goes", "`bench profiles`, on real servers with the furniture catalog."),
 }

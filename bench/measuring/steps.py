@@ -62,7 +62,7 @@ def _tables(*commands: str) -> tuple[str, ...]:
 SUBJECTS = {
     "shop": _tables("shop"),
     "ingest": _tables("ingest"),
-    "encoders": _tables("encoders", "int8"),
+    "encoders": (*_tables("encoders", "int8"), "entry"),
     "neural": (*_tables("neural"), "http-client", "http-client-cpu"),
     "hybrid": (*hybrid_tables(1, (1, 3), (10, 100, 500)), *hybrid_tables(2, (3,), (10, 100, 500))),
     "index": _tables("slow-legs", "legs", "quantization", "growth"),
@@ -74,6 +74,7 @@ SUBJECTS = {
         "quality-runtimes",
         "quality-lexical",
         "quality-lexical-queries",
+        "quality-diversity",
     ),
     "faults": (
         *ingest.TABLES.values(),

@@ -62,7 +62,8 @@ class AuxiliaryImages:
         said = [keyword for picture in self.pictures for keyword in picture.keywords]
         of = [number for number, picture in enumerate(self.pictures) for _ in picture.keywords]
         titles = [picture.title for picture in self.pictures]
-        text = torch.from_numpy(text_features(exported(architecture, words, say), titles + said, precision))
+        read = exported(architecture, words, say, precision)
+        text = torch.from_numpy(text_features(read, titles + said, precision))
         title, keywords = text[: len(titles)], text[len(titles) :]
         middle = torch.zeros_like(title).index_add_(0, torch.tensor(of, dtype=torch.int64), keywords)
         there = present(image).squeeze(1) > 0

@@ -5,23 +5,32 @@ They run in processes of their own, so that Python's lock in the callers is not 
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import tritonclient.grpc as grpcclient
 from numpy.typing import NDArray
-from PIL import Image
+
+from mmsearch.serving.pictures.pixels import Frame, packed
 
 PROCESSES = 8
-SIDE = (640, 480)  # pixels of a product's photograph
+FRAME = Frame(224)
+SHAPE = (FRAME.size, FRAME.size, 3)
+QUERY = 16
+"""tokens of a query"""
+WORDS = (60, 118)
+"""fewest words of a product's text, and one more than the most; each is one token"""
+PRODUCT = """
+the wood chair table with soft seat and four strong legs made of oak in a light brown colour for your home
+easy to clean two year support ships in one box size height width depth weight design classic modern
+"""
 KINDS = {"INPUT_IDS": "INT64", "ATTENTION_MASK": "INT64", "PIXELS": "UINT8"}  # others are BYTES
 
 
@@ -38,30 +47,21 @@ class Load:
 
 
 def inputs(model: str, rows: int) -> dict[str, NDArray[Any]]:
-    """What a model is asked with, by its inputs: random pixels, 16 tokens, or JPEGs and titles."""
+    """What a model is asked with: pixels, tokens of queries or products, or texts with pixels."""
     draw = np.random.default_rng()
     if model == "clip_image":
-        return {"PIXELS": draw.integers(0, 256, (rows, 224, 224, 3), np.uint8)}
+        return {"PIXELS": draw.integers(0, 256, (rows, *SHAPE), np.uint8)}
+    words = draw.integers(*WORDS, rows)
     if model == "item_encoder":
-        texts = [f"Oak chair number {draw.integers(1_000_000)}".encode() for _ in range(rows)]
+        texts = [" ".join(draw.choice(PRODUCT.split(), count)).encode() for count in words]
+        pictures = [packed(draw.integers(0, 256, SHAPE, np.uint8), FRAME) for _ in range(rows)]
         return {
             "TEXT": np.array(texts, object).reshape(-1, 1),
-            "IMAGE": np.array([jpeg(draw) for _ in range(rows)], object).reshape(-1, 1),
+            "IMAGE": np.array(pictures, object).reshape(-1, 1),
         }
-    ids = draw.integers(1000, 20_000, (rows, 16), np.int64)
-    return {"INPUT_IDS": ids, "ATTENTION_MASK": np.ones_like(ids)}
-
-
-def jpeg(draw: np.random.Generator) -> bytes:
-    """A JPEG with shapes and some grain, about as large as a photograph of that size."""
-    small = Image.fromarray(draw.integers(0, 256, (24, 32, 3), np.uint8)).resize(
-        SIDE, Image.Resampling.BICUBIC
-    )
-    grain = draw.normal(0, 4, (SIDE[1], SIDE[0], 3))
-    stream = io.BytesIO()
-    pixels = np.clip(np.asarray(small) + grain, 0, 255).astype(np.uint8)
-    Image.fromarray(pixels).save(stream, "JPEG", quality=85)
-    return stream.getvalue()
+    tokens = words + 2 if model == "bibert_item" else np.full(rows, QUERY)
+    mask = (np.arange(tokens.max()) < tokens[:, None]).astype(np.int64)
+    return {"INPUT_IDS": mask * draw.integers(1000, 20_000, mask.shape), "ATTENTION_MASK": mask}
 
 
 def tensors(feed: Mapping[str, NDArray[Any]]) -> list[Any]:
@@ -74,11 +74,12 @@ def tensors(feed: Mapping[str, NDArray[Any]]) -> list[Any]:
     return found
 
 
-def measure(load: Load) -> dict[str, float]:
+def measure(load: Load, clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
     """Rows a second of all callers together, and what Triton says of the batches that it made.
 
-    `batch` is the mean of rows that the model ran on at once; `queued ms` and `infer ms` are means of a
-    request's wait and of a batch's run. Raises RuntimeError where a caller fails.
+    `ms a row` is what `clock`, in seconds, moved on for a row, while the callers were warm. `rows at once` is
+    the mean of rows that the model ran on together; `queued ms` and `infer ms` are means of a request's wait
+    and of a batch's run. Raises RuntimeError where a caller fails.
     """
     processes = min(PROCESSES, load.callers)
     shares = [load.callers // processes + (number < load.callers % processes) for number in range(processes)]
@@ -96,12 +97,13 @@ def measure(load: Load) -> dict[str, float]:
             if each.stdout is None or each.stdout.readline() != "ready\n":
                 raise RuntimeError(f"expected a caller of {load.model} to be ready, got its end")
         with grpcclient.InferenceServerClient(load.triton) as client:
-            before = counted(client, load.model)
+            before, started_at = counted(client, load.model), clock()
             for each in started:
                 if each.stdin is not None:
                     each.stdin.write("go\n")
                     each.stdin.flush()
             answers = [json.loads(each.communicate(timeout=load.seconds + 60)[0]) for each in started]
+            seconds = clock() - started_at
             spent = {name: value - before[name] for name, value in counted(client, load.model).items()}
     finally:
         for each in started:
@@ -113,6 +115,7 @@ def measure(load: Load) -> dict[str, float]:
         "rows a second": round(sum(answer["rows"] / answer["seconds"] for answer in answers), 1),
         "median ms": round(float(np.median(latencies)) * 1e3, 2),
         "p99 ms": round(float(np.quantile(latencies, 0.99)) * 1e3, 2),
+        "ms a row": round(1e3 * seconds / max(spent["rows"], 1), 3),
         "rows at once": round(spent["rows"] / runs, 1),
         "queued ms": round(spent["queue"] / max(spent["requests"], 1) / 1e6, 2),
         "infer ms": round(spent["infer"] / runs / 1e6, 2),

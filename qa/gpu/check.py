@@ -1,6 +1,10 @@
 """`make gpu-check`: trains on a GPU, serves the towers on it through Triton, and compares both with the CPU.
 
-Where there is no GPU it ends with one sentence.
+    .venv/bin/python qa gpu [--triton HOST:PORT] [--rounds 5]
+
+Where there is no GPU it says so, and measures on the CPU what the entry model adds beside its towers. With
+`--triton` it measures towers and products of a Triton that runs already, such as NVIDIA's container, whose
+towers are run by the onnxruntime backend with TensorRT.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ import numpy as np
 import onnxruntime
 import torch
 import tritonclient.grpc as grpcclient
+from gpu import entry_cost
 from gpu.callers import Load, inputs, measure, tensors
 from sample_data import drawn
 
@@ -42,7 +47,12 @@ from mmsearch.training.run import run
 from mmsearch.training.synthetic import write
 
 TOWERS = {"bibert_query": "minilm", "clip_image": "lite0"}
+PICTURES, ENTRY = "clip_image", "item_encoder"
 SIZES = (1, 8, 32, 64)
+MANY, AT_ONCE = 64, (2, 4, 8, 16)
+"""rows of a batch and callers by which entry and tower are compared"""
+AT_LEAST = 0.7
+"""of the picture tower's rows a second, through the entry model"""
 SECONDS = 1.5
 STEPS = 100
 DELAYS = (0, 500)  # µs
@@ -57,7 +67,8 @@ def lacking(cuda: bool, providers: Sequence[str]) -> str | None:
     """Why nothing can be checked here, in one sentence, or None where it can."""
     if not cuda:
         return (
-            "No GPU is visible to torch, so there is nothing to check; run this where nvidia-smi lists one."
+            "No GPU is visible to torch, so what the entry adds is measured on the CPU; run this where "
+            "nvidia-smi lists a GPU to check one."
         )
     if GPU not in providers:
         return (
@@ -158,9 +169,34 @@ def delayed(home: Home, triton: str, model: str, delay: int) -> Iterator[None]:
 
 
 def products(triton: str) -> list[Report]:
-    """JPEGs and titles through `item_encoder`, products a second by callers and batch."""
-    loads = [Load(triton, "item_encoder", batch, callers) for callers in (1, 8, 16) for batch in (1, 8, 32)]
+    """Pixels and descriptions through `item_encoder`, products a second by callers and batch."""
+    loads = [Load(triton, ENTRY, batch, callers) for callers in (1, 8, 16) for batch in (1, 8, 32)]
     return [asked(load) | measure(load) for load in loads]
+
+
+def beside_tower(triton: str) -> Report:
+    """The entry model's products a second relative to the picture tower's pictures, each at its best number
+    of callers."""
+    found = {
+        model: [asked(load) | measure(load) for load in (Load(triton, model, MANY, each) for each in AT_ONCE)]
+        for model in (PICTURES, ENTRY)
+    }
+    best = {model: max(row["rows a second"] for row in rows) for model, rows in found.items()}
+    ratio = round(best[ENTRY] / best[PICTURES], 3)
+    return {**found, "ratio": ratio, "target": AT_LEAST, "met": ratio >= AT_LEAST}
+
+
+def backends(triton: str) -> dict[str, str]:
+    """What runs each tower, by its config: a backend, and what it leaves the work to."""
+    found = {}
+    with grpcclient.InferenceServerClient(triton) as client:
+        for model in TOWERS:
+            config = client.get_model_config(model).config
+            accelerators = config.optimization.execution_accelerators.gpu_execution_accelerator
+            found[model] = " with ".join(
+                [config.backend or config.platform, *(each.name for each in accelerators)]
+            )
+    return found
 
 
 def asked(load: Load) -> Report:
@@ -253,47 +289,75 @@ def serving(built: ModelSet, folder: Path) -> Iterator[tuple[Home, str]]:
 
 
 def main() -> int:
-    argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None).parse_args()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--triton", metavar="HOST:PORT", help="gRPC address of a Triton that runs already")
+    parser.add_argument("--rounds", type=int, default=5, help="of the check on the CPU; 5 by default")
+    asked = parser.parse_args()
+    if asked.triton:
+        parts = Parts({})
+        parts.measure("backends", lambda: backends(asked.triton))
+        parts.measure_served(asked.triton)
+        return parts.end()
     why = lacking(torch.cuda.is_available(), onnxruntime.get_available_providers())
     if why:
         print(why)
-        return 0 if not torch.cuda.is_available() else 1
-
-    def say(line: str) -> None:
-        print(f"  {line}", file=sys.stderr, flush=True)
-
-    report: Report = {
-        "device": torch.cuda.get_device_name(),
-        "torch": torch.__version__,
-        "onnxruntime": onnxruntime.__version__,
-        "processors": os.cpu_count(),
-    }
-    failed = []
-
-    def part(name: str, measured: Callable[[], object]) -> None:
-        """Measures one part; what fails is told, and the others are measured all the same."""
-        say(name)
-        try:
-            report[name] = measured()
-        except Exception as error:
-            report[name] = f"{type(error).__name__}: {error}"
-            failed.append(name)
-        RESULT.parent.mkdir(parents=True, exist_ok=True)
-        RESULT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-
+        if torch.cuda.is_available():
+            return 1
+        return 0 if entry_cost.table(asked.rounds).finish() else 1
+    parts = Parts(
+        {
+            "device": torch.cuda.get_device_name(),
+            "torch": torch.__version__,
+            "onnxruntime": onnxruntime.__version__,
+            "processors": os.cpu_count(),
+        }
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        part("training", lambda: trainings(folder, say))
-        part("steps a second", steps)
+        parts.measure("training", lambda: trainings(folder, say))
+        parts.measure("steps a second", steps)
         built = build(load("4tmm_cat"), "fp32", say)
         with serving(built, folder) as (home, triton):
             on = served_on(home.log("triton").read_text(encoding="utf-8", errors="replace"))
-            report["served on"] = on
-            failed += [f"{model} on the GPU" for model in TOWERS if on.get(model) != GPU]
-            part("one caller", lambda: alone(built, triton))
-            part("callers at once", lambda: together(home, triton))
-            part("whole products", lambda: products(triton))
-    print(json.dumps(report, indent=2))
-    if failed:
-        say(f"expected every part to be measured on the GPU, got failures in: {', '.join(failed)}")
-    return 1 if failed else 0
+            parts.report["served on"] = on
+            parts.failed += [f"{model} on the GPU" for model in TOWERS if on.get(model) != GPU]
+            parts.measure("one caller", lambda: alone(built, triton))
+            parts.measure("callers at once", lambda: together(home, triton))
+            parts.measure_served(triton)
+    return parts.end()
+
+
+def say(line: str) -> None:
+    """Progress goes beside the report."""
+    print(f"  {line}", file=sys.stderr, flush=True)
+
+
+class Parts:
+    """The parts of the report, written to RESULT after each; `failed` names those that were not measured."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.failed: list[str] = []
+
+    def measure(self, name: str, measured: Callable[[], object]) -> None:
+        """Measures one part; what fails is told, and the others are measured all the same."""
+        say(name)
+        try:
+            self.report[name] = measured()
+        except Exception as error:
+            self.report[name] = f"{type(error).__name__}: {error}"
+            self.failed.append(name)
+        RESULT.parent.mkdir(parents=True, exist_ok=True)
+        RESULT.write_text(json.dumps(self.report, indent=2) + "\n", encoding="utf-8")
+
+    def measure_served(self, triton: str) -> None:
+        """What is measured of any Triton."""
+        self.measure("whole products", lambda: products(triton))
+        self.measure("entry beside its picture tower", lambda: beside_tower(triton))
+
+    def end(self) -> int:
+        """Print the report; the exit code."""
+        print(json.dumps(self.report, indent=2))
+        if self.failed:
+            say(f"expected every part to be measured on the GPU, got failures in: {', '.join(self.failed)}")
+        return 1 if self.failed else 0

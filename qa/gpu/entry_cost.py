@@ -24,9 +24,7 @@ MOST = 1.0
 
 def spent(load: Load, triton: int) -> float:
     """Triton's processor time a row, ms."""
-    before = processor_seconds([triton])
-    rows = measure(load)["rows"]
-    return 1e3 * (processor_seconds([triton]) - before) / rows
+    return measure(load, lambda: processor_seconds([triton]))["ms a row"]
 
 
 def table(rounds: int) -> Table:

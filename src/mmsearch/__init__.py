@@ -10,6 +10,7 @@ Public names are imported on first use, so that `import mmsearch` is quick and l
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from mmsearch.search.hits import Leg as Leg
 
 __version__ = "0.1.0"
+# Whatever part imports onnxruntime later: it would report to its maker.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 _PUBLIC = {
     "Client": "api.client",
     "DeleteReport": "api.deletion",

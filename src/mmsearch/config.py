@@ -2,6 +2,9 @@
 
     MMSEARCH_CACHE        folder of downloads, exported models, downloaded images and journals
     MMSEARCH_HOME         state of the embedded servers, default ./.mmsearch
+    MMSEARCH_BF16         `off` hides the processor's bf16 units
+    MMSEARCH_ITEM_RUNTIME, MMSEARCH_PICTURE_RUNTIME, MMSEARCH_QUERY_RUNTIME
+                          runtimes of the towers instead of measured ones, see docs/operations.md
     MMSEARCH_PLUGIN_ZIP   zip of the plugin that the embedded node installs
 
 `clients.credentials` and the options of the command line read the addresses and credentials of servers.

@@ -22,7 +22,9 @@ from .fake_opensearch import FakeOpenSearch
 from .fake_triton import FRAME, FakeTriton
 
 
-def picture(colour: str = "red", size: tuple[int, int] = (20, 10), kind: str = "PNG") -> bytes:
+def picture(
+    colour: str | tuple[int, int, int] = "red", size: tuple[int, int] = (20, 10), kind: str = "PNG"
+) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", size, colour).save(out, kind)
     return out.getvalue()

@@ -35,6 +35,19 @@ def towers(folder: Path) -> dict[str, Any]:
     }
 
 
+def described(folder: Path, **seen: Any) -> Path:
+    """The same CLIP as a hub keeps one: a new folder with open_clip's config and the weights. `seen` is its
+    `preprocess_cfg`.
+    """
+    folder.mkdir(parents=True)
+    config = {"model_cfg": CONFIG, "preprocess_cfg": seen}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    towers(folder)
+    (folder / "small.safetensors").rename(folder / "open_clip_model.safetensors")
+    (folder / "Small-CLIP.json").unlink()
+    return folder
+
+
 def alone(folder: Path) -> dict[str, Any]:
     """The architecture `clip` on a small CLIP: its words against its pictures."""
     data = dict(architectures.load("clip").data) | {"name": "small_clip"}

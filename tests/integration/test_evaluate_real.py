@@ -4,6 +4,7 @@ keeps."""
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,10 +28,13 @@ from mmsearch.evaluation.systems import read_system
 from mmsearch.evaluation.templates import Template
 from mmsearch.evaluation.tuning.clause import hybrid
 from mmsearch.evaluation.tuning.fusion import techniques
+from mmsearch.evaluation.tuning.learned_model import LearnedModel, fuse
+from mmsearch.evaluation.tuning.live_ranges import run_of, wrapped
 from mmsearch.evaluation.tuning.tune import fused_run
 from mmsearch.evaluation.ui.app import Asked
 from mmsearch.search import dashboards, query_log
 from mmsearch.search.bodies import search_body
+from mmsearch.search.clauses import ALONE
 
 pytestmark = pytest.mark.integration
 INDEX = "evaluate-real"
@@ -176,7 +180,10 @@ def asked(
 def test_what_is_fused_offline_is_what_the_plugin_fuses(shop: Shop) -> None:
     judged = read_judgments(shop.folder / "judgments.jsonl")
     legs = [read_system(name, known_bodies(100)) for name in ("bm25=lexical", "text", "fused=neural")]
-    runs, _ = asked(shop, legs, judged, 100)
+    ranged = [wrapped(leg, 100, ALONE) for leg in legs if isinstance(leg, Template)]
+    _, evidence = asked(shop, [*ranged], judged, 100)
+    runs = [run_of(evidence[leg.name]) for leg in legs]
+    assert all(run.ranges[query].keys() == run.scores[query].keys() for run in runs for query in run.scores)
     fusions = [technique.weighed(weights) for technique in techniques() for weights in ((), (0.2, 0.3, 0.5))]
     live: list[Template | Run] = [
         Template(str(number), {"query": hybrid(legs, fusion, 100)}) for number, fusion in enumerate(fusions)
@@ -191,6 +198,28 @@ def test_what_is_fused_offline_is_what_the_plugin_fuses(shop: Shop) -> None:
             # float32 scores of about 1, whose steps of 1e-7 the normalisation stretches.
             close = pytest.approx(expected.scores[query], rel=1e-5, abs=2e-6)
             assert run.scores[query] == close, (str(fusion), query)
+
+
+def test_a_learned_fusion_offline_is_what_the_plugin_computes(shop: Shop) -> None:
+    judged = read_judgments(shop.folder / "judgments.jsonl")
+    legs = [read_system(name, known_bodies(100)) for name in ("bm25=lexical", "text", "fused=neural")]
+    coefficients = (0.5, 1.0, 12.0, 0.05, -0.3, 0.7, 4.0, 1.5, 0.1, 1.2, 8.0, 0.5, 0.4, -0.6, 0.9)
+    model = LearnedModel(3, -2.5, coefficients)
+    clause = hybrid(legs, model, 100)
+    words = judged.restricted(query for query, about in judged.queries.items() if not about.image)
+    runs, _ = asked(shop, legs, words, 100)
+    (answered,), _ = asked(shop, [Template("learned", {"query": clause})], words, 100)
+    assert not answered.problems
+    for query in words.queries:
+        lists = [{product: run.scores[query][product] for product in run.top(query, 100)} for run in runs]
+        assert answered.scores[query] == pytest.approx(fuse(lists, model), rel=1e-4, abs=2e-6)
+    body = Template("one", {"query": clause, "explain": True, "size": 1}).filled("red toy", None, 1)
+    with closing(connect(shop.url)) as client:
+        (hit,) = ask(client, "POST", f"/{INDEX}/_search", body=body)["hits"]["hits"]
+    found = [leg["log_odds"] for leg in hit["fields"]["_legs"]]
+    rest = hit["_explanation"]["details"][-1]
+    assert "log odds of the intercept" in rest["description"]
+    assert 1 / (1 + math.exp(-sum(found) - rest["value"])) == pytest.approx(hit["_score"], abs=1e-5)
 
 
 def test_rank_eval_answers_what_msearch_answers(shop: Shop) -> None:

@@ -15,6 +15,8 @@ from PIL import Image
 
 from mmsearch.cli.main import cli
 from mmsearch.clients.opensearch import ask, connect
+from mmsearch.evaluation.tuning.fusion import techniques
+from mmsearch.search.bodies import search_body
 
 pytestmark = pytest.mark.integration
 Run = Callable[..., Result]
@@ -81,6 +83,23 @@ def test_variants_are_collapsed_by_their_group(run: Run, tmp_path: Path, mode: s
     assert len(collapsed) == 4
     assert sorted(each["_id"][0] for each in collapsed) == ["h", "s", "s", "s"]
     assert collapsed[0]["_id"] == every[0]["_id"]
+    # The report's searches too, and every fusion.
+    systems = {mode: mode}
+    if mode == "hybrid":
+        body = search_body("wool hoodie", k=10, mode=mode)
+        for fusion in techniques():
+            body["query"]["hybrid"]["fusion"] = fusion.clause()
+            systems[f"fusion{len(systems)}"] = json.dumps(body)
+    (tmp_path / "j.jsonl").write_text('{"query": "wool hoodie", "product_id": "h0", "label": "E"}\n')
+    asked = [word for name, system in systems.items() for word in ("--system", f"{name}={system}")]
+    asked += ["--collapse", "group", "--runs-out", str(tmp_path / "runs")]
+    run("feed-google", "evaluate", "--judgments", str(tmp_path / "j.jsonl"), *asked)
+    (tmp_path / "other.jsonl").write_text('{"query": "wool hoodie", "product_id": "x0", "label": "E"}\n')
+    other = run("feed-google", "evaluate", "--judgments", str(tmp_path / "other.jsonl"), *asked, code=1)
+    assert "while the judgments are of 'x0'; use the product ids of the index" in other.stderr
+    for name, system in systems.items():
+        found = [line.split()[2] for line in (tmp_path / "runs" / f"{name}.run").read_text().splitlines()]
+        assert sorted(each[0] for each in found) == ["h", "s", "s", "s"], system
     cheap = hits(run, "feed-google", "wool hoodie", "--mode", mode, "--filter", "currency=EUR", "-k", "11")
     assert len(cheap) == 11
     failed = run("feed-google", "search", "hoodie", "--mode", mode, "--collapse", "colour", code=1)

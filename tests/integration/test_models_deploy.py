@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import tritonclient.grpc as grpcclient
 from click.testing import CliRunner
 from safetensors.torch import save_file
 
+import mmsearch
 from mmsearch.cli.main import cli
 from mmsearch.clients.triton import Encoder
 from mmsearch.errors import ServedTreeError
@@ -23,6 +25,8 @@ from mmsearch.models.deploy import deploy
 from mmsearch.models.fusion import registry
 from mmsearch.stack import embedded
 from mmsearch.stack.state import Home
+
+from ..fakes import small_bert
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +126,45 @@ def test_two_trained_versions_are_served_beside_the_first(
 def test_a_folder_without_a_training_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ServedTreeError, match=r"expected architecture\.json and fusion\.safetensors"):
         deploy(tmp_path, "int8", tmp_path / "tree", print)
+
+
+def shop() -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Sixteen products, and a pair with synonyms for each of them."""
+    kinds = {"red": "crimson", "blue": "azure", "oak": "wood", "old": "antique"}
+    things = {"chair": "seat", "table": "desk", "lamp": "light", "sofa": "couch"}
+    names = [(kind, thing) for kind in kinds for thing in things]
+    products = [{"id": f"{kind}-{thing}", "title": f"{kind} {thing}"} for kind, thing in names]
+    pairs = [
+        {"query": f"{kinds[kind]} {things[thing]}", "product_id": f"{kind}-{thing}"} for kind, thing in names
+    ]
+    return products, pairs
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("moves", [{"last": 2}, {"lora": {"rank": 2, "alpha": 4}}])
+def test_a_trained_text_tower_is_served(
+    own_triton: tuple[Home, str], tmp_path: Path, moves: dict[str, object]
+) -> None:
+    home, triton = own_triton
+    encoder = small_bert.encoder(tmp_path / "encoder")
+    data = small_bert.data("bibert", encoder, moves, holdout=0.0) | {"name": f"small_{next(iter(moves))}"}
+    (tmp_path / "small.json").write_text(json.dumps(data))
+    products, pairs = shop()
+    run = mmsearch.train(
+        str(tmp_path / "small.json"), pairs=pairs, catalog=products, out=tmp_path / "run", seed=1
+    )
+    shutil.rmtree(encoder)  # the training's folder is complete
+    command = ["models", "deploy", str(run.folder), "--precision", "fp32", "--triton", triton]
+    result = CliRunner().invoke(cli, [*command, "--repository", str(home.models)])
+    assert result.exit_code == 0, result.output
+    version = result.output.split("version ")[1].split()[0]
+
+    import sentence_transformers
+
+    model = sentence_transformers.SentenceTransformer(str(run.folder / "towers" / "minilm"), device="cpu")
+    texts = ["crimson seat", "oak table lamp"]
+    with grpcclient.InferenceServerClient(triton) as client:
+        found, _ = vectors(client, version, [text.encode() for text in texts])
+        before, _ = vectors(client, "1", [text.encode() for text in texts])
+    np.testing.assert_allclose(found, model.encode(texts), atol=1e-4)
+    assert before.shape != found.shape

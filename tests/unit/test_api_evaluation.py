@@ -190,6 +190,25 @@ MISUSES: dict[str, tuple[Callable[[mmsearch.Client], object], str]] = {
         lambda shop: mmsearch.evaluate(JUDGMENTS, {"x@gone": "hybrid"}, client=shop),
         "expected an index 'gone', got none",
     ),
+    "other queries": (
+        lambda shop: mmsearch.evaluate(JUDGMENTS, {"x": OLD, "y": {"1": {"a": 1.0}, "2": {}}}),
+        "expected y to answer judged queries, got '1', '2', while the judgments are of 'chair', 'lamp'; use",
+    ),
+    "an empty run": (
+        lambda shop: mmsearch.evaluate(JUDGMENTS, {"x": OLD, "y": {}}),
+        "expected y to answer judged queries, got none, while the judgments are of 'chair', 'lamp'; use",
+    ),
+    "other products": (
+        lambda shop: mmsearch.evaluate(
+            JUDGMENTS, {"x": {"chair": {f"sku-{n}": 9.0 - n for n in range(5)}}, "y": {"lamp": {}}}
+        ),
+        "expected judged products among the hits, got 'sku-0', 'sku-1', 'sku-2' and 2 more, while the "
+        "judgments are of 'a', 'b', 'c'; use the product ids of the index",
+    ),
+    "legs of other queries": (
+        lambda shop: mmsearch.tune(JUDGMENTS, {"x": OLD, "y": {"1": {"a": 1.0}}}),
+        "expected y to answer judged queries, got '1', while",
+    ),
     "one leg": (lambda shop: mmsearch.tune(JUDGMENTS, {"x": OLD}), "expected 2 to 10 legs to fuse, got 1"),
     "folds": (
         lambda shop: mmsearch.tune(JUDGMENTS, {"x": OLD, "y": NEW}, folds=1),

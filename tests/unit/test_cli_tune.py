@@ -58,6 +58,21 @@ def test_the_sentences_for_a_terminal(folder: Path) -> None:
     assert json.loads(result.stdout[result.stdout.index("\n{") :])["fusion"]
 
 
+def test_a_learned_fusion_that_does_not_help_is_refused(folder: Path) -> None:
+    result = CliRunner().invoke(command, options(folder, "--learn"), catch_exceptions=False)
+    assert "  learned, held out" in result.stdout
+    assert "  tuned fixed weights " in result.stdout
+    assert "\nThe learned fusion is refused: its difference from " in result.stdout
+    found = CliRunner().invoke(command, options(folder, "--learn", "--json"), catch_exceptions=False)
+    numbers = json.loads(found.stdout)
+    study = numbers["learned_fusion"]
+    assert not study["helps"]
+    assert numbers["clause"] == {"fusion": numbers["fusion"]}
+    assert numbers["fusion"]["combination"]["technique"] != "learned"
+    assert study["fusion"]["combination"]["technique"] == "learned"
+    assert set(study["against"]) >= {"tuned fixed weights", "rrf, equal weights", "min_max, equal weights"}
+
+
 def test_each_class_of_queries_is_held_against_its_best_leg(folder: Path) -> None:
     """Most queries find theirs by leg one, every fourth by leg two alone; the third class is too small."""
     judged, one, two = [], [], []

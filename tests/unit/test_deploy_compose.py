@@ -248,5 +248,11 @@ def test_tritons_packages_are_the_pinned_ones(python: str) -> None:
         for path in (ROOT / "src" / "mmsearch" / "serving").rglob("*.py")
         for found in re.findall(r"^(?:import|from) ([a-zA-Z]\w+)", path.read_text(encoding="utf-8"), re.M)
     }
-    assert {"numpy", "onnxruntime", "tokenizers", "PIL"} <= imported
-    assert {line.partition("==")[0] for line in wanted} == {"numpy", "onnxruntime", "tokenizers", "pillow"}
+    assert {"numpy", "onnxruntime", "openvino", "tokenizers", "PIL"} <= imported
+    assert {line.partition("==")[0] for line in wanted} == {
+        "numpy",
+        "onnxruntime",
+        "openvino",
+        "tokenizers",
+        "pillow",
+    }

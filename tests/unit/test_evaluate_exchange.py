@@ -116,6 +116,39 @@ def test_purchases_of_the_same_words_add_up_and_the_rest_is_told() -> None:
     assert ubi.from_events(QUERIES, events, ["click"]).judgments.purchases == {"red dress": {"p2": 1}}
 
 
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"event_attributes": [1]}, "something else than an object as event_attributes"),
+        ({"event_attributes": "p1"}, "something else than an object as event_attributes"),
+        ({"event_attributes": {"object": "p1"}}, "something else than an object as object"),
+        ({"event_attributes": {"object": None}}, "no object_id"),
+        ({"event_attributes": {"object": {"object_id": ["p1"]}}}, "no object_id"),
+        ({"query_id": {"id": "1"}}, "an unknown query_id"),
+        ({"query_id": None}, "an unknown query_id"),
+        (
+            {"event_attributes": {"object": {"object_id": "4006381", "object_id_field": "ean"}}},
+            "ids of the field 'ean' (name it by --object-id-field if the products have these ids)",
+        ),
+    ],
+)
+def test_an_event_of_another_shape_is_left_out_with_a_reason(changed: dict[str, Any], reason: str) -> None:
+    queries: list[dict[str, Any]] = [*QUERIES, {"query_id": "4", "user_query": ["red"]}, {"query_id": [5]}]
+    imported = ubi.from_events(queries, [{**event("purchase", "1", "p1"), **changed}])
+    assert (imported.taken, imported.skipped) == (0, {reason: 1})
+
+
+def test_the_field_of_an_id_decides_whether_it_is_a_product() -> None:
+    def of(field_name: str, product: str) -> dict[str, Any]:
+        attributes = {"object": {"object_id": product, "object_id_field": field_name}}
+        return {**event("purchase", "1", None), "event_attributes": attributes}
+
+    events = [of("product_id", "p1"), of("ean", "400"), event("purchase", "1", "p2")]
+    assert ubi.from_events(QUERIES, events).judgments.purchases == {"red dress": {"p1": 1, "p2": 1}}
+    named = ubi.from_events(QUERIES, events, id_fields=["ean"])
+    assert named.judgments.purchases == {"red dress": {"400": 1, "p2": 1}}
+
+
 def test_judgments_become_events_and_come_back() -> None:
     queries, events = ubi.to_events(labelled(), when=datetime(2025, 1, 2, tzinfo=UTC))
     assert [query["user_query"] for query in queries] == ["red dress", "jeans"]
@@ -143,6 +176,19 @@ def test_files_are_converted_by_their_endings(tmp_path: Path) -> None:
     assert (body["name"], body["judgmentRatings"]) == ("Again", LIST["judgmentRatings"])
 
 
+def test_judgments_go_out_and_come_back_as_a_table(tmp_path: Path) -> None:
+    lines = [
+        {"query": 'red, "dress"', "product_id": "p 1", "label": "E", "purchases": 2, "kind": "named"},
+        {"query": "jeans", "product_id": "7", "grade": 1.5},
+        {"query_id": "q1", "query": "Möbel", "query_image": "a.png", "product_id": "p3", "label": "I"},
+    ]
+    source = tmp_path / "a.jsonl"
+    source.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    result = run("convert", source, tmp_path / "a.csv")
+    assert result.stdout == f"3 queries: JSON Lines to CSV, {tmp_path / 'a.csv'}\n"
+    assert read_judgments(tmp_path / "a.csv") == read_judgments(source)
+
+
 def test_events_in_files_become_judgments(tmp_path: Path) -> None:
     source = tmp_path / "source.jsonl"
     source.write_text('{"query": "rug", "product_id": "p", "purchases": 2}\n', encoding="utf-8")
@@ -161,8 +207,8 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
     for arguments, sentence in [
         (("convert", tmp_path / "a.json", tmp_path / "b.jsonl"), "expected JSON in"),
         (
-            ("convert", tmp_path / "a.json", tmp_path / "b.csv"),
-            "expected a file that ends in .jsonl, .qrels, .json",
+            ("convert", tmp_path / "a.json", tmp_path / "b.xml"),
+            "expected a file that ends in .jsonl, .qrels, .json, .csv",
         ),
         (("convert", tmp_path / "none.jsonl", tmp_path / "b.jsonl"), "No such file"),
         (

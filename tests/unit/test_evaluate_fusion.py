@@ -59,7 +59,7 @@ LEGS = [{"a": 5.0, "b": 4.0, "c": 1.0}, {"c": 0.9, "a": 0.5}]
         ),
         (
             Fusion("reciprocal_rank", "rrf", (0.0, 1.0), 1),
-            {"c": 1 / 2, "a": 1 / 3, "b": 0.0},
+            {"c": 1 / 2, "a": 1 / 3},  # b is found by the leg of weight 0 alone
         ),
     ],
 )
@@ -93,7 +93,15 @@ def random_world(queries: int, legs: int, seed: int) -> tuple[Judgments, list[Ru
             found = generator.sample(products, generator.choice((0, 1, 5, 30)))
             values = sorted((float(generator.randint(1, 9)) for _ in found), reverse=True)
             leg[query.id] = dict(zip(found, values, strict=True))
-    return judgments, [Run(f"leg{n}", leg) for n, leg in enumerate(scores)]
+    # The first leg has ranges for some of its queries, and the second one for some of its products alone.
+    ranges = [
+        {query: dict.fromkeys(found, (0.5, 12.0)) for query, found in list(scores[0].items())[::2]},
+        {query: dict.fromkeys(list(found)[1:], (0.0, 10.0)) for query, found in scores[1].items()},
+        *({} for _ in scores[2:]),
+    ]
+    return judgments, [
+        Run(f"leg{n}", leg, ranges=of_leg) for n, (leg, of_leg) in enumerate(zip(scores, ranges, strict=True))
+    ]
 
 
 @pytest.mark.parametrize("legs", [2, 3, 5])

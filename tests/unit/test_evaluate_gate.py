@@ -33,6 +33,20 @@ def test_a_verdict_reads_as_a_sentence() -> None:
     assert str(verdict) == "FAILED: dense: ndcg@10 >= 0.45 for dense: 0.4000 against 0.4500"
 
 
+@pytest.mark.parametrize("text", ["ndcg@10 >= baseline", "ndcg@10 >= baseline - 0.5%", "new: ndcg@10 >= 0"])
+def test_zero_against_zero_is_no_pass(text: str) -> None:
+    (verdict,) = parse_gate(text).check({"old": 0.0, "new": 0.0}, "old")
+    assert not verdict.passed
+    assert str(verdict).endswith(
+        "0.0000 against 0.0000; zero against zero shows nothing, check judgments and index"
+    )
+
+
+def test_no_irrelevant_hits_on_both_sides_pass() -> None:
+    (verdict,) = parse_gate("share(I)@10 <= baseline").check({"old": 0.0, "new": 0.0}, "old")
+    assert verdict.passed
+
+
 @pytest.mark.parametrize(
     "text", ["", "ndcg@10", "ndcg@10 = 0.5", "ndcg@10 >= ", ">= 0.5", "ndcg@10 >= bm25 * 2%"]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mmsearch.errors import MmsearchError
@@ -140,16 +141,42 @@ def test_scores_that_differ_only_past_32_bits_tie(tmp_path: Path) -> None:
 
 def test_a_live_run_keeps_its_own_order_through_a_file(tmp_path: Path) -> None:
     path = tmp_path / "run"
-    run = Run(
-        "hybrid 1", {"a b": {"p1": 0.5, "p2": 0.5, "p3": 0.25}, "plain": {"z": 0.75, "y": 0.5}, "none": {}}
-    )
+    ids = {'50%"é': 0.7, "p'2": 0.1}
+    run = Run("hybrid 1", {"a b": {"p1": 0.5, "p2": 0.5, "p3": 0.25}, "plain": ids, "none": {}})
 
     assert trec.write_run(run, path) == 5
 
-    assert path.read_text(encoding="utf-8").splitlines()[0] == "a%20b Q0 p1 1 3.0 hybrid%201"
+    # 0.5 - 2**-25 is the 32-bit float below 0.5.
+    assert path.read_text(encoding="utf-8").splitlines() == [
+        "a%20b Q0 p1 1 0.5 hybrid%201",
+        "a%20b Q0 p2 2 0.49999997 hybrid%201",
+        "a%20b Q0 p3 3 0.25 hybrid%201",
+        'plain Q0 50%"é 1 0.7 hybrid%201',
+        "plain Q0 p'2 2 0.1 hybrid%201",
+    ]
     again = trec.read_run(path)
-    assert again.products == {"a b": ["p1", "p2", "p3"], "plain": ["z", "y"]}
-    assert again.scores["plain"] == {"z": 0.75, "y": 0.5}
+    assert again.products == {"a b": ["p1", "p2", "p3"], "plain": ['50%"é', "p'2"]}
+    assert again.scores["plain"] == ids
+
+
+@pytest.mark.parametrize(
+    ("scores", "written"),
+    [
+        ([3.0, 2.0], ["3.0", "2.0"]),
+        # Lowering the tie reaches the next score, which is lowered too.
+        ([1.0, 1.0, 1 - 2**-24], ["1.0", "0.99999994", "0.999999881"]),
+        # They differ past 32 bits only.
+        ([0.1 + 1e-12, 0.1], ["0.10000000000100001", "0.099999994"]),
+        ([0.0, 0.0], ["0.0", "-1.40129846e-45"]),
+        ([1.0, 2.0, 0.5], ["3.0", "2.0", "1.0"]),
+        ([float("inf"), 1.0], ["2.0", "1.0"]),
+        ([], []),
+    ],
+)
+def test_scores_fall_strictly(scores: list[float], written: list[str]) -> None:
+    assert trec.falling(scores) == written
+    for kind in (np.float32, np.float64):
+        assert (np.diff(np.array(written, kind)) < 0).all()
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,25 @@ def test_references_that_leave_the_root_or_are_no_file(tmp_path: Path) -> None:
         assert (reference, caught.value.reason) == (reference, reason)
 
 
+def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "growing.png"
+    path.write_bytes(b"ab")
+    real = os.fstat
+
+    def grown(descriptor: int) -> os.stat_result:
+        found = real(descriptor)
+        path.write_bytes(b"abcdefg")
+        return found
+
+    monkeypatch.setattr("mmsearch.images.references.os.fstat", grown)
+    assert read("growing.png", tmp_path) == b"abcdefg"
+    path.write_bytes(b"ab")
+    with pytest.raises(PictureError, match="MB"):
+        read("growing.png", tmp_path, most=5)
+
+
 def test_data_uris() -> None:
     data = saved(halves(), "PNG")
     body = base64.b64encode(data).decode()

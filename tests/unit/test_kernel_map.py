@@ -104,6 +104,19 @@ def test_pictures_that_are_all_alike_are_told_the_same() -> None:
     torch.testing.assert_close(short[:, 4:], torch.zeros(10, 8))
 
 
+def test_slices_fit_what_the_whole_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, asked, group = drawn(50, 20), unit(drawn(50, 2)), torch.arange(50)
+    image[::9] = 0
+    whole, sliced = told_of(20, landmarks=30), told_of(20, landmarks=30)
+    expected = whole.fit(image, asked, group)
+    monkeypatch.setattr(kernel_map, "SLICE", 7)
+    monkeypatch.setattr(kernel_map, "AT_ONCE", 0)
+    found = sliced.fit(image, asked, group)
+    torch.testing.assert_close(found[:, :4], expected[:, :4], atol=1e-3, rtol=1e-3)
+    # An axis and its reverse are the same.
+    torch.testing.assert_close(found[:, 4:].abs(), expected[:, 4:].abs(), atol=1e-3, rtol=1e-3)
+
+
 def test_parts_weigh_the_features() -> None:
     features, targets, group = drawn(30, 12), drawn(30, 2), torch.arange(30)
     map_ = told_of(12, parts=[[0, 0.5], [8, 0.0]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,9 +101,9 @@ def test_loss_14_a_picture_inside_the_catalog_is_trained_on(
     def texts(*arguments: Any, **named: Any) -> torch.Tensor:
         return torch.tensor([[float(bool(text))] * 16 for text in arguments[2]])
 
-    def pictures(tower: Any, encoded: list[bytes], broken: Any) -> Any:
+    def pictures(tower: Any, encoded: Iterable[bytes], broken: Any) -> Any:
         got.extend(encoded)
-        return torch.zeros(len(encoded), width).numpy()
+        return torch.zeros(len(got), width).numpy()
 
     monkeypatch.setattr("mmsearch.training.pairs._texts", texts)
     monkeypatch.setattr("mmsearch.training.pairs.exported", lambda *arguments: None)

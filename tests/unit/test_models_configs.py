@@ -30,25 +30,24 @@ VECTORS = {
     "IMAGE_EMBEDDING": ("TYPE_FP32", [384]),
 }
 ENTRY = VECTORS | {"FINGERPRINT": ("TYPE_STRING", [1])}
-TOWER = {"intra_op_threads": "1", "microbatch_rows_least": "2", "microbatch_rows_most": "32"}
 REMEMBERS = {"remember_mib": "128"}
 SERVED: dict[str, tuple[Any, Any, dict[str, str]]] = {
     "query_encoder": (STRINGS, ENTRY, {"towers_in_process": "yes"}),
     "item_encoder": (STRINGS, ENTRY, {"towers_in_process": "yes"}),
-    "bibert_query": (TOKENS, FEATURES, TOWER),
-    "bibert_item": (TOKENS, FEATURES, TOWER | REMEMBERS),
-    "clip_text": (TOKENS, FEATURES, TOWER),
+    "bibert_query": (TOKENS, FEATURES, {}),
+    "bibert_item": (TOKENS, FEATURES, REMEMBERS),
+    "clip_text": (TOKENS, FEATURES, {}),
     "clip_image": (
         PIXELS,
         FEATURES,
-        TOWER | REMEMBERS | {"microbatch_rows_least": "1", "microbatch_rows_most": "2"},
+        REMEMBERS,
     ),
     "fusion_query": (
         WORDS | {"CLIP_TEXT": ("TYPE_FP32", [384])} | PICTURE,
         VECTORS,
-        {"intra_op_threads": "1"},
+        {},
     ),
-    "fusion_item": (WORDS | PICTURE, VECTORS, {"intra_op_threads": "1"}),
+    "fusion_item": (WORDS | PICTURE, VECTORS, {}),
 }
 """model → inputs, outputs and parameters of the default architecture on a CPU"""
 ENTRIES = ("query_encoder", "item_encoder")
@@ -124,7 +123,7 @@ def test_only_parts_of_equal_weight_can_be_weighed_by_a_query(architecture: str)
 
 @pytest.mark.parametrize("model", SERVED)
 def test_on_a_gpu_triton_runs_towers_and_fusions_itself(built: ModelSet, model: str) -> None:
-    cpu, gpu = config_of(built, model), config_of(built, model, gpu=True)
+    cpu, gpu = config_of(built, model), config_of(built, model, run_by="gpu")
     assert (gpu.name, shapes(gpu.input), shapes(gpu.output)) == (model, shapes(cpu.input), shapes(cpu.output))
     if model in ENTRIES:
         assert gpu.backend == "python"
@@ -149,11 +148,34 @@ def test_on_a_gpu_triton_runs_towers_and_fusions_itself(built: ModelSet, model: 
     ] * (model in SLOTS)
 
 
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize("model", SERVED)
+def test_on_a_cpu_tritons_own_backends_run_the_same_files(built: ModelSet, model: str, backend: str) -> None:
+    ours, own = config_of(built, model), config_of(built, model, run_by=backend)
+    assert (shapes(own.input), shapes(own.output)) == (shapes(ours.input), shapes(ours.output))
+    (group,) = own.instance_group
+    assert group.kind == group.KIND_CPU
+    if model in ENTRIES:
+        assert own.backend == "python"
+        assert "towers_in_process" not in parameters(own)
+    elif backend == "onnxruntime" or model not in SLOTS:
+        assert own.backend == "onnxruntime"
+        assert parameters(own) == {"intra_op_thread_count": "1"}
+    else:
+        assert (own.backend, own.default_model_filename) == ("openvino", "model.onnx")
+        assert parameters(own) == {
+            "SKIP_OV_DYNAMIC_BATCHSIZE": "YES",
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            # The text towers of this set are int8.
+            **({"HINT_BF16": "YES"} if model == "clip_image" else {}),
+        }
+
+
 def test_the_tree_holds_each_config_as_it_is_made(built: ModelSet, tmp_path: Path) -> None:
     assemble(built, tmp_path / "tree")
     for model in MODELS:
-        for name, gpu in FILES.items():
-            assert parsed(tmp_path / "tree" / model / name) == config_of(built, model, gpu=gpu)
+        for name, run_by in FILES.items():
+            assert parsed(tmp_path / "tree" / model / name) == config_of(built, model, run_by=run_by)
 
 
 def test_a_set_without_a_picture_tower_says_so(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import evaluate_demo
 import pytest
 from PIL import Image
-from sample_data import appstream, debian, drawn, furniture, software
+from sample_data import appstream, debian, descriptions, drawn, furniture, software
 
 from mmsearch.errors import MmsearchError
 
@@ -200,3 +200,57 @@ def test_sources_without_lists_of_applications_are_named(tmp_path: Path) -> None
     (tmp_path / "debian" / "applications").mkdir(parents=True)
     with pytest.raises(MmsearchError, match=r"expected apt's sources to have lists of applications"):
         appstream.lists(tmp_path)
+
+
+LIST = """\
+Package: gimp-data
+Description-md5: 1
+Description-en: Data files for GIMP
+ This package contains architecture-independent supporting data files for use with
+ the image editor GIMP and others.
+
+Package: ping2
+Description-md5: 2
+Description-en: tool that pings in both directions
+ It pings from here to there and back again, and says in which direction
+ packets are lost.
+ .
+ A second paragraph
+ of two lines.
+
+Package: short
+Description-en: says little
+ No.
+
+Package: ping3
+Description-en: tool that pings in both directions
+ It pings from here to there and back again, and says in which direction
+ packets are lost.
+ .
+ A second paragraph
+ of two lines.
+"""
+
+
+def test_descriptions_are_pairs_without_what_belongs_to_applications() -> None:
+    found = list(descriptions.parsed(LIST))
+    assert [each.package for each in found] == ["gimp-data", "ping2", "short", "ping3"]
+    assert found[1].summary == "tool that pings in both directions"
+    assert found[1].text.split("\n") == [
+        "It pings from here to there and back again, and says in which direction packets are lost.",
+        "A second paragraph of two lines.",
+    ]
+    kept = descriptions.usable(found, ["gimp"])
+    assert kept == [found[1]]
+    products, pairs = descriptions.pairs_of(kept, 5)
+    assert products[0]["description"] == found[1].text
+    assert products[0].get("title", found[1].summary) == found[1].summary
+    assert pairs[0]["product_id"] == "ping2"
+    assert pairs[0]["query"] in "tool pings both directions" or pairs[0]["query"] == found[1].summary
+    assert descriptions.pairs_of(kept, 5) == (products, pairs)
+
+
+def test_sources_without_descriptions_are_named(tmp_path: Path) -> None:
+    (tmp_path / "debian" / "descriptions").mkdir(parents=True)
+    with pytest.raises(MmsearchError, match=r"expected apt's sources to have descriptions of packages"):
+        descriptions.descriptions(tmp_path)

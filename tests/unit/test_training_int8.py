@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mmsearch.models import architecture as architectures
 from mmsearch.models.export.calibration import Loss, calibration_texts, overlap, read, write
+from mmsearch.models.export.export_cache import exported
 from mmsearch.models.export.quantize import quantize
-from mmsearch.models.export.tower_folder import export_tower_folder
 from mmsearch.training import precision
 from mmsearch.training.objective import Features
 from mmsearch.training.precision import Compared
@@ -94,26 +94,34 @@ def test_a_wide_channel_does_not_cost_the_others_their_precision(tmp_path: Path,
     assert evened < 0.05 * plain
 
 
-def test_a_row_does_not_depend_on_its_batch_and_the_loss_is_kept(tmp_path: Path) -> None:
+def test_a_row_does_not_depend_on_its_batch_and_the_loss_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMSEARCH_CACHE", str(tmp_path / "cache"))
     data = dict(architectures.load("clip").data)
     data["towers"] = towers(tmp_path)
     data["slots"] = {"clip_text": "words", "clip_image": "pictures"}
     architecture = architectures.parse(data)
-    export_tower_folder(architecture, architecture.towers["words"], tmp_path)
+    words, said = architecture.towers["words"], list[str]()
+    folder = exported(architecture, words, said.append, "fp32").folder
+    assert not (folder / "int8.onnx").exists()
+    assert exported(architecture, words, said.append, "fp32", quantized=True).folder == folder
+    assert exported(architecture, words, said.append, "int8").folder == folder
+    assert [line.split()[0] for line in said] == ["exporting", "quantizing"]
     generator = np.random.default_rng(2)
     ids = np.zeros((8, 77), np.int64)
     for row, length in enumerate(generator.integers(3, 70, 8)):
         ids[row, :length] = generator.integers(0, 49406, length)
         ids[row, length] = 49407
-    together = run(tmp_path / "int8.onnx", ids)
-    alone = np.concatenate([run(tmp_path / "int8.onnx", ids[row : row + 1]) for row in range(8)])
+    together = run(folder / "int8.onnx", ids)
+    alone = np.concatenate([run(folder / "int8.onnx", ids[row : row + 1]) for row in range(8)])
     np.testing.assert_allclose(together, alone, atol=1e-5)
-    exact = run(tmp_path / "fp32.onnx", ids)
+    exact = run(folder / "fp32.onnx", ids)
     assert (exact * together).sum(1).min() > 0.99
     assert not np.allclose(exact, together, atol=1e-5)
-    size = {name: (tmp_path / f"{name}.onnx").stat().st_size for name in ("fp32", "int8")}
+    size = {name: (folder / f"{name}.onnx").stat().st_size for name in ("fp32", "int8")}
     assert size["int8"] < 0.35 * size["fp32"]
-    loss = read(tmp_path / "int8.json")
+    loss = read(folder / "int8.json")
     assert loss is not None
     assert 0.95 < loss.lowest_cosine <= loss.cosine < 1
     assert 0.5 < loss.overlap <= 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +22,12 @@ from mmsearch.errors import TrainingError
 from mmsearch.models.architecture import load
 from mmsearch.models.export.export_cache import Exported
 from mmsearch.training.bm25 import Bm25
-from mmsearch.training.features import FeatureCache, text_features
+from mmsearch.training.features import FeatureCache, picture_features, text_features
 from mmsearch.training.pairs import Pair, ProductInput, features, read_pairs, read_products
 from mmsearch.training.synthetic import synthetic_pairs
 from mmsearch.training.words import stems
+
+from ..fakes.ingesting import picture
 
 
 def lines(file: Path, *records: object) -> Path:
@@ -137,7 +141,9 @@ def test_groups_join_siblings_series_and_near_pictures() -> None:
 
 def test_features_are_computed_once_for_each_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MMSEARCH_CACHE", str(tmp_path))
-    tower = Exported(load("4tmm_cat").towers["minilm"], tmp_path / "models" / "minilm-1")
+    tower = Exported(
+        replace(load("4tmm_cat").towers["minilm"], dimension=2), tmp_path / "models" / "minilm-1"
+    )
     asked: list[bytes] = []
 
     def compute(values: list[bytes]) -> np.ndarray:
@@ -147,7 +153,63 @@ def test_features_are_computed_once_for_each_input(tmp_path: Path, monkeypatch: 
     first = FeatureCache(tower).rows([b"aa", b"b", b"aa"], compute)
     np.testing.assert_array_equal(first, [[2, 97], [1, 98], [2, 97]])
     np.testing.assert_array_equal(FeatureCache(tower).rows([b"b", b"ccc"], compute), [[1, 98], [3, 99]])
-    assert asked == [b"aa", b"b", b"ccc"]
+    assert asked == [b"b", b"aa", b"ccc"]
+
+
+def test_features_of_an_interrupted_run_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMSEARCH_CACHE", str(tmp_path))
+    monkeypatch.setattr("mmsearch.training.features.BLOCK", 2)
+    tower = Exported(
+        replace(load("4tmm_cat").towers["minilm"], dimension=1), tmp_path / "models" / "minilm-1"
+    )
+    asked: list[bytes] = []
+
+    def compute(values: list[bytes]) -> np.ndarray:
+        if b"dddd" in values:
+            raise KeyboardInterrupt
+        asked.extend(values)
+        return np.array([[len(value)] for value in values], np.float32)
+
+    inputs = [b"a", b"bb", b"ccc", b"dddd"]
+    with pytest.raises(KeyboardInterrupt):
+        FeatureCache(tower).rows(inputs, compute)
+    for ending in ("keys", "f32"):  # cut off within a write
+        with (tmp_path / "features" / f"minilm-1-nfkc.{ending}").open("ab") as file:
+            file.write(b"abc")
+    assert FeatureCache(tower).rows(inputs[:3], compute).ravel().tolist() == [1, 2, 3]
+    assert FeatureCache(tower).rows([b"a", b"eeeee", b"ccc"], compute).ravel().tolist() == [1, 5, 3]
+    assert asked == [b"a", b"bb", b"ccc", b"eeeee"]
+    assert FeatureCache(tower).get([None]).tolist() == [[0]]
+
+
+def test_pictures_are_held_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMSEARCH_CACHE", str(tmp_path))
+    monkeypatch.setattr("mmsearch.training.features.BLOCK_OF_PICTURES", 3)
+    monkeypatch.setattr("mmsearch.training.features.MAPPED", 20)  # the result is mapped from a file
+    given = replace(load("4tmm_cat").towers["lite0"], dimension=3)
+    tower = Exported(given, tmp_path / "models" / "lite0-1")
+    computed, taken = [0], [0]
+
+    class Mean:
+        def run(self, outputs: object, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+            assert taken[0] - computed[0] <= 3 + 1  # one of them is broken
+            computed[0] += len(feeds["PIXELS"])
+            return [feeds["PIXELS"].mean((1, 2)).astype(np.float32)]
+
+    def pictures() -> Iterator[bytes]:
+        for number in range(8):
+            taken[0] += 1
+            yield picture((10 * number + 10, 0, 0)) if number != 5 else b"broken"
+
+    monkeypatch.setattr("mmsearch.training.features._session", lambda file: Mean())
+    broken: list[int] = []
+    rows = picture_features(tower, pictures(), lambda number, why: broken.append(number))
+    assert broken == [5]
+    assert rows[:, 0].argsort().tolist() == [5, 0, 1, 2, 3, 4, 6, 7]
+    assert computed[0] == 7
+    again = picture_features(tower, pictures(), lambda number, why: None)
+    np.testing.assert_array_equal(rows, again)
+    assert computed[0] == 7
 
 
 def test_a_text_without_a_known_word_is_a_missing_one(
@@ -168,8 +230,7 @@ def test_a_text_without_a_known_word_is_a_missing_one(
     rows = text_features(tower, ["chair", "🪑", " ", "ｃｈａｉｒ"])
     assert rows.any(1).tolist() == [True, False, False, True]
     assert text_features(tower, ["🪑"]).any(1).tolist() == [False]
-    with np.load(tmp_path / "features" / "minilm-1-nfkc.npz") as kept:
-        assert len(kept["KEYS"]) == 2
+    assert (tmp_path / "features" / "minilm-1-nfkc.keys").stat().st_size == 2 * 32
 
 
 def test_queries_without_a_known_word_are_left_out_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from mmsearch.api.servers import File
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.exchange import trec
 from mmsearch.evaluation.gate import Verdict, parse_gate
+from mmsearch.evaluation.gather import require_overlap
 from mmsearch.evaluation.live import WAYS
 from mmsearch.evaluation.measures import parse, suite
 from mmsearch.evaluation.study import Study
@@ -145,6 +146,7 @@ def evaluate(
     depth: int = 100,
     gates: Sequence[str] = (),
     through: Literal["msearch", "rank_eval"] = "msearch",
+    collapse: str | None = None,
     image_root: File | None = None,
     esci: bool = False,
     only: Mapping[str, str] | None = None,
@@ -163,13 +165,16 @@ def evaluate(
     depth       hits per query, 1 to 10,000
     gates       for example "ndcg@10 >= baseline - 0.5%"; see `report.passed`
     through     send searches by _msearch or by _rank_eval
+    collapse    keep the best hit alone for each value of this field, in systems that are searched; "group"
+                for one variant of each product
     image_root  folder with the queries' images; default: the judgments' folder
     esci        read grades 3 to 0 of qrels as E, S, C, I
     only        read only the rows of the file with these values by column, for example
                 {"product_locale": "us"}; of the Shopping Queries Dataset, default: {"split": "test"}
 
     A failed query counts as zero and is listed in `report.problems`. Raises MmsearchError if judgments,
-    systems, measures or gates cannot be read, or the node is unreachable.
+    systems, measures or gates cannot be read, the node is unreachable, a run answers no judged query, or no
+    system finds a judged product.
     """
     require_number("depth", depth, 1, 10_000)
     require_choice("through", through, WAYS)
@@ -180,7 +185,8 @@ def evaluate(
             judged, (10, depth) if depth > 10 else (depth,)
         )
         folder = folder if image_root is None else path_of("image_root", image_root)
-        asked = Asked(systems, client, depth)
+        asked = Asked(systems, client, depth, collapse)
         runs, answered = asked.runs(judged, folder, through)
+        require_overlap(judged, runs, asked.indexed)
         study = Study(judged, runs, chosen, baseline or runs[0].name, depth, answers=answered)
         return EvaluationReport(study, tuple(study.check(checks)), folder)

@@ -15,12 +15,14 @@ from mmsearch.errors import ArgumentError, MmsearchError
 from mmsearch.evaluation.exchange.judged_file import read_judgments
 from mmsearch.evaluation.gather import gather, known_bodies, known_names
 from mmsearch.evaluation.judgments import Judgments, from_records
-from mmsearch.evaluation.live import Answers, clause_names, lexical_of
+from mmsearch.evaluation.live import Answers, clause_names, has_hits, lexical_of, ranges_told
 from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.systems import index_of, read_system
 from mmsearch.evaluation.templates import Template, load
+from mmsearch.evaluation.tuning import live_ranges
 from mmsearch.products.ids import identifier
 from mmsearch.products.in_memory import Frame, is_frame, plain, rows_of
+from mmsearch.search.bodies import collapsed_by
 from mmsearch.search.clauses import ALONE, ClauseNames
 from mmsearch.search.lexical import DEFAULT
 
@@ -65,7 +67,9 @@ def judgments_of(
 class Asked:
     """Parsed systems, and the index for those that run live."""
 
-    def __init__(self, systems: Systems, client: Client | None, depth: int) -> None:
+    def __init__(
+        self, systems: Systems, client: Client | None, depth: int, collapse: str | None = None
+    ) -> None:
         self._client = client
         self._depth = depth
         self.systems = _read(systems, lambda index: known_bodies(depth))
@@ -78,6 +82,13 @@ class Asked:
         if self._known:
             # The clause names depend on the node, and the lexical query on the index.
             self.systems = _read(systems, lru_cache(self._bodies))
+        if collapse:
+            self.systems = [
+                replace(system, body={**collapsed_by(collapse), **system.body})
+                if isinstance(system, Template)
+                else system
+                for system in self.systems
+            ]
 
     @property
     def index(self) -> str:
@@ -102,6 +113,24 @@ class Asked:
         live = any(isinstance(system, Template) for system in self.systems)
         client = self._opensearch() if live else None
         return gather(self.systems, judged, folder, client, self.index, self._depth, through)
+
+    def indexed(self, products: Sequence[str]) -> bool:
+        """Whether an index that is searched has one of the products. Raises MmsearchError."""
+        body = {"query": {"ids": {"values": list(products)}}, "size": 0}
+        indexes = {each.index or self.index for each in self.systems if isinstance(each, Template)}
+        return any(has_hits(self._opensearch(), index, body) for index in sorted(indexes))
+
+    def legs(self, judged: Judgments, folder: Path) -> list[Run]:
+        """Return every system's run, in order, with the ranges of its scores where the node tells them."""
+        live = any(isinstance(system, Template) for system in self.systems)
+        if not live or not ranges_told(self._opensearch(), self.index, names := self.names()):
+            return self.runs(judged, folder)[0]
+        systems = [
+            live_ranges.wrapped(system, self._depth, names) if isinstance(system, Template) else system
+            for system in self.systems
+        ]
+        runs, answered = gather(systems, judged, folder, self._opensearch(), self.index, self._depth)
+        return [live_ranges.run_of(answered[run.name]) if run.name in answered else run for run in runs]
 
     def _opensearch(self) -> OpenSearch:
         assert self._client is not None

@@ -1,4 +1,4 @@
-"""Train a fusion on pairs of queries and products."""
+"""Train a fusion, and text towers, on pairs of queries and products."""
 
 from __future__ import annotations
 
@@ -44,12 +44,16 @@ class TrainingProgress:
 class TrainingRun:
     """A completed training. `mmsearch models deploy FOLDER` serves it.
 
-    folder        contains `architecture.json`, `fusion.safetensors`, `log.jsonl` and `curve.svg`
+    folder        contains `architecture.json`, `fusion.safetensors`, `gain.json`, `log.jsonl`, `curve.svg`,
+                  and the towers that moved
     architecture  name of the architecture
     best_step     step with the best held-out score; its weights are kept
     best_score    (recall@10 + nDCG@10) / 2 on held-out queries and products
     steps         number of steps
     seconds       duration of the training
+    gain          gain of the held-out score over the untrained model, and its 95 % paired bootstrap interval;
+                  None without held-out groups
+    verdict       a sentence on the gain, empty without held-out groups
     messages      catalog lines, pairs and images that were left out, with the reason
     """
 
@@ -59,6 +63,8 @@ class TrainingRun:
     best_score: float
     steps: int
     seconds: float
+    gain: tuple[float, float, float] | None = None
+    verdict: str = ""
     messages: tuple[str, ...] = ()
 
     def curve(self) -> pd.DataFrame:
@@ -74,7 +80,7 @@ class TrainingRun:
 
 
 def train(
-    architecture: str,
+    architecture: str | None = None,
     *,
     pairs: Pairs,
     catalog: Products,
@@ -84,13 +90,15 @@ def train(
     preset: str | None = None,
     format: Format | None = None,  # noqa: A002
     only: Mapping[str, str] | None = None,
+    joint: bool = False,
     steps: int | None = None,
     seed: int | None = None,
     progress: Callable[[TrainingProgress], None] | None = None,
 ) -> TrainingRun:
-    """Train the fusion of an architecture with NT-Xent. The towers are frozen.
+    """Train an architecture with NT-Xent: its fusion, and the towers that move.
 
-    architecture  a name such as "4tmm_gated", or the path of a .json file
+    architecture  a name such as "4tmm_gated", or the path of a .json file; default: what fits the pairs and
+                  products, with the reason among the messages
     pairs         dicts or a DataFrame with `query`, `product_id`, `count` (default 1) and `negatives` (ids);
                   or a file with these columns in any format of a catalog, or the examples of the Shopping
                   Queries Dataset (ESCI)
@@ -101,10 +109,12 @@ def train(
                   as for `Client.ingest`
     only          read only the rows of a file of pairs with these values by column; of the Shopping Queries
                   Dataset, default: {"split": "train"}
+    joint         train the upper layers of the text towers too, unless the architecture's file says what
+                  moves
     steps, seed   replace the values of the architecture
     progress      called at each evaluation
 
-    Outputs of the towers are computed once and cached. An interrupted training resumes when it is called
+    Outputs of frozen towers are computed once and cached. An interrupted training resumes when it is called
     again with the same folder, pairs, products and images. Omitted data is logged as warnings by
     `mmsearch.training` and listed in `run.messages`. Raises MissingPackageError without mmsearch[train],
     ArchitectureError, TrainingError for unusable pairs, and CatalogError.
@@ -122,8 +132,9 @@ def train(
         from mmsearch.models import architecture as architectures
         from mmsearch.training.run import run
 
-        described = architectures.load(str(architecture))
-        folder = Path("runs", described.name) if out is None else path_of("out", out)
+        described = None if architecture is None else architectures.load(str(architecture))
+        own = "recipe" if described is None else described.name
+        folder = Path("runs", own) if out is None else path_of("out", out)
         messages: list[str] = []
 
         def say(line: str) -> None:
@@ -144,16 +155,20 @@ def train(
             preset=preset,
             form=format,
             only=only,
+            moves=joint,
             changes={key: value for key, value in (("steps", steps), ("seed", seed)) if value is not None},
             say=say,
             evaluated=evaluated,
         )
+    measured = trained.gain
     return TrainingRun(
         folder.absolute(),
-        described.name,
+        trained.architecture,
         trained.best_step,
         trained.best_recall,
         trained.steps,
         trained.seconds,
+        None if measured is None else (measured.difference, measured.low, measured.high),
+        "" if measured is None else measured.sentence(),
         tuple(messages),
     )

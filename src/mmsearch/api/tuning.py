@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from mmsearch.api.arguments import path_of, require_number
 from mmsearch.api.failures import explained
 from mmsearch.api.judged import Asked, Judged, Systems, judgments_of
+from mmsearch.evaluation.gather import require_overlap
 from mmsearch.evaluation.measures import parse
 from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.tuning.clause import hybrid
+from mmsearch.evaluation.tuning.learn import LearnedStudy
 from mmsearch.evaluation.tuning.tune import Tuned
 from mmsearch.evaluation.tuning.tune import tune as tuned
 from mmsearch.search.clauses import ALONE
@@ -39,7 +41,7 @@ class TuningReport:
     @property
     def fusion(self) -> dict[str, Any]:
         """Return the `fusion` object of the clause."""
-        return self.tuned.fusion.clause()
+        return self.tuned.clause
 
     @property
     def held_out(self) -> float:
@@ -78,16 +80,39 @@ class TuningReport:
             "low": held.low,
             "high": held.high,
             "p": held.p,
+            "over_default": asdict(self.tuned.over_equal),
+            "recommended": self.tuned.recommended.clause(),
             "fusion": self.fusion,
             "classes": [asdict(each) | {"below": each.below} for each in self.tuned.classes],
             "folds": [fusion.clause() for fusion in self.tuned.folds],
             "clause": self.pasted,
+            **(
+                {"learned_fusion": _learned_summary(self.tuned.learned_fusion)}
+                if self.tuned.learned_fusion
+                else {}
+            ),
         }
 
     @property
     def pasted(self) -> dict[str, Any]:
         """Return the clause, or the fusion alone if there is no clause."""
         return self.clause or {"fusion": self.fusion}
+
+
+def _learned_summary(study: LearnedStudy) -> dict[str, Any]:
+    against = {
+        name: asdict(each) | {"ratio": each.ratio if each.baseline else None}
+        for name, each in study.against.items()
+    }
+    return {
+        "held_out": study.held_out,
+        "helps": study.helps,
+        "sentence": study.sentence,
+        "against": against,
+        "setting": asdict(study.setting),
+        "folds": [asdict(each) for each in study.folds],
+        "fusion": study.model.clause(),
+    }
 
 
 def tune(
@@ -99,6 +124,7 @@ def tune(
     folds: int = 5,
     window: int = WINDOW,
     classes: bool = True,
+    learn: bool = False,
     image_root: str | os.PathLike[str] | None = None,
     esci: bool = False,
     only: Mapping[str, str] | None = None,
@@ -111,6 +137,7 @@ def tune(
     folds    cross-validation folds; for each fold, the fusion is chosen on the others
     window   hits per leg, 1 to 10,000
     classes  avoid that any class of queries falls below its best leg, if possible
+    learn    also learn a model over what the legs know of each product, and use it if it is clearly better
 
     Each leg is searched once, and hits are fused locally with the plugin's formulas. Raises MmsearchError as
     `evaluate` does, and if there are too few legs or queries.
@@ -120,8 +147,17 @@ def tune(
     with explained("tune"):
         judged, folder = judgments_of(judgments, esci=esci, only=only)
         asked = Asked(legs, client, window)
-        runs, _ = asked.runs(judged, folder if image_root is None else path_of("image_root", image_root))
-        found = tuned(judged, runs, parse(measure, judged), folds=folds, window=window, classes=classes)
+        runs = asked.legs(judged, folder if image_root is None else path_of("image_root", image_root))
+        require_overlap(judged, runs, asked.indexed)
+        found = tuned(
+            judged,
+            runs,
+            parse(measure, judged),
+            folds=folds,
+            window=window,
+            classes=classes,
+            learned_fusion=learn,
+        )
         finished = any(isinstance(each, Run) for each in asked.systems)
-        clause = hybrid(asked.systems, found.fusion, window, ALONE if finished else asked.names())
+        clause = hybrid(asked.systems, found.chosen, window, ALONE if finished else asked.names())
         return TuningReport(found, clause)

@@ -3,7 +3,8 @@
     [SYSTEM:] MEASURE (>= | > | <= | <) (NUMBER | BASE [(+ | -) NUMBER[%] | * NUMBER])
 
 BASE is another system, or `baseline`. Without SYSTEM the gate applies to every system except the base. `%` is
-relative to the base's value: `baseline - 0.5%` is 0.995 of it. A plain number is in units of the measure.
+relative to the base's value: `baseline - 0.5%` is 0.995 of it. A plain number is in units of the measure. A
+gate with `>=` does not pass with 0 on both sides.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class Verdict:
 
     def __str__(self) -> str:
         state = "passed" if self.passed else "FAILED"
-        return f"{state}: {self.gate} for {self.system}: {self.value:.4f} against {self.bound:.4f}"
+        found = f"{state}: {self.gate} for {self.system}: {self.value:.4f} against {self.bound:.4f}"
+        nothing = not self.passed and self.value == self.bound == 0
+        return f"{found}; zero against zero shows nothing, check judgments and index" if nothing else found
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,15 @@ class Gate:
                 "--system, or give a number instead of the baseline"
             )
         return [
-            Verdict(self.text, name, values[name], bound, _COMPARISONS[self.comparison](values[name], bound))
+            Verdict(self.text, name, values[name], bound, self._passes(values[name], bound))
             for name in systems
         ]
+
+    def _passes(self, value: float, bound: float) -> bool:
+        """Return whether the gate holds. `>=` with 0 on both sides does not: nothing was found."""
+        if self.comparison == ">=" and value == bound == 0:
+            return False
+        return _COMPARISONS[self.comparison](value, bound)
 
     def _bound(self, base: float) -> float:
         if self.sign == "*":

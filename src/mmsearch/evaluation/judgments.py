@@ -12,6 +12,7 @@ can be used for slices.
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -218,3 +219,13 @@ def write_jsonl(judgments: Judgments, path: Path) -> int:
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
             count += 1
     return count
+
+
+def write_csv(judgments: Judgments, path: Path) -> int:
+    """Write one row per judged pair, with the columns of JSON Lines, and return the number of rows."""
+    found = list(records(judgments))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, list(dict.fromkeys(column for record in found for column in record)))
+        table.writeheader()
+        table.writerows(found)
+    return len(found)

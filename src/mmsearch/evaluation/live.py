@@ -29,6 +29,8 @@ from mmsearch.search.lexical import Clause, lexical_clause
 
 BATCH = 20  # searches in one request: enough to keep a node busy, few enough to stay below its queue
 WAYS = ("msearch", "rank_eval")
+RANGED = {"normalization": {"technique": "theoretical_min_max"}}
+"""the fusion whose evidence tells the ranges of scores"""
 SHOWN = ["title", "image", "category", "brand", "price"]
 
 
@@ -145,10 +147,32 @@ def clause_names(client: OpenSearch, index: str) -> ClauseNames:
         return served(client, index)
 
 
+def ranges_told(client: OpenSearch, index: str, names: ClauseNames) -> bool:
+    """Return whether the node's plugin tells what queries could score. Raise MmsearchError as `answers`
+    does.
+    """
+    nothing = {"queries": [{"match_none": {}}], "fusion": RANGED}
+    body = {"size": 0, "query": {names.hybrid: nothing}}
+    with _in_a_sentence(index):
+        try:
+            ask(client, "POST", f"/{index}/_search", body=body, params={"search_pipeline": "_none"})
+        except HttpError as error:
+            if error.status == 400:
+                return False
+            raise
+    return True
+
+
 def lexical_of(client: OpenSearch, index: str) -> Clause:
     """The lexical query of an index. Raises MmsearchError, as `answers` does."""
     with _in_a_sentence(index):
         return lexical_clause(client, index)
+
+
+def has_hits(client: OpenSearch, index: str, body: Mapping[str, Any]) -> bool:
+    """Whether a search has hits. Raises MmsearchError, as `answers` does."""
+    reply = _ask(client, index, "_search", json.dumps(body), "application/json")
+    return bool(reply["hits"]["total"]["value"])
 
 
 def _ask(client: OpenSearch, index: str, api: str, body: str, kind: str) -> dict[str, Any]:

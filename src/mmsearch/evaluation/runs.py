@@ -19,13 +19,15 @@ class Run:
 
     Products are in rank order unless `order` is given: int64 [queries, ranks], whose row i has the positions
     of query i's products, best first. `problems` maps failed queries to the reason; they have no products,
-    and every measure counts them as zero.
+    and every measure counts them as zero. `ranges` has the least and greatest score that the query could
+    reach on each product's shard, where it is known.
     """
 
     name: str
     scores: Mapping[str, Mapping[str, float]]
     order: npt.NDArray[np.int64] | None = None
     problems: Mapping[str, str] = field(default_factory=dict)
+    ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
 
     @classmethod
     def from_scores(cls, name: str, scores: Mapping[str, Mapping[str, float]]) -> Run:

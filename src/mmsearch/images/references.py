@@ -115,7 +115,10 @@ def _read_below(path: str, root: Path, most: int, reference: str) -> bytes:
                 )
             if status.st_size > most:
                 raise too_large(status.st_size)
-            data = file.read(most + 1) or b""
+            # Reading asks for as much memory as it may return, so it is asked for the size of the file.
+            data = file.read(status.st_size + 1) or b""
+            if len(data) > status.st_size:  # a file that grows meanwhile
+                data += file.read(most + 1 - len(data)) or b""
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             raise PictureError(

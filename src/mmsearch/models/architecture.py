@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mmsearch.errors import ArchitectureError
+from mmsearch.models.moving import FROZEN, Moving
+from mmsearch.models.weights import PACKAGED
 from mmsearch.serving.pictures.pixels import PREPROCESSING
 
 FOLDER = Path(__file__).parent / "architectures"
@@ -27,13 +29,16 @@ weights
 
 @dataclass(frozen=True, slots=True)
 class Tower:
-    """One encoder: `kind` selects the code, `weights` the source, `dimension` is the size of its features."""
+    """One encoder: `kind` selects the code, `weights` the source, `dimension` is the size of its features,
+    and `moving` says which of its weights a training changes.
+    """
 
     name: str
     kind: str
     weights: str
     dimension: int
     numbers: Mapping[str, Any]
+    moving: Moving = FROZEN
 
     @property
     def reads_pictures(self) -> bool:
@@ -55,13 +60,16 @@ class FusionNumbers:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """The towers by name, the tower of each slot (a missing slot is not supported), and the fusion."""
+    """The towers by name, the tower of each slot (a missing slot is not supported), and the fusion. `folder`
+    is that of the data file, if it was read from one.
+    """
 
     name: str
     towers: Mapping[str, Tower]
     slots: Mapping[str, str]
     fusion: FusionNumbers
     data: Mapping[str, Any]
+    folder: Path | None = None
 
     def tower(self, slot: str) -> Tower | None:
         name = self.slots.get(slot)
@@ -104,20 +112,24 @@ def load(name: str | Path) -> Architecture:
         ) from error
     except ValueError as error:
         raise ArchitectureError(f"expected JSON in {file}, got {error}; correct the file") from error
-    return parse(data)
+    return parse(data, file.parent)
 
 
-def parse(data: Any) -> Architecture:
-    """Validate the data of an architecture. Raise ArchitectureError for the first error."""
+def parse(data: Any, folder: Path | None = None) -> Architecture:
+    """Validate the data of an architecture. Raise ArchitectureError for the first error.
+
+    Weights that are a relative path are looked up in `folder`, the architecture's own, and then in the
+    working directory.
+    """
     try:
         if data["format"] != FORMAT:
             raise ArchitectureError(
                 f"expected an architecture of format {FORMAT}, got {data['format']!r}; update mmsearch"
             )
-        towers = {name: _tower(name, numbers) for name, numbers in data["towers"].items()}
+        towers = {name: _tower(name, numbers, folder) for name, numbers in data["towers"].items()}
         slots = dict(data["slots"])
         fusion = _fusion(data["fusion"])
-        architecture = Architecture(str(data["name"]), towers, slots, fusion, data)
+        architecture = Architecture(str(data["name"]), towers, slots, fusion, data, folder)
     except (KeyError, TypeError, AttributeError) as error:
         raise ArchitectureError(
             f"expected an architecture with format, name, towers, slots and fusion, got none at {error}; "
@@ -150,9 +162,14 @@ def fusion_inputs(architecture: Architecture, side: str) -> dict[str, int]:
     }
 
 
-def _tower(name: str, data: Mapping[str, Any]) -> Tower:
-    numbers = {key: data[key] for key in data if key not in ("kind", "weights", "dimension")}
-    return Tower(name, data["kind"], data["weights"], int(data["dimension"]), numbers)
+def _tower(name: str, data: Mapping[str, Any], folder: Path | None) -> Tower:
+    numbers = {key: data[key] for key in data if key not in ("kind", "weights", "dimension", "train")}
+    source = str(data["weights"])
+    if folder is not None and source not in PACKAGED and (folder / source).exists():
+        source = str(folder / source)
+    return Tower(
+        name, data["kind"], source, int(data["dimension"]), numbers, Moving.of(data.get("train"), name)
+    )
 
 
 def _fusion(data: Mapping[str, Any]) -> FusionNumbers:
@@ -176,7 +193,8 @@ def _check(architecture: Architecture) -> None:
                 f"expected {'a picture' if slot == 'clip_image' else 'a text'} tower in slot {slot}, "
                 f"got {name!r}; give the slot another tower"
             )
-    idle = [name for name in architecture.towers if not architecture.slots_of(name)]
+    named = {tower.numbers.get("names_by") for tower in architecture.towers.values()}
+    idle = [name for name in architecture.towers if not architecture.slots_of(name) and name not in named]
     if idle:
         raise ArchitectureError(f"expected every tower in a slot, got none for {', '.join(idle)}; remove it")
     if not any(slot in architecture.slots for slot in QUERY_TEXT_SLOTS):

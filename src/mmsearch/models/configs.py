@@ -19,15 +19,17 @@ ENTRIES = {"query": "query_encoder", "item": "item_encoder"}
 MODELS = (*ENTRIES.values(), *SLOTS, "fusion_query", "fusion_item")
 MAX_TEXT_BYTES = 65_536
 MAX_IMAGE_BYTES = 20_000_000
-FILES = {"config.pbtxt": False, "configs/gpu.pbtxt": True}
-"""config files below a model's folder, and whether each is for a GPU (`--model-config-name=gpu`)"""
+PYTHON, GPU, OPENVINO, ONNXRUNTIME = "python", "gpu", "openvino", "onnxruntime"
+FILES = {"config.pbtxt": PYTHON} | {f"configs/{name}.pbtxt": name for name in (GPU, OPENVINO, ONNXRUNTIME)}
+"""config files below a model's folder, and what runs towers and fusions by them: our Python models, or with
+`--model-config-name=NAME` Triton's own backends, on a GPU or on the CPU
+"""
 ALL = "max_batch_size: 64 version_policy { all {} }"
 # No queue delay: it would slow down a single request, and under load batches form without it.
 ON_CPU = """
 backend: "python"
 dynamic_batching { max_queue_delay_microseconds: 0 }
 instance_group { count: 1 kind: KIND_CPU }
-parameters { key: "intra_op_threads" value { string_value: "1" } }
 """
 # The same model.onnx, run by Triton's onnxruntime backend.
 ON_GPU = """
@@ -35,6 +37,22 @@ backend: "onnxruntime"
 dynamic_batching { preferred_batch_size: [ 16, 32, 64 ] max_queue_delay_microseconds: 500 }
 instance_group { count: 1 kind: KIND_GPU }
 """
+ON_ONNXRUNTIME = """
+backend: "onnxruntime"
+dynamic_batching { max_queue_delay_microseconds: 0 }
+instance_group { count: 2 kind: KIND_CPU }
+parameters { key: "intra_op_thread_count" value { string_value: "1" } }
+"""
+# The backend looks for model.xml by default. Batch and length of the files are dynamic.
+ON_OPENVINO = """
+backend: "openvino"
+default_model_filename: "model.onnx"
+dynamic_batching { max_queue_delay_microseconds: 0 }
+instance_group { count: 1 kind: KIND_CPU }
+parameters { key: "SKIP_OV_DYNAMIC_BATCHSIZE" value { string_value: "YES" } }
+parameters { key: "PERFORMANCE_HINT" value { string_value: "THROUGHPUT" } }
+"""
+TEMPLATES = {PYTHON: ON_CPU, GPU: ON_GPU, OPENVINO: ON_OPENVINO, ONNXRUNTIME: ON_ONNXRUNTIME}
 # TensorRT chooses fp16 by itself and does not support the int8 form for CPUs: build with --precision fp32 for
 # it.
 TENSORRT = """
@@ -53,22 +71,24 @@ dynamic_batching { max_queue_delay_microseconds: 0 }
 instance_group { count: 2 kind: KIND_CPU }
 """
 TOKENS = {"INPUT_IDS": ("INT64", [-1]), "ATTENTION_MASK": ("INT64", [-1])}
-TEXT_ROWS, PICTURE_ROWS = (2, 32), (1, 2)
 
 Config = Any  # tritonclient's generated message has no types of its own
 Tensors = Mapping[str, tuple[str, list[int]]]
 
 
-def config_of(built: ModelSet, model: str, version: int = 1, *, gpu: bool = False) -> Config:
-    """Return a model's config for a set, which is `version` of it, as Triton's protobuf message."""
+def config_of(built: ModelSet, model: str, version: int = 1, run_by: str = PYTHON) -> Config:
+    """Return a model's config for a set, which is `version` of it, as Triton's protobuf message.
+
+    `run_by` is a value of `FILES`.
+    """
     if model in SLOTS:
-        return tower(built, model, gpu=gpu)
+        return tower(built, model, run_by)
     if model in ENTRIES.values():
-        return entry(built, model, version, gpu=gpu)
-    return fusion(built, model, gpu=gpu)
+        return entry(built, model, version, run_by)
+    return fusion(built, model, run_by)
 
 
-def tower(built: ModelSet, slot: str, *, gpu: bool) -> Config:
+def tower(built: ModelSet, slot: str, run_by: str) -> Config:
     """Return the config of a tower: token ids or RGB pixels to features."""
     architecture = built.architecture
     found = architecture.towers[architecture.slots[slot]]
@@ -76,38 +96,33 @@ def tower(built: ModelSet, slot: str, *, gpu: bool) -> Config:
     if found.reads_pictures:
         size = int(found.numbers["size"])
         inputs = {"PIXELS": ("UINT8", [size, size, 3])}
-    template = ON_GPU + TENSORRT if gpu else ON_CPU
+    template = TEMPLATES[run_by] + (TENSORRT if run_by == GPU else "")
     config = _config(slot, template, inputs, {"FEATURES": ("FP32", [found.dimension])})
-    if not gpu:
-        least, most = slices(slot)
-        said = {"microbatch_rows_least": least, "microbatch_rows_most": most}
-        if slot in ("bibert_item", "clip_image"):
-            # The response cache is used if the request asks for it, as ingest does: the unchanged modality of
-            # an edited product is then not computed again.
-            said["remember_mib"] = 128
-        _say(config, said)
+    if run_by == OPENVINO and built.precision_of(slot) == "fp32":
+        # Without it, bf16 is used too where the processor has it; other processors ignore it.
+        _say(config, {"HINT_BF16": "YES"})
+    if run_by == PYTHON and slot in ("bibert_item", "clip_image"):
+        # The response cache is used if the request asks for it, as ingest does: the unchanged modality of an
+        # edited product is then not computed again.
+        _say(config, {"remember_mib": 128})
     return config
 
 
-def slices(slot: str) -> tuple[int, int]:
-    """Return the minimum and maximum rows of a slice. A tower's batch is distributed over the cores by
-    slices.
+def fusion(built: ModelSet, model: str, run_by: str) -> Config:
+    """Return the config of a fusion: features to vectors. A row of zeros is a missing modality. OpenVINO runs
+    towers only.
     """
-    return PICTURE_ROWS if slot == "clip_image" else TEXT_ROWS
-
-
-def fusion(built: ModelSet, model: str, *, gpu: bool) -> Config:
-    """Return the config of a fusion: features to vectors. A row of zeros is a missing modality."""
     side = model.removeprefix("fusion_")
     widths = fusion_inputs(built.architecture, side)
     inputs = {name: ("FP32", [width]) for name, width in widths.items()}
-    config = _config(model, ON_GPU if gpu else ON_CPU, inputs, _vectors(built))
-    if gpu and side == "query":
+    template = TEMPLATES[ONNXRUNTIME if run_by == OPENVINO else run_by]
+    config = _config(model, template, inputs, _vectors(built))
+    if run_by == GPU and side == "query":
         config.dynamic_batching.preferred_batch_size[:] = [8, 16, 32]
     return config
 
 
-def entry(built: ModelSet, model: str, version: int, *, gpu: bool) -> Config:
+def entry(built: ModelSet, model: str, version: int, run_by: str) -> Config:
     """Return the config of an entry model: text and image to vectors. Its parameters describe what it
     serves.
     """
@@ -125,9 +140,8 @@ def entry(built: ModelSet, model: str, version: int, *, gpu: bool) -> Config:
     }
     if part := text_part(built.architecture):
         said["text_part"] = part
-    if not gpu:
-        # On CPUs small towers run in the processes of this model; on GPUs all towers are called as separate
-        # models.
+    if run_by == PYTHON:
+        # Small towers run in the processes of this model; those of Triton's backends are separate models.
         said["towers_in_process"] = "yes"
     _say(config, said)
     return config

@@ -18,7 +18,8 @@ from mmsearch.clients.tls import channel_credentials
 from mmsearch.errors import ServedTreeError
 from mmsearch.models import architecture as architectures
 from mmsearch.models import build as building
-from mmsearch.models import repository
+from mmsearch.models import gain, repository
+from mmsearch.models import precision as precisions
 from mmsearch.models.configs import ENTRIES, MODELS
 from mmsearch.models.trained_files import ARCHITECTURE, WEIGHTS
 
@@ -27,26 +28,39 @@ READY_WITHIN = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """The version that serves the set, and whether this call added it."""
+    """The version that serves the set, whether this call added it, and its precision."""
 
     built: building.ModelSet
     version: int
     new: bool
+    precision: str
 
 
-def deploy(training: Path, precision: str, tree: Path, say: Callable[[str], None]) -> Deployed:
-    """Build the result of `mmsearch train` in `training` and add it to `tree`. Raise ModelError."""
+def deploy(
+    training: Path, precision: str, tree: Path, say: Callable[[str], None], *, anyway: bool = False
+) -> Deployed:
+    """Build the result of `mmsearch train` in `training` and add it to `tree`.
+
+    Raise ModelError, also for a training that was no better than the untrained model, unless `anyway`.
+    """
     file = training / ARCHITECTURE
     if not file.exists() or not (training / WEIGHTS).exists():
         raise ServedTreeError(
             f"expected {ARCHITECTURE} and {WEIGHTS} in {training}, got none; name a training's folder"
         )
-    built = building.build(architectures.load(file), precision, say, training / WEIGHTS)
+    measured = gain.read(training)
+    if measured and measured.lost and not anyway:
+        raise ServedTreeError(
+            f"expected a training that is better than the untrained model, got {measured.difference:+.3f} "
+            f"({measured.low:+.3f} to {measured.high:+.3f}) on its held-out groups; train on more pairs, or "
+            "deploy it by --anyway"
+        )
+    precision, built = precisions.build(architectures.load(file), precision, tree, say, training / WEIGHTS)
     version, new = repository.next_version(built, tree)
     if new:
         tree.mkdir(parents=True, exist_ok=True)
         repository.add(built, tree, version)
-    return Deployed(built, version, new)
+    return Deployed(built, version, new, precision)
 
 
 def load(deployed: Deployed, tree: Path, triton: str) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ from mmsearch.models.configs import (
     MODELS,
     config_of,
     parsed,
-    slices,
     written,
 )
+from mmsearch.models.runtime.defaults import default_choice
 from mmsearch.models.weights import file_hash
+from mmsearch.serving import runtime
 from mmsearch.serving.pictures.pixels import PARAMETER
 
 SOURCE = Path(__file__).parents[1] / "model_repository"
@@ -41,13 +42,24 @@ SHARED = {
         "pictures/pixels.py",
         "known_words.py",
         "rows.py",
+        "runtime.py",
+        "openvino_session.py",
+        "opening.py",
         "sessions.py",
         "microbatch.py",
         "tokens.py",
         "tower_calls.py",
         "words.py",
     ),
-    "tower": ("tower_model.py", "embedding_cache.py", "sessions.py", "microbatch.py"),
+    "tower": (
+        "tower_model.py",
+        "embedding_cache.py",
+        "runtime.py",
+        "openvino_session.py",
+        "opening.py",
+        "sessions.py",
+        "microbatch.py",
+    ),
 }
 # Towers up to this size are loaded in each process of an entry model; larger ones are shared.
 MOST_IN_PROCESS = 64 << 20
@@ -57,8 +69,9 @@ FUSION = "fusion.onnx"
 FEEDS = {"query": {"bibert_query": "TEXT", "clip_text": "CLIP_TEXT"}, "item": {"bibert_item": "TEXT"}}
 
 
-def assemble(built: ModelSet, tree: Path) -> bool:
-    """Make `tree` serve the set as version 1 of every model. Return False if it already does.
+def assemble(built: ModelSet, tree: Path, finish: Callable[[Path], object] = lambda _: None) -> bool:
+    """Make `tree` serve the set as version 1 of every model. Return False if it already does. `finish` is
+    called with the new tree before it takes the place of the old one.
 
     A tree with another version 1 is replaced atomically by renaming. Versions deployed beside the same
     version 1 are kept, also if version 1 has been retired.
@@ -71,6 +84,7 @@ def assemble(built: ModelSet, tree: Path) -> bool:
     try:
         draft.chmod(0o755)
         add(built, draft, 1)
+        finish(draft)
         if tree.exists():
             old = Path(tempfile.mkdtemp(prefix=".old-", dir=tree.parent))
             tree.rename(old / "tree")
@@ -144,6 +158,12 @@ def _needed(tree: Path, versions: Sequence[int]) -> dict[str, set[int]]:
     return needed
 
 
+def fingerprints(tree: Path) -> dict[str, str]:
+    """Return the fingerprint of each served version, by version; {} for a tree that is not there."""
+    found: dict[str, str] = _read_stamp(tree).get("versions", {})
+    return found
+
+
 def _given_out(stamp: Mapping[str, Any]) -> dict[str, str]:
     """Return the fingerprint of every version ever served, by version."""
     return {**stamp.get("retired", {}), **stamp.get("versions", {})}
@@ -161,11 +181,13 @@ def add(built: ModelSet, tree: Path, version: int) -> list[str]:
     for model in (*SLOTS, "fusion_query", "fusion_item"):
         if model in SLOTS and model not in built.architecture.slots:
             continue
-        file = _tower_file(built, model) if model in SLOTS else built.folder / f"{model}.onnx"
+        file = built.file(model) if model in SLOTS else built.folder / f"{model}.onnx"
         pins[model] = _served_as(file, tree / model) or version
         if pins[model] == version:
             _write_code(model, tree, version)
             _link(file, tree / model / str(version) / "model.onnx")
+            if model in SLOTS:
+                runtime.write(tree / model / str(version), {model: _choice(built, model)})
             changed.append(model)
     for side, model in ENTRIES.items():
         target = _write_code(model, tree, version)
@@ -173,9 +195,11 @@ def add(built: ModelSet, tree: Path, version: int) -> list[str]:
         for tower in description["text_towers"]:
             name = tower["tokenizer"].removesuffix(".tokenizer.json")
             _link(built.towers[name].tokenizer, target / tower["tokenizer"])
-        for tower in (*description["text_towers"], *filter(None, [description["picture_tower"]])):
+        towers = (*description["text_towers"], *filter(None, [description["picture_tower"]]))
+        for tower in towers:
             if tower["in_process"]:
-                _link(_tower_file(built, tower["model"]), target / tower["in_process"]["file"])
+                _link(built.file(tower["model"]), target / tower["in_process"]["file"])
+        runtime.write(target, {tower["model"]: _choice(built, tower["model"]) for tower in towers})
         # The entry model runs the fusion itself; the separate fusion model is for clients that have features
         # already.
         _link(built.folder / f"fusion_{side}.onnx", target / FUSION)
@@ -216,8 +240,8 @@ def _write_configs(built: ModelSet, model: str, tree: Path, version: int) -> Non
 
     Parameters of older versions are kept.
     """
-    for name, gpu in FILES.items():
-        config = config_of(built, model, version, gpu=gpu)
+    for name, run_by in FILES.items():
+        config = config_of(built, model, version, run_by)
         target = tree / model / name
         if target.exists():
             older = parsed(target)
@@ -278,6 +302,7 @@ def serving(built: ModelSet, side: str, pins: Mapping[str, int]) -> dict[str, An
                 "tokenizer": f"{tower.name}.tokenizer.json",
                 "max_tokens": tower.numbers["max_tokens"],
                 "pad_to": tower.numbers.get("pad_to"),
+                "precision": built.precision_of(slot),
                 "in_process": _in_process(built, slot),
                 "feeds": [],
             }
@@ -305,6 +330,7 @@ def _picture_tower(built: ModelSet, pins: Mapping[str, int]) -> dict[str, Any] |
     return {
         "model": "clip_image",
         "version": pins["clip_image"],
+        "precision": built.precision_of("clip_image"),
         "in_process": _in_process(built, "clip_image"),
         "size": tower.numbers["size"],
         "fit": tower.numbers["fit"],
@@ -313,15 +339,20 @@ def _picture_tower(built: ModelSet, pins: Mapping[str, int]) -> dict[str, Any] |
 
 
 def _in_process(built: ModelSet, slot: str) -> dict[str, Any] | None:
-    """Return file and slices of a tower that an entry model runs in its own process; None for a large one."""
-    if _tower_file(built, slot).stat().st_size > MOST_IN_PROCESS:
+    """Return the file of a tower that an entry model runs in its own process; None for a large one."""
+    if built.file(slot).stat().st_size > MOST_IN_PROCESS:
         return None
-    least, most = slices(slot)
-    return {"file": f"{slot}.onnx", "microbatch_rows_least": least, "microbatch_rows_most": most}
+    return {"file": f"{slot}.onnx"}
 
 
-def _tower_file(built: ModelSet, slot: str) -> Path:
-    return built.towers[built.architecture.slots[slot]].onnx(built.precision)
+def _choice(built: ModelSet, slot: str) -> runtime.Choice:
+    """Return how a tower runs until `models.runtime` has measured it."""
+    tower = built.towers[built.architecture.slots[slot]].tower
+    return default_choice(
+        built.precision_of(slot),
+        pictures=tower.reads_pictures,
+        fixed_length=tower.numbers.get("pad_to") is not None,
+    )
 
 
 def _link(source: Path, target: Path) -> None:

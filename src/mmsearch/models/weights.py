@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmsearch.errors import WeightsError
+from mmsearch.models import hub
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,10 @@ class Packaged:
     distribution: str
     files: Mapping[str, str]
 
+
+CONFIG, TENSORS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+POOLING = "1_Pooling/config.json"
+"""files of a text encoder in a folder"""
 
 # Weights that open_clip downloads, by model and tag.
 OPEN_CLIP = "open_clip:"
@@ -46,7 +52,8 @@ PACKAGED = {
 
 
 def weights_hash(source: str) -> str:
-    """Return a sha256 (hex) of a source: of a package's pins, a local path's content, or a tag's name.
+    """Return a sha256 (hex) of a source: of a package's pins, a local path's content, a hub's commit, or a
+    tag's name.
 
     The package need not be installed, so that existing builds are recognized without it.
     """
@@ -55,6 +62,8 @@ def weights_hash(source: str) -> str:
         return hashlib.sha256(repr(pins).encode()).hexdigest()
     if source.startswith(OPEN_CLIP):
         return hashlib.sha256(source.encode()).hexdigest()
+    if source.startswith(hub.HUB):
+        return hashlib.sha256(hub.pinned(source).encode()).hexdigest()
     path = Path(source)
     if not path.exists():
         raise WeightsError(
@@ -85,6 +94,28 @@ def folder(source: str) -> Path:
             raise WeightsError(
                 f"expected sha256 {expected} for {name} of {packaged.distribution}, got {found}; "
                 "reinstall the package"
+            )
+    return home
+
+
+def local_encoder(source: str) -> Path:
+    """Return a local folder of a text encoder with `config.json`, `model.safetensors` and `tokenizer.json`,
+    as Hugging Face and sentence-transformers write it. Raise WeightsError.
+    """
+    home = Path(source)
+    lacking = [name for name in (CONFIG, TENSORS, TOKENIZER) if not (home / name).is_file()]
+    if lacking:
+        raise WeightsError(
+            f"expected weights out of {', '.join(PACKAGED)} or a folder with {CONFIG}, {TENSORS} and "
+            f"{TOKENIZER}, got no {lacking[0]} in {source!r}; correct the architecture's `weights`"
+        )
+    pooling = home / POOLING
+    if pooling.is_file():
+        modes = json.loads(pooling.read_text(encoding="utf-8"))
+        mean = modes.get("pooling_mode_mean_tokens", modes.get("pooling_mode") == "mean")
+        if not mean:
+            raise WeightsError(
+                f"expected an encoder with mean pooling, got another in {pooling}; use another model"
             )
     return home
 

@@ -95,7 +95,7 @@ def search_body(
             if only:
                 query[names.hybrid]["filter"] = only
     body = {"size": k, "query": query, "_source": list(SHOWN)}
-    return body | ({"collapse": {"field": _single(collapse)}} if collapse else {})
+    return body | (collapsed_by(collapse) if collapse else {})
 
 
 def _require_share(text_to_image: float, text: str, mode: str) -> None:
@@ -108,9 +108,9 @@ def _require_share(text_to_image: float, text: str, mode: str) -> None:
         )
 
 
-def _single(field: str) -> str:
-    """Return the index field to collapse hits by."""
-    return f"{field}.keyword" if field in ("category", "brand") else field
+def collapsed_by(field: str) -> dict[str, Any]:
+    """Return the part of a search body that keeps only the best hit for each value of a field."""
+    return {"collapse": {"field": f"{field}.keyword" if field in ("category", "brand") else field}}
 
 
 def _weighed(weights: Sequence[float]) -> dict[str, Any]:
@@ -125,7 +125,4 @@ def _weighed(weights: Sequence[float]) -> dict[str, Any]:
             f"{list(weights)!r}"
         )
     parameters = {"weights": [weight / sum(weights) for weight in weights]}
-    return {
-        "normalization": {"technique": "min_max"},
-        "combination": {"technique": "arithmetic_mean", "parameters": parameters},
-    }
+    return {"combination": {"technique": "arithmetic_mean", "parameters": parameters}}

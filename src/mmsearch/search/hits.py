@@ -10,7 +10,8 @@ from typing import Any, NotRequired, TypedDict
 class Leg(TypedDict):
     """The position of a hit in one leg of a hybrid query. `rank` starts at 1, `score` is the score of the
     leg, and `normalized` the score after normalization. `only` is true if no other leg found the product, and
-    absent otherwise.
+    absent otherwise. With theoretical_min_max, `bound` is the greatest score that the query could reach and
+    `floor` what a random product scores, absent if 0; or `normalization` names what is used without a bound.
     """
 
     name: str
@@ -18,6 +19,9 @@ class Leg(TypedDict):
     score: float
     normalized: float
     only: NotRequired[bool]
+    bound: NotRequired[float]
+    floor: NotRequired[float]
+    normalization: NotRequired[str]
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from .sessions import CPU, quiet
+from .sessions import open_on_cpu
 
 Floats = NDArray[np.float32]
 
@@ -19,7 +18,7 @@ class FusionSession:
     """A fusion's ONNX file, run with one CPU thread."""
 
     def __init__(self, file: Path) -> None:
-        self._session = onnxruntime.InferenceSession(str(file), quiet(), providers=[CPU])
+        self._session = open_on_cpu(file)
         # A fusion that ignores a modality has no input for it.
         self._inputs = [tensor.name for tensor in self._session.get_inputs()]
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
+
+# onnxruntime reports to its maker from its first session on, unless it is told not to before its import.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument as InvalidArgument
 
 GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 # By default cuDNN benchmarks every algorithm for each new batch size, which takes a second. TF32 changes
@@ -40,6 +46,16 @@ def open_session(file: Path, options: Any) -> onnxruntime.InferenceSession:
         # Loads CUDA and cuDNN from NVIDIA's wheels, which are on no library path.
         onnxruntime.preload_dlls()
     return onnxruntime.InferenceSession(str(file), options, providers=providers(available))
+
+
+def on_cpu_alone() -> bool:
+    """Return whether onnxruntime has no GPU."""
+    return providers(onnxruntime.get_available_providers()) == [CPU]
+
+
+def open_on_cpu(file: Path, threads: int = 1) -> onnxruntime.InferenceSession:
+    """Open a session on the CPU, also where there is a GPU."""
+    return onnxruntime.InferenceSession(str(file), quiet(threads), providers=[CPU])
 
 
 def chosen(session: onnxruntime.InferenceSession) -> str:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
+from . import runtime
 from .microbatch import Microbatches
-from .sessions import CPU, providers, quiet
+from .opening import opened
+from .sessions import on_cpu_alone
 
 Floats = NDArray[np.float32]
 FEATURES = "FEATURES"
@@ -34,10 +35,11 @@ class TowerCalls:
     """
 
     def __init__(self, folder: Path, described: list[dict[str, Any]], in_process: bool) -> None:
-        on_cpu = providers(onnxruntime.get_available_providers()) == [CPU]
+        on_cpu = on_cpu_alone()
+        choices = runtime.read(folder)
         self._described = {tower["model"]: tower for tower in described}
         self._here = {
-            tower["model"]: _opened(folder / tower["in_process"]["file"], tower["in_process"])
+            tower["model"]: _opened(folder / tower["in_process"]["file"], choices[tower["model"]])
             for tower in described
             if in_process and on_cpu and tower.get("in_process")
         }
@@ -54,14 +56,13 @@ class TowerCalls:
         except Exception as error:
             # The message of the runtime may contain file paths, so only the exception type is returned.
             raise TowerError(
-                f"expected {model} to run on its inputs, got {type(error).__name__} from onnxruntime; "
+                f"expected {model} to run on its inputs, got {type(error).__name__} from its runtime; "
                 "see the server's log, or build the model set again"
             ) from error
 
 
-def _opened(file: Path, slices: Mapping[str, int]) -> Microbatches:
-    session = onnxruntime.InferenceSession(str(file), quiet(), providers=[CPU])
-    return Microbatches(session, slices["microbatch_rows_least"], slices["microbatch_rows_most"])
+def _opened(file: Path, choice: runtime.Choice) -> Microbatches:
+    return Microbatches(opened(file, choice, pb_utils.Logger.log_warn), choice)
 
 
 def _called(tower: Mapping[str, Any], feeds: Mapping[str, NDArray[Any]], remember: bool) -> Floats:

@@ -1,7 +1,6 @@
 """A tower or a fusion as a Triton model: one ONNX file, tensors in and out.
 
-With `configs/gpu.pbtxt`, Triton's own onnxruntime backend serves the same file; this model is for servers
-without that backend.
+With `configs/`, Triton's own backends serve the same file; this model is for servers without them.
 """
 
 from __future__ import annotations
@@ -11,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
-from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
+from . import runtime
 from .embedding_cache import EmbeddingCache
 from .microbatch import Microbatches
-from .sessions import CPU, GPU, BySize, chosen, open_session, providers, quiet
+from .opening import opened
+from .sessions import CPU, GPU, BySize, InvalidArgument, chosen, on_cpu_alone, open_session, quiet
 
 
 class TowerModel:
@@ -26,39 +25,37 @@ class TowerModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])
-        # More threads per session slow down every tower as soon as two run at once. Several cores are used by
-        # running several slices of a batch.
-        options = quiet(int(config["parameters"]["intra_op_threads"]["string_value"]))
-        file = Path(args["model_repository"], args["model_version"], "model.onnx")
-        self._session = open_session(file, options)
-        self._tell(f"{args['model_name']} {args['model_version']}")
-        self._inputs = [tensor.name for tensor in self._session.get_inputs()]
-        self._outputs = [tensor.name for tensor in self._session.get_outputs()]
-        # The runner of whole batches: the session itself, or a wrapper that passes it batches of efficient
-        # sizes.
-        self._runner: Any = self._session
-        least, most = (number(config, f"microbatch_rows_{bound}") for bound in ("least", "most"))
-        if chosen(self._session) == GPU and self._session.get_inputs()[0].type == "tensor(uint8)":
-            self._runner = BySize(lambda: open_session(file, options), int(config["max_batch_size"]))
-        elif chosen(self._session) == CPU and least and most:
-            self._runner = Microbatches(self._session, least, most)
+        folder = Path(args["model_repository"], args["model_version"])
+        model = f"{args['model_name']} {args['model_version']}"
+        self._outputs = [tensor["name"] for tensor in config["output"]]
+        # The runner of whole batches, which passes them on in efficient sizes.
+        self._runner, self._inputs = self._opened(folder, model, int(config["max_batch_size"]))
         self._cache: EmbeddingCache | None = None
         if mebibytes := number(config, "remember_mib"):
             self._cache = EmbeddingCache(mebibytes << 20)
             self._count_rows(args)
 
-    def _tell(self, model: str) -> None:
-        """Log the provider that runs the model: a fallback to the CPU would otherwise only be noticed as
-        slowness.
+    def _opened(self, folder: Path, model: str, most: int) -> tuple[Any, list[str]]:
+        """Open the file on the GPU if there is one, else by `runtime.json`, and log what runs it. Return it
+        with the names of its inputs.
         """
-        provider = chosen(self._session)
-        if provider == CPU and len(providers(onnxruntime.get_available_providers())) > 1:
+        file = folder / "model.onnx"
+        choice = runtime.read(folder).get(folder.parent.name, runtime.Choice())
+        if not on_cpu_alone():
+            session = open_session(file, quiet())
+            if chosen(session) == GPU:
+                pb_utils.Logger.log_info(f"{model} runs on {GPU}")
+                pictures = session.get_inputs()[0].type == "tensor(uint8)"
+                runner = BySize(lambda: open_session(file, quiet()), most) if pictures else session
+                return runner, names(session)
+            # A fallback to the CPU would otherwise only be noticed as slowness.
             pb_utils.Logger.log_warn(
-                f"{model} runs on {provider}: expected CUDA and cuDNN beside onnxruntime, got none; "
+                f"{model} runs on {CPU}: expected CUDA and cuDNN beside onnxruntime, got none; "
                 "repair: pip install 'onnxruntime-gpu[cuda,cudnn]'"
             )
-        else:
-            pb_utils.Logger.log_info(f"{model} runs on {provider}")
+        pb_utils.Logger.log_info(f"{model} runs on the CPU by {choice.name}")
+        session = opened(file, choice, pb_utils.Logger.log_warn)
+        return Microbatches(session, choice) if choice.most else session, names(session)
 
     def _count_rows(self, args: dict[str, str]) -> None:
         """Update Triton's metrics: rows computed, and rows taken from the cache."""
@@ -118,7 +115,7 @@ def _failure(error: Exception) -> Any:
     memory is exhausted or a device is lost.
     """
     # The message of the runtime may contain file paths, so only the exception type is returned.
-    got = f"got {type(error).__name__} from onnxruntime"
+    got = f"got {type(error).__name__} from its runtime"
     if isinstance(error, (InvalidArgument, ValueError)):
         return pb_utils.TritonError(
             f"expected valid input tensors, {got}; compare the inputs' shapes with the model's config",
@@ -129,6 +126,11 @@ def _failure(error: Exception) -> Any:
         "again",
         pb_utils.TritonError.INTERNAL,
     )
+
+
+def names(session: Any) -> list[str]:
+    """Return the names of the inputs of a session. A fusion that ignores a modality has no input for it."""
+    return [tensor.name for tensor in session.get_inputs()]
 
 
 def number(config: dict[str, Any], parameter: str) -> int:

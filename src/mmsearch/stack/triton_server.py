@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mmsearch.errors import StackError
+from mmsearch.serving.runtime import bf16_hidden
 from mmsearch.stack.loopback import ask
 from mmsearch.stack.ports import HOST, require_free
 from mmsearch.stack.processes import Process
@@ -72,6 +73,8 @@ def parts() -> Parts:
     environment = {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "/usr/bin:/bin")]),
         "LD_LIBRARY_PATH": os.pathsep.join(libraries + ([inherited] if inherited else [])),
+        # onnxruntime would report to its maker.
+        "ORT_DISABLE_TELEMETRY": "1",
     }
     return Parts(
         server / "bin" / "tritonserver", server / "backends" / "python", stub, server / "caches", environment
@@ -107,6 +110,8 @@ def plan(home: Home, ports: Ports) -> dict[str, Any]:
         "metrics_port": ports.triton_metrics,
         "python": sys.executable,
         "models": models.hexdigest(),
+        # Models read this when they start.
+        "bf16": "hidden" if bf16_hidden() else "as found",
     }
 
 

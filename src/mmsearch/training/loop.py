@@ -16,30 +16,46 @@ import torch
 from torch import Tensor
 
 from mmsearch.errors import TrainingError
+from mmsearch.models import gain
 from mmsearch.models.fusion.base import Fusion
 from mmsearch.models.fusion.registry import give
+from mmsearch.models.gain import Gain
 from mmsearch.models.trained_files import CHECKPOINT, CURVE, LOG
 from mmsearch.training import distributed
 from mmsearch.training.curve import curve
+from mmsearch.training.heldout.held import split
 from mmsearch.training.loss import chunked_backward
 from mmsearch.training.objective import Features, Training, encoded, loss_of
+from mmsearch.training.towers.autocast import mixed
+from mmsearch.training.towers.moving_texts import MovingTexts
 
 STATE = "state"
-_MORE = (
-    "give pairs over more products, or a `holdout` in the architecture's `training`, 0 to stop by steps alone"
-)
+TOWER = "tower."
+"""prefix of a moving tower's weights; no fusion has one"""
+SHARES = (1.0, 0.75, 0.5, 0.25)
+"""shares of the trained tower that are tried in the interpolation with the frozen one"""
+MOST_REFITTED = 8192
+"""queries up to which the kernel map is fitted again at each evaluation: all of them are encoded for it"""
 Say = Callable[[dict[str, float]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """The fusion with its best weights, and the training history."""
+    """The fusion and the moving towers with their best weights, and the training history.
+
+    `gain` compares them with the untrained model on the held-out groups (None without any). `share` is the
+    part of the trained tower in the interpolation with the frozen one. `architecture` is its name.
+    """
 
     fusion: Fusion
     best_step: int
     best_recall: float
     steps: int
     seconds: float
+    gain: Gain | None = None
+    moving: MovingTexts | None = None
+    share: float = 1.0
+    architecture: str = ""
 
 
 class Run:
@@ -50,16 +66,26 @@ class Run:
         self.device = device
         self.fusion = fusion.to(device)
         self.train_rows, self.held = split(data, numbers)
+        self.steps = numbers.limit(len(self.train_rows))
         self._given = data
-        self.data = data.to(device).fitted(fusion)
+        self._there = data.to(device)
+        self.data = self._there.fitted(fusion)
+        self.moving = self.data.moving
+        self.untrained = torch.zeros(0)
         self.heat = torch.nn.Parameter(torch.tensor(math.log(numbers.temperature), device=device))
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": list(fusion.parameters()), "weight_decay": numbers.decay},
                 {"params": [self.heat], "weight_decay": 0.0},
+                {
+                    "params": list(self.moving.state().values()) if self.moving else [],
+                    "weight_decay": numbers.tower_decay,
+                    "lr": numbers.tower_rate,
+                },
             ],
             lr=numbers.rate,
         )
+        self._rates = [group["lr"] for group in self.optimizer.param_groups]
         self.step = 0
         self.best: dict[str, Tensor] = {}
         self.best_step, self.best_recall, self.waited = 0, -1.0, 0
@@ -75,14 +101,31 @@ class Run:
         """
         generator = torch.Generator().manual_seed(self.numbers.seed * 1_000_003 + self.step)
         size = min(self.numbers.batch, len(self.train_rows))
-        rows = self.train_rows[torch.randperm(len(self.train_rows), generator=generator)[:size]]
+        if self.numbers.passes:
+            rows = self.train_rows[self._of_pass(size)]
+        else:
+            rows = self.train_rows[torch.randperm(len(self.train_rows), generator=generator)[:size]]
         drop = torch.rand(size, 2, generator=generator)
         torch.manual_seed(self.numbers.seed * 7_000_003 + self.step)  # the layers' own dropout
         return rows.to(self.device), drop.to(self.device)
 
+    def _of_pass(self, size: int) -> Tensor:
+        """Return the places of the next batch of the current pass. A rest smaller than a batch is skipped,
+        and is another one in each pass.
+        """
+        number, place = divmod(self.step, len(self.train_rows) // size)
+        generator = torch.Generator().manual_seed(self.numbers.seed * 3_000_017 + number)
+        drawn = torch.randperm(len(self.train_rows), generator=generator)
+        return drawn[place * size : (place + 1) * size]
+
     def advance(self) -> float:
         """Run one step and return its loss."""
         self.fusion.train()
+        if self.moving:
+            self.moving.learn()
+        warmth = self.numbers.warmth(self.step, self.steps)
+        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * warmth
         rows, drop = self.batch()
         self.optimizer.zero_grad()
         if self.numbers.chunk or distributed.size() > 1:
@@ -115,28 +158,82 @@ class Run:
         found = chunked_backward(encode, len(rows), chunk, loss)
         # Every process has the full gradient of the temperature, but only its own slices' gradient of the
         # fusion.
-        distributed.sum_gradients(self.fusion.parameters())
+        towers = self.moving.state().values() if self.moving else ()
+        distributed.sum_gradients([*self.fusion.parameters(), *towers])
         return found
 
     def _mixed(self) -> torch.autocast:
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda")
+        return mixed(self.device, towers=self.moving is not None)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the weights of the fusion and those of the towers that move."""
+        towers = self.moving.state() if self.moving else {}
+        return self.fusion.state_dict() | {f"{TOWER}{name}": value for name, value in towers.items()}
+
+    def give(self, state: dict[str, Tensor], source: Path) -> None:
+        """Set the weights of `state`. Raise TrainingError when they are of another fusion."""
+        give(self.fusion, {k: v for k, v in state.items() if not k.startswith(TOWER)}, source)
+        if self.moving:
+            self.moving.give(_under(TOWER, state))
+
+    def refit(self) -> None:
+        """Fit the closed-form parts of the fusion to the queries' vectors by the towers of now."""
+        few = len(self.data.query_text) <= MOST_REFITTED
+        if self.moving and few and self.data.item_image.any():
+            self.data = self._there.fitted(self.fusion)
 
     def judge(self) -> bool:
         """Measure held-out recall and store the best weights. Return False when patience is exhausted."""
-        recall = distributed.agreed(self.held.recall(self.fusion.eval(), self.data), self.device)
+        if self.step:
+            self.refit()
+        recall = distributed.agreed(self._measured(), self.device)
+        if not self.step:
+            self.untrained = self.held.scores
         # Without held-out data there is no early stopping: the last weights are used.
         if recall > self.best_recall or not len(self.held.queries):
             self.best_recall, self.best_step, self.waited = recall, self.step, 0
-            self.best = {name: value.detach().clone() for name, value in self.fusion.state_dict().items()}
+            self.best = {name: value.detach().clone() for name, value in self.state().items()}
         else:
             self.waited += 1
         return self.waited < self.numbers.patience
+
+    def _measured(self) -> float:
+        if self.moving:
+            self.moving.rest()
+        self.held.measure(self.fusion.eval(), self.data)
+        return self.held.last
+
+    def ended(self) -> float:
+        """Set the best weights, and interpolate the towers with the frozen ones as the held-out groups say.
+        Return the share of the trained towers.
+        """
+        self.give(self.best, Path())
+        if not self.moving:
+            self._measured()
+            return 1.0
+        ends = {name: tower.ended() for name, tower in self.moving.towers.items()}
+        found: dict[float, tuple[float, Tensor]] = {}
+        shares = SHARES if self.numbers.interpolated and len(self.held.queries) else SHARES[:1]
+        for share in shares:
+            self._interpolate(ends, share)
+            found[share] = (distributed.agreed(self._measured(), self.device), self.held.scores)
+        best = max(found, key=lambda share: (found[share][0], share))
+        self._interpolate(ends, best)
+        self.best_recall, self.held.scores = found[best]
+        return best
+
+    def _interpolate(self, ends: dict[str, dict[str, Tensor]], share: float) -> None:
+        for name, end in ends.items():
+            if self.moving:
+                self.moving.towers[name].interpolate(end, share)
+        self.refit()
 
     def save(self, folder: Path) -> None:
         """Write weights, best weights, optimizer state and progress as one file, atomically."""
         from safetensors.torch import save_file
 
-        tensors = {f"now.{name}": value for name, value in self.fusion.state_dict().items()}
+        tensors = {f"now.{name}": value for name, value in self.state().items()}
+        tensors["untrained"] = self.untrained
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         tensors["heat"] = self.heat.detach()
         for number, state in self.optimizer.state_dict()["state"].items():
@@ -149,6 +246,7 @@ class Run:
             "best_recall": self.best_recall,
             "waited": self.waited,
             "numbers": asdict(self.numbers),
+            "moving": self._moves(),
             "data": self.fingerprint,
         }
         save_file(written, draft, metadata={STATE: json.dumps(progress)})
@@ -161,17 +259,18 @@ class Run:
         with safe_open(folder / CHECKPOINT, "pt") as file:
             progress = json.loads(file.metadata()[STATE])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        if progress["numbers"] != asdict(self.numbers):
+        if (progress["numbers"], progress.get("moving")) != (asdict(self.numbers), self._moves()):
             raise TrainingError(
                 f"expected {folder} to be a training with the same numbers, got another; name another folder"
             )
-        give(self.fusion, _under("now.", tensors), folder / CHECKPOINT)
+        self.give(_under("now.", tensors), folder / CHECKPOINT)
         if progress.get("data") != self.fingerprint:
             raise TrainingError(
                 f"expected {folder} to be a training over the same pairs, products and pictures, got others; "
                 "name another folder"
             )
         self.best = {name: value.to(self.device) for name, value in _under("best.", tensors).items()}
+        self.untrained = tensors["untrained"]
         with torch.no_grad():
             self.heat.copy_(tensors["heat"])
         state = self.optimizer.state_dict()
@@ -182,6 +281,11 @@ class Run:
         self.optimizer.load_state_dict(state)
         self.step, self.waited = progress["step"], progress["waited"]
         self.best_step, self.best_recall = progress["best_step"], progress["best_recall"]
+        self.refit()
+
+    def _moves(self) -> dict[str, str]:
+        towers = self.moving.towers if self.moving else {}
+        return {name: str(tower.tower.moving) for name, tower in towers.items()}
 
 
 def train(
@@ -205,9 +309,9 @@ def train(
     if folder is not None and (folder / CHECKPOINT).exists():
         run.restore(folder)
     goes_on = run.judge() if run.step == 0 else run.waited < numbers.patience
-    while goes_on and run.step < numbers.steps:
+    while goes_on and run.step < run.steps:
         loss = run.advance()
-        if run.step % numbers.evaluate_every and run.step != numbers.steps:
+        if run.step % numbers.evaluate_every and run.step != run.steps:
             continue
         goes_on = run.judge()
         line: dict[str, Any] = {
@@ -217,14 +321,23 @@ def train(
             "temperature": round(float(run.heat.detach().exp()), 5),
         }
         if say:
-            say(line)
+            say(line | {"steps": run.steps})
         if folder is not None and distributed.rank() == 0:
             run.save(folder)
             with (folder / LOG).open("a", encoding="utf-8") as log:
                 log.write(json.dumps(line) + "\n")
             draw(folder, run.best_step)
-    fusion.load_state_dict(run.best)
-    return Trained(fusion.eval(), run.best_step, run.best_recall, run.step, time.monotonic() - started)
+    share = run.ended()
+    return Trained(
+        fusion.eval(),
+        run.best_step,
+        run.best_recall,
+        run.step,
+        time.monotonic() - started,
+        gain.of(run.untrained.double().numpy(), run.held.scores.double().numpy()),
+        run.moving,
+        share,
+    )
 
 
 def pick_device() -> torch.device:
@@ -245,65 +358,3 @@ def draw(folder: Path, best_step: int) -> None:
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-class Held:
-    """Held-out products and their queries, ranked against each other."""
-
-    def __init__(self, items: Tensor, queries: Tensor, relevant: Tensor, ignored: Tensor) -> None:
-        self.items, self.queries = items, queries
-        self.relevant, self.ignored = relevant, ignored
-        self.last = 0.0
-
-    def recall(self, fusion: Fusion, data: Features) -> float:
-        """Return the mean of recall@10 and nDCG@10 of the current fusion; 0 without held-out data."""
-        if not len(self.queries):
-            return 0.0
-        with torch.inference_mode():
-            nothing = torch.zeros(len(self.queries), data.item_image.shape[1], device=data.item_image.device)
-            asked = fusion.query(data.query_text[self.queries], data.query_words[self.queries], nothing)[0]
-            offered = fusion.item(data.item_text[self.items], data.item_image[self.items])[0]
-            scores = (asked @ offered.T).cpu().masked_fill(self.ignored, -2.0)
-            hits = self.relevant.gather(1, scores.topk(min(10, scores.shape[1])).indices).float()
-            total = self.relevant.sum(1).float()
-            discount = 1 / torch.log2(torch.arange(2, 2 + hits.shape[1]).float())
-            ideal = torch.cumsum(discount, 0)[total.clamp(max=hits.shape[1]).long() - 1]
-            found = (hits.sum(1) / total + (hits * discount).sum(1) / ideal) / 2
-        self.last = float(found.mean())
-        return self.last
-
-
-def split(data: Features, numbers: Training) -> tuple[Tensor, Held]:
-    """Return the training pairs, int64 [m], and the held-out data: whole groups, drawn by the seed.
-
-    Raise TrainingError when nothing is held out, or fewer than two training pairs remain.
-    """
-    generator = torch.Generator().manual_seed(numbers.seed)
-    names = torch.unique(data.group)
-    count = int(len(names) * numbers.holdout)
-    if numbers.holdout and not count:
-        raise TrainingError(
-            f"expected at least {math.ceil(1 / numbers.holdout)} groups of products, to hold "
-            f"{numbers.holdout:.0%} of them out, got {len(names)}; {_MORE}"
-        )
-    chosen = names[torch.randperm(len(names), generator=generator)[:count]]
-    is_held = torch.isin(data.group, chosen)
-    of_held = is_held[data.pairs[:, 1]]
-    items = torch.nonzero(is_held).squeeze(1)
-    pairs = data.pairs[of_held]
-    queries = torch.unique(pairs[:, 0])
-    codes = queries.unsqueeze(1) * len(data.group) + items.unsqueeze(0)
-    wanted = torch.sort(pairs[:, 0] * len(data.group) + pairs[:, 1]).values
-    relevant = torch.isin(codes, wanted)
-    ignored = data.is_known(codes) & ~relevant
-    rows = torch.nonzero(~of_held).squeeze(1)
-    if count and not len(queries):
-        raise TrainingError(
-            f"expected pairs for the {len(items)} products that are held out, got none; {_MORE}"
-        )
-    if len(rows) < 2:
-        raise TrainingError(
-            f"expected two pairs or more to train on, whose products are each other's negatives, got "
-            f"{len(rows)}; give more pairs"
-        )
-    return rows, Held(items, queries, relevant, ignored)

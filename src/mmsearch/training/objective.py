@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -14,6 +15,10 @@ from mmsearch.errors import TrainingError
 from mmsearch.models.fusion.base import Fusion, present, unit
 from mmsearch.models.fusion.fusion_heads import FusionHead
 from mmsearch.training.loss import nt_xent
+from mmsearch.training.towers.moving_texts import MovingTexts
+
+SCHEDULES = ("constant", "cosine")
+LEAST_STEPS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +27,30 @@ class Training:
 
     `single` weighs the loss on text vectors alone and on image vectors alone; `titles` weighs the loss
     between each product's image and its own title. `holdout` is the share of groups held out for early
-    stopping. `chunk` > 0 computes a batch in slices of this many pairs with the exact gradients of the whole
-    batch, for batches larger than memory and for several processes.
+    stopping, at most `held_most` of them. `chunk` > 0 computes a batch in slices of this many pairs with the
+    exact gradients of the whole batch, for batches larger than memory and for several processes.
+
+    `passes` > 0 reads the pairs in shuffled passes and stops after so many of them, or after LEAST_STEPS
+    steps if that is more; with 0 every batch is drawn anew. `steps` is the upper limit of both. `warmup`
+    steps raise the rates from 0; `schedule` then keeps them (`constant`) or lowers them to 0 (`cosine`).
+
+    Of moving towers, `tower_rate` and `tower_decay` are rate and weight decay, and `tokens` is the length at
+    which texts are cut in training. `interpolated` chooses a point between the frozen and the trained tower
+    on the held-out groups.
     """
 
     steps: int = 600
+    passes: float = 0.0
     batch: int = 384
     chunk: int = 0
     rate: float = 4e-4
     decay: float = 0.05
+    tower_rate: float = 1e-4
+    tower_decay: float = 0.01
+    tokens: int = 64
+    warmup: int = 0
+    schedule: str = "constant"
+    interpolated: bool = True
     temperature: float = 0.06
     symmetric: bool = True
     modality_dropout: float = 0.15
@@ -39,6 +59,7 @@ class Training:
     evaluate_every: int = 10
     patience: int = 6
     holdout: float = 0.15
+    held_most: int = 1000
     seed: int = 0
 
     @classmethod
@@ -50,12 +71,30 @@ class Training:
                 f"expected training numbers out of {', '.join(each.name for each in fields(cls))}, "
                 f"got {', '.join(unknown)}; correct the data file"
             )
-        return replace(cls(), **numbers)
+        found = replace(cls(), **numbers)
+        if found.schedule not in SCHEDULES:
+            raise TrainingError(
+                f"expected `schedule` out of {', '.join(SCHEDULES)}, got {found.schedule!r}; correct the "
+                "data file"
+            )
+        return found
+
+    def limit(self, pairs: int) -> int:
+        """Return the number of steps over so many pairs to train on."""
+        if not self.passes:
+            return self.steps
+        return min(self.steps, max(LEAST_STEPS, math.ceil(self.passes * pairs / min(self.batch, pairs))))
+
+    def warmth(self, step: int, steps: int) -> float:
+        """Return the factor of the rates at a step (from 0) of `steps`."""
+        rise = min(1.0, (step + 1) / (self.warmup + 1))
+        fall = 1.0 if self.schedule == "constant" else 0.5 * (1 + math.cos(math.pi * step / steps))
+        return rise * fall
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Features of the frozen towers and pairs of them, for q queries and n products.
+    """Features of the towers and pairs of them, for q queries and n products.
 
     `query_text`, `query_words` float32 [q, ·] and `item_text`, `item_image` float32 [n, ·]. `pairs` int64 [m,
     2] of (query, product), `counts` float32 [m]. `known` int64, sorted, has query * n + product for all
@@ -63,6 +102,9 @@ class Features:
     int64 [q, h]: hard negatives per query, padded by -1 (h may be 0). `auxiliary_image` float32 [e, ·] are
     images of other products, and `auxiliary_queries` float32 [e, ·] their queries in the image space; they
     are used to fit the closed-form map, but not in training steps.
+
+    An input that a moving tower reads is a column here, 1 for texts with a known word, and `rows` computes
+    its vectors by `moving`.
     """
 
     query_text: Tensor
@@ -76,29 +118,53 @@ class Features:
     negatives: Tensor
     auxiliary_image: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     auxiliary_queries: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    moving: MovingTexts | None = None
+
+    @property
+    def items(self) -> int:
+        """number of products"""
+        return len(self.group)
+
+    def rows(self, name: str, places: Tensor) -> Tensor:
+        """Return the rows at `places` of query_text, query_words or item_text, float32 [·, dimension]."""
+        if self.moving is not None and name in self.moving:
+            return self.moving.rows(name, places)
+        found: Tensor = getattr(self, name)[places]
+        return found
+
+    def asking(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the rows of the queries by their text and by their words, which one tower computes once."""
+        text = self.rows("query_text", queries)
+        if self.moving is not None and self.moving.same("query_text", "query_words"):
+            return text, text
+        return text, self.rows("query_words", queries)
 
     def fingerprint(self) -> str:
         """Return the sha256 (hex) of all fields, so that training is not resumed on other data."""
         digest = hashlib.sha256()
-        for each in fields(self):
+        digest.update(b"" if self.moving is None else self.moving.fingerprint().encode())
+        for each in fields(self)[:-1]:
             array = getattr(self, each.name).detach().cpu().contiguous().numpy()
             digest.update(f"{each.name} {array.dtype} {array.shape} ".encode())
             digest.update(memoryview(array).cast("B") if array.size else b"")
         return digest.hexdigest()
 
     def to(self, device: torch.device) -> Features:
-        return Features(*(getattr(self, each.name).to(device) for each in fields(self)))
+        moved: dict[str, Any] = {each.name: getattr(self, each.name).to(device) for each in fields(self)[:-1]}
+        return replace(self, **moved, moving=self.moving.to(device) if self.moving else None)
 
     def fitted(self, fusion: Fusion) -> Features:
         """Return the features with the image features already reduced by the fusion, once instead of in every
         step.
 
-        The closed-form parts of the fusion are fitted here.
+        The closed-form parts of the fusion are fitted here, to the vectors that moving towers give now.
         """
         if not isinstance(fusion, FusionHead):
             return self
+        # Without images there is nothing to fit, and the queries need not be encoded.
+        asked = self.asked() if self.item_image.any() else self.query_text
         short = fusion.kernel_map.fit(
-            self.item_image, self.asked(), self.group, self.auxiliary_image, self.auxiliary_queries
+            self.item_image, asked, self.group, self.auxiliary_image, self.auxiliary_queries
         )
         return replace(self, item_image=short)
 
@@ -109,8 +175,10 @@ class Features:
         The queries are in the image space: from the query's words if the architecture has them, else from its
         text.
         """
-        said = self.query_words if present(self.query_words).any() else self.query_text
-        total = torch.zeros(len(self.item_text), said.shape[1], device=said.device)
+        name = "query_words" if present(self.query_words).any() else "query_text"
+        moves = self.moving is not None and name in self.moving
+        said = self.moving.every(name) if self.moving is not None and moves else getattr(self, name)
+        total = torch.zeros(self.items, said.shape[1], device=said.device)
         query, item = self.pairs.T
         return unit(total.index_add_(0, item, said[query] * self.counts.unsqueeze(1)))
 
@@ -141,11 +209,11 @@ def encoded(
     i.
     """
     query, item = data.pairs[rows, 0], data.pairs[rows, 1]
-    text, image = data.item_text[item], data.item_image[item]
+    text, image = data.rows("item_text", item), data.item_image[item]
     lacks_text, lacks_image = _lacks(numbers, drop)
     nothing = torch.zeros_like(image)
     found = [
-        *fusion.query(data.query_text[query], data.query_words[query], nothing),
+        *fusion.query(*data.asking(query), nothing),
         *fusion.item(text * ~lacks_text, image * ~lacks_image),
     ]
     if numbers.titles:
@@ -165,7 +233,7 @@ def loss_of(
     query, item = data.pairs[rows, 0], data.pairs[rows, 1]
     asked, offered, rest = vectors[:3], vectors[3:6], list(vectors[6:])
     named = rest.pop(0) if numbers.titles else None
-    masked = data.is_known(query.unsqueeze(1) * len(data.item_text) + item.unsqueeze(0))
+    masked = data.is_known(query.unsqueeze(1) * data.items + item.unsqueeze(0))
     temperature = heat.exp().clamp(min=0.01)
     counts = data.counts[rows]
     lacks_text, lacks_image = _lacks(numbers, drop)
@@ -208,6 +276,6 @@ def _hard(fusion: Fusion, data: Features, query: Tensor) -> tuple[Tensor, ...]:
     if not wanted.shape[1]:
         return ()
     flat = wanted.clamp(min=0).flatten()
-    vectors = fusion.item(data.item_text[flat], data.item_image[flat])
+    vectors = fusion.item(data.rows("item_text", flat), data.item_image[flat])
     there = (wanted >= 0).unsqueeze(2)
     return tuple(rows.view(*wanted.shape, -1) * there for rows in vectors)

@@ -27,8 +27,12 @@ from mmsearch.products.ids import identifier_or_empty
 from mmsearch.products.in_memory import Frame, InMemoryCatalog, plain, rows_of
 from mmsearch.products.rows import rows
 from mmsearch.products.text import tower_text
+from mmsearch.serving.tokens import Tokens
 from mmsearch.training.features import picture_features, text_features
 from mmsearch.training.objective import Features
+from mmsearch.training.towers.moving_texts import MovingTexts, Source
+from mmsearch.training.towers.moving_tower import MovingTower
+from mmsearch.training.towers.token_store import TokenStore
 
 Say = Callable[[str], None]
 
@@ -143,19 +147,33 @@ def features(
     say: Say,
     known: Mapping[str, list[str]] | None = None,
     precision: str = "fp32",
+    *,
+    moving: Mapping[str, MovingTower] | None = None,
+    cut: int = 64,
 ) -> Features:
     """Compute (or read from the cache) the features of the frozen towers, and join pairs and products by
     number.
 
     `known` maps a query to further relevant products, which must not become negatives. `precision` is that of
-    the text towers. Pairs with a product that is not in the catalog are skipped and counted. Raise
+    the text towers. Of the towers in `moving` the tokens are kept instead of features, at most `cut` of a
+    text. Pairs with a product that is not in the catalog are skipped and counted. Raise
     TrainingError when no pair is left.
     """
     places = {product.identifier: number for number, product in enumerate(products)}
     queries = sorted({pair.query for pair in pairs})
     fusion = architecture.fusion
-    query_text = _texts(architecture, "bibert_query", queries, fusion.text_dimension, say, precision)
-    query_words = _texts(architecture, "clip_text", queries, fusion.image_dimension, say, precision)
+    sources: dict[str, Source] = {}
+
+    def texts_of(name: str, slot: str, texts: list[str], width: int) -> torch.Tensor:
+        tower = (moving or {}).get(architecture.slots.get(slot, ""))
+        if tower is None:
+            return _texts(architecture, slot, texts, width, say, precision)
+        store = _tokens(tower, texts, cut)
+        sources[name] = Source(tower.tower.name, store)
+        return (store.lengths(torch.arange(len(store))) > 0).float().unsqueeze(1)
+
+    query_text = texts_of("query_text", "bibert_query", queries, fusion.text_dimension)
+    query_words = texts_of("query_words", "clip_text", queries, fusion.image_dimension)
     read = query_text.any(1) | query_words.any(1)
     if not read.all():
         # A search by such a query is refused, so there is nothing to learn for it.
@@ -169,7 +187,7 @@ def features(
                 "expected queries with words that the text tower knows, got none; use a tower of their "
                 "language"
             )
-        return features(architecture, products, kept, say, known, precision)
+        return features(architecture, products, kept, say, known, precision, moving=moving, cut=cut)
     numbers = {query: number for number, query in enumerate(queries)}
     joined = [
         (numbers[pair.query], places[pair.product], pair.count) for pair in pairs if pair.product in places
@@ -192,7 +210,7 @@ def features(
     most = max(map(len, hard))
     group = {name: number for number, name in enumerate(sorted({product.group for product in products}))}
     texts = [product.text for product in products]
-    item_text = _texts(architecture, "bibert_item", texts, fusion.text_dimension, say, precision)
+    item_text = texts_of("item_text", "bibert_item", texts, fusion.text_dimension)
     if unread := sum(bool(text) for text in texts) - int(item_text.any(1).sum()):
         say(
             f"{unread} of {len(products)} products have a text without a word known to the tower, which is "
@@ -210,7 +228,14 @@ def features(
         negatives=torch.tensor(
             [sorted(chosen) + [-1] * (most - len(chosen)) for chosen in hard], dtype=torch.int64
         ).view(len(queries), most),
+        moving=MovingTexts(moving, sources) if moving else None,
     )
+
+
+def _tokens(tower: MovingTower, texts: list[str], cut: int) -> TokenStore:
+    numbers = tower.tower.numbers
+    length = min(int(numbers["max_tokens"]), cut)
+    return TokenStore(texts, Tokens(tower.tokenizer, length, numbers.get("pad_to")))
 
 
 def _texts(
@@ -219,14 +244,14 @@ def _texts(
     tower = architecture.tower(slot)
     if tower is None:
         return torch.zeros(len(texts), width)
-    return torch.from_numpy(text_features(exported(architecture, tower, say), texts, precision))
+    return torch.from_numpy(text_features(exported(architecture, tower, say, precision), texts, precision))
 
 
 def _pictures(architecture: Architecture, products: list[ProductInput], say: Say) -> torch.Tensor:
     tower = architecture.tower("clip_image")
     if tower is None:
         return torch.zeros(len(products), architecture.fusion.image_dimension)
-    encoded = [_read(product, say) for product in products]
+    encoded = (_read(product, say) for product in products)
 
     def broken(number: int, why: str) -> None:
         say(f"{products[number].identifier} trains without its picture: {why}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -107,27 +107,33 @@ def read_run(path: Path, name: str | None = None) -> Run:
 def write_run(run: Run, path: Path) -> int:
     """Write a run and return the number of lines.
 
-    If the run's order differs from the order that trec_eval derives from the scores (for example on ties),
-    reversed ranks are written as the scores of that query, so that every reader gets the original order.
+    The scores are the engine's, with one exception: every reader sorts by score, and programs differ in ties
+    and in 32 or 64 bits, so a score that ties with the one above it is lowered by one step of a 32-bit float.
+    If the run's order is not that of its scores, reversed ranks are written as the scores of that query.
     """
     count = 0
     with path.open("w", encoding="utf-8") as lines:
         for query, products in run.products.items():
-            scores = _faithful(products, [run.scores[query][product] for product in products])
+            scores = falling([run.scores[query][product] for product in products])
             for rank, (product, score) in enumerate(zip(products, scores, strict=True), 1):
-                lines.write(f"{_column(query)} Q0 {_column(product)} {rank} {score!r} {_column(run.name)}\n")
+                lines.write(f"{_column(query)} Q0 {_column(product)} {rank} {score} {_column(run.name)}\n")
                 count += 1
     return count
 
 
-def _faithful(products: list[str], scores: list[float]) -> list[float]:
+def falling(scores: Sequence[float]) -> list[str]:
+    """Return scores as text that fall strictly, both as 32-bit and as 64-bit floats."""
     single = np.asarray(scores, np.float32)
-    falls = (single[:-1] > single[1:]) | (
-        (single[:-1] == single[1:]) & (np.array(products[:-1]) > np.array(products[1:]))
-    )
-    return (
-        [float(score) for score in scores] if falls.all() else [float(n) for n in range(len(products), 0, -1)]
-    )
+    written: list[str] = []
+    above = np.float32(np.inf)
+    for score, value in zip(scores, single, strict=True):
+        lower = value < above
+        above = value if lower else np.nextafter(above, np.float32(-np.inf))
+        written.append(repr(float(score)) if lower else f"{above:.9g}")
+    rises = (single[:-1] < single[1:]).any()
+    if rises or not np.isfinite(single).all() or not np.isfinite(above):
+        return [str(float(place)) for place in range(len(scores), 0, -1)]
+    return written
 
 
 def _column(identifier: str) -> str:

@@ -1,9 +1,9 @@
 """User Behavior Insights (UBI): convert events to judgments, and judgments to events.
 
 A document of `ubi_queries` has the query (`query_id`, `user_query`); one of `ubi_events` has an action on a
-product (`action_name`, `query_id`, `event_attributes.object.object_id`). Purchases become purchase counts of
-the query text. Products that were shown but not bought stay unjudged, since that does not make them
-irrelevant.
+product (`action_name`, `query_id`, `event_attributes.object.object_id`; `object_id_field` there names the
+field that the id is of). Purchases become purchase counts of the query text. Products that were shown but not
+bought stay unjudged, since that does not make them irrelevant.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from mmsearch.products.ids import identifier_or_empty
 from mmsearch.products.rows import rows
 
 ACTIONS = ("purchase",)
+ID_FIELDS = ("_id", "id", "product_id")
+"""values of `object_id_field` that mean the product's id"""
 _NAMESPACE = uuid.UUID("3f0f2c2e-6f0e-5a55-9d1c-8d7b6a5c4e3f")
 
 
@@ -37,29 +39,62 @@ def from_events(
     queries: Iterable[Mapping[str, Any]],
     events: Iterable[Mapping[str, Any]],
     actions: Sequence[str] = ACTIONS,
+    id_fields: Sequence[str] = ID_FIELDS,
 ) -> Imported:
     """Return purchases (or other `actions`) as judgments, one count per event. White space in query texts is
     normalized.
+
+    An event with an `object_id_field` counts only if `id_fields` has it.
     """
     texts: dict[str, str] = {}
     for document in map(_source, queries):
-        asked = " ".join(str(document.get("user_query") or "").split())
-        if document.get("query_id") and asked:
-            texts[str(document["query_id"])] = asked
+        text, identifier = document.get("user_query"), identifier_or_empty(document.get("query_id"))
+        asked = " ".join(text.split()) if isinstance(text, str) else ""
+        if identifier and asked:
+            texts[identifier] = asked
     result = Imported()
     for event in map(_source, events):
         if event.get("action_name") not in actions:
             continue
-        attributes = event.get("event_attributes") or {}
-        product = identifier_or_empty((attributes.get("object") or {}).get("object_id"))
-        text = texts.get(str(event.get("query_id")))
-        reason = "no object_id" if not product else "an unknown query_id" if text is None else ""
-        if reason or text is None:
-            result.skipped[reason] = result.skipped.get(reason, 0) + 1
+        try:
+            product = _product(event, id_fields)
+            text = texts.get(identifier_or_empty(event.get("query_id")))
+            if text is None:
+                raise _Left("an unknown query_id")
+        except _Left as left:
+            result.skipped[left.reason] = result.skipped.get(left.reason, 0) + 1
             continue
         result.judgments.add(Query(text, text), product, purchases=1)
         result.taken += 1
     return result
+
+
+class _Left(Exception):  # noqa: N818 - not an error of the caller
+    """An event that is no judgment."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _product(event: Mapping[str, Any], id_fields: Sequence[str]) -> str:
+    """Return the product of an event. Raise _Left."""
+    node: Any = event
+    for name in ("event_attributes", "object"):
+        node = node.get(name)
+        if node is None:
+            raise _Left("no object_id")
+        if not isinstance(node, Mapping):
+            raise _Left(f"something else than an object as {name}")
+    product = identifier_or_empty(node.get("object_id"))
+    if not product:
+        raise _Left("no object_id")
+    field_name = node.get("object_id_field")
+    if field_name is not None and field_name not in id_fields:
+        raise _Left(
+            f"ids of the field {field_name!r} (name it by --object-id-field if the products have these ids)"
+        )
+    return product
 
 
 def to_events(

@@ -8,12 +8,13 @@ from typing import Any
 from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.templates import Template
 from mmsearch.evaluation.tuning.fusion import Fusion
+from mmsearch.evaluation.tuning.learned_model import LearnedModel
 from mmsearch.search.clauses import ALONE, BESIDE, ClauseNames
 from mmsearch.search.lexical import named
 
 
 def hybrid(
-    systems: Sequence[Template | Run], fusion: Fusion, window: int, names: ClauseNames = ALONE
+    systems: Sequence[Template | Run], fusion: Fusion | LearnedModel, window: int, names: ClauseNames = ALONE
 ) -> dict[str, Any] | None:
     """Return the hybrid clause over the legs' queries, with placeholders and the node's clause name; None
     when a leg is a finished run.

@@ -1,8 +1,9 @@
 """Fusion of legs into one list, with the formulas of the plugin's `hybrid` clause, over stored lists.
 
-Normalization of each leg's scores: min_max, l2, z_score, or reciprocal ranks. Combination: weighted
-arithmetic, geometric or harmonic mean, or the weighted sum of reciprocal ranks (rrf; G. Cormack, C. Clarke
-and S. Büttcher, SIGIR 2009). Input and output scores are 32-bit floats, as in the engine.
+Normalization of each leg's scores: theoretical_min_max (S. Bruch, S. Gai and A. Ingber, TOIS 2023), min_max,
+l2, z_score, or reciprocal ranks. Combination: weighted arithmetic, geometric or harmonic mean, or the
+weighted sum of reciprocal ranks (rrf; G. Cormack, C. Clarke and S. Büttcher, SIGIR 2009). Input and output
+scores are 32-bit floats, as in the engine.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mmsearch.evaluation.aligned import Floats
+from mmsearch.evaluation.tuning.ranges import Range, share
 
 BELOW = 1 - 1e-6  # ratio of normalized scores that the floor would make equal or reverse
 FLOOR = 0.001  # what the last product of a leg gets, so that it counts as found
@@ -55,19 +58,26 @@ class Fusion:
 def techniques() -> list[Fusion]:
     """Return every technique that the clause supports; z_score requires the arithmetic mean."""
     means = ("arithmetic_mean", "geometric_mean", "harmonic_mean")
-    pairs = [(norm, mean) for norm in ("min_max", "l2") for mean in means] + [("z_score", "arithmetic_mean")]
+    pairs = [(norm, mean) for norm in ("min_max", "l2", "theoretical_min_max") for mean in means]
+    pairs.append(("z_score", "arithmetic_mean"))
     return [Fusion(norm, mean) for norm, mean in pairs] + [Fusion("reciprocal_rank", "rrf")]
 
 
-def normalized(scores: Sequence[float], fusion: Fusion) -> Floats:
-    """Normalize the scores of one leg, best first: float64 [hits]."""
+def normalized(scores: Sequence[float], fusion: Fusion, ranges: Sequence[Range] | None = None) -> Floats:
+    """Normalize the scores of one leg, best first: float64 [hits].
+
+    `ranges` has the range of each hit's score on its shard. theoretical_min_max without them is min_max.
+    """
     raw = np.asarray(scores, np.float32).astype(np.float64)
     if not len(raw):
         return raw
     if fusion.combination == "rrf":
         return np.asarray(1.0 / (fusion.rank_constant + np.arange(1, len(raw) + 1)), np.float64)
-    scaled = _scaled(raw, fusion.normalization)
-    # The floor may not lift a hit over a better one.
+    if fusion.normalization == "theoretical_min_max" and ranges:
+        scaled = np.maximum(share(raw, ranges), FLOOR)
+    else:
+        scaled = _scaled(raw, fusion.normalization)
+    # The floor, and the ranges of several shards, may not lift a hit over a better one.
     for place in range(1, len(raw)):
         better = scaled[place - 1]
         if scaled[place] >= better:
@@ -108,15 +118,35 @@ def combined(scores: Floats, fusion: Fusion) -> Floats:
     return np.where(weight > 0, means, 0.0)
 
 
-def fuse(legs: Sequence[Mapping[str, float]], fusion: Fusion) -> dict[str, float]:
+def fuse(
+    legs: Sequence[Mapping[str, float]],
+    fusion: Fusion,
+    ranges: Sequence[Mapping[str, Range] | None] | None = None,
+) -> dict[str, float]:
     """Fuse one query's legs, `{product: score}` best first each, into `{product: score}` best first.
 
-    Ties keep the order of first occurrence over the legs.
+    `ranges` has for each leg the ranges of its hits' scores, or None. Products that only legs of weight 0
+    found are left out. Ties keep the order of first occurrence over the legs.
     """
     places = {product: place for place, product in enumerate(dict.fromkeys(p for leg in legs for p in leg))}
     scores = np.zeros((len(places), len(legs)))
+    found = np.zeros(scores.shape, bool)
     for number, leg in enumerate(legs):
-        scores[[places[product] for product in leg], number] = normalized(list(leg.values()), fusion)
+        of_leg = ranges[number] if ranges else None
+        each = [of_leg[product] for product in leg] if of_leg else None
+        rows = [places[product] for product in leg]
+        scores[rows, number] = normalized(list(leg.values()), fusion, each)
+        found[rows, number] = True
     fused = combined(scores, fusion).astype(np.float32)
+    kept = weighs(found, fusion)
     products = list(places)
-    return {products[place]: float(fused[place]) for place in np.argsort(-fused, kind="stable")}
+    order = np.argsort(-fused, kind="stable")
+    return {products[place]: float(fused[place]) for place in order if kept[place]}
+
+
+def weighs(found: npt.NDArray[np.bool_], fusion: Fusion) -> npt.NDArray[np.bool_]:
+    """Return which products a leg of a weight above 0 found: bool [...] for bool [..., legs], what each leg
+    found.
+    """
+    weights = np.asarray(fusion.weights or [1.0] * found.shape[-1])
+    return np.asarray((found & (weights > 0)).any(axis=-1))

@@ -14,6 +14,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +24,16 @@ from mmsearch.evaluation.aligned import Floats
 from mmsearch.evaluation.compare import Comparison, compare
 from mmsearch.evaluation.judgments import Judgments
 from mmsearch.evaluation.measures import Measure, Scores, score
-from mmsearch.evaluation.relevance import gains
 from mmsearch.evaluation.runs import Run
 from mmsearch.evaluation.slices import BUILT_IN, slices
-from mmsearch.evaluation.tuning.fusion import Fusion, combined, fuse, normalized, techniques
+from mmsearch.evaluation.tuning.fusion import Fusion, fuse, techniques
+from mmsearch.evaluation.tuning.learn import LearnedStudy, learn
+from mmsearch.evaluation.tuning.learned_model import LearnedModel
+from mmsearch.evaluation.tuning.lists import Lists, leg_ranges, ordered
+from mmsearch.evaluation.tuning.query_folds import folds_of
 
 _GRID = 70  # weights tried for each technique before the best ones are refined
 _FINEST = 20  # weights are multiples of 1/20, so that they sum to one as written
-SEED = 20250107
 TOLERATED = 0.02  # of the best leg's mean that a class of queries may lose
 FEWEST = 10  # queries in a class: the mean of fewer tells nothing
 
@@ -61,6 +64,8 @@ class Tuned:
     legs      the mean of each leg alone; `equal` is the plugin's default fusion
     folds     the fusion chosen in each fold
     classes   the same by class of query: length, modality, and attributes in the judgments
+    over_equal  `held_out` against the plugin's default fusion instead
+    learned_fusion   the model and its comparisons, if it was asked for
     """
 
     measure: Measure
@@ -71,69 +76,26 @@ class Tuned:
     equal: float
     folds: Sequence[Fusion]
     classes: Sequence[OfClass]
+    over_equal: Comparison
+    learned_fusion: LearnedStudy | None = None
 
+    @property
+    def recommended(self) -> Fusion:
+        """Return the tuned fusion if it is clearly better than the default on held-out queries, else the
+        default.
+        """
+        return self.fusion if self.over_equal.low > 0 else Fusion()
 
-class Lists:
-    """The legs' lists of all queries as arrays, so that all queries are fused in one expression.
+    @property
+    def chosen(self) -> Fusion | LearnedModel:
+        """Return the learned fusion if it helps, else the fixed one."""
+        study = self.learned_fusion
+        return study.model if study and study.helps else self.fusion
 
-    `scores[technique]` float64 [queries, products, legs], 0 where a leg did not find the product; gain
-    float64 [queries, products]; ideal float64 [queries], the best attainable sum.
-    """
-
-    def __init__(self, judgments: Judgments, legs: Sequence[Run], measure: Measure, window: int) -> None:
-        if measure.family != "ndcg" or not measure.depth:
-            raise MmsearchError(
-                f"expected a measure such as ndcg@10 to tune by, got {measure.name}; name one with a depth"
-            )
-        of_view = gains(judgments, measure.view)
-        self.queries = [query for query, pairs in of_view.items() if any(gain > 0 for gain in pairs.values())]
-        if not self.queries:
-            raise MmsearchError(
-                f"expected queries with a relevant product ({measure.view}), got none; add judgments"
-            )
-        self.depth = measure.depth
-        lists = [
-            [dict(itertools.islice(_ordered(leg, query), window)) for leg in legs] for query in self.queries
-        ]
-        products = [list(dict.fromkeys(p for leg in query_legs for p in leg)) for query_legs in lists]
-        self._shape = (len(self.queries), max(map(len, products)) or 1, len(legs))
-        self._places = [{product: place for place, product in enumerate(names)} for names in products]
-        self._lists = lists
-        self._normalized: dict[tuple[str, str], Floats] = {}
-        self.gain = np.zeros(self._shape[:2])
-        self.ideal = np.zeros(len(self.queries))
-        discount = 1 / np.log2(np.arange(2, self.depth + 2))
-        for row, (query, names) in enumerate(zip(self.queries, products, strict=True)):
-            pairs = of_view[query]
-            self.gain[row, : len(names)] = [max(pairs.get(name, 0.0), 0.0) for name in names]
-            best = sorted((gain for gain in pairs.values() if gain > 0), reverse=True)[: self.depth]
-            self.ideal[row] = float(np.dot(best, discount[: len(best)]))
-
-    def values(self, fusion: Fusion) -> Floats:
-        """Return nDCG of every query under one fusion, float64 [queries]; ties are in the order of `fuse`."""
-        fused = combined(self._scores(fusion), fusion).astype(np.float32)
-        top = min(self.depth, fused.shape[1])
-        # A stable sort keeps the padding, which scores 0, behind every product that scores 0.
-        order = np.argsort(-fused, axis=1, kind="stable")[:, :top]
-        gain = np.take_along_axis(self.gain, order, axis=1)
-        return np.asarray(gain @ (1 / np.log2(np.arange(2, top + 2))) / self.ideal, np.float64)
-
-    def _scores(self, fusion: Fusion) -> Floats:
-        key = (fusion.normalization, "rrf" if fusion.combination == "rrf" else "mean")
-        if key not in self._normalized:
-            scores = np.zeros(self._shape)
-            for row, (legs, places) in enumerate(zip(self._lists, self._places, strict=True)):
-                for number, leg in enumerate(legs):
-                    scores[row, [places[product] for product in leg], number] = normalized(
-                        list(leg.values()), fusion
-                    )
-            self._normalized[key] = scores
-        return self._normalized[key]
-
-
-def _ordered(leg: Run, query: str) -> Iterator[tuple[str, float]]:
-    scores = leg.scores.get(query, {})
-    return ((product, scores[product]) for product in leg.products.get(query, []))
+    @property
+    def clause(self) -> dict[str, Any]:
+        """Return the `fusion` object of the `hybrid` clause."""
+        return self.chosen.clause()
 
 
 def tune(
@@ -144,19 +106,17 @@ def tune(
     folds: int = 5,
     window: int = 100,
     classes: bool = True,
+    learned_fusion: bool = False,
 ) -> Tuned:
     """Choose a fusion of `legs` by `measure`, an nDCG with a depth, and estimate its value by
-    cross-validation. Without `classes` only the mean counts.
+    cross-validation. Without `classes` only the mean counts. With `learned_fusion` a learned fusion is
+    compared with it.
     """
     if not 2 <= len(legs) <= 10:
         raise MmsearchError(f"expected 2 to 10 legs to fuse, got {len(legs)}; name each with --leg")
     lists = Lists(judgments, legs, measure, window)
     count = len(lists.queries)
-    if not 2 <= folds <= count:
-        raise MmsearchError(
-            f"expected 2 to {count} folds over {count} queries, got {folds}; choose fewer, or judge more"
-        )
-    fold_of = np.random.default_rng(SEED).permutation(np.arange(count) % folds)
+    fold_of = folds_of(judgments, lists.queries, folds)
 
     alone = {leg.name: score(measure, judgments, leg) for leg in legs}
     kinds = list(_classes(judgments, lists.queries))
@@ -172,16 +132,19 @@ def tune(
     best_leg = max(alone, key=lambda name: alone[name].mean)
     counted = np.ones(count, bool)
     tuned_scores = Scores(measure, lists.queries, held_out, counted)
-    leg_scores = Scores(measure, lists.queries, values[best_leg], counted)
+    leg_scores = {name: Scores(measure, lists.queries, of_leg, counted) for name, of_leg in values.items()}
+    equal_scores = Scores(measure, lists.queries, search.values(Fusion()), counted)
     return Tuned(
         measure,
         search.best(counted),
-        compare(tuned_scores, leg_scores),
+        compare(tuned_scores, leg_scores[best_leg]),
         best_leg,
         {name: scores.mean for name, scores in alone.items()},
-        float(search.values(Fusion()).mean()),
+        equal_scores.mean,
         chosen,
         [_of_class(of, held_out, values) for of in kinds],
+        compare(tuned_scores, equal_scores),
+        learn(lists, fold_of, tuned_scores, leg_scores) if learned_fusion else None,
     )
 
 
@@ -321,4 +284,9 @@ def fused_run(name: str, legs: Sequence[Run], fusion: Fusion, *, window: int = 1
         return dict(itertools.islice(scores, window))
 
     queries = dict.fromkeys(query for leg in legs for query in leg.scores)
-    return Run(name, {q: cut(fuse([cut(_ordered(leg, q)) for leg in legs], fusion).items()) for q in queries})
+
+    def fused(query: str) -> dict[str, float]:
+        ranges = [leg_ranges(leg, query) for leg in legs]
+        return cut(fuse([cut(ordered(leg, query)) for leg in legs], fusion, ranges).items())
+
+    return Run(name, {query: fused(query) for query in queries})

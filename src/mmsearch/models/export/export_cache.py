@@ -28,8 +28,9 @@ CODE_OF_KIND = {
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """The folder of an exported tower. Text towers: `fp32.onnx`, `int8.onnx`, `int8.json` (loss by int8) and
-    `tokenizer.json`. All: `fp32.onnx` and `golden.npz` (TEXTS or PIXELS, and torch's FEATURES for them).
+    """The folder of an exported tower: `fp32.onnx` and `golden.npz` (TEXTS or PIXELS, and torch's FEATURES
+    for them). Text towers also have `tokenizer.json`, and once int8 was asked for, `int8.onnx` and
+    `int8.json` (loss by int8).
     """
 
     tower: Tower
@@ -59,43 +60,65 @@ PACKAGED = MODELS / "packaged"
 
 
 def exported(
-    architecture: Architecture, tower: Tower, say: Callable[[str], None], precision: str | None = None
+    architecture: Architecture,
+    tower: Tower,
+    say: Callable[[str], None],
+    precision: str | None = None,
+    *,
+    quantized: bool = False,
 ) -> Exported:
     """Return the export of a tower from the wheel or the cache, or create it with torch. Raise ModelError.
 
-    The wheel has the files of one `precision` only, and is not used if none is given. `say` is called with
-    one line when an export is created.
+    The wheel has the files of one `precision` only, and is not used if none is given. A text tower also gets
+    its int8 form if that is the precision or `quantized` is true: calibrating a CLIP takes minutes. `say` is
+    called with one line when an export is created, and with one when it is quantized.
     """
     name = f"{tower.name}-{_key(architecture, tower)}"
     packaged = Exported(tower, PACKAGED / name)
     if precision is not None and packaged.onnx(precision).is_file():
         return packaged
-    target = cache_folder("models") / name
-    if target.exists():
-        return Exported(tower, target)
+    target = Exported(tower, cache_folder("models") / name)
+    wanted = (quantized or precision == "int8") and not tower.reads_pictures
+    quantizing = wanted and not target.onnx("int8").is_file()
+    if target.folder.exists() and not quantizing:
+        return target
     try:
-        from mmsearch.models.export.tower_folder import export_tower_folder
+        from mmsearch.models.export.tower_folder import export_tower_folder, quantize_tower
     except ImportError as error:
         raise WeightsError(
             f"expected torch and its companions to export {tower.name}, got no {error.name}; "
             "repair: pip install 'mmsearch[train]'"
         ) from error
-    say(f"exporting {tower.name} ({tower.weights})")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".exporting-", dir=target.parent))
+    if not target.folder.exists():
+        say(f"exporting {tower.name} ({tower.weights})")
+        _create(target, lambda draft: export_tower_folder(architecture, tower, draft))
+    if quantizing:
+        say(f"quantizing {tower.name} to int8")
+        quantize_tower(tower, target.folder)
+    return target
+
+
+def _create(target: Exported, write: Callable[[Path], None]) -> None:
+    """Write the folder of an export beside its place and rename it, unless another process was faster."""
+    target.folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".exporting-", dir=target.folder.parent))
     try:
-        export_tower_folder(architecture, tower, draft)
+        write(draft)
         draft.chmod(0o755)
-        if not target.exists():
-            draft.rename(target)
+        if not target.folder.exists():
+            draft.rename(target.folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return Exported(tower, target)
 
 
 def weights_hashes(architecture: Architecture) -> dict[str, str]:
-    """Return the sha256 (hex) of each source of weights in the architecture."""
-    return {tower.weights: weights.weights_hash(tower.weights) for tower in architecture.towers.values()}
+    """Return the sha256 (hex) of each source of weights in the architecture, by the source as its data file
+    has it, so that the fingerprint does not depend on where a training's folder is.
+    """
+    return {
+        str(architecture.data["towers"][name]["weights"]): weights.weights_hash(tower.weights)
+        for name, tower in architecture.towers.items()
+    }
 
 
 def _key(architecture: Architecture, tower: Tower) -> str:
@@ -106,7 +129,13 @@ def _key(architecture: Architecture, tower: Tower) -> str:
     if "names_by" in tower.numbers:
         involved.append(architecture.towers[str(tower.numbers["names_by"])])
     described = [
-        [each.kind, each.dimension, dict(each.numbers), weights.weights_hash(each.weights)]
+        [
+            each.kind,
+            each.dimension,
+            # The tower that names the classes is described itself; what it is called changes no vector.
+            {key: value for key, value in each.numbers.items() if key != "names_by"},
+            weights.weights_hash(each.weights),
+        ]
         for each in involved
     ]
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mmsearch.errors import WeightsError
 from mmsearch.models.architecture import Architecture, Tower
 from mmsearch.models.export import calibration, quantize, to_onnx
 from mmsearch.models.towers import encoders
@@ -23,25 +26,46 @@ GOLDEN_TEXTS = (
 
 
 def export_tower_folder(architecture: Architecture, tower: Tower, folder: Path) -> None:
-    """Build the tower and write the files that `Exported` describes into `folder`."""
+    """Build the tower and write its files into `folder`, without those of int8."""
     built = encoders.build(architecture, tower)
     to_onnx.export_tower(built, tower, folder / "fp32.onnx")
     with torch.inference_mode():
         if tower.reads_pictures:
             pixels = drawn(len(GOLDEN_TEXTS), int(tower.numbers["size"]))
-            features = built(torch.from_numpy(pixels)).numpy()
+            features = _checked(built(torch.from_numpy(pixels)), tower)
             np.savez(folder / "golden.npz", PIXELS=pixels, FEATURES=features)
             return
         encoders.write_tokenizer(tower, folder / "tokenizer.json")
-        tokens = Tokens(
-            folder / "tokenizer.json", int(tower.numbers["max_tokens"]), tower.numbers.get("pad_to")
-        )
-        fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
-        quantize.quantize(fp32, int8, calibration.batches(tokens))
-        calibration.write(calibration.measured(fp32, int8, tokens), folder / "int8.json")
+        tokens = _tokens(tower, folder)
         ids, mask = tokens(GOLDEN_TEXTS)
-        features = built(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
+        features = _checked(built(torch.from_numpy(ids), torch.from_numpy(mask)), tower)
         np.savez(folder / "golden.npz", TEXTS=np.array(GOLDEN_TEXTS), FEATURES=features)
+
+
+def quantize_tower(tower: Tower, folder: Path) -> None:
+    """Write the int8 form of a text tower's exported folder, and what it loses, `int8.onnx` last."""
+    tokens = _tokens(tower, folder)
+    fp32, draft = folder / "fp32.onnx", folder / f".int8-{os.getpid()}.onnx"
+    try:
+        quantize.quantize(fp32, draft, calibration.batches(tokens))
+        calibration.write(calibration.measured(fp32, draft, tokens), folder / "int8.json")
+        draft.replace(folder / "int8.onnx")
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _tokens(tower: Tower, folder: Path) -> Tokens:
+    return Tokens(folder / "tokenizer.json", int(tower.numbers["max_tokens"]), tower.numbers.get("pad_to"))
+
+
+def _checked(features: torch.Tensor, tower: Tower) -> NDArray[Any]:
+    found: NDArray[Any] = features.numpy()
+    if found.shape[1] != tower.dimension:
+        raise WeightsError(
+            f"expected features of dimension {tower.dimension} from tower {tower.name}, got "
+            f"{found.shape[1]}; correct the architecture's `dimension`, or name the weights of its model"
+        )
+    return found
 
 
 def drawn(count: int, size: int) -> NDArray[np.uint8]:

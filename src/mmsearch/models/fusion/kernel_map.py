@@ -20,6 +20,8 @@ FOLDS = 5
 LANDMARKS = 4096
 # Rows per block, so that a million products need no full kernel matrix.
 SLICE = 8192
+AT_ONCE = 2**26
+"""numbers of rows that are copied as a whole: 256 MB"""
 
 
 def likeness(rows: Tensor, others: Tensor) -> Tensor:
@@ -103,12 +105,12 @@ class KernelMap(nn.Module):
         int64 [n]; each row is predicted by a map fitted without its group. `auxiliary` float32 [e, features]
         and `by` are further images and their queries, which are used only to fit the map.
         """
-        there = present(image).squeeze(1) > 0
+        there = torch.cat([present(part) for part in torch.split(image, SLICE)]).squeeze(1) > 0
         short: Tensor
         if not there.any():
             short = self(image)
             return short
-        rows, targets = image[there], asked[there]
+        rows, targets = image if bool(there.all()) else image[there], asked[there]
         count = len(rows)
         self._fit_axes(rows)
         fold = fold_of(group[there])
@@ -151,22 +153,41 @@ class KernelMap(nn.Module):
         for start, weight in self.parts:
             weigh[start:] = weight
         self.middle.copy_(rows.mean(0))
-        weighed = (rows - self.middle) * weigh
-        axes, sizes = main_axes(weighed, len(self.axes))
+        axes, sizes, mean_square = self._main(rows, weigh)
         # Scaled so that each axis has standard deviation 1/sqrt(axes): the whole has length about 1, as the
         # text has.
         scale = (len(rows) / max(len(self.axes), 1)) ** 0.5 / sizes.clamp(min=1e-6)
         self.axes.zero_()[: len(axes)] = axes * scale.unsqueeze(1) * weigh
-        mean_square = weighed.square().sum(1).mean()
         # Identical images have zero variance.
         apart = (self.width * mean_square).sqrt().clamp(min=1e-6)
         self.spread.zero_()[: len(axes)] = 1 / (scale * apart)
 
+    def _main(self, rows: Tensor, weigh: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the principal axes of the weighed rows, their singular values, and the mean square length.
+
+        Many rows are read in slices, since a copy of them may not fit into memory.
+        """
+        if rows.numel() <= AT_ONCE:
+            weighed = (rows - self.middle) * weigh
+            return *main_axes(weighed, len(self.axes)), weighed.square().sum(1).mean()
+        square = torch.zeros(len(weigh), len(weigh), dtype=torch.float64, device=rows.device)
+        for part in torch.split(rows, SLICE):
+            weighed = (part - self.middle) * weigh
+            square += (weighed.T @ weighed).double()
+        values, vectors = torch.linalg.eigh(square)
+        count = min(len(self.axes), len(values))
+        sizes = values.flip(0)[:count].clamp(min=0).sqrt().to(rows.dtype)
+        return vectors.flip(1)[:, :count].T.to(rows.dtype), sizes, (square.trace() / len(rows)).to(rows.dtype)
+
     def _axes(self, image: Tensor) -> Tensor:
+        if len(image) > SLICE and not torch.onnx.is_in_onnx_export():
+            return torch.cat([self._axes(part) for part in torch.split(image, SLICE)])
         return (image - self.middle) @ self.axes.T
 
     def forward(self, image: Tensor) -> Tensor:
         """Map float32 [n, features] to [place | predicted | axes]. Zero rows stay zero."""
+        if len(image) > SLICE and not torch.onnx.is_in_onnx_export():
+            return torch.cat([self(part) for part in torch.split(image, SLICE)])
         place, axes = image[:, : self.place], self._axes(image)
         predicted = torch.zeros_like(place)
         if len(self.landmarks):

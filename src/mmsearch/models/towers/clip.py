@@ -1,9 +1,10 @@
-"""Build CLIP towers with open_clip from a pretrained tag, a local checkpoint or a local folder.
+"""Build CLIP towers with open_clip from a pretrained tag, a checkpoint's file, a folder, or a hub's model.
 
 In an architecture's data file: `"kind": "open_clip_text"` or `"open_clip_image"`, `"model"` an open_clip name
-such as `ViT-B-32` or `hf-hub:Marqo/marqo-fashionCLIP`, or the path of a config's .json file, and
-`"weights"` either `open_clip:TAG` or the path of a .safetensors file. If `"weights"` is a
-folder, it is also the model: `open_clip_config.json`, a .safetensors file and the tokenizer's files.
+such as `ViT-B-32`, or the path of a config's .json file, and `"weights"` either `open_clip:TAG` or the path
+of a .safetensors file. If `"weights"` is a folder or a hub's model such as `hf-hub:Marqo/marqo-fashionCLIP`,
+it is also the model: `open_clip_config.json`, a .safetensors file and the tokenizer's files. `"mean"` and
+`"std"` normalize the pixels of weights from a file.
 """
 
 from __future__ import annotations

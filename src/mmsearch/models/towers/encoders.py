@@ -63,7 +63,7 @@ PICTURE_KINDS: dict[str, type[ClassNamesTower] | type[PictureLayers]] = {
 def build(architecture: Architecture, tower: Tower) -> nn.Module:
     """Return the tower with its weights, in evaluation mode, on the CPU. Raise ArchitectureError."""
     if tower.kind == "bert":
-        built: nn.Module = BertTower(minilm(tower))
+        built: nn.Module = BertTower(bert(tower))
     elif tower.kind == "open_clip_text":
         built = clip.text_tower(tower)
     elif tower.kind == "open_clip_image":
@@ -71,7 +71,7 @@ def build(architecture: Architecture, tower: Tower) -> nn.Module:
     elif tower.kind in PICTURE_KINDS:
         names_by = architecture.towers[str(tower.numbers["names_by"])]
         names = class_name_vectors(
-            BertTower(minilm(names_by)).eval(),
+            BertTower(bert(names_by)).eval(),
             Tokens(tokenizer_file(names_by), int(names_by.numbers["max_tokens"])),
             str(tower.numbers["prompt"]),
         )
@@ -97,23 +97,32 @@ def write_tokenizer(tower: Tower, file: Path) -> None:
 
 def tokenizer_file(tower: Tower) -> Path:
     """Return the path of a BERT tower's `tokenizer.json`."""
-    return weights.folder(tower.weights) / "model" / "tokenizer.json"
+    return _home(tower) / weights.TOKENIZER
 
 
-def minilm(tower: Tower) -> nn.Module:
-    """Return a transformers encoder from the tower's packaged source (safetensors only)."""
+def _home(tower: Tower) -> Path:
+    """Return the folder of a BERT tower's files, in a package or a local one."""
+    if tower.weights in weights.PACKAGED:
+        return weights.folder(tower.weights) / "model"
+    return weights.local_encoder(tower.weights)
+
+
+def bert(tower: Tower, attention: str = "eager") -> nn.Module:
+    """Return a transformers encoder from the tower's packaged source or local folder (safetensors only).
+
+    Fused attention ("sdpa") is faster in training, but cannot be exported to ONNX.
+    """
     from transformers import AutoModel
     from transformers.utils import logging
 
-    home = weights.folder(tower.weights) / "model"
+    home = _home(tower)
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # loading warns about the unused pooling layer
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    # Fused attention cannot be exported to ONNX.
     encoder: nn.Module = AutoModel.from_pretrained(
         home,
         local_files_only=True,
         use_safetensors=True,
-        attn_implementation="eager",
+        attn_implementation=attention,
         add_pooling_layer=False,
     )
     return encoder

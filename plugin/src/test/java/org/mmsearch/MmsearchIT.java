@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.Collection;
 import java.util.List;
 
+import org.junit.Before;
 import org.opensearch.ExceptionsHelper;
 import org.opensearch.action.search.SearchRequest;
 import org.opensearch.action.search.SearchResponse;
@@ -49,6 +50,16 @@ public abstract class MmsearchIT extends OpenSearchIntegTestCase {
             .put("search.concurrent_segment_search.mode", randomFrom("auto", "all", "none"))
             .put("search.concurrent.max_slice_count", randomFrom(0, 2, 4))
             .build();
+    }
+
+    /**
+     * Syncs translogs at each request. The framework sets asynchronous translogs at random, which keep their buffers for seconds,
+     * and then each test waits up to ten seconds until the buffers are released.
+     */
+    @Before
+    public void syncTranslogs() {
+        Settings settings = Settings.builder().put("index.translog.durability", "request").build();
+        assertAcked(client().admin().indices().preparePutTemplate("translogs").setPatterns(List.of("*")).setOrder(1).setSettings(settings).get());
     }
 
     /** Returns settings of nodes with remote-backed storage, the same for all nodes of a suite. */

@@ -58,6 +58,13 @@ public enum Combination {
             }
             return sum;
         }
+    },
+    /** The probability of a {@link LearnedModel}, which also knows ranks and raw scores. */
+    LEARNED {
+        @Override
+        double combine(double[] scores, float[] weights) {
+            throw new IllegalStateException("a learned fusion is computed by its model");
+        }
     };
 
     /**

@@ -22,6 +22,7 @@ import org.opensearch.core.common.io.stream.Writeable;
  * @param rankConstant rank constant of {@code rrf}
  * @param weights one per leg, or empty for equal weights
  * @param window maximum number of hits per leg and of fused hits, or 0 for the clause's default
+ * @param learned the model of {@code learned}, otherwise null
  */
 public record Fusion(
     Normalization normalization,
@@ -30,7 +31,8 @@ public record Fusion(
     Combination combination,
     int rankConstant,
     List<Float> weights,
-    int window
+    int window,
+    LearnedModel learned
 ) implements Writeable {
 
     /** The default: {@code min_max}, {@code arithmetic_mean}, equal weights. */
@@ -44,16 +46,45 @@ public record Fusion(
         0
     );
 
+    /** Returns a fusion without a model. */
+    public Fusion(
+        Normalization normalization,
+        List<Bound> lower,
+        List<Bound> upper,
+        Combination combination,
+        int rankConstant,
+        List<Float> weights,
+        int window
+    ) {
+        this(normalization, lower, upper, combination, rankConstant, weights, window, null);
+    }
+
     /** Reads a fusion from a stream. */
     public Fusion(StreamInput in) throws IOException {
         this(
-            in.readEnum(Normalization.class),
-            in.readList(Bound::new),
-            in.readList(Bound::new),
-            in.readEnum(Combination.class),
-            in.readVInt(),
-            in.readList(StreamInput::readFloat),
-            in.readVInt()
+            new Fusion(
+                in.readEnum(Normalization.class),
+                in.readList(Bound::new),
+                in.readList(Bound::new),
+                in.readEnum(Combination.class),
+                in.readVInt(),
+                in.readList(StreamInput::readFloat),
+                in.readVInt()
+            ),
+            in
+        );
+    }
+
+    private Fusion(Fusion read, StreamInput in) throws IOException {
+        this(
+            read.normalization,
+            read.lower,
+            read.upper,
+            read.combination,
+            read.rankConstant,
+            read.weights,
+            read.window,
+            read.combination == Combination.LEARNED ? LearnedModel.read(in) : null
         );
     }
 
@@ -66,10 +97,13 @@ public record Fusion(
         out.writeVInt(rankConstant);
         out.writeCollection(weights, StreamOutput::writeFloat);
         out.writeVInt(window);
+        if (combination == Combination.LEARNED) {
+            learned.writeTo(out);
+        }
     }
 
     /**
-     * Checks that there is one weight and one bound per leg, where these are specified.
+     * Checks that there is one weight and one bound per leg, and that a model has as many legs, where these are specified.
      *
      * @param legs the number of legs
      * @return this fusion
@@ -79,6 +113,12 @@ public record Fusion(
         if (weights.isEmpty() == false && weights.size() != legs) {
             throw new IllegalArgumentException(
                 "[fusion] expected as many weights as queries, " + legs + ", got " + weights.size() + ": specify one weight per query"
+            );
+        }
+        if (learned != null && learned.legs().size() != legs) {
+            throw new IllegalArgumentException(
+                "[fusion] expected a model of as many legs as queries, " + legs + ", got one of " + learned.legs().size()
+                    + ": learn it on these legs"
             );
         }
         for (List<Bound> bounds : List.of(lower, upper)) {
@@ -107,13 +147,34 @@ public record Fusion(
             combination,
             rankConstant,
             renormalized,
-            window
+            window,
+            learned == null ? null : learned.only(kept)
         );
     }
 
     /** Returns a copy with another window. */
     public Fusion window(int hits) {
-        return new Fusion(normalization, lower, upper, combination, rankConstant, weights, hits);
+        return new Fusion(normalization, lower, upper, combination, rankConstant, weights, hits, learned);
+    }
+
+    /** Returns whether the legs' rankings need the ranges of their scores. */
+    public boolean needsRanges() {
+        return normalization.needsRanges();
+    }
+
+    /**
+     * Returns what a leg's scores are normalized by, for {@code _legs}.
+     *
+     * @param leg position of the leg
+     * @param range of its scores on a hit's shard
+     * @return {@code bound} and, unless it is 0, {@code floor}; or {@code normalization} if the leg has no bound
+     */
+    public Map<String, Object> evidence(int leg, ScoreRange range) {
+        ScoreRange used = range.within(lower.isEmpty() ? null : lower.get(leg), upper.isEmpty() ? null : upper.get(leg));
+        if (used.known() == false) {
+            return Map.of("normalization", Normalization.MIN_MAX.technique());
+        }
+        return used.low() == 0 ? Map.of("bound", used.high()) : Map.of("bound", used.high(), "floor", used.low());
     }
 
     /** Returns the weight of a leg, or 1 if no weights are specified. */
@@ -125,7 +186,7 @@ public record Fusion(
      * Fuses the rankings of the legs.
      *
      * @param legs one ranking per leg, each with at most {@code window} hits
-     * @return at most {@code window} hits, by descending score, then by ascending key
+     * @return at most {@code window} hits, by descending score, then by ascending key; without hits that only legs of weight 0 found
      * @throws IllegalArgumentException if a score is not finite
      */
     public List<FusedHit> fuse(List<Ranking> legs) {
@@ -145,6 +206,7 @@ public record Fusion(
             requireFinite(leg, ranking.scores());
             normalized[leg] = normalization.normalize(
                 ranking.scores(),
+                ranking.ranges(),
                 lower.isEmpty() ? null : lower.get(leg),
                 upper.isEmpty() ? null : upper.get(leg),
                 rankConstant
@@ -160,17 +222,24 @@ public record Fusion(
                 int rank = ranks[slot * count + leg];
                 scores[leg] = rank == 0 ? 0 : normalized[leg][rank - 1];
             }
-            fused[slot] = (float) combination.combine(scores, weightOf);
+            double score = learned == null
+                ? combination.combine(scores, weightOf)
+                : learned.probability(ranks, slot * count, legs, scores);
+            fused[slot] = (float) score;
         }
         int[] order = hits.order(fused);
         List<FusedHit> best = new ArrayList<>(Math.min(window, order.length));
-        for (int i = 0; i < order.length && i < window; i++) {
+        for (int i = 0; i < order.length && best.size() < window; i++) {
             LegScore[] evidence = new LegScore[count];
+            boolean weighs = false;
             for (int leg = 0; leg < count; leg++) {
                 int rank = ranks[order[i] * count + leg];
+                weighs |= rank > 0 && weightOf[leg] > 0;
                 evidence[leg] = rank == 0 ? null : new LegScore(rank, legs.get(leg).scores()[rank - 1], (float) normalized[leg][rank - 1]);
             }
-            best.add(new FusedHit(hits.key(order[i]), fused[order[i]], evidence));
+            if (weighs) {
+                best.add(new FusedHit(hits.key(order[i]), fused[order[i]], evidence));
+            }
         }
         return best;
     }
@@ -209,6 +278,9 @@ public record Fusion(
         }
         if (weights.isEmpty() == false) {
             combine.put("parameters", Map.of("weights", weights));
+        }
+        if (learned != null) {
+            combine.put("parameters", learned.asMap());
         }
         map.put("combination", combine);
         if (window > 0) {

@@ -16,20 +16,34 @@ public final class FusionParser {
     private FusionParser() {}
 
     /**
+     * Parses the {@code fusion} object of a clause. A normalization that it leaves out is the default.
+     *
+     * @param object as for {@link #parse(Map, Normalization)}
+     */
+    public static Fusion parse(Map<String, Object> object) {
+        return parse(object, Fusion.DEFAULT.normalization());
+    }
+
+    /**
      * Parses a fusion.
      *
      * @param object {@code normalization}, {@code combination} and {@code window_size}, all optional. The common keys of processors
      *     ({@code tag}, {@code description}, {@code ignore_failure}) are ignored
+     * @param absent the normalization if the object has none
      * @return the fusion
      * @throws IllegalArgumentException if a key or technique is unknown, the weights do not sum to 1, or the techniques are incompatible
      */
-    public static Fusion parse(Map<String, Object> object) {
+    public static Fusion parse(Map<String, Object> object, Normalization absent) {
         allow(object, Set.of("normalization", "combination", "window_size", "tag", "description", "ignore_failure"), "fusion");
         Map<String, Object> combine = object(object, "combination", Map.of());
         allow(combine, Set.of("technique", "rank_constant", "parameters"), "combination");
         Combination combination = Combination.of(string(combine, "technique", Combination.ARITHMETIC_MEAN.technique()));
         Map<String, Object> parameters = object(combine, "parameters", Map.of());
-        allow(parameters, Set.of("weights", "rank_constant"), "combination.parameters");
+        if (combination == Combination.LEARNED) {
+            allow(combine, Set.of("technique", "parameters"), "combination");
+        } else {
+            allow(parameters, Set.of("weights", "rank_constant"), "combination.parameters");
+        }
         List<Float> weights = weights(parameters.get("weights"));
         int window = integer(object, "window_size", 0, 1, Integer.MAX_VALUE);
         if (combination == Combination.RRF) {
@@ -47,11 +61,13 @@ public final class FusionParser {
         }
         Map<String, Object> normalize = object(object, "normalization", Map.of());
         allow(normalize, Set.of("technique", "parameters"), "normalization");
-        Normalization normalization = Normalization.of(string(normalize, "technique", Normalization.MIN_MAX.technique()));
+        Normalization normalization = Normalization.of(string(normalize, "technique", absent.technique()));
         Map<String, Object> bounds = object(normalize, "parameters", Map.of());
         allow(bounds, Set.of("lower_bounds", "upper_bounds"), "normalization.parameters");
-        if (bounds.isEmpty() == false && normalization != Normalization.MIN_MAX) {
-            throw new IllegalArgumentException("[fusion] bounds are supported only with min_max, got [" + normalization.technique() + "]");
+        if (bounds.isEmpty() == false && normalization != Normalization.MIN_MAX && normalization.needsRanges() == false) {
+            throw new IllegalArgumentException(
+                "[fusion] bounds are supported only with min_max and theoretical_min_max, got [" + normalization.technique() + "]"
+            );
         }
         if (normalization == Normalization.Z_SCORE && combination != Combination.ARITHMETIC_MEAN) {
             throw new IllegalArgumentException(
@@ -65,7 +81,8 @@ public final class FusionParser {
             combination,
             DEFAULT_RANK_CONSTANT,
             weights,
-            window
+            window,
+            combination == Combination.LEARNED ? LearnedModel.parse(parameters) : null
         );
     }
 
@@ -104,7 +121,7 @@ public final class FusionParser {
         }).toList();
     }
 
-    private static void allow(Map<String, Object> object, Set<String> keys, String where) {
+    static void allow(Map<String, Object> object, Set<String> keys, String where) {
         for (String key : object.keySet()) {
             if (keys.contains(key) == false) {
                 throw new IllegalArgumentException("[" + where + "] does not support [" + key + "]");
@@ -117,14 +134,14 @@ public final class FusionParser {
     }
 
     @SuppressWarnings("unchecked")
-    private static Map<String, Object> map(Object value, String key) {
+    static Map<String, Object> map(Object value, String key) {
         if (value instanceof Map<?, ?>) {
             return (Map<String, Object>) value;
         }
         throw new IllegalArgumentException("[fusion] expected [" + key + "] to be an object, got [" + value + "]");
     }
 
-    private static List<?> list(Object value, String key) {
+    static List<?> list(Object value, String key) {
         if (value instanceof List<?> list) {
             return list;
         }

@@ -9,7 +9,7 @@ public enum Normalization {
     /** (s − min) / (max − min), with the leg's own minimum and maximum or its bounds; 1 if all scores are equal. */
     MIN_MAX {
         @Override
-        double[] scaled(float[] scores, Bound lower, Bound upper, int rankConstant) {
+        double[] scaled(float[] scores, ScoreRange[] ranges, Bound lower, Bound upper, int rankConstant) {
             float max = Float.NEGATIVE_INFINITY;
             float min = Float.POSITIVE_INFINITY;
             for (float score : scores) {
@@ -26,7 +26,7 @@ public enum Normalization {
     /** s / √Σs². */
     L2 {
         @Override
-        double[] scaled(float[] scores, Bound lower, Bound upper, int rankConstant) {
+        double[] scaled(float[] scores, ScoreRange[] ranges, Bound lower, Bound upper, int rankConstant) {
             double squares = 0;
             for (float score : scores) {
                 squares += (double) score * score;
@@ -45,7 +45,7 @@ public enum Normalization {
      */
     Z_SCORE {
         @Override
-        double[] scaled(float[] scores, Bound lower, Bound upper, int rankConstant) {
+        double[] scaled(float[] scores, ScoreRange[] ranges, Bound lower, Bound upper, int rankConstant) {
             double sum = 0;
             for (float score : scores) {
                 sum += score;
@@ -69,10 +69,30 @@ public enum Normalization {
     /** 1 / (rank constant + rank), rank from 1 (Cormack, Clarke and Büttcher, SIGIR 2009). */
     RECIPROCAL_RANK {
         @Override
-        double[] scaled(float[] scores, Bound lower, Bound upper, int rankConstant) {
+        double[] scaled(float[] scores, ScoreRange[] ranges, Bound lower, Bound upper, int rankConstant) {
             double[] normalized = new double[scores.length];
             for (int i = 0; i < scores.length; i++) {
                 normalized[i] = 1.0 / (rankConstant + i + 1);
+            }
+            return normalized;
+        }
+    },
+    /**
+     * (s − low) / (high − low), where high is the greatest score that the query could reach on the hit's shard and low the score of a
+     * document that has nothing to do with it (S. Bruch, S. Gai and A. Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval",
+     * TOIS 2023, which takes the theoretical minimum; here the maximum is theoretical too). A bound that the user specifies takes the
+     * place of either. {@link #MIN_MAX} if high is unknown.
+     */
+    THEORETICAL_MIN_MAX {
+        @Override
+        double[] scaled(float[] scores, ScoreRange[] ranges, Bound lower, Bound upper, int rankConstant) {
+            double[] normalized = new double[scores.length];
+            for (int i = 0; i < scores.length; i++) {
+                ScoreRange range = (ranges == null ? ScoreRange.NONE : ranges[i]).within(lower, upper);
+                if (range.known() == false) {
+                    return MIN_MAX.scaled(scores, null, null, null, rankConstant);
+                }
+                normalized[i] = Math.max(range.share(scores[i]), FLOOR);
             }
             return normalized;
         }
@@ -88,13 +108,14 @@ public enum Normalization {
      * Returns the normalized scores of a leg. They have the order of the raw scores.
      *
      * @param scores the raw scores, best first
+     * @param ranges the range of each, or null if unknown
      * @param lower the lower bound, or null
      * @param upper the upper bound, or null
      * @param rankConstant rank constant of {@code rrf}
      * @return as many scores, in the same order
      */
-    double[] normalize(float[] scores, Bound lower, Bound upper, int rankConstant) {
-        double[] normalized = scaled(scores, lower, upper, rankConstant);
+    double[] normalize(float[] scores, ScoreRange[] ranges, Bound lower, Bound upper, int rankConstant) {
+        double[] normalized = scaled(scores, ranges, lower, upper, rankConstant);
         // The floor and the bounds can lift a hit over a better one.
         for (int i = 1; i < normalized.length; i++) {
             double better = normalized[i - 1];
@@ -105,7 +126,12 @@ public enum Normalization {
         return normalized;
     }
 
-    abstract double[] scaled(float[] scores, Bound lower, Bound upper, int rankConstant);
+    /** Returns whether the ranges of scores are needed. */
+    public boolean needsRanges() {
+        return this == THEORETICAL_MIN_MAX;
+    }
+
+    abstract double[] scaled(float[] scores, ScoreRange[] ranges, Bound lower, Bound upper, int rankConstant);
 
     private static double minMax(float score, float min, float max, Bound lower, Bound upper) {
         if (min == max) {
@@ -132,7 +158,7 @@ public enum Normalization {
     }
 
     static Normalization of(String technique) {
-        List<Normalization> named = List.of(MIN_MAX, L2, Z_SCORE);
+        List<Normalization> named = List.of(MIN_MAX, L2, Z_SCORE, THEORETICAL_MIN_MAX);
         for (Normalization normalization : named) {
             if (normalization.technique().equals(technique)) {
                 return normalization;

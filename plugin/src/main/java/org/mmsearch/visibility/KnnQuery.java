@@ -13,6 +13,8 @@ import org.apache.lucene.search.Query;
 import org.apache.lucene.search.QueryVisitor;
 import org.apache.lucene.search.ScoreMode;
 import org.apache.lucene.search.Weight;
+import org.mmsearch.fusion.Ranged;
+import org.mmsearch.fusion.ScoreRange;
 import org.mmsearch.shard.Neighbours;
 import org.opensearch.common.lucene.search.function.FunctionScoreQuery;
 
@@ -21,7 +23,7 @@ import org.opensearch.common.lucene.search.function.FunctionScoreQuery;
  * is rewritten, which is before the security plugin adds its rules. Therefore this query postpones the rewrite to
  * {@link #createWeight}, and repeats it only for another reader or filter.
  */
-final class KnnQuery extends Query {
+final class KnnQuery extends Query implements Ranged {
 
     /** Builds the same query with a pre-filter. */
     interface Filtered {
@@ -31,6 +33,7 @@ final class KnnQuery extends Query {
 
     private final String field;
     private final Float least;
+    private final ScoreRange range;
     private final Query plain;
     private final Filtered filtered;
     private Object reader;
@@ -42,14 +45,21 @@ final class KnnQuery extends Query {
      *
      * @param field full name of the vector field
      * @param least minimum score of hits, before boosts, or null
+     * @param range the range of the scores, before boosts
      * @param plain the query without a filter
      * @param filtered builds the query with a filter
      */
-    KnnQuery(String field, Float least, Query plain, Filtered filtered) {
+    KnnQuery(String field, Float least, ScoreRange range, Query plain, Filtered filtered) {
         this.field = field;
         this.least = least;
+        this.range = range;
         this.plain = plain;
         this.filtered = filtered;
+    }
+
+    @Override
+    public ScoreRange range() {
+        return range;
     }
 
     @Override

@@ -8,6 +8,7 @@ import org.apache.lucene.search.BooleanQuery;
 import org.apache.lucene.search.MatchNoDocsQuery;
 import org.apache.lucene.search.Query;
 import org.mmsearch.WireForm;
+import org.mmsearch.fusion.ScoreRange;
 import org.opensearch.core.common.ParsingException;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
@@ -89,17 +90,18 @@ final class KnnQueryBuilder extends AbstractQueryBuilder<KnnQueryBuilder> {
             return plain;
         }
         String field = field(context);
+        ScoreRange range = VectorRange.of(context, field);
         if (inNested(context) || context.isCacheable() == false) {
             // The nested scope and the current time are not available later, so build the query now and set its filter later.
             LateFilter late = new LateFilter();
             Query query = filtered(context, late);
-            return new KnnQuery(field, least, plain, filter -> {
+            return new KnnQuery(field, least, range, plain, filter -> {
                 late.is(filter);
                 return query;
             });
         }
         // Few searches have an outer filter, so build the filtered query only on demand.
-        return new KnnQuery(field, least, plain, filter -> {
+        return new KnnQuery(field, least, range, plain, filter -> {
             synchronized (context) {
                 return filtered(context, filter);
             }

@@ -163,9 +163,60 @@ public class FusionTests extends OpenSearchTestCase {
         assertEquals(4, Cutoff.NONE.cut(hits).size());
     }
 
+    private static final String BOUNDS = "{\"normalization\": {\"technique\": \"theoretical_min_max\"}}";
+
+    private static double[] normalized(Fusion fusion, Ranking leg) {
+        return fusion.fuse(List.of(leg)).stream().mapToDouble(hit -> hit.legs()[0].normalized()).toArray();
+    }
+
+    public void testScoresOverWhatTheirQueryCouldReach() {
+        Ranking leg = new Ranking(new long[] { 1, 2, 3 }, new float[] { 10, 6, 2 }, new ScoreRange(0, 20));
+        assertArrayEquals(new double[] { 0.5, 0.3, 0.1 }, normalized(fusion(BOUNDS), leg), 1e-6);
+        // Hits at or below the score of a random document still count as found.
+        Ranking floored = new Ranking(new long[] { 1, 2, 3 }, new float[] { 10, 6, 2 }, new ScoreRange(6, 20));
+        double[] found = normalized(fusion(BOUNDS), floored);
+        assertEquals(4 / 14.0, found[0], 1e-6);
+        assertEquals(0.001, found[1], 1e-6);
+        assertTrue(found[2] > 0 && found[2] < found[1]);
+    }
+
+    public void testEachHitIsNormalizedByTheRangeOfItsShard() {
+        ScoreRange[] ranges = { new ScoreRange(0, 20), new ScoreRange(0, 8), new ScoreRange(0, 20) };
+        double[] found = normalized(fusion(BOUNDS), new Ranking(new long[] { 1, 2, 3 }, new float[] { 10, 6, 2 }, ranges));
+        // The second hit would be at 0.75, but the order of a leg never changes.
+        assertEquals(0.5, found[0], 1e-6);
+        assertTrue(found[1] < found[0] && found[1] > 0.499);
+        assertEquals(0.1, found[2], 1e-6);
+    }
+
+    public void testALegWithoutABoundIsNormalizedByItsOwnScores() {
+        assertArrayEquals(new double[] { 1, 0.5, 0.001 }, normalized(fusion(BOUNDS), FIRST), 1e-6);
+        assertEquals(Map.of("normalization", "min_max"), fusion(BOUNDS).evidence(0, ScoreRange.NONE));
+        assertEquals(Map.of("bound", 20f, "floor", 6f), fusion(BOUNDS).evidence(0, new ScoreRange(6, 20)));
+        assertEquals(Map.of("bound", 20f), fusion(BOUNDS).evidence(0, new ScoreRange(0, 20)));
+    }
+
+    public void testBoundsOfTheUserTakeThePlaceOfTheQuerys() {
+        Fusion fusion = fusion(
+            "{\"normalization\": {\"technique\": \"theoretical_min_max\", \"parameters\": {\"lower_bounds\": [{\"min_score\": 1}],"
+                + "\"upper_bounds\": [{\"max_score\": 11}]}}}"
+        );
+        assertArrayEquals(new double[] { 0.9, 0.5, 0.1 }, normalized(fusion, FIRST), 1e-6);
+        assertEquals(Map.of("bound", 11f, "floor", 1f), fusion.evidence(0, ScoreRange.NONE));
+    }
+
+    /** Leg 2 has weight 0: of its hits, those that leg 1 found too stay, and the others go. */
+    public void testHitsThatOnlyALegOfWeightZeroFoundAreLeftOut() {
+        for (String technique : List.of("arithmetic_mean", "geometric_mean", "harmonic_mean", "rrf")) {
+            Fusion fusion = fusion("{\"combination\": {\"technique\": \"" + technique + "\", \"parameters\": {\"weights\": [1, 0]}}}");
+            assertEquals(List.of(1L, 2L, 3L), fusion.fuse(List.of(FIRST, SECOND)).stream().map(FusedHit::key).toList());
+        }
+    }
+
     public void testJsonRoundTrip() {
         for (String json : List.of(
             "{}",
+            "{\"normalization\": {\"technique\": \"theoretical_min_max\", \"parameters\": {\"lower_bounds\": [{\"min_score\": 0.5}]}}}",
             "{\"combination\": {\"technique\": \"rrf\", \"rank_constant\": 5, \"parameters\": {\"weights\": [0.5, 0.5]}}, \"window_size\": 7}",
             "{\"normalization\": {\"technique\": \"min_max\", \"parameters\": {\"lower_bounds\": [{\"mode\": \"clip\", \"min_score\": 2}]}}}",
             "{\"normalization\": {\"technique\": \"l2\"}, \"combination\": {\"technique\": \"harmonic_mean\"}}"
@@ -209,13 +260,13 @@ public class FusionTests extends OpenSearchTestCase {
     public void testRefusals() {
         Map<String, String> refused = Map.of(
             "{\"x\": 1}", "[fusion] does not support [x]",
-            "{\"normalization\": {\"technique\": \"max\"}}", "expected a normalization technique of [min_max, l2, z_score], got [max]",
+            "{\"normalization\": {\"technique\": \"max\"}}", "expected a normalization technique of [min_max, l2, z_score, theoretical_min_max], got [max]",
             "{\"combination\": {\"technique\": \"mean\"}}", "expected a combination technique of",
             "{\"combination\": {\"parameters\": {\"weights\": [0.5, 0.6]}}}", "expected weights that sum to 1",
             "{\"combination\": {\"parameters\": {\"weights\": [-1, 2]}}}", "expected weights between 0 and 1",
             "{\"normalization\": {\"technique\": \"z_score\"}, \"combination\": {\"technique\": \"harmonic_mean\"}}",
             "z_score is supported only with arithmetic_mean, got [harmonic_mean]",
-            "{\"normalization\": {\"technique\": \"l2\", \"parameters\": {\"lower_bounds\": []}}}", "bounds are supported only with min_max, got [l2]",
+            "{\"normalization\": {\"technique\": \"l2\", \"parameters\": {\"lower_bounds\": []}}}", "bounds are supported only with min_max and theoretical_min_max, got [l2]",
             "{\"normalization\": {}, \"combination\": {\"technique\": \"rrf\"}}", "rrf combines ranks",
             "{\"combination\": {\"rank_constant\": 3}}", "[rank_constant] is supported only with the technique rrf, got [arithmetic_mean]",
             "{\"combination\": {\"technique\": \"rrf\", \"rank_constant\": 0}}", "whole number from 1 to 10000"
@@ -250,7 +301,12 @@ public class FusionTests extends OpenSearchTestCase {
             Normalization technique = randomFrom(Normalization.values());
             Bound lower = randomBoolean() ? null : new Bound(randomFrom(Bound.Mode.values()), randomIntBetween(-2, 8));
             Bound upper = randomBoolean() ? null : new Bound(randomFrom(Bound.Mode.values()), randomIntBetween(1, 12));
-            double[] normalized = technique.normalize(scores, lower, upper, 60);
+            ScoreRange[] ranges = randomBoolean() ? null : new ScoreRange[scores.length];
+            for (int i = 0; ranges != null && i < ranges.length; i++) {
+                // Those of two shards, one of which may have none.
+                ranges[i] = randomBoolean() ? new ScoreRange(randomIntBetween(0, 3), randomIntBetween(3, 12)) : ranges[0] == null ? ScoreRange.NONE : ranges[0];
+            }
+            double[] normalized = technique.normalize(scores, ranges, lower, upper, 60);
             for (int i = 1; i < scores.length; i++) {
                 String what = technique + " " + lower + " " + upper + " of " + Arrays.toString(scores) + ": " + Arrays.toString(normalized);
                 assertTrue(what, normalized[i] <= normalized[i - 1]);
@@ -263,7 +319,7 @@ public class FusionTests extends OpenSearchTestCase {
 
     /** The worst hit of a leg with one outstanding hit. */
     public void testTheFloorStaysBelowEveryOtherHit() {
-        double[] normalized = Normalization.MIN_MAX.normalize(new float[] { 10_000, 2, 1 }, null, null, 60);
+        double[] normalized = Normalization.MIN_MAX.normalize(new float[] { 10_000, 2, 1 }, null, null, null, 60);
         assertEquals(1, normalized[0], 0);
         assertEquals(1 / 9_999.0, normalized[1], 1e-12);
         assertTrue(normalized[2] < normalized[1]);

@@ -11,8 +11,10 @@ import org.mmsearch.fusion.Combination;
 import org.mmsearch.fusion.Cutoff;
 import org.mmsearch.fusion.FusedHit;
 import org.mmsearch.fusion.Fusion;
+import org.mmsearch.fusion.FusionParser;
 import org.mmsearch.fusion.LegScore;
 import org.mmsearch.fusion.Normalization;
+import org.mmsearch.fusion.ScoreRange;
 import org.mmsearch.hybrid.candidates.CandidatesQueryBuilder;
 import org.mmsearch.hybrid.fused.HybridNode;
 import org.mmsearch.hybrid.fused.InShardQueryBuilder;
@@ -41,6 +43,35 @@ final class WireSamples {
 
     private WireSamples() {}
 
+    /** What finds and fuses by ranges of scores. */
+    static Map<String, Sample> ranged(HybridClause clause) {
+        HybridNode node = clause.node();
+        List<QueryBuilder> legs = List.of(new MatchAllQueryBuilder().boost(2), new MatchAllQueryBuilder());
+        ShardId shard = new ShardId(new Index("products-000001", "uuid"), 3);
+        Fusion fusion = FusionParser.parse(Map.of("normalization", Map.of("technique", "theoretical_min_max"))).window(10);
+        Legs described = new Legs(List.of("lexical", "1"), List.of(0), fusion, Cutoff.NONE, Totals.WINDOW, true);
+        RankDoc doc = new RankDoc(129, new FusedHit(129, 0.75f, new LegScore[] { new LegScore(2, 1.5f, 0.5f), null }));
+        List<ScoreRange> ranges = List.of(new ScoreRange(0.5f, 3), ScoreRange.NONE);
+        ShardRankDocs docs = new ShardRankDocs(shard, 1, List.of(doc), ranges);
+        Map<String, Sample> all = new LinkedHashMap<>();
+        all.put("Legs", new Sample(described, Legs::new));
+        all.put(
+            "LegsAggregation",
+            new Sample(
+                new LegsAggregationBuilder("legs", node.searches(), legs, 100, true),
+                in -> new LegsAggregationBuilder(in, node.searches())
+            )
+        );
+        all.put(
+            "RankDocs",
+            new Sample(
+                new RankDocsQueryBuilder(node, legs, described, List.of(docs), null),
+                in -> new RankDocsQueryBuilder(in, node)
+            )
+        );
+        return all;
+    }
+
     static Map<String, Sample> all(HybridClause clause) {
         List<QueryBuilder> legs = List.of(new MatchAllQueryBuilder().boost(2), new MatchAllQueryBuilder());
         ShardId shard = new ShardId(new Index("products-000001", "uuid"), 3);
@@ -59,7 +90,7 @@ final class WireSamples {
         ScoreDoc[] lexical = { new ScoreDoc(129, 2), new ScoreDoc(5, 1.5f) };
         ShardWindows windows = new ShardWindows(shard, new LegWindows(0x0123456789ABCDEFL, List.of(lexical, new ScoreDoc[0])));
         RankDoc doc = new RankDoc(129, new FusedHit(129, 0.75f, new LegScore[] { new LegScore(2, 1.5f, 0.5f), null }));
-        ShardRankDocs docs = new ShardRankDocs(shard, 0x0123456789ABCDEFL, List.of(doc));
+        ShardRankDocs docs = new ShardRankDocs(shard, 0x0123456789ABCDEFL, List.of(doc), List.of());
         HybridNode node = clause.node();
         HybridOptions options = new HybridOptions(fusion, 100, cutoff, Totals.ALL, OnEncoderFailure.SKIP, false);
         Map<String, Sample> all = new LinkedHashMap<>();
@@ -74,7 +105,7 @@ final class WireSamples {
         all.put(
             "LegsAggregation",
             new Sample(
-                new LegsAggregationBuilder("legs", node.searches(), legs, 100),
+                new LegsAggregationBuilder("legs", node.searches(), legs, 100, false),
                 in -> new LegsAggregationBuilder(in, node.searches())
             )
         );

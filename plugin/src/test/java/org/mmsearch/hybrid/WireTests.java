@@ -87,11 +87,23 @@ public class WireTests extends OpenSearchTestCase {
         }
     }
 
+    /** What has ranges of scores travels with them, in a form that older nodes refuse. */
+    public void testRangesOnTheWire() throws IOException {
+        for (Map.Entry<String, WireSamples.Sample> sample : WireSamples.ranged(new HybridClause("hybrid", new MemoryBreaker())).entrySet()) {
+            byte[] bytes = written(sample.getValue().written());
+            try (StreamInput in = new NamedWriteableAwareStreamInput(new BytesArray(bytes).streamInput(), registry)) {
+                Writeable read = sample.getValue().reader().read(in);
+                assertEquals(sample.getKey(), -1, in.read());
+                assertArrayEquals(sample.getKey(), bytes, written(read));
+            }
+        }
+    }
+
     public void testTheOrderOfEnumsOnTheWire() {
         assertEquals("[WINDOW, ALL]", List.of(Totals.values()).toString());
         assertEquals("[FAIL, SKIP]", List.of(OnEncoderFailure.values()).toString());
-        assertEquals("[MIN_MAX, L2, Z_SCORE, RECIPROCAL_RANK]", List.of(Normalization.values()).toString());
-        assertEquals("[ARITHMETIC_MEAN, GEOMETRIC_MEAN, HARMONIC_MEAN, RRF]", List.of(Combination.values()).toString());
+        assertEquals("[MIN_MAX, L2, Z_SCORE, RECIPROCAL_RANK, THEORETICAL_MIN_MAX]", List.of(Normalization.values()).toString());
+        assertEquals("[ARITHMETIC_MEAN, GEOMETRIC_MEAN, HARMONIC_MEAN, RRF, LEARNED]", List.of(Combination.values()).toString());
         assertEquals("[APPLY, CLIP, IGNORE]", List.of(Bound.Mode.values()).toString());
     }
 }

@@ -52,7 +52,7 @@ final class CandidatesQuery extends Query {
     }
 
     ShardLegs on(SearchContext context) {
-        return new ShardLegs(searches, context, legs, described.fusion().window());
+        return new ShardLegs(searches, context, legs, described.fusion().window(), described.fusion().needsRanges());
     }
 
     @Override

@@ -5,6 +5,7 @@ import java.util.Comparator;
 import java.util.List;
 
 import org.mmsearch.fusion.FusedHit;
+import org.mmsearch.fusion.ScoreRange;
 import org.mmsearch.shard.ScoredDocs;
 
 /** The fused hits as document numbers of one reader. */
@@ -12,8 +13,11 @@ final class FusedDocs {
 
     private final ScoredDocs docs;
     private final FusedHit[] hits;
+    private final List<ScoreRange> ranges;
 
-    FusedDocs(List<RankDoc> found) {
+    /** @param ranges of the legs' scores in this reader; empty if the fusion does not use them */
+    FusedDocs(List<RankDoc> found, List<ScoreRange> ranges) {
+        this.ranges = ranges;
         RankDoc[] sorted = found.toArray(RankDoc[]::new);
         Arrays.sort(sorted, Comparator.comparingInt(RankDoc::doc));
         int[] numbers = new int[sorted.length];
@@ -27,7 +31,8 @@ final class FusedDocs {
         docs = new ScoredDocs(numbers, scores);
     }
 
-    private FusedDocs(ScoredDocs docs, FusedHit[] hits) {
+    private FusedDocs(ScoredDocs docs, FusedHit[] hits, List<ScoreRange> ranges) {
+        this.ranges = ranges;
         this.docs = docs;
         this.hits = hits;
     }
@@ -49,7 +54,12 @@ final class FusedDocs {
             legHits[i] = hits[chosen[i]];
             legScores[i] = legHits[i].legs()[leg].raw();
         }
-        return new FusedDocs(new ScoredDocs(legDocs, legScores), legHits);
+        return new FusedDocs(new ScoredDocs(legDocs, legScores), legHits, ranges);
+    }
+
+    /** The range of a leg's scores; null if the fusion does not use it. */
+    ScoreRange range(int leg) {
+        return ranges.isEmpty() ? null : ranges.get(leg);
     }
 
     /** Returns the documents with their fused scores. */

@@ -12,7 +12,9 @@ import org.apache.lucene.search.QueryVisitor;
 import org.apache.lucene.search.ScoreMode;
 import org.apache.lucene.search.Weight;
 import org.mmsearch.fusion.FusedHit;
+import org.mmsearch.fusion.LearnedModel;
 import org.mmsearch.fusion.LegScore;
+import org.mmsearch.fusion.ScoreRange;
 import org.mmsearch.hybrid.legs.Legs;
 
 /** Matches the fused hits. They are resolved to document numbers once per reader, for scoring, explaining and the list of legs per hit. */
@@ -53,24 +55,40 @@ abstract class FusedQuery extends Query {
 
     @Override
     public final Weight createWeight(IndexSearcher searcher, ScoreMode scoreMode, float boost) throws IOException {
-        return new FusedWeight(this, docs(searcher), boost, this::explain);
+        FusedDocs found = docs(searcher);
+        return new FusedWeight(this, found, boost, (hit, by) -> explain(found, hit, by));
     }
 
-    private Explanation explain(FusedHit hit, float boost) {
+    private Explanation explain(FusedDocs found, FusedHit hit, float boost) {
         List<Explanation> lines = new ArrayList<>();
+        LearnedModel learned = described.fusion().learned();
         for (int i = 0; i < hit.legs().length; i++) {
             LegScore leg = hit.legs()[i];
-            String name = "leg [" + described.names().get(i) + "], weight " + described.fusion().weight(i);
+            String name = "leg [" + described.names().get(i) + "], " + role(i, leg);
             if (leg == null) {
                 lines.add(Explanation.noMatch(name + ": not in its window"));
             } else {
-                lines.add(Explanation.match(leg.normalized(), name + ", rank " + leg.rank() + ", normalized from " + leg.raw()));
+                ScoreRange range = found.range(i);
+                String by = range == null ? "" : " by " + described.fusion().evidence(i, range);
+                lines.add(Explanation.match(leg.normalized(), name + ", rank " + leg.rank() + ", normalized from " + leg.raw() + by));
             }
+        }
+        if (learned != null) {
+            lines.add(Explanation.match((float) learned.rest(hit.legs()), "log odds of the intercept and of the products of scores"));
         }
         if (boost != 1f) {
             lines.add(Explanation.match(boost, "boost"));
         }
         return Explanation.match(hit.score() * boost, "fused by " + described.fusion() + ", of:", lines);
+    }
+
+    /** What a leg counts in the fusion: its weight, or what it adds to the log odds of a learned one. */
+    private String role(int leg, LegScore score) {
+        LearnedModel learned = described.fusion().learned();
+        if (learned == null) {
+            return "weight " + described.fusion().weight(leg);
+        }
+        return "log odds " + (score == null ? 0f : (float) learned.logOdds(leg, score));
     }
 
     @Override

@@ -9,9 +9,11 @@ import org.apache.lucene.search.Query;
 import org.apache.lucene.search.ScoreDoc;
 import org.mmsearch.fusion.FusedHit;
 import org.mmsearch.fusion.Ranking;
+import org.mmsearch.fusion.ScoreRange;
 import org.mmsearch.hybrid.legs.HybridStats;
 import org.mmsearch.hybrid.legs.LegSearches;
 import org.mmsearch.hybrid.legs.Legs;
+import org.mmsearch.hybrid.legs.RangedLegs;
 import org.mmsearch.memory.HybridMemory;
 import org.mmsearch.memory.MemoryBreaker;
 import org.mmsearch.shard.SearchContexts;
@@ -39,8 +41,9 @@ final class InShardQuery extends FusedQuery {
         Query outer = OuterFilter.of(searcher);
         List<Query> visible = legs().stream().map(leg -> OuterFilter.on(leg, outer)).toList();
         // The surrounding search checks the same deadline at its first leaf and reports it.
-        for (ScoreDoc[] top : searches.top(searcher, visible, described().fusion().window(), () -> false, () -> {})) {
-            rankings.add(ranking(top));
+        RangedLegs ranged = RangedLegs.of(searcher, visible, described().fusion().needsRanges());
+        for (ScoreDoc[] top : searches.top(searcher, ranged.queries(), described().fusion().window(), () -> false, () -> {})) {
+            rankings.add(ranking(top, ranged.ranges().isEmpty() ? ScoreRange.NONE : ranged.ranges().get(rankings.size())));
         }
         reserve(searcher);
         long fusing = System.nanoTime();
@@ -48,7 +51,7 @@ final class InShardQuery extends FusedQuery {
         for (FusedHit hit : described().fuse(rankings)) {
             docs.add(new RankDoc(Math.toIntExact(hit.key()), hit));
         }
-        FusedDocs fused = new FusedDocs(docs);
+        FusedDocs fused = new FusedDocs(docs, ranged.ranges());
         stats.inShard(fusing - start, System.nanoTime() - fusing);
         return fused;
     }
@@ -62,14 +65,14 @@ final class InShardQuery extends FusedQuery {
         }
     }
 
-    private static Ranking ranking(ScoreDoc[] hits) {
+    private static Ranking ranking(ScoreDoc[] hits, ScoreRange range) {
         long[] keys = new long[hits.length];
         float[] scores = new float[hits.length];
         for (int i = 0; i < hits.length; i++) {
             keys[i] = hits[i].doc;
             scores[i] = hits[i].score;
         }
-        return new Ranking(keys, scores);
+        return new Ranking(keys, scores, range);
     }
 
     @Override

@@ -8,7 +8,10 @@ import java.util.Map;
 
 import org.apache.lucene.index.LeafReaderContext;
 import org.mmsearch.fusion.FusedHit;
+import org.mmsearch.fusion.LearnedModel;
 import org.mmsearch.fusion.LegScore;
+import org.mmsearch.fusion.ScoreRange;
+import org.mmsearch.hybrid.legs.Legs;
 import org.opensearch.common.document.DocumentField;
 import org.opensearch.search.fetch.FetchContext;
 import org.opensearch.search.fetch.FetchSubPhase;
@@ -44,9 +47,10 @@ public final class LegsFetchPhase implements FetchSubPhase {
                 }
                 List<Object> legs = new ArrayList<>();
                 for (FusedQuery query : queries) {
-                    FusedHit fused = query.docs(context.searcher()).hit(hit.readerContext().docBase + hit.docId());
+                    FusedDocs docs = query.docs(context.searcher());
+                    FusedHit fused = docs.hit(hit.readerContext().docBase + hit.docId());
                     if (fused != null) {
-                        legs.addAll(evidence(query, fused));
+                        legs.addAll(evidence(query.described(), docs, fused));
                     }
                 }
                 if (legs.isEmpty() == false) {
@@ -56,19 +60,27 @@ public final class LegsFetchPhase implements FetchSubPhase {
         };
     }
 
-    private static List<Object> evidence(FusedQuery query, FusedHit hit) {
+    private static List<Object> evidence(Legs described, FusedDocs docs, FusedHit hit) {
         List<Object> legs = new ArrayList<>();
         int only = hit.onlyLeg();
+        LearnedModel learned = described.fusion().learned();
         for (int i = 0; i < hit.legs().length; i++) {
             LegScore leg = hit.legs()[i];
             if (leg == null) {
                 continue;
             }
             Map<String, Object> line = new LinkedHashMap<>();
-            line.put("name", query.described().names().get(i));
+            line.put("name", described.names().get(i));
             line.put("rank", leg.rank());
             line.put("score", leg.raw());
             line.put("normalized", leg.normalized());
+            if (learned != null) {
+                line.put("log_odds", (float) learned.logOdds(i, leg));
+            }
+            ScoreRange range = docs.range(i);
+            if (range != null) {
+                line.putAll(described.fusion().evidence(i, range));
+            }
             if (only == i) {
                 line.put("only", true);
             }

@@ -24,7 +24,7 @@ final class RankDocsQuery extends FusedQuery {
     @Override
     FusedDocs resolve(IndexSearcher searcher) {
         if (hits == null || hits.docs().isEmpty()) {
-            return new FusedDocs(List.of());
+            return new FusedDocs(List.of(), List.of());
         }
         long here = ReaderToken.of(searcher.getIndexReader());
         if (here != hits.reader()) {
@@ -32,7 +32,7 @@ final class RankDocsQuery extends FusedQuery {
                 "expected the reader of " + shard + " that the legs of a hybrid searched, got another one: send the search again"
             );
         }
-        return new FusedDocs(hits.docs());
+        return new FusedDocs(hits.docs(), hits.ranges());
     }
 
     @Override

@@ -44,7 +44,8 @@ public final class RankDocsQueryBuilder extends FusedQueryBuilder<RankDocsQueryB
     /** Reads it from the wire. */
     public RankDocsQueryBuilder(StreamInput in, HybridNode node) throws IOException {
         super(in, node);
-        shards = in.readList(ShardRankDocs::read);
+        boolean ranges = described().fusion().needsRanges();
+        shards = in.readList(shard -> ShardRankDocs.read(shard, ranges));
         pointInTime = in.readOptionalString();
     }
 

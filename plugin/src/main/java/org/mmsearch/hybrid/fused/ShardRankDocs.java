@@ -6,6 +6,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 import org.mmsearch.fusion.FusedHit;
+import org.mmsearch.fusion.Ranking;
+import org.mmsearch.fusion.ScoreRange;
+import org.mmsearch.hybrid.legs.LegWindows;
 import org.mmsearch.hybrid.legs.Legs;
 import org.mmsearch.hybrid.legs.ShardWindows;
 import org.opensearch.common.io.stream.BytesStreamOutput;
@@ -23,6 +26,7 @@ public final class ShardRankDocs implements Writeable {
 
     private final ShardId shard;
     private final long reader;
+    private final List<ScoreRange> ranges;
     /** One of the two is set; the other is created on first use. */
     private List<RankDoc> docs;
     private byte[] packed;
@@ -31,27 +35,34 @@ public final class ShardRankDocs implements Writeable {
      * @param shard the shard
      * @param reader the token of the reader that the document numbers belong to
      * @param docs the hits in descending order of score
+     * @param ranges the range of each leg's scores on the shard; empty if the fusion does not use them
      */
-    public ShardRankDocs(ShardId shard, long reader, List<RankDoc> docs) {
+    public ShardRankDocs(ShardId shard, long reader, List<RankDoc> docs, List<ScoreRange> ranges) {
         this.shard = shard;
         this.reader = reader;
+        this.ranges = ranges;
         this.docs = docs;
     }
 
-    private ShardRankDocs(StreamInput in) throws IOException {
+    private ShardRankDocs(StreamInput in, boolean ranged) throws IOException {
         shard = new ShardId(in);
         reader = in.readLong();
+        ranges = ranged ? in.readList(ScoreRange::new) : List.of();
         packed = in.readByteArray();
     }
 
-    static ShardRankDocs read(StreamInput in) throws IOException {
-        return new ShardRankDocs(in);
+    /** @param ranged whether the fusion uses ranges */
+    static ShardRankDocs read(StreamInput in, boolean ranged) throws IOException {
+        return new ShardRankDocs(in, ranged);
     }
 
     @Override
     public void writeTo(StreamOutput out) throws IOException {
         shard.writeTo(out);
         out.writeLong(reader);
+        if (ranges.isEmpty() == false) {
+            out.writeList(ranges);
+        }
         out.writeByteArray(pack());
     }
 
@@ -65,6 +76,11 @@ public final class ShardRankDocs implements Writeable {
         return packed;
     }
 
+    /** Returns the same for some of the hits. */
+    public ShardRankDocs with(List<RankDoc> page) {
+        return new ShardRankDocs(shard, reader, page, ranges);
+    }
+
     /** Returns the shard. */
     public ShardId shard() {
         return shard;
@@ -73,6 +89,11 @@ public final class ShardRankDocs implements Writeable {
     /** Returns the token of the reader that the document numbers belong to. */
     public long reader() {
         return reader;
+    }
+
+    /** Returns the range of each leg's scores on the shard; empty if the fusion does not use them. */
+    public List<ScoreRange> ranges() {
+        return ranges;
     }
 
     /** Returns the hits in descending order of score. */
@@ -89,7 +110,7 @@ public final class ShardRankDocs implements Writeable {
 
     @Override
     public String toString() {
-        return shard + "@" + reader + docs();
+        return shard + "@" + reader + ranges + docs();
     }
 
     /**
@@ -102,13 +123,24 @@ public final class ShardRankDocs implements Writeable {
     public static List<ShardRankDocs> fuse(List<ShardWindows> found, Legs legs) {
         List<List<RankDoc>> docs = new ArrayList<>(found.size());
         found.forEach(shard -> docs.add(new ArrayList<>()));
-        for (FusedHit hit : legs.fuse(ShardWindows.merge(found, legs.names().size(), legs.fusion().window()))) {
+        List<Ranking> rankings = ShardWindows.merge(found, legs.names().size(), legs.fusion().window());
+        for (FusedHit hit : legs.fuse(rankings)) {
             docs.get(ShardWindows.shard(hit.key())).add(new RankDoc((int) hit.key(), hit));
         }
         List<ShardRankDocs> shards = new ArrayList<>(found.size());
         for (int i = 0; i < found.size(); i++) {
-            shards.add(new ShardRankDocs(found.get(i).shard(), found.get(i).windows().reader(), docs.get(i)));
+            LegWindows windows = found.get(i).windows();
+            shards.add(new ShardRankDocs(found.get(i).shard(), windows.reader(), docs.get(i), used(rankings, windows, legs)));
         }
         return shards;
+    }
+
+    /** The ranges of a shard, of those legs whose hits have one on every shard; none if the fusion does not use them. */
+    private static List<ScoreRange> used(List<Ranking> rankings, LegWindows windows, Legs legs) {
+        List<ScoreRange> used = new ArrayList<>(rankings.size());
+        for (int leg = 0; legs.fusion().needsRanges() && leg < rankings.size(); leg++) {
+            used.add(rankings.get(leg).ranges() == null ? ScoreRange.NONE : windows.range(leg));
+        }
+        return used;
     }
 }

@@ -35,21 +35,27 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
     /** The aggregation metadata that marks a profiled search. */
     public static final Map<String, Object> PROFILED = Map.of("profile", true);
 
+    /** The form of an aggregation that also finds the ranges of scores, which is otherwise the first one. */
+    private static final int RANGED = 2;
+
     private final LegSearches searches;
     private final List<QueryBuilder> legs;
     private final int window;
+    private final boolean ranges;
 
     /**
      * @param name the name of the aggregation
      * @param searches the executor of legs
      * @param legs the rewritten legs
      * @param window the maximum number of hits per leg
+     * @param ranges whether the ranges of scores are needed
      */
-    public LegsAggregationBuilder(String name, LegSearches searches, List<QueryBuilder> legs, int window) {
+    public LegsAggregationBuilder(String name, LegSearches searches, List<QueryBuilder> legs, int window, boolean ranges) {
         super(name);
         this.searches = searches;
         this.legs = List.copyOf(legs);
         this.window = window;
+        this.ranges = ranges;
     }
 
     private LegsAggregationBuilder(
@@ -61,13 +67,14 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
         searches = clone.searches;
         legs = clone.legs;
         window = clone.window;
+        ranges = clone.ranges;
     }
 
     /** Reads it from the wire. */
     public LegsAggregationBuilder(StreamInput in, LegSearches searches) throws IOException {
         super(in);
         this.searches = searches;
-        WireForm.read(in, NAME, WireForm.FIRST);
+        ranges = WireForm.read(in, NAME, RANGED) == RANGED;
         legs = in.readNamedWriteableList(QueryBuilder.class);
         window = in.readVInt();
     }
@@ -83,7 +90,7 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
 
     @Override
     protected void doWriteTo(StreamOutput out) throws IOException {
-        WireForm.begin(out, WireForm.FIRST);
+        WireForm.begin(out, ranges ? RANGED : WireForm.FIRST);
         out.writeNamedWriteableList(legs);
         out.writeVInt(window);
     }
@@ -97,7 +104,7 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
             changed |= next != leg;
             rewritten.add(next);
         }
-        return changed ? new LegsAggregationBuilder(getName(), searches, rewritten, window) : this;
+        return changed ? new LegsAggregationBuilder(getName(), searches, rewritten, window, ranges) : this;
     }
 
     @Override
@@ -110,7 +117,7 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
         for (QueryBuilder leg : legs) {
             queries.add(query(leg, context));
         }
-        return new LegsAggregatorFactory(name, context, parent, subFactoriesBuilder, metadata, searches, queries, window);
+        return new LegsAggregatorFactory(name, context, parent, subFactoriesBuilder, metadata, searches, queries, window, ranges);
     }
 
     /** Converts a leg as OpenSearch converts a request's query, so that an invalid leg is reported as a client error. */
@@ -150,11 +157,11 @@ public final class LegsAggregationBuilder extends AbstractAggregationBuilder<Leg
 
     @Override
     public boolean equals(Object other) {
-        return super.equals(other) && other instanceof LegsAggregationBuilder that && window == that.window && legs.equals(that.legs);
+        return super.equals(other) && other instanceof LegsAggregationBuilder that && window == that.window && ranges == that.ranges && legs.equals(that.legs);
     }
 
     @Override
     public int hashCode() {
-        return Objects.hash(super.hashCode(), window, legs);
+        return Objects.hash(super.hashCode(), window, ranges, legs);
     }
 }

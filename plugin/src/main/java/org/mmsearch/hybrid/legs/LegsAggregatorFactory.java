@@ -19,6 +19,7 @@ final class LegsAggregatorFactory extends AggregatorFactory {
     private final LegSearches searches;
     private final List<Query> legs;
     private final int window;
+    private final boolean ranges;
     /** Whether an aggregator runs the legs. A shard has one aggregator per slice, and one of them runs the legs for all slices. */
     private final AtomicBoolean taken = new AtomicBoolean();
 
@@ -30,12 +31,14 @@ final class LegsAggregatorFactory extends AggregatorFactory {
         Map<String, Object> metadata,
         LegSearches searches,
         List<Query> legs,
-        int window
+        int window,
+        boolean ranges
     ) throws IOException {
         super(name, context, parent, subFactoriesBuilder, metadata);
         this.searches = searches;
         this.legs = legs;
         this.window = window;
+        this.ranges = ranges;
     }
 
     @Override
@@ -45,7 +48,8 @@ final class LegsAggregatorFactory extends AggregatorFactory {
         CardinalityUpperBound cardinality,
         Map<String, Object> metadata
     ) throws IOException {
-        return new LegsAggregator(name, searchContext, parent, metadata, new ShardLegs(searches, searchContext, legs, window), taken);
+        ShardLegs ofShard = new ShardLegs(searches, searchContext, legs, window, ranges);
+        return new LegsAggregator(name, searchContext, parent, metadata, ofShard, taken);
     }
 
     /** Profiled searches run in one thread, because k-NN reads the profile of the current thread, which may lack its query. */

@@ -20,6 +20,7 @@ public final class ShardLegs {
     private final SearchContext context;
     private final List<Query> legs;
     private final int window;
+    private final boolean ranges;
     private final long begin;
 
     /**
@@ -27,12 +28,14 @@ public final class ShardLegs {
      * @param context the search context on this shard
      * @param legs the legs as Lucene queries of this shard
      * @param window the maximum number of hits per leg
+     * @param ranges whether the ranges of scores are needed
      */
-    public ShardLegs(LegSearches searches, SearchContext context, List<Query> legs, int window) {
+    public ShardLegs(LegSearches searches, SearchContext context, List<Query> legs, int window, boolean ranges) {
         this.searches = searches;
         this.context = context;
         this.legs = legs;
         this.window = window;
+        this.ranges = ranges;
         begin = context.getRelativeTimeInMillis(false);
     }
 
@@ -47,9 +50,11 @@ public final class ShardLegs {
         for (Query leg : legs) {
             filtered.add(OuterFilter.on(leg, filter));
         }
+        RangedLegs ranged = RangedLegs.of(context.searcher(), filtered, ranges);
         return new LegWindows(
             ReaderToken.of(context.searcher().getIndexReader()),
-            searches.top(context.searcher(), filtered, window, this::overdue, late)
+            searches.top(context.searcher(), ranged.queries(), window, this::overdue, late),
+            ranged.ranges()
         );
     }
 

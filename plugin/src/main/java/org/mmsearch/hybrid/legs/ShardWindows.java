@@ -7,6 +7,7 @@ import java.util.List;
 
 import org.apache.lucene.search.ScoreDoc;
 import org.mmsearch.fusion.Ranking;
+import org.mmsearch.fusion.ScoreRange;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.common.io.stream.Writeable;
@@ -42,26 +43,31 @@ public record ShardWindows(ShardId shard, LegWindows windows) implements Writeab
      * @param shards the windows of the shards; keys use the positions in this list
      * @param legs the number of legs
      * @param window the maximum number of hits per leg
-     * @return each leg's ranking; a hit's key combines the position of its shard, see {@link #shard(long)}, with its document number
+     * @return each leg's ranking, with the range of each hit's score on its shard if all are known; a hit's key combines the position of
+     *     its shard, see {@link #shard(long)}, with its document number
      */
     public static List<Ranking> merge(List<ShardWindows> shards, int legs, int window) {
         List<Ranking> rankings = new ArrayList<>(legs);
         for (int leg = 0; leg < legs; leg++) {
             ScoreDoc[][] hits = new ScoreDoc[shards.size()][];
+            ScoreRange[] ranges = new ScoreRange[shards.size()];
             int found = 0;
             for (int shard = 0; shard < hits.length; shard++) {
                 hits[shard] = shards.get(shard).windows.legs().get(leg);
                 found += hits[shard].length;
+                ranges[shard] = shards.get(shard).windows.range(leg);
             }
-            rankings.add(merge(hits, Math.min(window, found)));
+            rankings.add(merge(hits, ranges, Math.min(window, found)));
         }
         return rankings;
     }
 
     /** Merges the sorted hits of the shards. Equal scores are ordered by shard. */
-    private static Ranking merge(ScoreDoc[][] hits, int size) {
+    private static Ranking merge(ScoreDoc[][] hits, ScoreRange[] ranges, int size) {
         long[] keys = new long[size];
         float[] scores = new float[size];
+        ScoreRange[] each = new ScoreRange[size];
+        boolean known = true;
         int[] next = new int[hits.length];
         for (int i = 0; i < size; i++) {
             int best = -1;
@@ -74,8 +80,10 @@ public record ShardWindows(ShardId shard, LegWindows windows) implements Writeab
             ScoreDoc hit = hits[best][next[best]++];
             keys[i] = (long) best << Integer.SIZE | hit.doc;
             scores[i] = hit.score;
+            each[i] = ranges[best];
+            known &= ranges[best].known();
         }
-        return new Ranking(keys, scores);
+        return new Ranking(keys, scores, known ? each : null);
     }
 
     /** Returns the position of the shard in a key of {@link #merge}. */

@@ -9,6 +9,7 @@ import java.util.function.Consumer;
 import org.mmsearch.fusion.Combination;
 import org.mmsearch.fusion.Fusion;
 import org.mmsearch.fusion.FusionParser;
+import org.mmsearch.fusion.Normalization;
 import org.opensearch.action.search.SearchPhaseContext;
 import org.opensearch.action.search.SearchPhaseName;
 import org.opensearch.action.search.SearchPhaseResults;
@@ -59,7 +60,7 @@ public final class FusionProcessor extends AbstractProcessor implements SearchPh
         if (ranks && definition.containsKey("combination") == false) {
             definition.put("combination", Map.of("technique", Combination.RRF.technique()));
         }
-        Fusion fusion = FusionParser.parse(definition);
+        Fusion fusion = FusionParser.parse(definition, Normalization.MIN_MAX);
         if (ranks != (fusion.combination() == Combination.RRF)) {
             throw new IllegalArgumentException(
                 "[" + type + "] does not combine by [" + fusion.combination().technique() + "]: use "

@@ -153,7 +153,7 @@ public final class FusionPhase extends AbstractProcessor implements SearchPhaseR
                 continue;
             }
             ShardSearchRequest fetch = new ShardSearchRequest(result.getShardSearchRequest());
-            List<ShardRankDocs> mine = List.of(new ShardRankDocs(fused.get(i).shard(), fused.get(i).reader(), page));
+            List<ShardRankDocs> mine = List.of(fused.get(i).with(page));
             QueryBuilder query = new RankDocsQueryBuilder(hybrid.node(), legs, hybrid.described(), mine, null).queryName(hybrid.queryName());
             fetch.source(fetch.source().shallowCopy().query(query));
             result.setShardSearchRequest(fetch);

@@ -105,7 +105,13 @@ public final class Rounds {
         AtomicReference<List<ShardWindows>> captured = new AtomicReference<>();
         SearchSourceBuilder source = new SearchSourceBuilder().trackTotalHits(false).pointInTimeBuilder(pointInTime);
         if (notes.way() == Way.POINT_IN_TIME) {
-            LegsAggregationBuilder round = new LegsAggregationBuilder(LEGS, node.searches(), legs, described.fusion().window());
+            LegsAggregationBuilder round = new LegsAggregationBuilder(
+                LEGS,
+                node.searches(),
+                legs,
+                described.fusion().window(),
+                described.fusion().needsRanges()
+            );
             if (original.source() != null && original.source().profile()) {
                 round.setMetadata(LegsAggregationBuilder.PROFILED);
             }

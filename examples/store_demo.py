@@ -1,0 +1,142 @@
+"""Train a text tower on descriptions of Debian packages, and test it on the software store.
+
+    .venv/bin/python examples/store_demo.py FOLDER [--pairs 21000] [--seed 0]
+
+The pairs are a few words of a package's summary and its long description; the packages of applications are
+left out. The test are the keywords that 2 to 40 applications share, over all applications of the store, none
+of which was trained on. One thread; about ten minutes on a quiet core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sample_data import descriptions, software
+
+import mmsearch
+from mmsearch.config import cache_folder
+from mmsearch.evaluation.compare import bootstrap_interval
+from mmsearch.evaluation.judgments import Judgments, Query
+from mmsearch.evaluation.measures import parse, score
+from mmsearch.evaluation.runs import Run
+from mmsearch.models import architecture as architectures
+from mmsearch.models.export.export_cache import exported
+from mmsearch.training.bm25 import Bm25
+from mmsearch.training.features import text_features
+from mmsearch.training.pairs import read_products
+
+MEASURES = ("ndcg(grade)@10", "recall(grade)@10", "recall(grade)@100")
+SAMPLES = 10_000
+Floats = NDArray[np.float64]
+Scores = NDArray[np.float32]
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201
+
+
+def vectors(architecture: architectures.Architecture, texts: Sequence[str]) -> Scores:
+    """Text vectors by the exported tower in fp32, float32 [n, dimension]."""
+    tower = architecture.towers[architecture.slots["bibert_item"]]
+    return text_features(exported(architecture, tower, say), texts)
+
+
+def judgments(relevant: Mapping[str, Sequence[str]]) -> Judgments:
+    judged = Judgments()
+    for keyword, found in relevant.items():
+        for product in found:
+            judged.add(Query(keyword, keyword), product, grade=1.0)
+    return judged
+
+
+def measured(
+    judged: Judgments, queries: Sequence[str], products: Sequence[str], scores: Scores
+) -> dict[str, Floats]:
+    """Each measure of each query, from the scores [queries, products]."""
+    answers = {}
+    for query, row in zip(queries, scores, strict=True):
+        top = np.argsort(-row, kind="stable")[:100]
+        answers[query] = {products[place]: float(row[place]) for place in top}
+    run = Run("", answers)
+    return {name: score(parse(name, judged), judged, run).values for name in MEASURES}
+
+
+def ratio(values: Floats, base: Floats) -> tuple[float, float, float]:
+    """The ratio of two means, and its 95 % paired bootstrap interval."""
+    generator = np.random.default_rng(0)
+    drawn = [generator.integers(0, len(base), len(base)) for _ in range(SAMPLES)]
+    low, high = np.percentile([values[rows].mean() / base[rows].mean() for rows in drawn], [2.5, 97.5])
+    return float(values.mean() / base.mean()), float(low), float(high)
+
+
+def compared(folder: Path, training: Path) -> list[str]:
+    """A line for each system on the keywords of the store, by the products' texts as they are indexed, with
+    developer and categories, and by name, summary and description alone.
+    """
+    catalog = software.write_catalog(folder / "store", cache_folder(), keywords=False)
+    products = {product.identifier: product.text for product in read_products(catalog, say=say)}
+    every = software.applications(cache_folder())
+    plain = {each.identifier: _plain(each) for each in every if each.identifier in products}
+    relevant = software.queries(every)
+    lines = [f"{len(relevant)} keywords over {len(products)} applications"]
+    for title, texts in (("as indexed", products), ("name, summary, description", plain)):
+        lines += [title, *_table(relevant, texts, training)]
+    return lines
+
+
+def _plain(each: software.Application) -> str:
+    texts = (each.names[software.ENGLISH], each.summaries.get(software.ENGLISH, ""))
+    return "\n".join(filter(None, [*texts, each.descriptions.get(software.ENGLISH, "")]))
+
+
+def _table(relevant: Mapping[str, Sequence[str]], products: Mapping[str, str], training: Path) -> list[str]:
+    queries, names, texts = list(relevant), list(products), list(products.values())
+    judged = judgments(relevant)
+    index = Bm25(texts)
+    systems = {"BM25": np.stack([index.scores(query) for query in queries]).astype(np.float32)}
+    for name, file in (("MiniLM", "bibert"), ("trained", str(training / "architecture.json"))):
+        architecture = architectures.load(file)
+        systems[name] = vectors(architecture, queries) @ vectors(architecture, texts).T
+    found = {name: measured(judged, queries, names, scores) for name, scores in systems.items()}
+    base = found["MiniLM"][MEASURES[0]]
+    lines = []
+    for name, values in found.items():
+        own = values[MEASURES[0]]
+        part, low, high = ratio(own, base)
+        least, most = bootstrap_interval(own - base)
+        means = "  ".join(f"{key.replace('(grade)', '')} {values[key].mean():.3f}" for key in MEASURES)
+        lines.append(
+            f"  {name:8} {means}  nDCG to MiniLM {part:.3f} ({low:.3f} to {high:.3f}), "
+            f"{own.mean() - base.mean():+.3f} ({least:+.3f} to {most:+.3f})"
+        )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pairs", type=int, default=21_000)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    folder: Path = arguments.folder
+    files = descriptions.write(folder / "descriptions", cache_folder(), arguments.pairs)
+    run = mmsearch.train(
+        pairs=files / "pairs.jsonl",
+        catalog=files / "catalog.jsonl",
+        out=folder / f"run-{arguments.seed}",
+        seed=arguments.seed,
+        progress=lambda now: say(f"step {now.step} of {now.steps}, held out {now.score:.3f}"),
+    )
+    print("\n".join([*run.messages, run.verdict, f"{run.seconds:.0f} s"]))  # noqa: T201
+    print("\n".join(compared(folder, run.folder)))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

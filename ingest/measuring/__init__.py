@@ -1,0 +1,1 @@
+"""What ingest measures on an index once its products are there."""

@@ -1,0 +1,1 @@
+"""The choice of the runtime of each tower by a measurement on this processor."""

@@ -1,0 +1,1 @@
+"""Measures on the groups of products that a training holds out."""

@@ -1,0 +1,1 @@
+"""Text towers whose weights are trained together with the fusion."""
