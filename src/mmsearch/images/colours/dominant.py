@@ -70,8 +70,8 @@ def _background(lab: Floats) -> NDArray[np.bool_]:
     middle = np.median(border, axis=0)
     if (np.linalg.norm(border - middle, axis=1) < _NEAR).mean() < _UNIFORM:
         return np.zeros(lab.shape[:2], bool)
-    alike = np.linalg.norm(lab - middle, axis=2) < _NEAR
-    found = alike.copy()
+    alike: NDArray[np.bool_] = np.linalg.norm(lab - middle, axis=2) < _NEAR
+    found: NDArray[np.bool_] = alike.copy()
     found[1:-1, 1:-1] = False
     while True:
         grown = found.copy()
