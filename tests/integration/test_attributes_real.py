@@ -323,6 +323,6 @@ def test_an_older_index_template_is_named(shop: Shop) -> None:
     (shop.folder / "c.jsonl").write_text('{"id": "1", "title": "product", "width": 5}\n')
     try:
         refused = shop.run("ingest", str(shop.folder / "c.jsonl"), code=1).stderr
-        assert "PUT opensearch/products.template.json of this release in its place" in refused
+        assert "replace it with opensearch/products.template.json of this release" in refused
     finally:
         ask(shop.client, "DELETE", f"/_index_template/{INDEX}")

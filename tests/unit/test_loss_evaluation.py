@@ -19,6 +19,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "q.qrels").write_text("q1 0 p1 1\nq2 0 p2 1\n", encoding="utf-8")
     (tmp_path / "a.run").write_text("q1 Q0 p9 1 9 a\nq2 Q0 p8 1 9 a\n", encoding="utf-8")
     (tmp_path / "b.run").write_text("q1 Q0 p1 1 9 b\nq2 Q0 p2 1 9 b\n", encoding="utf-8")
+    (tmp_path / "c.run").write_text("q1 Q0 p1 1 9 c\nq2 Q0 p8 1 9 c\n", encoding="utf-8")
     return tmp_path
 
 
@@ -28,13 +29,13 @@ def evaluate(gate: str, *systems: str) -> Result:
 
 
 def test_loss_d9_a_gate_without_a_system_to_judge_fails(folder: Path) -> None:
-    done = evaluate("ndcg@10 >= baseline - 0.5%", "a")
+    done = evaluate("ndcg@10 >= baseline - 0.5%", "c")
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1] == (
-        "mmsearch: expected a system to compare with a in the gate 'ndcg@10 >= baseline - 0.5%', got none; "
+        "mmsearch: expected a system to compare with c in the gate 'ndcg@10 >= baseline - 0.5%', got none; "
         "add another --system, or give a number instead of the baseline"
     )
-    assert evaluate("ndcg@10 > 0.9", "a").exit_code == 3
+    assert evaluate("ndcg@10 > 0.9", "c").exit_code == 3
     passed = evaluate("ndcg@10 >= baseline - 0.5%", "a", "b")
     assert passed.exit_code == 0
     assert "passed: ndcg@10 >= baseline - 0.5% for b: 1.0000 against 0.0000" in passed.output

@@ -86,7 +86,7 @@ def test_a_client_takes_the_frame_of_the_version_that_it_encodes_by() -> None:
             "3": "none",
             "4": "1 pad 9",
         }
-        return Served("item_encoder", "query_encoder", version, "f", "", {}, 64, 0, 0, stated)
+        return Served("item_encoder", "query_encoder", version, "f", "", {}, 64, 0, 0, pixels=stated)
 
     assert [served(version).frame() for version in "123"] == [Frame(224), Frame(336, "crop"), None]
     with pytest.raises(
