@@ -173,8 +173,21 @@ def test_every_key_of_the_reference_has_an_example() -> None:
     assert not missing
 
 
-NO_KEYS = {"arithmetic_mean", "harmonic_mean"}
-"""rows of the reference that are values and not keys, and stand in no example"""
+NO_KEYS = {"arithmetic_mean", "harmonic_mean", "learned", "theoretical_min_max"} | {
+    *(
+        "match",
+        "term",
+        "terms",
+        "bool",
+        "dis_max",
+        "multi_match",
+        "cross_fields",
+        "constant_score",
+        "match_all",
+    ),
+    *("exists", "neural", "knn", "ranges", "prefixes", "query_string"),
+}
+"""rows of the reference that are values or queries and not keys, and stand in no example"""
 
 
 def test_all_pages_blocks_have_an_owner() -> None:

@@ -119,7 +119,7 @@ def test_a_second_up_does_nothing_and_status_shows_both(stack: StackUnderTest) -
     before = [home.running(name) for name in ("opensearch", "triton")]
     result = CliRunner().invoke(cli, ["up", "--home", str(home.folder)])
     assert result.exit_code == 0, result.output
-    assert result.stdout.count("(was up)") == 2
+    assert result.stdout.count("(was up)") == 2, result.output
     assert [home.running(name) for name in ("opensearch", "triton")] == before
     status = CliRunner().invoke(cli, ["status", "--json", "--home", str(home.folder)])
     assert status.exit_code == 0, status.output

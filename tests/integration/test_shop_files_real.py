@@ -85,7 +85,7 @@ def test_an_index_of_the_shops_own_is_searched_by_meaning(stack: Any, run: Run, 
         body = {"settings": {"index.knn": True}, "mappings": {"dynamic": "strict", "properties": properties}}
         ask(client, "PUT", "/own-index", body=body)
         ask(client, "PUT", "/own-index/_doc/1", body={"title": "old", "stock": 4}, params={"refresh": "true"})
-        assert "index of your own" in run("own-index", "ingest", catalog).stderr
+        assert "was not created by mmsearch" in run("own-index", "ingest", catalog).stderr
         assert found(run, "own-index", "red couch", "neural")[0] == "1"
         assert set(found(run, "own-index", "sofas", "lexical")) >= {"1"}
         assert ask(client, "GET", "/own-index/_doc/1")["_source"]["stock"] == 4
