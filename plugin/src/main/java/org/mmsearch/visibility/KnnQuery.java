@@ -17,6 +17,7 @@ import org.mmsearch.fusion.Ranged;
 import org.mmsearch.fusion.ScoreRange;
 import org.mmsearch.shard.Neighbours;
 import org.opensearch.common.lucene.search.function.FunctionScoreQuery;
+import org.opensearch.search.internal.ContextIndexSearcher;
 
 /**
  * A k-NN query whose neighbors are chosen only among the documents that the search may return. Lucene runs a vector search when its query
@@ -66,14 +67,28 @@ final class KnnQuery extends Query implements Ranged {
     public Weight createWeight(IndexSearcher searcher, ScoreMode mode, float boost) throws IOException {
         Query found = rewritten(searcher);
         if (least == null) {
-            return searcher.createWeight(found, mode, boost);
+            return ofOneThread(searcher).createWeight(found, mode, boost);
         }
         Query kept = new FunctionScoreQuery(found, null, least, Float.MAX_VALUE);
         if (boost != 1) {
             // ConstantScoreQuery does not pass the boost to its inner query, so the minimum is compared with unboosted scores.
             kept = new BooleanQuery.Builder().add(found, Occur.MUST).add(new ConstantScoreQuery(kept), Occur.FILTER).build();
         }
-        return searcher.createWeight(kept, mode, boost);
+        return ofOneThread(searcher).createWeight(kept, mode, boost);
+    }
+
+    /**
+     * Returns the searcher that runs the vector search. A profile belongs to one thread, but Lucene and k-NN run a vector search and its
+     * filter in all threads of a searcher. So a profiled search uses a searcher of one thread, and its profile shows this query as a whole.
+     */
+    private static IndexSearcher ofOneThread(IndexSearcher searcher) {
+        if (searcher instanceof ContextIndexSearcher shard && shard.getProfiler() != null) {
+            IndexSearcher one = new IndexSearcher(searcher.getTopReaderContext());
+            one.setSimilarity(searcher.getSimilarity());
+            one.setQueryCache(null);
+            return one;
+        }
+        return searcher;
     }
 
     private synchronized Query rewritten(IndexSearcher searcher) throws IOException {
