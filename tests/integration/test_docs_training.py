@@ -21,7 +21,7 @@ from ..unit.test_docs import COMMANDS
 
 pytestmark = pytest.mark.integration
 PAGE = Path(__file__).parents[2] / "docs" / "training.md"
-TRAINING, PROCESSES = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+TRAINING, NOTHING, PROCESSES = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 (SYNTHETIC,) = re.findall(r"`(mmsearch synthetic-pairs [^`]+)`", PAGE.read_text(encoding="utf-8"))
 (LIVE,) = [block for block in COMMANDS if block.mark == "needs a training"]
 
@@ -88,3 +88,6 @@ def test_the_pages_commands_lead_from_pairs_to_another_model_behind_the_same_nam
     assert len(ask(url, "POST", "/products/_search", query)["hits"]["hits"]) == 3
     with pytest.raises(urllib.error.HTTPError, match="404"):
         ask(url, "GET", "/products-000001/_mapping")
+    run(NOTHING)
+    served = home.models / "item_encoder"
+    assert len([each for each in served.iterdir() if each.name.isdigit()]) >= 4
