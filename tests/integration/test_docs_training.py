@@ -35,13 +35,11 @@ def home(tmp_path_factory: pytest.TempPathFactory, build_models: Callable[[Home]
         yield made
 
 
-def test_the_pages_commands_lead_from_pairs_to_another_model_behind_the_same_name(
-    home: Home, tmp_path: Path
-) -> None:
+def runner(home: Home, folder: Path) -> tuple[str, Callable[[str], None]]:
+    """Return the node's address, and what runs the lines of a block in `folder`."""
     ports = home.ports()
     assert ports is not None
     url = f"http://127.0.0.1:{ports.http}"
-    folder = drawn.write_catalog(tmp_path / "shop").parent
     environment = {
         **os.environ,
         "MMSEARCH_OPENSEARCH": url,
@@ -66,6 +64,15 @@ def test_the_pages_commands_lead_from_pairs_to_another_model_behind_the_same_nam
             )
             assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
+    return url, run
+
+
+def test_the_pages_commands_lead_from_pairs_to_another_model_behind_the_same_name(
+    home: Home, tmp_path: Path
+) -> None:
+    folder = drawn.write_catalog(tmp_path / "shop").parent
+    url, run = runner(home, folder)
+
     def encoder(index: str) -> tuple[str, str]:
         """The index behind the name, and the version of the model that made it."""
         ((name, found),) = ask(url, "GET", f"/{index}/_mapping").items()
@@ -88,6 +95,17 @@ def test_the_pages_commands_lead_from_pairs_to_another_model_behind_the_same_nam
     assert len(ask(url, "POST", "/products/_search", query)["hits"]["hits"]) == 3
     with pytest.raises(urllib.error.HTTPError, match="404"):
         ask(url, "GET", "/products-000001/_mapping")
+
+
+@pytest.mark.slow
+def test_a_text_tower_from_nothing_is_trained_and_served(home: Home, tmp_path: Path) -> None:
+    _, run = runner(home, drawn.write_catalog(tmp_path / "shop").parent)
+    before = versions(home)
+    run(SYNTHETIC)
     run(NOTHING)
-    served = home.models / "item_encoder"
-    assert len([each for each in served.iterdir() if each.name.isdigit()]) >= 4
+    assert max(versions(home)) > max(before)
+
+
+def versions(home: Home) -> list[int]:
+    """The versions of the item encoder that are served."""
+    return [int(each.name) for each in (home.models / "item_encoder").iterdir() if each.name.isdigit()]
