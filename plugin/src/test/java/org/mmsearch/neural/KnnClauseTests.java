@@ -96,7 +96,7 @@ public class KnnClauseTests extends OpenSearchTestCase {
             for (int compression : new int[] { 8, 16, 32 }) {
                 VectorStorage storage = new VectorStorage(true, compression);
                 Exception e = expectThrows(IllegalArgumentException.class, () -> sent(storage, "\"rescore\": " + word));
-                assertTrue(e.getMessage(), e.getMessage().contains("compressed " + compression + " times to be an object"));
+                assertTrue(e.getMessage(), e.getMessage().contains("compression " + compression + " to be an object"));
                 assertTrue(e.getMessage(), e.getMessage().contains("got [" + word + "]"));
             }
         }
