@@ -116,6 +116,8 @@ def test_triton_listens_on_loopback_only_and_both_entry_models_encode(triton: Tr
 @pytest.mark.integration
 def test_a_second_up_does_nothing_and_status_shows_both(stack: StackUnderTest) -> None:
     home = stack.opensearch.home
+    # Pages that ran before may have called `up` with another environment's Python.
+    CliRunner().invoke(cli, ["up", "--home", str(home.folder)])
     before = [home.running(name) for name in ("opensearch", "triton")]
     result = CliRunner().invoke(cli, ["up", "--home", str(home.folder)])
     assert result.exit_code == 0, result.output
