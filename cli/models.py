@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmsearch.cli import options
 from mmsearch.cli.options import catalog_form, tls
 from mmsearch.clients.opensearch import DEFAULT_URL
 from mmsearch.errors import AwayError, UnreachableError
@@ -37,14 +38,7 @@ def command() -> None:
     "--weights",
     help="Weights of its CLIP: an open_clip tag, a .safetensors file, a folder, or hf-hub:OWNER/NAME.",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "int8", "fp32", "mixed"]),
-    default="auto",
-    show_default=True,
-    help="Precision of the text towers: int8, fp32 (for GPUs), or mixed: fp32 for items, int8 for queries. "
-    "auto keeps that of the served set; without one it is mixed on processors with bf16 units, else int8.",
-)
+@options.precision
 @click.option(
     "--repository",
     type=click.Path(file_okay=False, path_type=Path),
@@ -142,14 +136,7 @@ def new(
 
 @command.command("deploy")
 @click.argument("training", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "int8", "fp32", "mixed"]),
-    default="auto",
-    show_default=True,
-    help="Precision of the text towers: int8, fp32 (for GPUs), or mixed: fp32 for items, int8 for queries. "
-    "auto keeps that of the served set; without one it is mixed on processors with bf16 units, else int8.",
-)
+@options.precision
 @click.option(
     "--repository",
     type=click.Path(file_okay=False, path_type=Path),

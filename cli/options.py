@@ -374,3 +374,13 @@ def _all(command: F, *options: Callable[[F], F]) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+precision = click.option(
+    "--precision",
+    type=click.Choice(["auto", "int8", "fp32", "mixed"]),
+    default="auto",
+    show_default=True,
+    help="Precision of the text towers: int8, fp32 (for GPUs), or mixed: fp32 for items, int8 for queries. "
+    "auto keeps that of the served set; without one it is mixed on processors with bf16 units, else int8.",
+)

@@ -32,7 +32,7 @@ Values = dict[str, Any]
     help="Folder of a training, deployed before; default: the newest served version.",
 )
 @click.option("--anyway", is_flag=True, help="Also a --model that was no better than the untrained one.")
-@click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
+@options.precision
 @click.option("--repository", type=click.Path(file_okay=False, path_type=Path), help="The served folder.")
 @options.from_before("that of the last ingest", options.working)
 @options.from_before("that of the last ingest", options.preset)
