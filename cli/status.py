@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from mmsearch.errors import StackError
-from mmsearch.ingest.product_index.alignment import KEY, said
+from mmsearch.ingest.measuring.alignment import KEY, said
 from mmsearch.models.runtime import record as records
 from mmsearch.stack import opensearch_node
 from mmsearch.stack.embedded import State, states

@@ -27,12 +27,11 @@ from mmsearch.ingest.item import Item, Known
 from mmsearch.ingest.job import Job
 from mmsearch.ingest.journal import Journal
 from mmsearch.ingest.lookup_stage import LookupStage
-from mmsearch.ingest.measuring import random_scores
+from mmsearch.ingest.measuring import alignment, random_scores
 from mmsearch.ingest.pipeline.channel import Channel
 from mmsearch.ingest.pipeline.concurrency import ConcurrencyLimit
 from mmsearch.ingest.pipeline.flow import Flow
 from mmsearch.ingest.product_index.aliases import require_whole
-from mmsearch.ingest.product_index.alignment import measure_once
 from mmsearch.ingest.product_index.creation import require_as_asked
 from mmsearch.ingest.product_index.foreign_fields import Stored, stored
 from mmsearch.ingest.product_index.new_fields import add_fields
@@ -337,7 +336,7 @@ class Run:
         job = self._job
         if job.slice[0] != 1 or job.limit is not None or job.partial or job.retry:
             return
-        measure_once(self._client, target, self._encoder, self._served, self._patience, self._say)
+        alignment.measure_once(self._client, target, self._encoder, self._served, self._patience, self._say)
         if self.stats.indexed >= random_scores.SAMPLE:
             random_scores.measure_once(self._client, target, self._patience, self._say)
 

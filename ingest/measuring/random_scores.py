@@ -16,6 +16,8 @@ from opensearchpy import OpenSearch
 
 from mmsearch.clients.opensearch import HttpError, ask
 from mmsearch.clients.retry import Patience
+from mmsearch.ingest.measuring.sample import random_products
+from mmsearch.ingest.product_index import own_meta
 from mmsearch.ingest.product_index.target import Target
 from mmsearch.search.clauses import ClauseNames, served
 
@@ -35,7 +37,7 @@ def measure_once(client: OpenSearch, target: Target, patience: Patience, say: Sa
     when OpenSearch stays away.
     """
     try:
-        known = patience.call(lambda: _meta(client, target.index)).get("mmsearch", {}).get(KEY, {})
+        known = patience.call(lambda: own_meta.own_meta(client, target.index)).get(KEY, {})
         missing = [field for field in target.fields if field not in known]
         if not missing:
             return
@@ -44,7 +46,7 @@ def measure_once(client: OpenSearch, target: Target, patience: Patience, say: Sa
             return
         found = patience.call(lambda: _scores(client, target.index, missing, products))
         if any(found.values()):
-            patience.call(lambda: _write(client, target.index, found))
+            patience.call(lambda: own_meta.write(client, target.index, KEY, {**known, **found}))
     except HttpError as error:
         say(
             f"expected to measure what a random product of {target.index} scores, got {error}; hybrids count "
@@ -54,19 +56,8 @@ def measure_once(client: OpenSearch, target: Target, patience: Patience, say: Sa
 
 def _sample(client: OpenSearch, index: str) -> list[tuple[str, str]]:
     """Return the ids and titles of up to SAMPLE random products that have a title."""
-    body = {
-        "size": SAMPLE,
-        "_source": ["title"],
-        "query": {
-            "function_score": {
-                "query": {"exists": {"field": "title"}},
-                "random_score": {"seed": SAMPLE, "field": "_seq_no"},
-                "boost_mode": "replace",
-            }
-        },
-    }
-    hits = ask(client, "POST", f"/{index}/_search", body=body, params={"search_pipeline": "_none"})["hits"]
-    titles = ((hit["_id"], hit.get("_source", {}).get("title")) for hit in hits["hits"])
+    found = random_products(client, index, SAMPLE, ["title"], seed=SAMPLE)
+    titles = ((each, source.get("title")) for each, source in found)
     return [(each, title[:_TITLE_CHARACTERS]) for each, title in titles if isinstance(title, str) and title]
 
 
@@ -102,15 +93,3 @@ def _score(
 def _failure(response: dict[str, Any]) -> HttpError:
     cause = (response["error"].get("root_cause") or [response["error"]])[0]
     return HttpError(response["status"], str(cause.get("type", "")), str(cause.get("reason", "")))
-
-
-def _write(client: OpenSearch, index: str, found: dict[str, float]) -> None:
-    meta = _meta(client, index)
-    ours = meta.get("mmsearch", {})
-    changed = {**meta, "mmsearch": {**ours, KEY: {**ours.get(KEY, {}), **found}}}
-    ask(client, "PUT", f"/{index}/_mapping", body={"_meta": changed})
-
-
-def _meta(client: OpenSearch, index: str) -> dict[str, Any]:
-    meta: dict[str, Any] = ask(client, "GET", f"/{index}/_mapping")[index]["mappings"].get("_meta", {})
-    return meta

@@ -18,7 +18,7 @@ from tests.fakes.ingesting import Catalog, picture
 
 from mmsearch.cli import status
 from mmsearch.errors import SearchError
-from mmsearch.ingest.product_index.alignment import KEY, NEAREST, SAMPLE, alignment, said, weighed
+from mmsearch.ingest.measuring.alignment import KEY, NEAREST, SAMPLE, alignment, said, weighed
 from mmsearch.search.bodies import search_body
 from mmsearch.stack.embedded import State
 
@@ -59,10 +59,11 @@ def drawn(node: FakeOpenSearch, *, aligned: int, titles: list[str] = TITLES) -> 
         sign = [1 if number < aligned else -1 for number in range(len(titles))]
         hits = [
             {
+                "_id": title,
                 "_source": {
                     "title": title,
                     "embedding": [0.0] * 4 + (way * vector((title.encode(), b""), 4)).tolist(),
-                }
+                },
             }
             for title, way in zip(titles, sign, strict=True)
         ]

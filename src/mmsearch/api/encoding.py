@@ -28,7 +28,7 @@ from mmsearch.images.urls import is_url
 from mmsearch.ingest.encode_stage import mean_direction, rows_of
 from mmsearch.ingest.image_stage import task_of
 from mmsearch.ingest.item import Item
-from mmsearch.ingest.product_index.alignment import FIELD, KEY, weighed
+from mmsearch.ingest.measuring.alignment import FIELD, KEY, weighed
 from mmsearch.ingest.product_index.own_meta import own_meta
 from mmsearch.ingest.product_index.target import existing_target, pinned
 from mmsearch.products.reader import read_products

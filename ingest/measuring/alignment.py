@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from opensearchpy import OpenSearch
 
-from mmsearch.clients.opensearch import HttpError, ask
+from mmsearch.clients.opensearch import HttpError
 from mmsearch.clients.retry import Patience
 from mmsearch.clients.triton import Encoder, Served, UnreadableError, Vectors
 from mmsearch.errors import FaultError, RefusedError
+from mmsearch.ingest.measuring.sample import random_products
 from mmsearch.ingest.product_index import own_meta
 from mmsearch.ingest.product_index.target import Target
 
@@ -136,22 +137,10 @@ def _sample(client: OpenSearch, index: str, encoder: Encoder, served: Served) ->
 def _drawn(client: OpenSearch, index: str) -> list[tuple[str, list[float]]]:
     """Return titles and vectors of random products that have a text and an image."""
     both = [{"term": {"ingest.modalities": name}} for name in ("text", "image")]
-    body = {
-        "size": DRAWN,
-        "_source": ["title", FIELD],
-        "query": {
-            "function_score": {
-                "query": {"bool": {"filter": [{"exists": {"field": "title"}}, *both]}},
-                "random_score": {"seed": SAMPLE, "field": "_seq_no"},
-                "boost_mode": "replace",
-            }
-        },
-    }
-    hits = ask(client, "POST", f"/{index}/_search", body=body)["hits"]["hits"]
-    sources = [hit.get("_source", {}) for hit in hits]
+    found = random_products(client, index, DRAWN, ["title", FIELD], seed=SAMPLE, filters=both)
     return [
         (source["title"], source[FIELD])
-        for source in sources
+        for _, source in found
         if isinstance(source.get("title"), str) and isinstance(source.get(FIELD), list)
     ]
 
