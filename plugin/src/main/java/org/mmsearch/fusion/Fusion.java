@@ -59,33 +59,17 @@ public record Fusion(
         this(normalization, lower, upper, combination, rankConstant, weights, window, null);
     }
 
-    /** Reads a fusion from a stream. */
-    public Fusion(StreamInput in) throws IOException {
-        this(
-            new Fusion(
-                in.readEnum(Normalization.class),
-                in.readList(Bound::new),
-                in.readList(Bound::new),
-                in.readEnum(Combination.class),
-                in.readVInt(),
-                in.readList(StreamInput::readFloat),
-                in.readVInt()
-            ),
-            in
-        );
-    }
-
-    private Fusion(Fusion read, StreamInput in) throws IOException {
-        this(
-            read.normalization,
-            read.lower,
-            read.upper,
-            read.combination,
-            read.rankConstant,
-            read.weights,
-            read.window,
-            read.combination == Combination.LEARNED ? LearnedModel.read(in) : null
-        );
+    /** Reads what {@link #writeTo} wrote. */
+    public static Fusion read(StreamInput in) throws IOException {
+        Normalization normalization = in.readEnum(Normalization.class);
+        List<Bound> lower = in.readList(Bound::new);
+        List<Bound> upper = in.readList(Bound::new);
+        Combination combination = in.readEnum(Combination.class);
+        int rankConstant = in.readVInt();
+        List<Float> weights = in.readList(StreamInput::readFloat);
+        int window = in.readVInt();
+        LearnedModel learned = combination == Combination.LEARNED ? LearnedModel.read(in) : null;
+        return new Fusion(normalization, lower, upper, combination, rankConstant, weights, window, learned);
     }
 
     @Override

@@ -34,7 +34,7 @@ record HybridOptions(
 
     HybridOptions(StreamInput in) throws IOException {
         this(
-            in.readOptionalWriteable(Fusion::new),
+            in.readOptionalWriteable(Fusion::read),
             in.readOptionalVInt(),
             new Cutoff(in),
             in.readEnum(Totals.class),

@@ -35,6 +35,11 @@ public final class SearchContexts {
         return probe.shown;
     }
 
+    /** Returns whether a searcher profiles its queries. A profile belongs to one thread, so such a search must run in one. */
+    public static boolean profiled(IndexSearcher searcher) {
+        return searcher instanceof ContextIndexSearcher shard && shard.getProfiler() != null;
+    }
+
     private static final class Probe extends ApproximateQuery {
         private SearchContext shown;
 

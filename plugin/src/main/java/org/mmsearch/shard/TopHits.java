@@ -56,11 +56,10 @@ public final class TopHits {
     }
 
     private static boolean concurrent(IndexSearcher searcher) throws IOException {
-        if (!(searcher instanceof ContextIndexSearcher shard)) {
+        if (!(searcher instanceof ContextIndexSearcher)) {
             return true;
         }
-        // A profile belongs to one thread.
-        if (shard.getProfiler() != null) {
+        if (SearchContexts.profiled(searcher)) {
             return false;
         }
         SearchContext search = SearchContexts.of(searcher);

@@ -16,8 +16,8 @@ import org.apache.lucene.search.Weight;
 import org.mmsearch.fusion.Ranged;
 import org.mmsearch.fusion.ScoreRange;
 import org.mmsearch.shard.Neighbours;
+import org.mmsearch.shard.SearchContexts;
 import org.opensearch.common.lucene.search.function.FunctionScoreQuery;
-import org.opensearch.search.internal.ContextIndexSearcher;
 
 /**
  * A k-NN query whose neighbors are chosen only among the documents that the search may return. Lucene runs a vector search when its query
@@ -82,7 +82,7 @@ final class KnnQuery extends Query implements Ranged {
      * filter in all threads of a searcher. So a profiled search uses a searcher of one thread, and its profile shows this query as a whole.
      */
     private static IndexSearcher ofOneThread(IndexSearcher searcher) {
-        if (searcher instanceof ContextIndexSearcher shard && shard.getProfiler() != null) {
+        if (SearchContexts.profiled(searcher)) {
             IndexSearcher one = new IndexSearcher(searcher.getTopReaderContext());
             one.setSimilarity(searcher.getSimilarity());
             one.setQueryCache(null);

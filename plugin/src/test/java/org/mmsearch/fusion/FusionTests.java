@@ -231,7 +231,7 @@ public class FusionTests extends OpenSearchTestCase {
             "{\"normalization\": {\"parameters\": {\"upper_bounds\": [{\"max_score\": 2}, {\"mode\": \"ignore\"}]}},"
                 + "\"combination\": {\"parameters\": {\"weights\": [0.25, 0.75]}}}"
         );
-        assertEquals(fusion, copyWriteable(fusion, writableRegistry(), Fusion::new));
+        assertEquals(fusion, copyWriteable(fusion, writableRegistry(), Fusion::read));
         Cutoff cutoff = new Cutoff(0.5f, null, 0.1f);
         assertEquals(cutoff, copyWriteable(cutoff, writableRegistry(), Cutoff::new));
     }

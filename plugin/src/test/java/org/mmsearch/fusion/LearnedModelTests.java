@@ -95,7 +95,7 @@ public class LearnedModelTests extends OpenSearchTestCase {
         assertEquals(fusion, FusionParser.parse(fusion.asMap()));
         try (BytesStreamOutput out = new BytesStreamOutput()) {
             fusion.writeTo(out);
-            assertEquals(fusion, new Fusion(out.bytes().streamInput()));
+            assertEquals(fusion, Fusion.read(out.bytes().streamInput()));
         }
     }
 

@@ -94,7 +94,7 @@ final class WireSamples {
         HybridNode node = clause.node();
         HybridOptions options = new HybridOptions(fusion, 100, cutoff, Totals.ALL, OnEncoderFailure.SKIP, false);
         Map<String, Sample> all = new LinkedHashMap<>();
-        all.put("Fusion", new Sample(fusion, Fusion::new));
+        all.put("Fusion", new Sample(fusion, Fusion::read));
         all.put("Cutoff", new Sample(cutoff, Cutoff::new));
         all.put("HybridOptions", new Sample(options, HybridOptions::new));
         all.put("Legs", new Sample(described, Legs::new));

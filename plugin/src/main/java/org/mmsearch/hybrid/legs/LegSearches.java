@@ -22,7 +22,6 @@ import org.opensearch.common.settings.ClusterSettings;
 import org.opensearch.common.settings.Setting;
 import org.opensearch.common.settings.Setting.Property;
 import org.opensearch.common.settings.Settings;
-import org.opensearch.search.internal.ContextIndexSearcher;
 import org.opensearch.search.internal.SearchContext;
 
 /**
@@ -114,7 +113,7 @@ public final class LegSearches {
         Runnable late
     ) throws IOException {
         TaskExecutor many = threads;
-        if (many == null || legs.size() < 2 || searcher.getIndexReader().maxDoc() < from || profiled(searcher)) {
+        if (many == null || legs.size() < 2 || searcher.getIndexReader().maxDoc() < from || SearchContexts.profiled(searcher)) {
             List<ScoreDoc[]> found = new ArrayList<>(legs.size());
             for (Query leg : legs) {
                 found.add(TopHits.of(searcher, slices, leg, window, overdue, late));
@@ -126,10 +125,5 @@ public final class LegSearches {
             tasks.add(() -> TopHits.of(searcher, slices, leg, window, overdue, late));
         }
         return many.invokeAll(tasks);
-    }
-
-    /** A profile belongs to one thread. */
-    private static boolean profiled(IndexSearcher searcher) {
-        return searcher instanceof ContextIndexSearcher shard && shard.getProfiler() != null;
     }
 }

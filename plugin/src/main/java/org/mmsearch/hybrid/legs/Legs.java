@@ -29,7 +29,7 @@ public record Legs(List<String> names, List<Integer> named, Fusion fusion, Cutof
         this(
             in.readStringList(),
             in.readList(StreamInput::readVInt),
-            new Fusion(in),
+            Fusion.read(in),
             new Cutoff(in),
             in.readEnum(Totals.class),
             in.readBoolean()
