@@ -128,7 +128,8 @@ def fuse(
     `ranges` has for each leg the ranges of its hits' scores, or None. Products that only legs of weight 0
     found are left out. Ties keep the order of first occurrence over the legs.
     """
-    places = {product: place for place, product in enumerate(dict.fromkeys(p for leg in legs for p in leg))}
+    products = products_of(legs)
+    places = {product: place for place, product in enumerate(products)}
     scores = np.zeros((len(places), len(legs)))
     found = np.zeros(scores.shape, bool)
     for number, leg in enumerate(legs):
@@ -139,9 +140,13 @@ def fuse(
         found[rows, number] = True
     fused = combined(scores, fusion).astype(np.float32)
     kept = weighs(found, fusion)
-    products = list(places)
     order = np.argsort(-fused, kind="stable")
     return {products[place]: float(fused[place]) for place in order if kept[place]}
+
+
+def products_of(legs: Sequence[Mapping[str, float]]) -> list[str]:
+    """Return every product of one query's legs in order of first occurrence."""
+    return list(dict.fromkeys(product for leg in legs for product in leg))
 
 
 def weighs(found: npt.NDArray[np.bool_], fusion: Fusion) -> npt.NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mmsearch.evaluation.aligned import Floats
-from mmsearch.evaluation.tuning.fusion import Fusion, normalized
+from mmsearch.evaluation.tuning.fusion import Fusion, normalized, products_of
 
 VERSION = 1
 OF_LEG = ("found", "score", "reciprocal_rank", "raw")
@@ -72,11 +72,6 @@ class LearnedModel:
 
 def _short(number: float) -> float:
     return float(f"{float(number):.{DIGITS}g}")
-
-
-def products_of(legs: Sequence[Mapping[str, float]]) -> list[str]:
-    """Return every product of one query's legs in order of first occurrence."""
-    return list(dict.fromkeys(product for leg in legs for product in leg))
 
 
 def features_of(legs: Sequence[Mapping[str, float]]) -> Floats:

@@ -13,7 +13,7 @@ from mmsearch.evaluation.judgments import Judgments
 from mmsearch.evaluation.measures import Measure
 from mmsearch.evaluation.relevance import gains
 from mmsearch.evaluation.runs import Run
-from mmsearch.evaluation.tuning.fusion import Fusion, combined, normalized, weighs
+from mmsearch.evaluation.tuning.fusion import Fusion, combined, normalized, products_of, weighs
 from mmsearch.evaluation.tuning.ranges import Range
 
 
@@ -40,7 +40,7 @@ class Lists:
         lists = [
             [dict(itertools.islice(ordered(leg, query), window)) for leg in legs] for query in self.queries
         ]
-        products = [list(dict.fromkeys(p for leg in query_legs for p in leg)) for query_legs in lists]
+        products = [products_of(query_legs) for query_legs in lists]
         self._shape = (len(self.queries), max(map(len, products)) or 1, len(legs))
         self._places = [{product: place for place, product in enumerate(names)} for names in products]
         self.legs = lists
