@@ -188,7 +188,6 @@ def deploy(
     Example: mmsearch models deploy runs/4tmm_gated
     """
     from mmsearch.models import deploy as deploying
-    from mmsearch.models.runtime import calibrate
 
     if (pairs is None) != (catalog is None):
         raise click.UsageError("expected --pairs and --catalog together, got one of them; add the other")
@@ -198,7 +197,6 @@ def deploy(
         click.echo(f"  {line}", err=True)
 
     deployed = deploying.deploy(training, precision, tree, say, anyway=anyway)
-    calibrate.calibrate(tree, say)
     if not no_load:
         deploying.load(deployed, tree, triton)
     built = deployed.built

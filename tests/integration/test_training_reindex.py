@@ -16,6 +16,7 @@ from mmsearch.cli.main import cli
 from mmsearch.ingest.reindex.runner import following
 from mmsearch.models.architecture import load
 from mmsearch.models.fusion import registry
+from mmsearch.serving import runtime
 from mmsearch.stack import embedded
 from mmsearch.stack.state import Home
 
@@ -66,6 +67,9 @@ def test_the_name_moves_to_the_new_model_and_the_old_index_still_answers(
     about = ask(url, "GET", "/products/_mapping")["products-000002"]["mappings"]["_meta"]["mmsearch"]
     assert about["fields"]["embedding"]["model_version"] == "2"
     assert about["fields"]["embedding"]["dimension"] == 384
+    # A version that reindex deploys has the runtimes that a measurement chose, as one of `models deploy` has.
+    chosen = [runtime.read(own_stack.models / entry / "2") for entry in ("item_encoder", "query_encoder")]
+    assert all(chosen), chosen
     for index in ("products", "products-000001"):
         clause = {"neural": {"embedding": {"query_text": "a red chair", "k": 5}}}
         hits = ask(url, "POST", f"/{index}/_search", {"query": clause, "size": 5})["hits"]["hits"]

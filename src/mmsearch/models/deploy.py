@@ -21,6 +21,7 @@ from mmsearch.models import build as building
 from mmsearch.models import gain, repository
 from mmsearch.models import precision as precisions
 from mmsearch.models.configs import ENTRIES, MODELS
+from mmsearch.models.runtime import calibrate
 from mmsearch.models.trained_files import ARCHITECTURE, WEIGHTS
 
 READY_WITHIN = 120.0
@@ -39,7 +40,7 @@ class Deployed:
 def deploy(
     training: Path, precision: str, tree: Path, say: Callable[[str], None], *, anyway: bool = False
 ) -> Deployed:
-    """Build the result of `mmsearch train` in `training` and add it to `tree`.
+    """Build the result of `mmsearch train` in `training`, add it to `tree`, and choose its towers' runtimes.
 
     Raise ModelError, also for a training that was no better than the untrained model, unless `anyway`.
     """
@@ -60,6 +61,7 @@ def deploy(
     if new:
         tree.mkdir(parents=True, exist_ok=True)
         repository.add(built, tree, version)
+    calibrate.calibrate(tree, say)
     return Deployed(built, version, new, precision)
 
 
