@@ -57,6 +57,8 @@ class Files:
 def by_openvino(file: Path, precision: str) -> Tower:
     """A tower on one thread, in `bf16` or `f32`."""
     settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
+    # Every process would pin its thread to the same first core.
+    settings["ENABLE_CPU_PINNING"] = False
     request = openvino.Core().compile_model(str(file), "CPU", settings).create_infer_request()
     return lambda feeds: request.infer(dict(feeds))[0]
 

@@ -43,6 +43,8 @@ PATH = f"/{INDEX}/_search"
 INFER = "/v2/models/query_encoder/versions/1/infer"
 K = 100
 EQUAL = 50
+CROWD = 4
+"""times as many queries for each of CLIENTS clients as for the lone one: most find the node's code warm"""
 IN_TURN, AT_ONCE = "one after another", "at once, cache off"
 CACHED, CALL, STOCK = "neural, cached", "encoder call", "encoder call, then knn"
 
@@ -239,7 +241,7 @@ def main() -> int:
         build(client, asked.documents)
         clauses = clauses_of(url, triton)
         tables = [one_client(url, triton, clauses, asked.queries, asked.rounds, asked.warm)]
-        tables += crowd(url, triton, clauses, asked.queries, asked.rounds)
+        tables += crowd(url, triton, clauses, CROWD * asked.queries, asked.rounds)
         tables.append(sharing(url, triton, clauses))
         for table in tables:
             table.versions = versions(url)
