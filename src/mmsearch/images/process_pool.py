@@ -8,6 +8,7 @@ parent's main module again.
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from mmsearch.serving.pictures.pixels import Frame
 PROGRAM = "from mmsearch.images.preprocess import main; main()"
 MOST = 64
 """processes"""
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""NumPy's threads would spin on the cores of the other processes"""
 PART = 8
 """products that a process decodes at a time; a list of more is shared by several processes"""
 
@@ -151,6 +154,7 @@ class Process:
             stdout=subprocess.PIPE,
             # Ctrl-C is handled by the parent, which closes the pipe when it is done.
             start_new_session=True,
+            env=os.environ | ONE_THREAD,
         )
         self._questions = cast(BinaryIO, self._process.stdin)
         self._answers = cast(BinaryIO, self._process.stdout)
