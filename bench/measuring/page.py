@@ -205,10 +205,10 @@ def speed(tables: Mapping[str, Record]) -> list[str]:
         return []
     arms, ratios = record["arms"], {what: value for what, value, *_ in record["figures"]}
     ours = (
-        f"mmsearch ingests {shown(arms[OURS][0])} products a second, measured in turns with "
-        "[other ways](bench/results.md)."
+        f"mmsearch ingests {shown(arms[OURS][0])} products a second; the other ways took turns with it "
+        f"([all figures](bench/results.md)). Measured on {record['notes'][0]} Machine: "
     )
-    lines = [SPEED.strip(), " ".join([ours, *record["notes"][:2]]), ""]
+    lines = [SPEED.strip(), ours + record["notes"][1].partition(";")[0].rstrip(".") + ".", ""]
     lines += ["| | products a second | mmsearch relative to it |", "| --- | --- | --- |"]
     for arm, about in OTHER_ARMS.items():
         if arm in arms:

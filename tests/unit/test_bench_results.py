@@ -59,7 +59,7 @@ def test_the_readme_shows_the_shop_once_it_is_measured() -> None:
     }
     shown = page.with_speed(text, {"shop": record})
     assert "## Speed\nmmsearch ingests 60 products a second" in shown
-    assert "10 products. 2 cores.\n" in shown
+    assert "Measured on 10 products. Machine: 2 cores.\n" in shown
     assert "| 30 | 1.97 |\n\n## What is different\nThe rest.\n" in shown
     # The next run's figures take the place of these, and a void run's none.
     assert page.with_speed(shown, {"shop": record}) == shown
