@@ -282,7 +282,7 @@ def processor() -> str:
 
 
 def main() -> int:
-    parser = Options(__doc__, products=(PRODUCTS, 100), rounds=(5, 1))
+    parser = Options(__doc__, products=(PRODUCTS, 100), rounds=(3, 1))
     parser.add_argument("--busy", type=int, default=0, help="processes that only count, beside all arms")
     parser.add_argument("--without-bf16", action="store_true", help="hide the processor's units for bf16")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))

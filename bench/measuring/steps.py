@@ -30,10 +30,12 @@ def hybrid_tables(nodes: int, shards: Sequence[int], windows: Sequence[int]) -> 
     return tuple(name + end for name in names for end in ("", f"-{CLIENTS}-clients"))
 
 
+SHOP_ARMS = ("mmsearch", "best parts in process", "plain script")
+"""the arms of `bench shop` that targets compare"""
 STEPS = (
     Step(("shop",), ("shop",), 20),
-    Step(("shop", "--busy", "2"), ("shop-busy",), 20),
-    Step(("shop", "--without-bf16"), ("shop-without-bf16",), 20),
+    Step(("shop", "--busy", "2", "--arms", "mmsearch", "plain script"), ("shop-busy",), 12),
+    Step(("shop", "--without-bf16", "--arms", *SHOP_ARMS), ("shop-without-bf16",), 12),
     Step(("ingest", "--table", "ingest"), ("ingest",), 12),
     *(
         Step(("ingest", "--table", table), (f"ingest-{table}",), 12)
@@ -75,6 +77,7 @@ SUBJECTS = {
         "quality-lexical",
         "quality-lexical-queries",
         "quality-diversity",
+        "quality-fusions",
     ),
     "faults": (
         *ingest.TABLES.values(),

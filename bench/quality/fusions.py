@@ -32,12 +32,14 @@ from mmsearch.evaluation.tuning.tune import fused_run, leg_ranges
 
 KEPT = Path(__file__).parents[2] / "build" / "fusion-legs"
 MEASURE = "ndcg(esci)@10"
+DEFAULT = "min_max"
+"""the plugin's default, which is judged"""
 CANDIDATE = "theoretical_min_max"
-"""the fusion that is to become the default where it reaches the targets"""
+"""the fusion that would become the default if it were better on every set and class of queries"""
 BOUNDS = Fusion(CANDIDATE)
 FUSIONS = {
     CANDIDATE: BOUNDS,
-    "min_max": Fusion("min_max"),
+    DEFAULT: Fusion(),
     "rrf": Fusion("reciprocal_rank", "rrf"),
 }
 BELOW = 0.02
@@ -45,7 +47,7 @@ BELOW = 0.02
 FEWEST = 30
 """queries of a class that is judged"""
 ABOVE = {("openclipart", "mixed"): 1.05, ("software", ""): 1.05}
-"""what the candidate is to reach over the better leg, by set and class"""
+"""what the default is to reach over the better leg, by set and class"""
 Formula = Callable[[Floats, Sequence[Floats]], float]
 
 
@@ -120,32 +122,36 @@ def runs_of(found: Legs) -> dict[str, Run]:
 
 
 def figures(table: Table, name: str, found: Legs) -> None:
-    """Every system over the better leg, of a set and of its classes of queries."""
+    """The legs, and every fusion over the better leg, of a set and its classes of FEWEST queries or more; the
+    formulas' ratios in a note.
+    """
     measure = parse(MEASURE, found.judgments)
     values = {system: score(measure, found.judgments, run) for system, run in runs_of(found).items()}
     queries = next(iter(values.values())).queries
     kinds = {kind: np.isin(queries, members) for kind, members in slices(found.judgments, "kind").items()}
     for kind, rows in {"": np.ones(len(queries), bool), **kinds}.items():
+        if kind and rows.sum() < FEWEST:
+            continue
         means = {system: float(each.values[rows].mean()) for system, each in values.items()}
         best = max((run.name for run in found.runs), key=lambda leg: means[leg])
         of = f"{name}{f', {kind}' if kind else ''} ({rows.sum()} queries)"
-        for system in values:
-            if system in {run.name for run in found.runs}:
-                table.figure(f"{of}: {system}", round(means[system], 4), {}, exact=True)
-                continue
+        for leg in found.runs:
+            table.figure(f"{of}: {leg.name}", round(means[leg.name], 4), {}, exact=True)
+        others = [f"{system} {means[system] / means[best]:.3f}" for system in values if CANDIDATE in system]
+        table.note(f"{of}, over {best}: {'; '.join(others)}.")
+        for system in FUSIONS:
             ahead = values[system].values[rows] - values[best].values[rows]
             low, high = bootstrap_interval(ahead)
             of_best = f"{of}: {system} / {best} ({low:+.4f} to {high:+.4f}, p {randomisation_p(ahead):.4f})"
             least = {">=": _least(name, kind, rows, values[system].values, values[best].values)}
-            ratio = means[system] / means[best] if means[best] else 1.0
-            table.figure(of_best, round(ratio, 4), least if system == CANDIDATE else {}, exact=True)
+            table.figure(
+                of_best, round(means[system] / means[best], 4), least if system == DEFAULT else {}, exact=True
+            )
 
 
 def _least(name: str, kind: str, rows: np.ndarray, ours: Floats, best: Floats) -> float | None:
-    if (name, kind) in ABOVE:
-        return ABOVE[name, kind]
-    if not kind:
-        return 1 - BELOW
+    if not kind or (name, kind) in ABOVE:
+        return ABOVE.get((name, kind), 1 - BELOW)
     # A class is judged where its interval excludes the tolerance.
     low, high = bootstrap_interval(ours[rows] - (1 - BELOW) * best[rows])
     return 1 - BELOW if rows.sum() >= FEWEST and (high < 0 or low > 0) else None

@@ -78,7 +78,13 @@ def _score(
     for query, title in products[:QUERIES]:
         others = [product for product, _ in products if product != query]
         asked = {"query_text": title, "k": len(others), "filter": {"ids": {"values": others}}}
-        body = {"size": len(others), "_source": False, "query": {names.neural: {field: asked}}}
+        body = {
+            "size": len(others),
+            "_source": False,
+            "query": {names.neural: {field: asked}},
+            # The index's search pipeline would change the hits.
+            "search_pipeline": "_none",
+        }
         lines += ["{}", json.dumps(body, ensure_ascii=False)]
     headers = {"content-type": "application/x-ndjson"}
     reply = ask(client, "POST", f"/{index}/_msearch", body="\n".join(lines) + "\n", headers=headers)

@@ -239,6 +239,21 @@ def test_a_version_that_is_added_gets_the_choices_of_the_towers_that_it_shares(t
     assert runtime.read(second) == chosen
 
 
+def test_a_tower_that_no_version_calls_any_more_loses_its_line(tree: Path) -> None:
+    second = tree / "item_encoder" / "2"
+    shutil.copytree(tree / "item_encoder" / "1", second)
+    about = json.loads((second / "serving.json").read_text())
+    about["picture_tower"]["version"] = 2
+    (second / "serving.json").write_text(json.dumps(about))
+    shutil.copytree(tree / "clip_image" / "1", tree / "clip_image" / "2")
+    calibrate.calibrate(tree, silent, processor(True))
+    assert "clip_image/2" in record.read(tree)["towers"]
+    shutil.rmtree(second)
+    assert calibrate.calibrate(tree, silent, processor(True))
+    assert "clip_image/2" not in record.read(tree)["towers"]
+    assert not calibrate.calibrate(tree, silent, processor(True))
+
+
 def test_a_tree_of_an_earlier_release_is_left_alone(tree: Path) -> None:
     for file in tree.glob("*_encoder/1/serving.json"):
         about = json.loads(file.read_text())

@@ -26,7 +26,7 @@ RANK_CONSTANT = 60
 
 @dataclass(frozen=True)
 class Fusion:
-    """A technique with one weight per leg; no weights mean equal weights."""
+    """A technique with one weight per leg, or none for equal weights. `Fusion()` is the plugin's default."""
 
     normalization: str = "min_max"
     combination: str = "arithmetic_mean"

@@ -2,8 +2,8 @@
 
 For each fold, loss and penalty are chosen on the other folds by a cross-validation of their own, the model is
 fitted there, and scored on this fold. It helps only if the 95 % interval of its paired difference from every
-other fusion is above zero: from the tuned fixed weights, which are held out by the same folds, from `rrf` and
-`min_max` with equal weights, and from the best leg.
+other fusion is above zero: from the tuned fixed weights, which are held out by the same folds, from `rrf`,
+`min_max` and `theoretical_min_max` with equal weights, and from the best leg.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from mmsearch.evaluation.tuning.logistic import LOSSES, fit
 PENALTIES = (3.0, 30.0)
 INNER = 3  # folds of the choice of loss and penalty
 FIXED = "tuned fixed weights"
-EQUAL = {"rrf, equal weights": Fusion("reciprocal_rank", "rrf"), "min_max, equal weights": Fusion()}
+EQUAL = {
+    f"{each.combination if each.combination == 'rrf' else each.normalization}, equal weights": each
+    for each in (Fusion("reciprocal_rank", "rrf"), Fusion(), Fusion("theoretical_min_max"))
+}
 Rows = npt.NDArray[np.bool_]
 
 

@@ -87,7 +87,7 @@ def features_of(legs: Sequence[Mapping[str, float]]) -> Floats:
     for number, leg in enumerate(legs):
         rows = [places[product] for product in leg]
         known[rows, number, 0] = 1
-        known[rows, number, 1] = normalized(list(leg.values()), Fusion())
+        known[rows, number, 1] = normalized(list(leg.values()), Fusion("min_max"))
         known[rows, number, 2] = 1 / (RANK_CONSTANT + np.arange(1, len(leg) + 1))
         known[rows, number, 3] = np.asarray(list(leg.values()), np.float32)
     pairs = [known[:, i, 1] * known[:, j, 1] for i, j in itertools.combinations(range(len(legs)), 2)]

@@ -109,8 +109,11 @@ def places(tree: Path) -> Iterator[Place]:
 
 
 def _is_written(tree: Path, towers: Mapping[str, Any]) -> bool:
-    """Return whether every called tower has a record, and its callers and itself have its choice."""
-    for name, entry, *_ in _called(tree):
+    """Return whether the called towers alone have a record, and they and their callers its choice."""
+    called = list(_called(tree))
+    if {name for name, *_ in called} != set(towers):
+        return False
+    for name, entry, *_ in called:
         model = name.partition("/")[0]
         chosen = name in towers and Choice(**towers[name]["choice"])
         if not all(runtime.read(folder).get(model) == chosen for folder in (entry, tree / name)):
