@@ -50,7 +50,8 @@ AS_BEFORE: dict[str, Any] = {
         "type": "cross_fields",
     }
 }
-OWN = DEFAULT["multi_match"]
+OWN = DEFAULT["bool"]["must"][0]["multi_match"]
+"""the words' part of the query; the rest ranks by the colours of images"""
 UNSTEMMED = [name for name in OWN["fields"] if ".exact" in name]
 STEMMED = [name for name in OWN["fields"] if name not in UNSTEMMED]
 PLAIN = AS_BEFORE["multi_match"]["fields"]
@@ -62,6 +63,7 @@ def _multi_match(fields: Sequence[str], kind: str, **options: object) -> dict[st
 
 OTHERS: dict[str, dict[str, Any]] = {
     "as before": AS_BEFORE,
+    "without colours": {"multi_match": OWN},
     "without whole words": _multi_match(STEMMED, "cross_fields", tie_breaker=0.3),
     "without a tie breaker": _multi_match(OWN["fields"], "cross_fields"),
     "every word": _multi_match(OWN["fields"], "cross_fields", tie_breaker=0.3, operator="and"),

@@ -53,10 +53,12 @@ _ITALIAN = (
     *("sugl", "un", "m", "t", "s", "v", "d"),
 )
 _DUTCH = ["fiets=>fiets", "bromfiets=>bromfiets", "ei=>eier", "kind=>kinder"]
+_SPELLINGS: Filter = {"type": "stemmer_override", "rules": ["gray=>grey"]}
+"""one word for the two spellings of a color that images have, in `image_colours` too"""
 _CJK: dict[str, Any] = {"before": ("cjk_width",), "bigrams": True, "stops": False}
 
 _ALL = (
-    Language(NONE, NONE, stops=False),
+    Language(NONE, NONE, after=(_SPELLINGS,), stops=False),
     Language("ar", "arabic", "arabic", normalized=("decimal_digit",), after=("arabic_normalization",)),
     Language("bg", "bulgarian", "bulgarian"),
     Language(
@@ -72,7 +74,11 @@ _ALL = (
     Language("de", "german", "german", after=("german_normalization",)),
     Language("el", "greek", "greek", lowercase=_lowercase("greek")),
     Language(
-        "en", "english", "light_english", before=({"type": "stemmer", "language": "possessive_english"},)
+        "en",
+        "english",
+        "light_english",
+        before=({"type": "stemmer", "language": "possessive_english"},),
+        after=(_SPELLINGS,),
     ),
     Language("es", "spanish", "light_spanish"),
     Language("et", "estonian", "estonian", folded=False),

@@ -400,7 +400,9 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {"acknowledged": True}
         if name not in self.node.scripts:
             return 404, {"error": {"type": "resource_not_found_exception", "reason": name}}
-        return 200, {"template_output": self.node.scripts[name]}
+        source = self.node.scripts[name]
+        written = source if isinstance(source, str) else json.dumps(source)
+        return 200, {"script": {"lang": "mustache", "source": written}, "template_output": source}
 
     def _aliases(self, index: str, only: str) -> dict[str, dict[str, Any]]:
         named = [name for name, of in self.node.aliases.items() if of == index and only in ("", name)]

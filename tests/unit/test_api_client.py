@@ -381,7 +381,7 @@ def test_a_search_gives_hits_with_the_legs_that_found_them(
     assert body["size"] == 2
     (clause,) = body["query"].values()
     assert clause["filter"]["bool"]["should"][0] == {"term": {"category.keyword": "Seats"}}
-    assert clause["queries"][0]["multi_match"]["query"] == "somewhere to sit"
+    assert clause["queries"][0]["bool"]["must"][0]["multi_match"]["query"] == "somewhere to sit"
 
 
 def asked(node: FakeOpenSearch) -> Any:

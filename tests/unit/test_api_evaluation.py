@@ -315,5 +315,5 @@ def test_a_fusion_of_live_legs_is_a_clause_by_the_names_of_the_node(
     assert name == "mmsearch_hybrid"
     assert clause["pagination_depth"] == 50
     assert clause["fusion"] == found.fusion
-    assert clause["queries"][0]["multi_match"]["query"] == "{{query}}"
+    assert clause["queries"][0]["bool"]["must"][0]["multi_match"]["query"] == "{{query}}"
     assert clause["queries"][1]["mmsearch_neural"]["embedding"]["query_text"] == "{{query}}"

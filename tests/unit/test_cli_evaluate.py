@@ -102,7 +102,8 @@ def test_qrels_serve_as_judgments(folder: Path) -> None:
 def test_known_bodies_hold_placeholders() -> None:
     bodies = known_bodies(50)
     assert set(bodies) == {"lexical", "neural", "text", "picture", "hybrid"}
-    assert json.dumps(bodies["hybrid"]).count("{{query}}") == 2
+    # The words, the colours of images and the vectors.
+    assert json.dumps(bodies["hybrid"]).count("{{query}}") == 3
     assert '"query_image": "{{query_image}}"' in json.dumps(bodies["picture"])
     assert bodies["neural"]["query"]["neural"]["embedding"]["k"] == 50
 

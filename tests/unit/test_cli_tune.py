@@ -114,8 +114,8 @@ def test_the_clause_holds_the_legs_queries_with_their_names() -> None:
     clause = hybrid(legs, Fusion(weights=(0.3, 0.7)), 100)
     assert clause is not None
     first, second = clause["hybrid"]["queries"]
-    assert first["multi_match"]["query"] == "{{query}}"
-    assert first["multi_match"]["_name"] == "lexical"
+    assert first["bool"]["must"][0]["multi_match"]["query"] == "{{query}}"
+    assert first["bool"]["_name"] == "lexical"
     assert second["neural"]["embedding"]["_name"] == "dense"
     assert clause["hybrid"]["fusion"]["combination"]["parameters"]["weights"] == [0.3, 0.7]
     assert clause["hybrid"]["pagination_depth"] == 100

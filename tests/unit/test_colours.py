@@ -12,9 +12,12 @@ from tests.fakes.fake_opensearch import FakeOpenSearch
 from tests.fakes.fake_triton import FakeTriton
 from tests.fakes.ingesting import Catalog, picture
 
+from mmsearch.clients.opensearch import connect
 from mmsearch.images.colours.dominant import NAMES, SAMPLES, _lab, dominant_colours
 from mmsearch.images.colours.names import _WORDS, in_language
 from mmsearch.ingest.schema.languages import LANGUAGES
+from mmsearch.search.bodies import search_body
+from mmsearch.search.lexical import name_of, store, template
 
 RED, BLUE, WHITE, GREY = (220, 20, 30), (20, 60, 200), (255, 255, 255), (120, 120, 120)
 
@@ -103,3 +106,41 @@ def test_ingest_writes_the_colours_of_the_image_and_keeps_them_with_it(tmp_path:
         catalog.write({"id": "a", "title": "kettle for tea"})
         catalog.ingest()
         assert "image_colours" not in sources(node)["a"]
+
+
+def earlier(*without: str) -> dict[str, Any]:
+    """The search template of before colours, without some fields."""
+    words = template()["query"]["bool"]["must"][0]["multi_match"]
+    fields = [field for field in words["fields"] if not field.startswith(without)]
+    return {"query": {"multi_match": {**words, "fields": fields}}}
+
+
+def test_the_default_query_ranks_by_the_colours_of_images() -> None:
+    """They rank what the words find, and find nothing themselves."""
+    leg = search_body("red kettle", mode="hybrid")["query"]["hybrid"]["queries"][0]["bool"]
+    assert [each["multi_match"]["query"] for each in leg["must"]] == ["red kettle"]
+    assert leg["should"] == [{"match": {"image_colours": {"query": "red kettle", "boost": 4}}}]
+    assert leg["_name"] == "lexical"
+
+
+@pytest.mark.parametrize(
+    ("stored", "replaced"),
+    [
+        (None, True),
+        (earlier(), True),
+        (earlier("attribute_words"), True),
+        (earlier("brand"), False),
+        (template(), False),
+        ("{{#toJson}}query{{/toJson}}", False),
+    ],
+    ids=["none", "before colours", "before attributes", "changed", "this one", "not json"],
+)
+def test_an_earlier_releases_template_is_replaced_and_a_changed_one_is_not(
+    stored: Any, *, replaced: bool
+) -> None:
+    with FakeOpenSearch() as node, connect(node.url) as client:
+        name = name_of("products")
+        if stored is not None:
+            node.scripts[name] = stored
+        store(client, "products")
+        assert node.scripts[name] == (template() if replaced else stored)

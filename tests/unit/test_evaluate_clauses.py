@@ -26,7 +26,7 @@ from mmsearch.evaluation.tuning.fusion import Fusion
 from mmsearch.evaluation.ui.app import Asked, body_of
 from mmsearch.ingest.reindex.parity import answers
 from mmsearch.search.clauses import ALONE, BESIDE, ClauseNames, served
-from mmsearch.search.lexical import DEFAULT
+from mmsearch.search.lexical import DEFAULT, filled, named
 
 CLAUSES = {*vars(ALONE).values(), *vars(BESIDE).values()}
 HIT = {"_id": "p1", "_score": 1.0, "_source": {"title": "Oak chair"}}
@@ -234,7 +234,7 @@ def test_a_template_that_may_not_be_read_leaves_the_default(
     node.template = (403, error(403, "security_exception", "no permissions"))
     assert run(node, "search", "chair", "--mode", "lexical").exit_code == 0
     (leg,) = node.bodies[-1]["query"]["bool"]["must"]
-    assert leg == {"multi_match": {**DEFAULT["multi_match"], "query": "chair", "_name": "lexical"}}
+    assert leg == named(filled(DEFAULT, "chair"), "lexical")
     assert "mmsearch-lexical-shop could not be read" in caplog.text
 
 

@@ -123,6 +123,7 @@ def test_every_analyser_is_made_of_filters_that_are_there() -> None:
             {"type": "word_delimiter_graph", "preserve_original": True, "stem_english_possessive": False},
             *("flatten_graph", "lowercase"),
             {"type": "stop", "stopwords": "_english_"},
+            {"type": "stemmer_override", "rules": ["gray=>grey"]},
             {"type": "stemmer", "language": "light_english"},
             "asciifolding",
         ]

@@ -36,8 +36,9 @@ def test_words_are_a_hybrid_of_words_and_meaning() -> None:
     assert body["size"] == 5
     clause = body["query"]["hybrid"]
     lexical, dense = clause["queries"]
-    assert lexical["multi_match"]["query"] == "oak chair"
-    assert lexical["multi_match"]["fields"][0] == "title^2"
+    (words,) = lexical["bool"]["must"]
+    assert words["multi_match"]["query"] == "oak chair"
+    assert words["multi_match"]["fields"][0] == "title^2"
     assert dense == {"neural": {"embedding": {"k": 100, "_name": "dense", "query_text": "oak chair"}}}
     assert clause["filter"] == {
         "bool": {

@@ -1,8 +1,8 @@
 """The lexical (BM25) query of `search`, `ui` and `evaluate`, from a search template in the cluster.
 
 Users change it by `PUT _scripts/mmsearch-lexical-products`. Without a template for an index, the default in
-`opensearch/lexical.template.json` is used, which was chosen by `bench lexical`. It also contains fields of
-new indexes; older indexes ignore missing fields.
+`opensearch/lexical.template.json` is used, which was chosen by `bench lexical` and `bench colours`. It also
+contains fields of new indexes; older indexes ignore missing fields.
 """
 
 from __future__ import annotations
@@ -46,14 +46,26 @@ def name_of(index: str) -> str:
 
 
 def store(client: OpenSearch, index: str) -> None:
-    """Store the template of an index unless there is one. Raise AwayError or HttpError."""
+    """Store the template of an index, unless a user changed it. Raise AwayError or HttpError."""
     path = f"/_scripts/{name_of(index)}"
     try:
-        ask(client, "GET", path)
+        if not _of_earlier_release(ask(client, "GET", path)["script"]["source"]):
+            return
     except HttpError as error:
         if error.status != 404:
             raise
-        ask(client, "PUT", path, body={"script": {"lang": "mustache", "source": template()}})
+    ask(client, "PUT", path, body={"script": {"lang": "mustache", "source": template()}})
+
+
+def _of_earlier_release(source: str) -> bool:
+    """Return whether a stored template is an earlier release's default, as it was."""
+    try:
+        stored = json.loads(source)
+    except ValueError:  # what only a node can render
+        return False
+    words = DEFAULT["bool"]["must"][0]["multi_match"]
+    fewer = [field for field in words["fields"] if not field.startswith("attribute_words")]
+    return stored in [{"query": {"multi_match": each}} for each in (words, {**words, "fields": fewer})]
 
 
 def stored_or_said(client: OpenSearch, index: str, say: Callable[[str], None]) -> None:
