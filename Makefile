@@ -104,11 +104,12 @@ faults: .venv/.ready $(PLUGIN_ZIP) ## F1 to F11 in full: servers that die, lie a
 	$(BIN)/python bench page
 	exit $${code:-0}
 
-quality: .venv/.ready $(PLUGIN_ZIP) ## train-demo, evaluate-demo and lexical searches, and what they found against the targets
+quality: .venv/.ready $(PLUGIN_ZIP) ## train-demo, evaluate-demo, lexical searches and colors, and what they found against the targets
 	@$(BIN)/python examples/train_demo.py
 	QUERIES=$${QUERIES:-250} examples/evaluate_demo.sh
 	$(BIN)/python bench quality || code=$$?
 	$(BIN)/python bench lexical || code=$$?
+	$(BIN)/python bench colours || code=$$?
 	$(BIN)/python bench page
 	exit $${code:-0}
 

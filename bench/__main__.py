@@ -27,6 +27,7 @@ TABLES = {
     "evaluation": "quality.measures",
     "quality": "quality.targets",
     "lexical": "quality.lexical",
+    "colours": "quality.colours",
     "diversity": "quality.diversity",
     "fusions": "quality.fusions",
     "runtimes": "quality.runtimes",

@@ -76,6 +76,8 @@ SUBJECTS = {
         "quality-runtimes",
         "quality-lexical",
         "quality-lexical-queries",
+        "quality-colours",
+        "quality-colours-ways",
         "quality-diversity",
         "quality-fusions",
     ),
