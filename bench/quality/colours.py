@@ -46,7 +46,6 @@ RECALL, NDCG = f"recall(exact)@{DEPTH}", f"ndcg(esci)@{DEPTH}"
 AT_LEAST, OTHERS_AT_LEAST = 2.0, 0.99
 """with the colours over without: of queries with a colour, and of others"""
 FIELD = "image_colours"
-FUSION = {"normalization": {"technique": "theoretical_min_max"}}
 JUDGED = Path(__file__).parents[2] / "examples" / "sample_data" / "furniture_colours.csv"
 OTHERS = {"furniture": evaluate_demo.write_furniture, "openclipart": evaluate_demo.write_openclipart}
 BRIGHT_ENOUGH = 0.3
@@ -137,10 +136,7 @@ def asked(
 
 def body(mode: str, lexical: Clause) -> dict[str, Any]:
     """A search body with a placeholder for the query."""
-    found = search_body("{{query}}", k=DEPTH, mode=mode, lexical=lexical)
-    if mode == "hybrid":
-        found["query"]["hybrid"]["fusion"] = FUSION
-    return found
+    return search_body("{{query}}", k=DEPTH, mode=mode, lexical=lexical)
 
 
 def _match(boost: float) -> dict[str, Any]:
@@ -159,7 +155,7 @@ def _as_leg(weight: float) -> dict[str, Any]:
     hybrid["queries"].append(_match(1))
     weights = [(1 - weight) / 2, (1 - weight) / 2, weight]
     combination = {"technique": "arithmetic_mean", "parameters": {"weights": weights}}
-    hybrid["fusion"] = {**FUSION, "combination": combination}
+    hybrid["fusion"] = {"combination": combination}
     return found
 
 

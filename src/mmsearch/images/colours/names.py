@@ -15,6 +15,7 @@ _WORDS = {
     "it": "rosso arancione giallo verde blu viola rosa marrone beige turchese nero grigio bianco",
     "nl": "rood oranje geel groen blauw paars roze bruin beige turquoise zwart grijs wit",
     "pt": "vermelho laranja amarelo verde azul roxo rosa castanho bege turquesa preto cinza branco",
+    "pt-br": "vermelho laranja amarelo verde azul roxo rosa marrom bege turquesa preto cinza branco",
     "ru": "красный оранжевый жёлтый зелёный синий фиолетовый розовый коричневый бежевый бирюзовый чёрный "
     "серый белый",
     "ja": "赤 オレンジ 黄 緑 青 紫 ピンク 茶 ベージュ ターコイズ 黒 灰 白",
