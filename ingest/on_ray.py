@@ -68,7 +68,15 @@ def run_on_ray(
     import ray.data
 
     if not ray.is_initialized():
-        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
+        try:
+            ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
+        # A node that does not start in time is a bare Exception.
+        except Exception as error:
+            first = next(iter(str(error).splitlines()), type(error).__name__)
+            raise IngestError(
+                f"expected Ray to start, got: {first}; run it again, name a running cluster in RAY_ADDRESS, or "
+                "ingest without --engine ray"
+            ) from error
     say(f"{workers} workers on Ray")
     # Rejects of the workers are attributed to this run, not to the slice of a worker.
     job = replace(job, catalog=str(Path(job.catalog).resolve()), came_from=job.origin)
