@@ -33,7 +33,8 @@ class DrawnIndex:
             if hybrid
             else query.get("neural", {}).get("embedding")
         )
-        words = lexical.get("multi_match", {}).get("query", "").lower().split()
+        (texts,) = lexical.get("bool", {}).get("must", [{}])
+        words = texts.get("multi_match", {}).get("query", "").lower().split()
         legs: dict[str, list[str]] = {}
         if words:
             legs["lexical"] = [
