@@ -74,8 +74,8 @@ def run_on_ray(
         except Exception as error:
             first = next(iter(str(error).splitlines()), type(error).__name__)
             raise IngestError(
-                f"expected Ray to start, got: {first}; run it again, name a running cluster in RAY_ADDRESS, or "
-                "ingest without --engine ray"
+                f"expected Ray to start, got: {first}; run it again, name a running cluster in RAY_ADDRESS, "
+                "or ingest without --engine ray"
             ) from error
     say(f"{workers} workers on Ray")
     # Rejects of the workers are attributed to this run, not to the slice of a worker.

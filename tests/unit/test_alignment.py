@@ -208,8 +208,10 @@ def test_query_vectors_are_weighed_as_the_clause_does() -> None:
 
 
 def test_status_says_of_each_index_what_was_measured(
-    catalog: Catalog, node: FakeOpenSearch, monkeypatch: pytest.MonkeyPatch
+    catalog: Catalog, node: FakeOpenSearch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    # A home without models, which status would list too.
+    monkeypatch.setenv("MMSEARCH_HOME", str(tmp_path / "home"))
     drawn(node, aligned=24)
     catalog.ingest()
     server = State("opensearch", 1, 1, 0, 1.0, {"http": node.port}, "OpenSearch 3", None, "log")
