@@ -205,7 +205,7 @@ def speed(tables: Mapping[str, Record]) -> list[str]:
         return []
     arms, ratios = record["arms"], {what: value for what, value, *_ in record["figures"]}
     ours = (
-        f"mmsearch ingests {shown(arms[OURS][0])} products a second; the other ways took turns with it "
+        f"mmsearch ingests {shown(arms[OURS][0])} products a second. The programs below ran in turns with it "
         f"([all figures](bench/results.md)). Measured on {record['notes'][0]} Machine: "
     )
     lines = [SPEED.strip(), ours + record["notes"][1].partition(";")[0].rstrip(".") + ".", ""]

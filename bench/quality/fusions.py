@@ -137,24 +137,27 @@ def figures(table: Table, name: str, found: Legs) -> None:
         of = f"{name}{f', {kind}' if kind else ''} ({rows.sum()} queries)"
         for leg in found.runs:
             table.figure(f"{of}: {leg.name}", round(means[leg.name], 4), {}, exact=True)
-        others = [f"{system} {means[system] / means[best]:.3f}" for system in values if CANDIDATE in system]
+        ratios = {system: mean / means[best] if means[best] else 1.0 for system, mean in means.items()}
+        others = [f"{system} {ratio:.3f}" for system, ratio in ratios.items() if CANDIDATE in system]
         table.note(f"{of}, over {best}: {'; '.join(others)}.")
         for system in FUSIONS:
             ahead = values[system].values[rows] - values[best].values[rows]
             low, high = bootstrap_interval(ahead)
             of_best = f"{of}: {system} / {best} ({low:+.4f} to {high:+.4f}, p {randomisation_p(ahead):.4f})"
-            least = {">=": _least(name, kind, rows, values[system].values, values[best].values)}
-            table.figure(
-                of_best, round(means[system] / means[best], 4), least if system == DEFAULT else {}, exact=True
+            least = (
+                {">=": _least(name, kind, values[system].values[rows], values[best].values[rows])}
+                if system == DEFAULT
+                else {}
             )
+            table.figure(of_best, round(ratios[system], 4), least, exact=True)
 
 
-def _least(name: str, kind: str, rows: np.ndarray, ours: Floats, best: Floats) -> float | None:
+def _least(name: str, kind: str, ours: Floats, best: Floats) -> float | None:
     if not kind or (name, kind) in ABOVE:
         return ABOVE.get((name, kind), 1 - BELOW)
     # A class is judged where its interval excludes the tolerance.
-    low, high = bootstrap_interval(ours[rows] - (1 - BELOW) * best[rows])
-    return 1 - BELOW if rows.sum() >= FEWEST and (high < 0 or low > 0) else None
+    low, high = bootstrap_interval(ours - (1 - BELOW) * best)
+    return 1 - BELOW if high < 0 or low > 0 else None
 
 
 def main() -> int:

@@ -27,8 +27,9 @@ PENALTIES = (3.0, 30.0)
 INNER = 3  # folds of the choice of loss and penalty
 FIXED = "tuned fixed weights"
 EQUAL = {
-    f"{each.combination if each.combination == 'rrf' else each.normalization}, equal weights": each
-    for each in (Fusion("reciprocal_rank", "rrf"), Fusion(), Fusion("theoretical_min_max"))
+    "rrf, equal weights": Fusion("reciprocal_rank", "rrf"),
+    "min_max, equal weights": Fusion("min_max"),
+    "theoretical_min_max, equal weights": Fusion("theoretical_min_max"),
 }
 Rows = npt.NDArray[np.bool_]
 

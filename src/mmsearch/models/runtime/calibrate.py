@@ -115,7 +115,7 @@ def _is_written(tree: Path, towers: Mapping[str, Any]) -> bool:
         return False
     for name, entry, *_ in called:
         model = name.partition("/")[0]
-        chosen = name in towers and Choice(**towers[name]["choice"])
+        chosen = Choice(**towers[name]["choice"])
         if not all(runtime.read(folder).get(model) == chosen for folder in (entry, tree / name)):
             return False
     return True
