@@ -102,6 +102,8 @@ class ImageStage:
                     if not item.references or self._pictured(item, item.trouble or next(results))
                 ]
                 self._send([item for item in usable if self._wanted(item)])
+        # While the rest of the run goes on.
+        self._decoders.close()
 
     def _pictured(self, item: Item, result: Result) -> bool:
         if isinstance(result, Prepared):

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,18 @@ def run(
         opened.enter_context(span("ingest", index=job.index, catalog=Path(job.catalog).name))
         feed = _opened(job, source, say)
         catalog = opened.enter_context(closing(Sampled(feed)))
-        served, target = prepare_servers(job, encoder, client, say, catalog)
-        decoders = opened.enter_context(closing(DecoderPool(job.image_root, served.frame(), job.processes)))
+        pools: list[DecoderPool] = []
+
+        def pool(served: Served) -> DecoderPool:
+            if not pools:
+                frame = served.frame()
+                pools.append(opened.enter_context(closing(DecoderPool(job.image_root, frame, job.processes))))
+            return pools[0]
+
+        served, target = prepare_servers(
+            job, encoder, client, say, catalog, lambda served: pool(served).warm_up()
+        )
+        decoders = pool(served)
         stats = Stats()
         rejects = opened.enter_context(
             closing(Rejects(job.rejects, job.origin, stats, job.max_rejects, job.max_without_image))
@@ -113,18 +124,23 @@ def _opened(job: Job, source: Source | None, say: Say) -> Feed | Rejected:
 
 
 def prepare_servers(
-    job: Job, encoder: Encoder, client: OpenSearch, say: Say, catalog: Sampled
+    job: Job,
+    encoder: Encoder,
+    client: OpenSearch,
+    say: Say,
+    catalog: Sampled,
+    creating: Callable[[Served], None] = lambda _: None,
 ) -> tuple[Served, Target | None]:
     """Return the served encoder and the matching index. An unreachable server is an error here unless the job
     sets `wait_for_servers`.
 
     An existing index keeps the model version that it was created for. A new index is defined from the first
-    products of the catalog. In a dry run the index is not created, and is None if it does not exist.
+    products of the catalog, after a call of `creating`. In a dry run the index is not created, and is None if
+    it does not exist.
     """
+    prepared = partial(_prepared, job, encoder, client, say, catalog, creating)
     try:
-        if job.wait:
-            return Patience(job.patience, say).call(lambda: _prepared(job, encoder, client, say, catalog))
-        return _prepared(job, encoder, client, say, catalog)
+        return Patience(job.patience, say).call(prepared) if job.wait else prepared()
     except AwayError as away:
         raise UnreachableError(away.sentence()) from None
     except CallError as error:
@@ -132,7 +148,12 @@ def prepare_servers(
 
 
 def _prepared(
-    job: Job, encoder: Encoder, client: OpenSearch, say: Say, catalog: Sampled
+    job: Job,
+    encoder: Encoder,
+    client: OpenSearch,
+    say: Say,
+    catalog: Sampled,
+    creating: Callable[[Served], None],
 ) -> tuple[Served, Target | None]:
     served = encoder.describe()
     require_whole(client, job.index)
@@ -140,6 +161,10 @@ def _prepared(
 
     def types(fields: Mapping[str, Any]) -> Schema:
         return types_for(catalog.first(), job.renames, job.schema, fields)
+
+    def schema() -> Schema:
+        creating(served)
+        return schema_for(catalog.first(), job.renames, job.schema, say)
 
     if pin := pinned(client, job.index):
         served = encoder.pinned(served, pin.version, pin.fingerprint, pin.dimensions)
@@ -163,7 +188,7 @@ def _prepared(
             fields=job.fields,
             storage=storage,
             shards=job.shards,
-            schema=lambda: schema_for(catalog.first(), job.renames, job.schema, say),
+            schema=schema,
             types=types,
             files=job.schema.files,
             say=say,

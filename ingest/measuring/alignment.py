@@ -9,6 +9,8 @@ The share depends on the number of products, so the number is fixed; chance is N
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,8 @@ MOST = 0.5
 LOW = 0.1
 """alignment below which images say little to the model; four times that of chance"""
 _TITLE_BYTES = 500
+_BATCH = 32
+_IN_FLIGHT = 4
 Say = Callable[[str], None]
 
 
@@ -121,12 +125,17 @@ def _sample(client: OpenSearch, index: str, encoder: Encoder, served: Served) ->
         for title, vector in _drawn(client, index)
         if len(vector) > served.text_part
     ]
-    read = _read(encoder, served, [title for title, _ in drawn])
-    pairs = [
-        (title, image / np.linalg.norm(image))
-        for title, (_, image) in zip(read, drawn, strict=True)
-        if title is not None and title.any() and image.any()
-    ][:SAMPLE]
+    pairs: list[tuple[Vectors, Vectors]] = []
+    # The rest of the sample is needed only if some titles cannot be read.
+    for part in (drawn[:SAMPLE], drawn[SAMPLE:]):
+        if len(pairs) < SAMPLE:
+            read = _read(encoder, served, [title for title, _ in part])
+            pairs += [
+                (title, image / np.linalg.norm(image))
+                for title, (_, image) in zip(read, part, strict=True)
+                if title is not None and title.any() and image.any()
+            ]
+    pairs = pairs[:SAMPLE]
     if not pairs:
         none = np.zeros((0, served.dimensions[FIELD.upper()] - served.text_part), np.float32)
         return none, none
@@ -147,10 +156,10 @@ def _drawn(client: OpenSearch, index: str) -> list[tuple[str, list[float]]]:
 
 def _read(encoder: Encoder, served: Served, titles: Sequence[str]) -> list[Vectors | None]:
     """Return the image-space vector of each title as a query; None where the encoder knows no word of it."""
-    found: list[Vectors | None] = []
-    for start in range(0, len(titles), served.max_batch):
-        found += _batch(encoder, served, titles[start : start + served.max_batch])
-    return found
+    size = min(_BATCH, served.max_batch)
+    batches = [titles[start : start + size] for start in range(0, len(titles), size)]
+    with ThreadPoolExecutor(_IN_FLIGHT) as pool:
+        return [vector for found in pool.map(partial(_batch, encoder, served), batches) for vector in found]
 
 
 def _batch(encoder: Encoder, served: Served, titles: Sequence[str]) -> list[Vectors | None]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from mmsearch.errors import PictureError
 from mmsearch.images.idle_cores import INTERVAL, IdleCores, idle_time, usable_cores
-from mmsearch.images.preprocess import Prepared, Task
-from mmsearch.images.process_pool import DecoderPool
+from mmsearch.images.preprocess import Prepared, Result, Task
+from mmsearch.images.process_pool import PART, DecoderPool, Process
 from mmsearch.serving.pictures.pixels import Frame
 
 
@@ -115,3 +117,54 @@ def test_decoders_are_added_while_images_wait_and_cores_are_idle(
         assert decoders.started == started
     finally:
         decoders.close()
+
+
+def test_parts_are_decoded_about_in_order_while_threads_wait_for_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    class Recorded(Process):
+        def ask(self, tasks: Sequence[Task]) -> list[Result]:
+            asked.append(int(str(tasks[0].references[0]).removesuffix(".png")))
+            return super().ask(tasks)
+
+    class Busy(IdleCores):
+        def take(self) -> bool:
+            return False
+
+    monkeypatch.setattr("mmsearch.images.process_pool.Process", Recorded)
+    monkeypatch.setattr("mmsearch.images.process_pool.usable_cores", lambda: 4)
+    decoders = DecoderPool(tmp_path, Frame(16), cores=Busy(time.monotonic))
+    decoders._first = 1
+    try:
+        decoders.result(decoders.submit([Task((f"{number}.png",), "") for number in range(40 * PART)]))
+    finally:
+        decoders.close()
+    assert sorted(asked) == list(range(0, 40 * PART, PART))
+    # Each of the four threads holds one part while it waits.
+    late = [place - number // PART for place, number in enumerate(asked)]
+    assert max(late) < 2 * decoders.most
+
+
+def test_a_process_is_started_before_the_first_image(tmp_path: Path) -> None:
+    decoders = DecoderPool(tmp_path, Frame(16), 2)
+    try:
+        decoders.warm_up()
+        decoders.warm_up()
+        assert decoders.started == 1
+        (result,) = decoders.result(decoders.submit([Task(("none.png",), "")]))
+        assert isinstance(result, PictureError)
+    finally:
+        decoders.close()
+        decoders.close()
+
+
+@pytest.mark.parametrize(("frame", "processes"), [(None, 2), (Frame(16), 0)])
+def test_nothing_is_started_where_no_process_decodes(
+    tmp_path: Path, frame: Frame | None, processes: int
+) -> None:
+    decoders = DecoderPool(tmp_path, frame, processes)
+    decoders.warm_up()
+    assert decoders.started == 0
+    decoders.close()

@@ -13,6 +13,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -44,9 +45,10 @@ class DecoderPool:
 
     With `processes` None there are as many as half of the usable cores, and more as long as images wait and
     cores are idle, up to all of them. Processes are started on demand; unchanged images and texts need none.
-    With zero processes, images are decoded in the thread that reads the ticket. If a process dies, only the
-    image that caused it is lost. `frame` is that of the picture tower, None for a model set without one.
-    Tickets must be requested from one thread.
+    A process that is starting takes no task, so none waits for its start while others are ready. With zero
+    processes, images are decoded in the thread that reads the ticket. If a process dies, only the image that
+    caused it is lost. `frame` is that of the picture tower, None for a model set without one. Tickets must be
+    requested from one thread.
     """
 
     def __init__(
@@ -63,14 +65,23 @@ class DecoderPool:
         self.most = usable if processes is None else processes
         self._cores = cores or IdleCores()
         self._idle: list[Process] = []
+        self._starting: dict[Process, threading.Thread] = {}
+        self._failure: IngestError | None = None
         self._started = 0
         self._returned = threading.Condition()
+        self._turns: deque[object] = deque()
         self._pool = ThreadPoolExecutor(self.most, thread_name_prefix="decode") if self.most else None
 
     @property
     def started(self) -> int:
         """Return the number of decoder processes."""
         return self._started
+
+    def warm_up(self) -> None:
+        """Start a process, because images will come. Without it, the first image starts one."""
+        with self._returned:
+            if self._frame is not None and self.most and not self._started:
+                self._start(self._frame)
 
     def submit(self, tasks: Sequence[Task]) -> Ticket:
         if self._pool is None:
@@ -85,9 +96,15 @@ class DecoderPool:
         return [result for part in ticket.parts for result in part.result()]
 
     def close(self) -> None:
+        """End the processes. A second call does nothing."""
         if self._pool is None:
             return
         self._pool.shutdown(wait=True, cancel_futures=True)
+        with self._returned:
+            starting = dict(self._starting)
+        for process, thread in starting.items():
+            process.end()
+            thread.join()
         while self._idle:
             self._idle.pop().end()
 
@@ -102,7 +119,7 @@ class DecoderPool:
 
     def _decode(self, tasks: Sequence[Task], frame: Frame) -> list[Result]:
         """Run the tasks in one process and replace it if it dies."""
-        process = self._taken() or Process(self._root, frame)
+        process = self._taken(frame)
         try:
             try:
                 return process.ask(tasks)
@@ -128,17 +145,53 @@ class DecoderPool:
                 process = Process(self._root, frame)
             with self._returned:
                 self._idle.append(process)
-                self._returned.notify()
+                self._returned.notify_all()
 
-    def _taken(self) -> Process | None:
-        """Wait for an idle process, or return None when another one may be started."""
+    def _taken(self, frame: Frame) -> Process:
+        """Wait in turn for an idle process, and start another one where it may. Raise IngestError if one does
+        not start.
+
+        Without turns, a thread that returns a process would take it again for a later part, while results
+        are read in order.
+        """
+        turn = object()
         with self._returned:
-            while not self._idle:
-                if self._started < self._first or (self._started < self.most and self._cores.take()):
-                    self._started += 1
-                    return None
-                self._returned.wait(INTERVAL)
-            return self._idle.pop()
+            self._turns.append(turn)
+            try:
+                while not self._idle or self._turns[0] is not turn:
+                    if self._failure:
+                        raise self._failure
+                    if not self._idle and self._may_start():
+                        self._start(frame)
+                    self._returned.wait(INTERVAL)
+                return self._idle.pop()
+            finally:
+                self._turns.remove(turn)
+                self._returned.notify_all()
+
+    def _may_start(self) -> bool:
+        return self._started < self._first or (self._started < self.most and self._cores.take())
+
+    def _start(self, frame: Frame) -> None:
+        """Start a process that is idle as soon as it is ready. The caller holds the lock."""
+        self._started += 1
+        process = Process(self._root, frame)
+        self._starting[process] = threading.Thread(target=self._await_start, args=(process,), daemon=True)
+        self._starting[process].start()
+
+    def _await_start(self, process: Process) -> None:
+        failure = None
+        try:
+            process.begin()
+        except IngestError as error:
+            failure = error
+            process.end()
+        with self._returned:
+            del self._starting[process]
+            self._failure = self._failure or failure
+            if not failure:
+                self._idle.append(process)
+            self._returned.notify_all()
 
 
 class Process:
@@ -168,7 +221,7 @@ class Process:
     def ask(self, tasks: Sequence[Task]) -> list[Result]:
         """Raise EOFError when the process dies of the tasks, IngestError when it never started."""
         if not self._ready:
-            self._begin()
+            self.begin()
         try:
             pickle.dump(list(tasks), self._questions, protocol=pickle.HIGHEST_PROTOCOL)
             self._questions.flush()
@@ -191,7 +244,8 @@ class Process:
             self._process.kill()
             self._process.wait()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Wait until it is ready. Raise IngestError when it does not start."""
         try:
             self._answer()
         except (EOFError, pickle.UnpicklingError):
