@@ -91,7 +91,7 @@ public class FusionGoldenTests extends OpenSearchTestCase {
                 try (DirectoryReader reader = DirectoryReader.open(directory)) {
                     BoostQuery red = new BoostQuery(new TermQuery(new Term("title", "red")), number(each.get("boost")));
                     float bound = number(each.get("bound"));
-                    assertEquals(each.toString(), bound, QueryRanges.of(new IndexSearcher(reader), red).high(), 1e-5 * bound);
+                    assertEquals(each.toString(), bound, QueryRanges.of(new IndexSearcher(reader), red).range().high(), 1e-5 * bound);
                 }
             }
         }

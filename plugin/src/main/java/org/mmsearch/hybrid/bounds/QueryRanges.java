@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 
 import org.apache.lucene.index.Term;
+import org.apache.lucene.index.TermStates;
 import org.apache.lucene.search.BooleanClause;
 import org.apache.lucene.search.BooleanClause.Occur;
 import org.apache.lucene.search.BooleanQuery;
@@ -46,14 +47,44 @@ public final class QueryRanges {
     }
 
     /**
-     * Returns the range of a query's scores.
+     * A query and the range of its scores.
+     *
+     * @param query the query, with the statistics of its terms, so that its search need not look them up again
+     * @param range {@link ScoreRange#NONE} if nothing bounds the query, as with scripts, functions and sums over nested documents
+     */
+    public record Bounded(Query query, ScoreRange range) {}
+
+    /**
+     * Returns a query with the range of its scores.
      *
      * @param searcher of the shard
      * @param rewritten the query, rewritten by the searcher
-     * @return the range; {@link ScoreRange#NONE} if nothing bounds the query, as with scripts, functions and sums over nested documents
      */
-    public static ScoreRange of(IndexSearcher searcher, Query rewritten) throws IOException {
-        return new QueryRanges(searcher).range(rewritten);
+    public static Bounded of(IndexSearcher searcher, Query rewritten) throws IOException {
+        QueryRanges ranges = new QueryRanges(searcher);
+        ScoreRange range = ranges.range(rewritten);
+        return new Bounded(ranges.withStatistics(rewritten), range);
+    }
+
+    private Query withStatistics(Query query) {
+        return switch (query) {
+            case TermQuery term -> {
+                TermStates found = terms.lookedUp(term.getTerm());
+                yield found == null ? term : new TermQuery(term.getTerm(), found);
+            }
+            case BoostQuery boosted -> new BoostQuery(withStatistics(boosted.getQuery()), boosted.getBoost());
+            case BooleanQuery bool -> {
+                BooleanQuery.Builder builder = new BooleanQuery.Builder();
+                builder.setMinimumNumberShouldMatch(bool.getMinimumNumberShouldMatch());
+                bool.clauses().forEach(each -> builder.add(each.isScoring() ? withStatistics(each.query()) : each.query(), each.occur()));
+                yield builder.build();
+            }
+            case DisjunctionMaxQuery max -> new DisjunctionMaxQuery(
+                max.getDisjuncts().stream().map(this::withStatistics).toList(),
+                max.getTieBreakerMultiplier()
+            );
+            default -> query;
+        };
     }
 
     private ScoreRange range(Query query) throws IOException {

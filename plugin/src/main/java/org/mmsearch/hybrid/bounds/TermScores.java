@@ -2,7 +2,9 @@ package org.mmsearch.hybrid.bounds;
 
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 import org.apache.lucene.index.FieldInfo;
 import org.apache.lucene.index.IndexOptions;
@@ -31,6 +33,11 @@ final class TermScores {
     private static final long UNKNOWN = Long.MAX_VALUE;
 
     private final IndexSearcher searcher;
+    private final Map<Term, TermStates> states = new HashMap<>();
+    private final Map<String, Field> fields = new HashMap<>();
+
+    /** What the terms of a field share: its similarity, and its statistics or null. */
+    private record Field(Similarity similarity, CollectionStatistics statistics) {}
 
     TermScores(IndexSearcher searcher) {
         this.searcher = searcher;
@@ -40,11 +47,11 @@ final class TermScores {
      * Returns the greatest score of a term.
      *
      * @param term the term
-     * @param states its statistics on this shard, or null to look them up
+     * @param known its statistics on this shard, or null to look them up
      * @return the score; 0 if no document has the term, NaN if the field's similarity has no known bound
      */
-    float of(Term term, TermStates states) throws IOException {
-        TermStatistics found = statistics(term, states);
+    float of(Term term, TermStates known) throws IOException {
+        TermStatistics found = statistics(term, known);
         return found == null ? 0 : score(term.field(), List.of(found));
     }
 
@@ -78,29 +85,66 @@ final class TermScores {
         return most == null ? 0 : score(field, List.of(most));
     }
 
+    /** Returns what {@link #of} has looked up for a term, or null. */
+    TermStates lookedUp(Term term) {
+        return states.get(term);
+    }
+
     private TermStatistics statistics(Term term, TermStates known) throws IOException {
-        TermStates states = known == null ? TermStates.build(searcher, term, true) : known;
-        if (states.docFreq() > 0) {
-            return searcher.termStatistics(term, states.docFreq(), states.totalTermFreq());
+        TermStates found = known == null ? states.get(term) : known;
+        if (found == null) {
+            found = TermStates.build(searcher, term, true);
+            states.put(term, found);
+        }
+        if (found.docFreq() > 0) {
+            return searcher.termStatistics(term, found.docFreq(), found.totalTermFreq());
         }
         // A term that this shard lacks may be on others, whose statistics the searcher then has.
         TermStatistics elsewhere = searcher.termStatistics(term, 1, UNKNOWN);
         return elsewhere.totalTermFreq() == UNKNOWN ? null : elsewhere;
     }
 
-    private float score(String field, List<TermStatistics> terms) throws IOException {
-        Similarity similarity = searcher.getSimilarity() instanceof PerFieldSimilarityWrapper each
-            ? each.get(field)
-            : searcher.getSimilarity();
-        if (bounded(similarity) == false) {
+    private float score(String name, List<TermStatistics> terms) throws IOException {
+        Field field = fields.get(name);
+        if (field == null) {
+            Similarity similarity = searcher.getSimilarity() instanceof PerFieldSimilarityWrapper each
+                ? each.get(name)
+                : searcher.getSimilarity();
+            field = new Field(similarity, searcher.collectionStatistics(name));
+            fields.put(name, field);
+        }
+        if (bounded(field.similarity()) == false) {
             return Float.NaN;
         }
-        CollectionStatistics collection = searcher.collectionStatistics(field);
-        if (collection == null) {
+        if (field.statistics() == null) {
             return 0;
         }
+        float frequency = frequency(name);
+        if (frequency == Float.MAX_VALUE && saturated(field.similarity()) > 0) {
+            return saturated(field.similarity()) * idf(field.statistics(), terms);
+        }
         // The length 1 is the shortest.
-        return similarity.scorer(1, collection, terms.toArray(TermStatistics[]::new)).score(frequency(field), 1);
+        return field.similarity()
+            .scorer(1, field.statistics(), terms.toArray(TermStatistics[]::new))
+            .score(frequency, 1);
+    }
+
+    /** Returns what BM25 multiplies the idf by where a term is as frequent as can be; 0 for other similarities. */
+    @SuppressWarnings("deprecation")
+    private static float saturated(Similarity similarity) {
+        if (similarity.getClass() == BM25Similarity.class) {
+            return 1;
+        }
+        return similarity instanceof LegacyBM25Similarity older ? 1 + older.getK1() : 0;
+    }
+
+    /** As {@link BM25Similarity} computes it, without its table of lengths and its explanation, which take longer than all the rest. */
+    private static float idf(CollectionStatistics collection, List<TermStatistics> terms) {
+        double sum = 0;
+        for (TermStatistics term : terms) {
+            sum += (float) Math.log(1 + (collection.docCount() - term.docFreq() + 0.5) / (term.docFreq() + 0.5));
+        }
+        return (float) sum;
     }
 
     /** The older BM25 is that of indexes whose mapping or settings name one. */

@@ -34,9 +34,9 @@ public record RangedLegs(List<Query> queries, List<ScoreRange> ranges) {
         List<ScoreRange> ranges = new ArrayList<>(legs.size());
         for (Query leg : legs) {
             try {
-                Query query = searcher.rewrite(leg);
-                ranges.add(QueryRanges.of(searcher, query));
-                rewritten.add(query);
+                QueryRanges.Bounded bounded = QueryRanges.of(searcher, searcher.rewrite(leg));
+                ranges.add(bounded.range());
+                rewritten.add(bounded.query());
             } catch (QueryPhase.TimeExceededException e) {
                 // The leg's own search meets the deadline too and reports it.
                 ranges.add(ScoreRange.NONE);

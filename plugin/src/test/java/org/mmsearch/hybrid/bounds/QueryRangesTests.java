@@ -93,15 +93,22 @@ public class QueryRangesTests extends OpenSearchTestCase {
     }
 
     private ScoreRange range(Query query) throws IOException {
-        return QueryRanges.of(searcher, searcher.rewrite(query));
+        return QueryRanges.of(searcher, searcher.rewrite(query)).range();
     }
 
     private void assertBound(double expected, Query query) throws IOException {
-        ScoreRange range = range(query);
+        QueryRanges.Bounded bounded = QueryRanges.of(searcher, searcher.rewrite(query));
+        ScoreRange range = bounded.range();
         assertEquals(query.toString(), expected, range.high(), 1e-5);
         assertEquals(query.toString(), 0, range.low(), 0);
-        for (ScoreDoc hit : searcher.search(query, 10).scoreDocs) {
-            assertTrue(query + " scored " + hit.score, hit.score <= range.high());
+        assertEquals(searcher.rewrite(query), bounded.query());
+        ScoreDoc[] hits = searcher.search(query, 10).scoreDocs;
+        ScoreDoc[] found = searcher.search(bounded.query(), 10).scoreDocs;
+        assertEquals(query.toString(), hits.length, found.length);
+        for (int at = 0; at < hits.length; at++) {
+            assertTrue(query + " scored " + hits[at].score, hits[at].score <= range.high());
+            assertEquals(query.toString(), hits[at].doc, found[at].doc);
+            assertEquals(query.toString(), hits[at].score, found[at].score, 0);
         }
     }
 
