@@ -20,8 +20,8 @@ products = [json.loads(line) for line in (folder / "catalog.jsonl").open(encodin
 chairs = [product for product in products if "chair" in product["title"].lower()]
 print(folder / (chairs or products)[0]["image"])
 ')
-run mmsearch search "fridge freezer" --mode lexical -k 4
-run mmsearch search "fridge freezer" --mode neural -k 4
+run mmsearch search "fridge" --mode lexical -k 4
+run mmsearch search "fridge" --mode neural -k 4
 run mmsearch search --image "$picture" -k 4
-run mmsearch search "fridge freezer" --mode hybrid -k 4
+run mmsearch search "fridge" --mode hybrid -k 4
 printf '\nThe servers stay up. Next: the curl examples of README.md. To stop them: .venv/bin/mmsearch down\n'
