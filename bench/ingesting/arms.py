@@ -82,18 +82,21 @@ class Bench:
         ask(self.client, "PUT", f"/{name}-000001", body=body)
         return Target(name, f"{name}-000001", ("embedding",), created=True)
 
-    def items(self) -> list[Item]:
-        """The catalog in memory, pictures checked, nothing encoded."""
+    def items(self, *, pixels: bool = False) -> list[Item]:
+        """The catalog in memory with the bytes of its image files, which ingest too starts from, or with
+        decoded pixels; nothing is encoded.
+        """
         found = []
         with closing(Catalog(str(self.catalog))) as lines:
             for line in lines:
                 item = Item.of(line, parse(line), self.served.max_text_bytes)
                 if item.product.pictures:
-                    result = prepare(
-                        Task(item.product.pictures, ""), self.catalog.parent, self.served.frame()
-                    )
+                    result = prepare(Task(item.product.pictures, ""), self.image_root, self.served.frame())
                     if isinstance(result, Prepared):
-                        item.pictures, item.image_hash = result.pictures, result.digest
+                        item.image_hash = result.digest
+                        (path,) = item.product.pictures
+                        files = ((self.image_root / path).read_bytes(),)
+                        item.pictures = result.pictures if pixels else files
                 found.append(item)
         return found
 
