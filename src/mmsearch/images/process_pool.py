@@ -105,8 +105,12 @@ class DecoderPool:
         for process, thread in starting.items():
             process.end()
             thread.join()
-        while self._idle:
-            self._idle.pop().end()
+        while idle := self._one_idle():
+            idle.end()
+
+    def _one_idle(self) -> Process | None:
+        with self._returned:
+            return self._idle.pop() if self._idle else None
 
     def _run(self, tasks: Sequence[Task]) -> list[Result]:
         """Run in a thread of the pool: handle unchanged images here, the others in a process."""
