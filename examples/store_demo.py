@@ -1,15 +1,18 @@
 """Train a text tower on descriptions of Debian packages, and test it on the software store.
 
-    .venv/bin/python examples/store_demo.py FOLDER [--pairs 21000] [--seed 0]
+    .venv/bin/python examples/store_demo.py FOLDER [--pairs 21000] [--seed 0] [--from-nothing]
 
 The pairs are a few words of a package's summary and its long description; the packages of applications are
 left out. The test are the keywords that 2 to 40 applications share, over all applications of the store, none
 of which was trained on. One thread; about ten minutes on a quiet core.
+
+With --from-nothing an encoder of two layers and random weights learns from the pairs instead of MiniLM.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,10 +32,12 @@ from mmsearch.models import architecture as architectures
 from mmsearch.models.export.export_cache import exported
 from mmsearch.training.bm25 import Bm25
 from mmsearch.training.features import text_features
-from mmsearch.training.pairs import read_products
+from mmsearch.training.pairs import read_pairs, read_products
 
 MEASURES = ("ndcg(grade)@10", "recall(grade)@10", "recall(grade)@100")
 SAMPLES = 10_000
+WORDS = 16_000
+"""pieces of a new encoder's vocabulary"""
 Floats = NDArray[np.float64]
 Scores = NDArray[np.float32]
 
@@ -118,19 +123,45 @@ def _table(relevant: Mapping[str, Sequence[str]], products: Mapping[str, str], t
     return lines
 
 
+def new_encoder(folder: Path, pairs: Path, catalog: Path, training: Mapping[str, object]) -> Path:
+    """Write an untrained encoder whose vocabulary is that of the catalog and the queries, unless it is there,
+    and return its architecture with these values of `training`.
+    """
+    from mmsearch.training.scratch import new_encoder, vocabulary
+
+    file = folder / "architecture.json"
+    if not file.exists():
+        products = read_products(catalog, say=say)
+        queries = [pair.query for pair in read_pairs(pairs, say)]
+        tokenizer = vocabulary.trained([*(product.text for product in products), *queries], WORDS)
+        new_encoder.write(tokenizer, folder)
+    data = json.loads(file.read_text(encoding="utf-8"))
+    data["training"] |= training
+    file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    return file
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pairs", type=int, default=21_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--from-nothing", action="store_true")
+    parser.add_argument("--training", type=json.loads, default={}, help="values of the new encoder's recipe")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     folder: Path = arguments.folder
     files = descriptions.write(folder / "descriptions", cache_folder(), arguments.pairs)
+    pairs, catalog = files / "pairs.jsonl", files / "catalog.jsonl"
+    architecture, name = None, "run"
+    if arguments.from_nothing:
+        name = "from-nothing"
+        architecture = str(new_encoder(folder / "new", pairs, catalog, arguments.training))
     run = mmsearch.train(
-        pairs=files / "pairs.jsonl",
-        catalog=files / "catalog.jsonl",
-        out=folder / f"run-{arguments.seed}",
+        architecture,
+        pairs=pairs,
+        catalog=catalog,
+        out=folder / f"{name}-{arguments.seed}",
         seed=arguments.seed,
         progress=lambda now: say(f"step {now.step} of {now.steps}, held out {now.score:.3f}"),
     )
