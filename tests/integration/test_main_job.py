@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 import urllib.error
 import urllib.request
@@ -72,16 +73,21 @@ def titles(answer: dict[str, Any]) -> list[str]:
 
 
 def test_the_readmes_searches_print_what_it_shows(shop: Shop) -> None:
-    """Ranks, legs and titles; scores depend on the processor."""
+    """Ranks, legs and titles. Scores depend on the processor, and so does which of two dense hits is first
+    whose scores are a thousandth apart.
+    """
+
+    def without_scores(line: str) -> list[str]:
+        rank, _, *rest = re.sub(r"dense \d+", "dense", line).split()
+        return [rank, *rest]
+
     lines = Path("README.md").read_text(encoding="utf-8").splitlines()
     starts = [at for at, line in enumerate(lines) if line.startswith("$ mmsearch search ")]
     assert len(starts) == 2
     for at in starts:
         shown = lines[at + 1 : at + 1 + [not line.startswith("  ") for line in lines[at + 1 :]].index(True)]
         printed = shop.run(*shlex.split(lines[at])[2:]).stdout.splitlines()
-        assert [each.split()[:1] + each.split()[2:] for each in printed] == [
-            each.split()[:1] + each.split()[2:] for each in shown
-        ]
+        assert [without_scores(each) for each in printed] == [without_scores(each) for each in shown]
 
 
 def encoded(server: str, model: str, texts: list[str], pictures: list[bytes], output: str) -> Any:
