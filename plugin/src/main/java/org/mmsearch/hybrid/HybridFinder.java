@@ -18,10 +18,10 @@ import org.opensearch.search.builder.SearchSourceBuilder;
 import org.opensearch.search.rescore.QueryRescorerBuilder;
 import org.opensearch.search.rescore.RescorerBuilder;
 
-/** Looks for hybrids in all the places of a request in which a query can stand. */
+/** Finds the hybrids in a search request: in queries, aggregations, rescorers and all other places of a query. */
 final class HybridFinder implements QueryBuilderVisitor {
 
-    /** Queries that become others when they are rewritten, so that nobody can tell what they hold. */
+    /** Queries that are replaced when they are rewritten. What they contain is unknown before. */
     private static final Set<String> OPAQUE = Set.of("wrapper", "template");
     private static final String CORE = "org.opensearch.index.query.";
     private static final String KNN = "org.opensearch.knn.";
@@ -66,17 +66,17 @@ final class HybridFinder implements QueryBuilderVisitor {
         return finder;
     }
 
-    /** Whether the request has a hybrid, or a query that may turn out to be one. */
+    /** Returns whether the request has a hybrid, or a query that may be rewritten to one. */
     boolean any() {
         return found > 0 || unsure;
     }
 
-    /** Whether the request shows no hybrid, though it may have a query that turns out to be one. */
+    /** Returns whether the request has no hybrid, but a query that may be rewritten to one. */
     boolean showsNone() {
         return found == 0;
     }
 
-    /** Whether the request has one hybrid and nothing that may turn out to be another. */
+    /** Returns whether the request has one hybrid and no query that may be rewritten to another. */
     boolean exactlyOne() {
         return found == 1 && unsure == false;
     }
@@ -101,7 +101,7 @@ final class HybridFinder implements QueryBuilderVisitor {
         } else if (name.startsWith(CORE) == false && name.startsWith(KNN) == false && name.startsWith(OURS) == false) {
             unsure = true;
         }
-        // What these hold, they do not show to a visitor, or not all of it.
+        // A visitor does not reach all queries inside these.
         if (query instanceof FunctionScoreQueryBuilder scored) {
             for (FunctionScoreQueryBuilder.FilterFunctionBuilder function : scored.filterFunctionBuilders()) {
                 look(function.getFilter());
