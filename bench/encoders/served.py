@@ -31,6 +31,7 @@ from mmsearch.models.architecture import load
 from mmsearch.models.build import build
 from mmsearch.serving.pictures.images import decode
 from mmsearch.serving.pictures.pixels import Frame
+from mmsearch.serving.sessions import exact
 from mmsearch.serving.tokens import Tokens
 from mmsearch.stack.state import Ports
 
@@ -41,9 +42,7 @@ CALLERS = 4
 
 
 def session(file: object, threads: int = 1) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(file, options)
+    return onnxruntime.InferenceSession(file, exact(threads))
 
 
 def per_second(call: Callable[[], object], callers: int) -> float:

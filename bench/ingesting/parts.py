@@ -26,6 +26,7 @@ from mmsearch.products.catalog import Catalog
 from mmsearch.products.record import parse
 from mmsearch.serving.openvino_session import openvino
 from mmsearch.serving.pictures.pixels import Frame
+from mmsearch.serving.sessions import exact
 from mmsearch.serving.tokens import Tokens
 
 PICTURES, TEXTS = 4, 8
@@ -67,9 +68,7 @@ def by_onnxruntime(file: Path) -> Tower:
     """A tower on one thread."""
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(file), options)
+    session = onnxruntime.InferenceSession(str(file), exact(1))
     return lambda feeds: session.run(None, dict(feeds))[0]
 
 

@@ -15,6 +15,7 @@ from mmsearch.models import architecture as architectures
 from mmsearch.models.export.calibration import Loss, calibration_texts, overlap, read, write
 from mmsearch.models.export.export_cache import exported
 from mmsearch.models.export.quantize import quantize
+from mmsearch.serving.sessions import exact
 from mmsearch.training import precision
 from mmsearch.training.objective import Features
 from mmsearch.training.precision import Compared
@@ -27,7 +28,7 @@ WEIGHTS = np.array([[2, 1], [-1, 4], [0.5, 0.5], [1, -3]], np.float32)
 
 def run(file: Path, ids: np.ndarray) -> np.ndarray:
     feeds = {"INPUT_IDS": ids, "ATTENTION_MASK": np.ones_like(ids)}
-    found: np.ndarray = onnxruntime.InferenceSession(file).run(None, feeds)[0]
+    found: np.ndarray = onnxruntime.InferenceSession(file, exact()).run(None, feeds)[0]
     return found
 
 

@@ -19,7 +19,7 @@ from mmsearch.errors import PictureError
 from mmsearch.images.decode import pixels
 from mmsearch.models.export.export_cache import Exported
 from mmsearch.serving.pictures.pixels import PREPROCESSING, Frame
-from mmsearch.serving.sessions import open_session
+from mmsearch.serving.sessions import exact, open_session
 from mmsearch.serving.tokens import Tokens
 from mmsearch.serving.words import normalized
 
@@ -197,6 +197,4 @@ def _present(
 
 
 def _session(file: Path) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = os.cpu_count() or 1
-    return open_session(file, options)
+    return open_session(file, exact(os.cpu_count() or 1))

@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from mmsearch.serving.sessions import exact
 from mmsearch.serving.tokens import Tokens
 
 Floats = NDArray[np.float32]
@@ -98,5 +99,5 @@ def _fed(tokens: Tokens, texts: Sequence[str]) -> Iterator[dict[str, NDArray[np.
 
 
 def _vectors(file: Path, tokens: Tokens, texts: Sequence[str]) -> Floats:
-    session = onnxruntime.InferenceSession(file)
+    session = onnxruntime.InferenceSession(file, exact())
     return np.concatenate([session.run(None, feeds)[0] for feeds in _fed(tokens, texts)])
