@@ -25,6 +25,7 @@ from mmsearch.models.architecture import SLOTS, load
 from mmsearch.models.build import ModelSet, build
 from mmsearch.models.repository import MODELS
 from mmsearch.models.runtime.processor import present
+from mmsearch.serving import sessions
 from mmsearch.serving.pictures.pixels import Frame, packed
 from mmsearch.serving.tokens import Tokens
 
@@ -112,7 +113,7 @@ def test_the_served_vectors_are_those_of_the_same_files_run_directly(
     answer = encode(client, "item_encoder", texts, [png(pixels) for pixels in golden["PIXELS"]])
 
     def run(name: str, **feeds: np.ndarray) -> np.ndarray:
-        session = onnxruntime.InferenceSession(onnx_file(served, name))
+        session = onnxruntime.InferenceSession(onnx_file(served, name), sessions.exact())
         found: np.ndarray = session.run(None, feeds)[0]
         return found
 
