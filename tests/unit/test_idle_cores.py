@@ -168,3 +168,13 @@ def test_nothing_is_started_where_no_process_decodes(
     decoders.warm_up()
     assert decoders.started == 0
     decoders.close()
+
+
+@pytest.mark.parametrize("after", [0.0, 0.02, 0.1, 0.3])
+def test_a_pool_may_be_closed_while_a_process_starts(tmp_path: Path, after: float) -> None:
+    for _ in range(5):
+        decoders = DecoderPool(tmp_path, Frame(16), 2)
+        decoders.warm_up()
+        time.sleep(after)
+        decoders.close()
+        assert decoders.started == 1

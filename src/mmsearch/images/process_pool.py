@@ -103,7 +103,8 @@ class DecoderPool:
         with self._returned:
             starting = dict(self._starting)
         for process, thread in starting.items():
-            process.end()
+            # Its thread reads the pipe, which nobody else may close.
+            process.kill()
             thread.join()
         while idle := self._one_idle():
             idle.end()
@@ -234,10 +235,13 @@ class Process:
             self._broken = True
             raise EOFError from None
 
+    def kill(self) -> None:
+        self._process.kill()
+
     def end(self) -> None:
         if not self._ready:
             # A process that is still starting would print a traceback about its closed pipe.
-            self._process.kill()
+            self.kill()
         for pipe in (self._questions, self._answers):
             # Unwritten data for a dead process can be discarded.
             with contextlib.suppress(BrokenPipeError):
