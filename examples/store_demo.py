@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,12 +33,10 @@ from mmsearch.models import architecture as architectures
 from mmsearch.models.export.export_cache import exported
 from mmsearch.training.bm25 import Bm25
 from mmsearch.training.features import text_features
-from mmsearch.training.pairs import read_pairs, read_products
+from mmsearch.training.pairs import read_products
 
 MEASURES = ("ndcg(grade)@10", "recall(grade)@10", "recall(grade)@100")
 SAMPLES = 10_000
-WORDS = 16_000
-"""pieces of a new encoder's vocabulary"""
 Floats = NDArray[np.float64]
 Scores = NDArray[np.float32]
 
@@ -123,18 +122,15 @@ def _table(relevant: Mapping[str, Sequence[str]], products: Mapping[str, str], t
     return lines
 
 
-def new_encoder(folder: Path, pairs: Path, catalog: Path, training: Mapping[str, object]) -> Path:
-    """Write an untrained encoder whose vocabulary is that of the catalog and the queries, unless it is there,
-    and return its architecture with these values of `training`.
+def untrained(folder: Path, pairs: Path, catalog: Path, training: Mapping[str, object]) -> Path:
+    """Write a new encoder by `mmsearch models new`, unless it is there, and return its architecture with
+    these values of `training`.
     """
-    from mmsearch.training.scratch import new_encoder, vocabulary
-
     file = folder / "architecture.json"
     if not file.exists():
-        products = read_products(catalog, say=say)
-        queries = [pair.query for pair in read_pairs(pairs, say)]
-        tokenizer = vocabulary.trained([*(product.text for product in products), *queries], WORDS)
-        new_encoder.write(tokenizer, folder)
+        mmsearch_command = Path(sys.executable).with_name("mmsearch")
+        given = ("--catalog", catalog, "--pairs", pairs)
+        subprocess.run([mmsearch_command, "models", "new", folder, *given], check=True)
     data = json.loads(file.read_text(encoding="utf-8"))
     data["training"] |= training
     file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
@@ -156,7 +152,7 @@ def main() -> None:
     architecture, name = None, "run"
     if arguments.from_nothing:
         name = "from-nothing"
-        architecture = str(new_encoder(folder / "new", pairs, catalog, arguments.training))
+        architecture = str(untrained(folder / "new", pairs, catalog, arguments.training))
     run = mmsearch.train(
         architecture,
         pairs=pairs,

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ from mmsearch.products.feeds.feed import Feed
 from mmsearch.products.in_memory import InMemoryCatalog
 from mmsearch.products.rejects import Rejected
 from mmsearch.products.sampled import Sampled
+from mmsearch.serving.pictures.pixels import Frame
 
 FIRST_ENCODING, MOST_ENCODING = 4, 8
 MOST_WRITING = 2
@@ -86,18 +87,16 @@ def run(
         opened.enter_context(span("ingest", index=job.index, catalog=Path(job.catalog).name))
         feed = _opened(job, source, say)
         catalog = opened.enter_context(closing(Sampled(feed)))
-        pools: list[DecoderPool] = []
 
-        def pool(served: Served) -> DecoderPool:
-            if not pools:
-                frame = served.frame()
-                pools.append(opened.enter_context(closing(DecoderPool(job.image_root, frame, job.processes))))
-            return pools[0]
+        # By frame, because the served model may change while the servers are waited for.
+        @cache
+        def pool(frame: Frame | None) -> DecoderPool:
+            return opened.enter_context(closing(DecoderPool(job.image_root, frame, job.processes)))
 
         served, target = prepare_servers(
-            job, encoder, client, say, catalog, lambda served: pool(served).warm_up()
+            job, encoder, client, say, catalog, lambda served: pool(served.frame()).warm_up()
         )
-        decoders = pool(served)
+        decoders = pool(served.frame())
         stats = Stats()
         rejects = opened.enter_context(
             closing(Rejects(job.rejects, job.origin, stats, job.max_rejects, job.max_without_image))

@@ -152,14 +152,15 @@ class InProcess:
         from mmsearch.models.architecture import load
         from mmsearch.models.build import build
         from mmsearch.serving.pictures.pixels import Frame
+        from mmsearch.serving.sessions import exact
         from mmsearch.serving.tokens import Tokens
 
         built = build(load("4tmm_cat"), "int8", lambda _: None)
         minilm, lite0 = built.towers["minilm"], built.towers["lite0"]
         self._bench = bench
         self._database = lancedb.connect(bench.folder / "lance")
-        self._text = onnxruntime.InferenceSession(minilm.onnx("int8"))
-        self._picture = onnxruntime.InferenceSession(lite0.onnx("int8"))
+        self._text = onnxruntime.InferenceSession(minilm.onnx("int8"), exact())
+        self._picture = onnxruntime.InferenceSession(lite0.onnx("int8"), exact())
         self._fusion = onnxruntime.InferenceSession(built.folder / "fusion_item.onnx")
         self._width = next(each.shape[1] for each in self._fusion.get_inputs() if each.name == "IMAGE")
         self._tokens, self._frame = Tokens(minilm.tokenizer, 128), Frame(224)

@@ -45,10 +45,9 @@ class DecoderPool:
 
     With `processes` None there are as many as half of the usable cores, and more as long as images wait and
     cores are idle, up to all of them. Processes are started on demand; unchanged images and texts need none.
-    A process that is starting takes no task, so none waits for its start while others are ready. With zero
-    processes, images are decoded in the thread that reads the ticket. If a process dies, only the image that
-    caused it is lost. `frame` is that of the picture tower, None for a model set without one. Tickets must be
-    requested from one thread.
+    An additional process takes no image before it is ready. With zero processes, images are decoded in the
+    thread that reads the ticket. If a process dies, only the image that caused it is lost. `frame` is that of
+    the picture tower, None for a model set without one. Tickets must be requested from one thread.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class DecoderPool:
         return self._started
 
     def warm_up(self) -> None:
-        """Start a process, because images will come. Without it, the first image starts one."""
+        """Start the first process before the first image is submitted."""
         with self._returned:
             if self._frame is not None and self.most and not self._started:
                 self._start(self._frame)
@@ -236,6 +235,7 @@ class Process:
             raise EOFError from None
 
     def kill(self) -> None:
+        """End it at once. A thread that waits for its answer gets an error."""
         self._process.kill()
 
     def end(self) -> None:
@@ -249,7 +249,7 @@ class Process:
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self.kill()
             self._process.wait()
 
     def begin(self) -> None:

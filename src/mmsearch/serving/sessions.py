@@ -26,8 +26,9 @@ def exact(threads: int = 0) -> onnxruntime.SessionOptions:
     """Return session options by which int8 models are computed alike on every processor; 0 threads means one
     a core.
 
-    Without VNNI, onnxruntime adds pairs of int8 products in 16 bits, which overflow: MiniLM's vectors had
-    cosines to fp32 of .988 instead of .997. The other way takes no longer (AVX2).
+    By default, processors without VNNI add pairs of int8 products in 16 bits, which overflow: MiniLM had a
+    mean cosine to fp32 of .9964 (lowest .9916) instead of .9983 (.9952). This setting adds them in 32 bits;
+    it took no longer with AVX2.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -36,8 +36,8 @@ final class TermScores {
     private final Map<Term, TermStates> states = new HashMap<>();
     private final Map<String, Field> fields = new HashMap<>();
 
-    /** What the terms of a field share: its similarity, and its statistics or null. */
-    private record Field(Similarity similarity, CollectionStatistics statistics) {}
+    /** What the terms of a field share: similarity, statistics (null if no document has the field), and the greatest frequency. */
+    private record Field(Similarity similarity, CollectionStatistics statistics, float frequency) {}
 
     TermScores(IndexSearcher searcher) {
         this.searcher = searcher;
@@ -110,7 +110,7 @@ final class TermScores {
             Similarity similarity = searcher.getSimilarity() instanceof PerFieldSimilarityWrapper each
                 ? each.get(name)
                 : searcher.getSimilarity();
-            field = new Field(similarity, searcher.collectionStatistics(name));
+            field = new Field(similarity, searcher.collectionStatistics(name), frequency(name));
             fields.put(name, field);
         }
         if (bounded(field.similarity()) == false) {
@@ -119,14 +119,14 @@ final class TermScores {
         if (field.statistics() == null) {
             return 0;
         }
-        float frequency = frequency(name);
-        if (frequency == Float.MAX_VALUE && saturated(field.similarity()) > 0) {
-            return saturated(field.similarity()) * idf(field.statistics(), terms);
+        float saturated = saturated(field.similarity());
+        if (field.frequency() == Float.MAX_VALUE && saturated > 0) {
+            return saturated * idf(field.statistics(), terms);
         }
         // The length 1 is the shortest.
         return field.similarity()
             .scorer(1, field.statistics(), terms.toArray(TermStatistics[]::new))
-            .score(frequency, 1);
+            .score(field.frequency(), 1);
     }
 
     /** Returns what BM25 multiplies the idf by where a term is as frequent as can be; 0 for other similarities. */
