@@ -59,6 +59,18 @@ def test_rows_come_back_as_from_one_piece(cores: int, count: int, slices: list[i
     assert sorted(session.seen) == slices
 
 
+@pytest.mark.parametrize("cores", [1, 2, 3])
+@pytest.mark.parametrize("count", range(1, 12))
+@pytest.mark.parametrize(("least", "most"), [(1, 1), (1, 2), (2, 2), (1, 4), (3, 5)])
+def test_no_slice_is_empty_or_too_large(cores: int, count: int, least: int, most: int) -> None:
+    session = Session()
+    feeds = {"A": np.ones((count, 3)), "B": np.ones((count, 3))}
+    Microbatches(session, Choice(least=least, most=most), cores).run(["SUM"], feeds)
+    assert sum(session.seen) == count
+    assert min(session.seen) >= 1
+    assert max(session.seen) <= max(most, least)
+
+
 def test_slices_are_computed_at_the_same_time() -> None:
     together = threading.Barrier(2, timeout=10)
 

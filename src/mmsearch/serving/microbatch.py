@@ -68,7 +68,8 @@ class Microbatches:
         """Return the slices of `count` rows: equally many per core, unless the batch is too small."""
         slices = max(1, min(self._cores, count // self._least))
         if count > slices * self._most:
-            slices = self._cores * -(-count // (self._cores * self._most))
+            # No more slices than rows: some models fail on an empty batch.
+            slices = min(count, self._cores * -(-count // (self._cores * self._most)))
         edges = [count * number // slices for number in range(slices + 1)]
         return [slice(*pair) for pair in pairwise(edges)]
 

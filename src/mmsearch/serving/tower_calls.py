@@ -55,6 +55,7 @@ class TowerCalls:
             return here.run([FEATURES], feeds)[0]
         except Exception as error:
             # The message of the runtime may contain file paths, so only the exception type is returned.
+            pb_utils.Logger.log_error(f"{model} failed in this process: {error}")
             raise TowerError(
                 f"expected {model} to run on its inputs, got {type(error).__name__} from its runtime; "
                 "see the server's log, or build the model set again"

@@ -115,6 +115,7 @@ def _failure(error: Exception) -> Any:
     memory is exhausted or a device is lost.
     """
     # The message of the runtime may contain file paths, so only the exception type is returned.
+    pb_utils.Logger.log_error(f"a tower failed: {error}")
     got = f"got {type(error).__name__} from its runtime"
     if isinstance(error, (InvalidArgument, ValueError)):
         return pb_utils.TritonError(
