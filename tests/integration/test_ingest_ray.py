@@ -57,7 +57,7 @@ def test_two_workers_on_ray_leave_what_a_local_run_leaves(catalog: Catalog) -> N
     code, report, err = command(catalog, "spread", "--engine", "ray", "--workers", "2")
     assert code == 3, err
     assert (report["read"], report["indexed"], report["rejected"]) == (222, 220, 2)
-    assert report["reasons"] == {"not_json": 1, "not_found": 1}
+    assert report["reasons"] == {"rejected": {"not_json": 1, "not_found": 1}}
     assert catalog.node.sources("spread") == catalog.node.sources("plain")
     lines = [entry["line"] for entry in catalog.rejected_beside()]
     assert lines == [entry["line"] for entry in plain] == [221, 222]

@@ -152,6 +152,8 @@ def test_ui(shop: Shop) -> None:
     page = subprocess.Popen(
         [*program, "--image-root", str(shop.catalog.parent), "--opensearch", shop.url],
         stdout=subprocess.PIPE, text=True,
+        # A suite that runs in the background ignores it, and so would the page.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert page.stdout is not None
     try:

@@ -18,7 +18,6 @@ import org.apache.lucene.search.BoostQuery;
 import org.apache.lucene.search.ConstantScoreQuery;
 import org.apache.lucene.search.DisjunctionMaxQuery;
 import org.apache.lucene.search.IndexSearcher;
-import org.apache.lucene.search.MatchAllDocsQuery;
 import org.apache.lucene.search.MatchNoDocsQuery;
 import org.apache.lucene.search.PhraseQuery;
 import org.apache.lucene.search.Query;
@@ -33,6 +32,7 @@ import org.apache.lucene.store.Directory;
 import org.junit.After;
 import org.junit.Before;
 import org.mmsearch.fusion.ScoreRange;
+import org.opensearch.common.lucene.search.Queries;
 import org.opensearch.common.lucene.search.function.FunctionScoreQuery;
 import org.opensearch.common.lucene.search.function.WeightFactorFunction;
 import org.opensearch.index.search.OpenSearchToParentBlockJoinQuery;
@@ -130,7 +130,7 @@ public class QueryRangesTests extends OpenSearchTestCase {
             .build();
         assertBound(RED, filtered);
         assertBound(1, new ConstantScoreQuery(title("red")));
-        assertBound(4, new BoostQuery(MatchAllDocsQuery.INSTANCE, 4));
+        assertBound(4, new BoostQuery(Queries.newMatchAllQuery(), 4));
         assertBound(0, new MatchNoDocsQuery("nothing"));
     }
 
