@@ -37,6 +37,12 @@ from mmsearch.cli.ending import messages
 @options.only
 @click.option("--joint", is_flag=True, help="Train the upper layers of the text towers too.")
 @click.option(
+    "--weights",
+    metavar="SOURCE",
+    help="Begin with these weights of CONFIG's CLIP towers: a .safetensors file, a folder, or a tag of "
+    "open_clip.",
+)
+@click.option(
     "--steps", type=click.IntRange(1), help="Maximum number of steps, instead of the architecture's."
 )
 @click.option("--seed", type=int, help="Random seed, instead of the architecture's.")
@@ -51,10 +57,11 @@ def command(
     form: str | None,
     only: dict[str, str],
     joint: bool,
+    weights: str | None,
     steps: int | None,
     seed: int | None,
 ) -> None:
-    """Train the architecture CONFIG (a name or a .json file) with NT-Xent.
+    """Train the architecture CONFIG with NT-Xent: a name, a .json file, or a CLIP's folder or hub name.
 
     Without CONFIG, the pairs and the catalog decide, and the reason is printed. Frozen towers' outputs are
     computed once and cached; towers move by --joint or as CONFIG says. The gain over the untrained model on
@@ -105,6 +112,7 @@ def command(
             format=cast(Any, form),
             only=only,
             joint=joint,
+            weights=weights,
             steps=steps,
             seed=seed,
             progress=evaluated,

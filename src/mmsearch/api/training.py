@@ -14,6 +14,7 @@ from mmsearch.api.arguments import path_of, records_of, require_choice, require_
 from mmsearch.api.failures import explained
 from mmsearch.api.ingestion import Products, source_of
 from mmsearch.api.servers import File
+from mmsearch.errors import ArgumentError
 from mmsearch.models.trained_files import LOG
 from mmsearch.products.catalog import FORMATS
 from mmsearch.products.in_memory import Frame
@@ -91,14 +92,16 @@ def train(
     format: Format | None = None,  # noqa: A002
     only: Mapping[str, str] | None = None,
     joint: bool = False,
+    weights: str | None = None,
     steps: int | None = None,
     seed: int | None = None,
     progress: Callable[[TrainingProgress], None] | None = None,
 ) -> TrainingRun:
     """Train an architecture with NT-Xent: its fusion, and the towers that move.
 
-    architecture  a name such as "4tmm_gated", or the path of a .json file; default: what fits the pairs and
-                  products, with the reason among the messages
+    architecture  a name such as "4tmm_gated" or "ViT-B-32", the path of a .json file, a CLIP's folder, or
+                  "hf-hub:OWNER/NAME"; default: what fits the pairs and products, with the reason among the
+                  messages
     pairs         dicts or a DataFrame with `query`, `product_id`, `count` (default 1) and `negatives` (ids);
                   or a file with these columns in any format of a catalog, or the examples of the Shopping
                   Queries Dataset (ESCI)
@@ -111,6 +114,8 @@ def train(
                   Dataset, default: {"split": "train"}
     joint         train the upper layers of the text towers too, unless the architecture's file says what
                   moves
+    weights       begin with these weights of the architecture's CLIP towers: a .safetensors file, a folder,
+                  or a tag of open_clip
     steps, seed   replace the values of the architecture
     progress      called at each evaluation
 
@@ -121,6 +126,8 @@ def train(
     """
     if format is not None:
         require_choice("format", format, FORMATS)
+    if weights is not None and architecture is None:
+        raise ArgumentError("expected an architecture for the weights, got none; name one such as ViT-B-32")
     if steps is not None:
         require_number("steps", steps, 1)
     if seed is not None:
@@ -129,10 +136,10 @@ def train(
     name, source = source_of(catalog)
     root = None if image_root is None else path_of("image_root", image_root)
     with explained("mmsearch.train"):
-        from mmsearch.models import architecture as architectures
+        from mmsearch.models.named import named
         from mmsearch.training.run import run
 
-        described = None if architecture is None else architectures.load(str(architecture))
+        described = None if architecture is None else named(str(architecture), weights)
         own = "recipe" if described is None else described.name
         folder = Path("runs", own) if out is None else path_of("out", out)
         messages: list[str] = []

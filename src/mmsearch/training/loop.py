@@ -27,7 +27,7 @@ from mmsearch.training.heldout.held import split
 from mmsearch.training.loss import chunked_backward
 from mmsearch.training.objective import Features, Training, encoded, loss_of
 from mmsearch.training.towers.autocast import mixed
-from mmsearch.training.towers.moving_texts import MovingTexts
+from mmsearch.training.towers.moving_inputs import MovingInputs
 
 STATE = "state"
 TOWER = "tower."
@@ -53,7 +53,7 @@ class Trained:
     steps: int
     seconds: float
     gain: Gain | None = None
-    moving: MovingTexts | None = None
+    moving: MovingInputs | None = None
     share: float = 1.0
     architecture: str = ""
 
@@ -99,21 +99,24 @@ class Run:
         """Return rows and modality dropout of the next step. They depend only on the seed and the step
         number.
         """
-        generator = torch.Generator().manual_seed(self.numbers.seed * 1_000_003 + self.step)
-        size = min(self.numbers.batch, len(self.train_rows))
-        if self.numbers.passes:
-            rows = self.train_rows[self._of_pass(size)]
-        else:
-            rows = self.train_rows[torch.randperm(len(self.train_rows), generator=generator)[:size]]
-        drop = torch.rand(size, 2, generator=generator)
+        rows, drop = self._drawn(self.step)
         torch.manual_seed(self.numbers.seed * 7_000_003 + self.step)  # the layers' own dropout
         return rows.to(self.device), drop.to(self.device)
 
-    def _of_pass(self, size: int) -> Tensor:
-        """Return the places of the next batch of the current pass. A rest smaller than a batch is skipped,
-        and is another one in each pass.
+    def _drawn(self, step: int) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(self.numbers.seed * 1_000_003 + step)
+        size = min(self.numbers.batch, len(self.train_rows))
+        if self.numbers.passes:
+            rows = self.train_rows[self._of_pass(step, size)]
+        else:
+            rows = self.train_rows[torch.randperm(len(self.train_rows), generator=generator)[:size]]
+        return rows, torch.rand(size, 2, generator=generator)
+
+    def _of_pass(self, step: int, size: int) -> Tensor:
+        """Return the places of a step's batch in its pass. A rest smaller than a batch is skipped, and is
+        another one in each pass.
         """
-        number, place = divmod(self.step, len(self.train_rows) // size)
+        number, place = divmod(step, len(self.train_rows) // size)
         generator = torch.Generator().manual_seed(self.numbers.seed * 3_000_017 + number)
         drawn = torch.randperm(len(self.train_rows), generator=generator)
         return drawn[place * size : (place + 1) * size]
@@ -127,6 +130,7 @@ class Run:
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * warmth
         rows, drop = self.batch()
+        self._look_ahead(rows)
         self.optimizer.zero_grad()
         if self.numbers.chunk or distributed.size() > 1:
             loss = self._in_slices(rows, drop)
@@ -142,12 +146,26 @@ class Run:
         self.step += 1
         return float(loss.detach())
 
+    def _look_ahead(self, rows: Tensor) -> None:
+        """Draw how this step changes images, and begin to decode those of the next one."""
+        if self.moving:
+            self.moving.change(self._changes(0))
+            # Of several processes each needs a part of the images alone, and decodes it when it is there.
+            if distributed.size() == 1 and self.step + 1 < self.steps:
+                for batch in (rows.cpu(), self._drawn(self.step + 1)[0]):
+                    self.moving.expect(self._given.pairs[batch, 1])
+
+    def _changes(self, start: int) -> int:
+        return (self.numbers.seed * 7_000_003 + self.step) * 1_009 + start
+
     def _in_slices(self, rows: Tensor, drop: Tensor) -> Tensor:
         """Compute the gradients of the batch in slices, distributed over the processes. Return the loss."""
 
         def encode(part: slice) -> tuple[Tensor, ...]:
             # Dropout is seeded by the slice, so that it does not depend on the process or on recomputation.
-            torch.manual_seed((self.numbers.seed * 7_000_003 + self.step) * 1_009 + part.start)
+            torch.manual_seed(self._changes(part.start))
+            if self.moving:
+                self.moving.change(self._changes(part.start))
             with self._mixed():
                 return encoded(self.fusion, self.data, rows[part], self.numbers, drop[part])
 
@@ -328,6 +346,8 @@ def train(
                 log.write(json.dumps(line) + "\n")
             draw(folder, run.best_step)
     share = run.ended()
+    if run.moving:
+        run.moving.close()
     return Trained(
         fusion.eval(),
         run.best_step,

@@ -15,7 +15,7 @@ from mmsearch.errors import TrainingError
 from mmsearch.models.fusion.base import Fusion, present, unit
 from mmsearch.models.fusion.fusion_heads import FusionHead
 from mmsearch.training.loss import nt_xent
-from mmsearch.training.towers.moving_texts import MovingTexts
+from mmsearch.training.towers.moving_inputs import MovingInputs
 
 SCHEDULES = ("constant", "cosine")
 LEAST_STEPS = 100
@@ -103,8 +103,8 @@ class Features:
     images of other products, and `auxiliary_queries` float32 [e, ·] their queries in the image space; they
     are used to fit the closed-form map, but not in training steps.
 
-    An input that a moving tower reads is a column here, 1 for texts with a known word, and `rows` computes
-    its vectors by `moving`.
+    An input that a moving tower reads is a column here, 1 for texts with a known word and products with an
+    image, and `rows` computes its vectors by `moving`.
     """
 
     query_text: Tensor
@@ -118,7 +118,7 @@ class Features:
     negatives: Tensor
     auxiliary_image: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     auxiliary_queries: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
-    moving: MovingTexts | None = None
+    moving: MovingInputs | None = None
 
     @property
     def items(self) -> int:
@@ -126,11 +126,20 @@ class Features:
         return len(self.group)
 
     def rows(self, name: str, places: Tensor) -> Tensor:
-        """Return the rows at `places` of query_text, query_words or item_text, float32 [·, dimension]."""
+        """Return the rows at `places` of query_text, query_words, item_text or item_image, float32 [·,
+        dimension].
+        """
         if self.moving is not None and name in self.moving:
             return self.moving.rows(name, places)
         found: Tensor = getattr(self, name)[places]
         return found
+
+    def no_images(self, count: int) -> Tensor:
+        """Return the image input of `count` queries without an image: zeros, float32 [count, dimension]."""
+        width = self.item_image.shape[1]
+        if self.moving is not None and "item_image" in self.moving:
+            width = self.moving.dimension("item_image")
+        return torch.zeros(count, width, device=self.item_image.device)
 
     def asking(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rows of the queries by their text and by their words, which one tower computes once."""
@@ -209,9 +218,9 @@ def encoded(
     i.
     """
     query, item = data.pairs[rows, 0], data.pairs[rows, 1]
-    text, image = data.rows("item_text", item), data.item_image[item]
+    text, image = data.rows("item_text", item), data.rows("item_image", item)
     lacks_text, lacks_image = _lacks(numbers, drop)
-    nothing = torch.zeros_like(image)
+    nothing = data.no_images(len(item))
     found = [
         *fusion.query(*data.asking(query), nothing),
         *fusion.item(text * ~lacks_text, image * ~lacks_image),
@@ -276,6 +285,6 @@ def _hard(fusion: Fusion, data: Features, query: Tensor) -> tuple[Tensor, ...]:
     if not wanted.shape[1]:
         return ()
     flat = wanted.clamp(min=0).flatten()
-    vectors = fusion.item(data.rows("item_text", flat), data.item_image[flat])
+    vectors = fusion.item(data.rows("item_text", flat), data.rows("item_image", flat))
     there = (wanted >= 0).unsqueeze(2)
     return tuple(rows.view(*wanted.shape, -1) * there for rows in vectors)

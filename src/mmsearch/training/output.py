@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import shutil
 import tempfile
 from pathlib import Path
@@ -13,10 +14,15 @@ from safetensors.torch import save_file
 from mmsearch.errors import TrainingError
 from mmsearch.models import gain
 from mmsearch.models.architecture import Architecture, Tower
+from mmsearch.models.named import CLIP_KINDS
+from mmsearch.models.towers.saved_clip import write_clip
 from mmsearch.models.trained_files import TOWERS, WEIGHTS
 from mmsearch.models.weights import PACKAGED
 from mmsearch.training.loop import Trained
+from mmsearch.training.towers.moving_bert import MovingBert
 
+DESCRIBED = ("model", "mean", "std", "quick_gelu")
+"""numbers of a CLIP tower that the config in its folder has"""
 FROZEN = "{}_frozen"
 """name of the tower that names classes in place of a moved one, whose images' vectors would change else"""
 
@@ -36,7 +42,11 @@ def served_data(architecture: Architecture, out: Path) -> dict[str, Any]:
         described = data["towers"][name]
         before = copy.deepcopy(described)
         described.pop("train", None)
-        if tower.moving or _is_folder(tower):
+        if tower.moving and tower.kind in CLIP_KINDS:
+            described["weights"] = f"{TOWERS}/{_clips(architecture)[name]}"
+            for number in DESCRIBED:
+                described.pop(number, None)
+        elif tower.moving or _is_folder(tower):
             described["weights"] = f"{TOWERS}/{name}"
         elif Path(tower.weights).exists():
             described["weights"] = tower.weights
@@ -57,9 +67,20 @@ def write(trained: Trained, architecture: Architecture, out: Path) -> None:
     them is not deployed.
     """
     moving = trained.moving.towers if trained.moving else {}
+    clips = _clips(architecture)
+    for folder in dict.fromkeys(clips.values()):
+        changed = {
+            key: value
+            for name in clips
+            if clips[name] == folder
+            for key, value in moving[name].encoder.state_dict().items()
+            if key in moving[name].frozen
+        }
+        written = functools.partial(write_clip, architecture.towers[folder], changed)
+        _replace(out / TOWERS / folder, written)
     for name, tower in architecture.towers.items():
-        if tower.moving:
-            moved = moving[name]
+        moved = moving.get(name)
+        if isinstance(moved, MovingBert):
             _replace(out / TOWERS / name, moved.write)
         if _is_folder(tower):
             target = out / TOWERS / (FROZEN.format(name) if tower.moving else name)
@@ -69,6 +90,16 @@ def write(trained: Trained, architecture: Architecture, out: Path) -> None:
         gain.write(trained.gain, out)
     state = trained.fusion.state_dict()
     save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, out / WEIGHTS)
+
+
+def _clips(architecture: Architecture) -> dict[str, str]:
+    """Return the folder of each CLIP tower that moves. Both towers of one CLIP are written into one."""
+    first: dict[tuple[str, str], str] = {}
+    return {
+        name: first.setdefault((tower.weights, str(tower.numbers.get("model", ""))), name)
+        for name, tower in architecture.towers.items()
+        if tower.moving and tower.kind in CLIP_KINDS
+    }
 
 
 def _is_folder(tower: Tower) -> bool:

@@ -20,6 +20,7 @@ from mmsearch.images.data_uri import is_data_uri
 from mmsearch.images.references import located, read
 from mmsearch.models.architecture import Architecture
 from mmsearch.models.export.export_cache import exported
+from mmsearch.models.fusion import registry
 from mmsearch.products import reader
 from mmsearch.products.catalog import Catalog
 from mmsearch.products.feeds.feed import Feed
@@ -27,11 +28,11 @@ from mmsearch.products.ids import identifier_or_empty
 from mmsearch.products.in_memory import Frame, InMemoryCatalog, plain, rows_of
 from mmsearch.products.rows import rows
 from mmsearch.products.text import tower_text
-from mmsearch.serving.tokens import Tokens
 from mmsearch.training.features import picture_features, text_features
 from mmsearch.training.objective import Features
-from mmsearch.training.towers.moving_texts import MovingTexts, Source
+from mmsearch.training.towers.moving_inputs import MovingInputs, Source
 from mmsearch.training.towers.moving_tower import MovingTower
+from mmsearch.training.towers.picture_store import PictureStore
 from mmsearch.training.towers.token_store import TokenStore
 
 Say = Callable[[str], None]
@@ -216,11 +217,20 @@ def features(
             f"{unread} of {len(products)} products have a text without a word known to the tower, which is "
             "ignored"
         )
+    seen = (moving or {}).get(architecture.slots.get("clip_image", ""))
+    if seen is None:
+        item_image = _pictures(architecture, products, say)
+    else:
+        store = _store(architecture, seen, products, say)
+        sources["item_image"] = Source(seen.tower.name, store)
+        item_image = store.present().float().unsqueeze(1)
+    if kept := _with_something(joined, item_text.any(1) | item_image.any(1), pairs, places, say):
+        return features(architecture, products, kept, say, known, precision, moving=moving, cut=cut)
     return Features(
         query_text=query_text,
         query_words=query_words,
         item_text=item_text,
-        item_image=_pictures(architecture, products, say),
+        item_image=item_image,
         pairs=torch.tensor([pair[:2] for pair in joined], dtype=torch.int64),
         counts=torch.tensor([pair[2] for pair in joined], dtype=torch.float32),
         known=torch.tensor(sorted(codes), dtype=torch.int64),
@@ -228,14 +238,54 @@ def features(
         negatives=torch.tensor(
             [sorted(chosen) + [-1] * (most - len(chosen)) for chosen in hard], dtype=torch.int64
         ).view(len(queries), most),
-        moving=MovingTexts(moving, sources) if moving else None,
+        moving=MovingInputs(moving, sources) if moving else None,
     )
 
 
+def _with_something(
+    joined: list[tuple[int, int, float]],
+    present: torch.Tensor,
+    pairs: list[Pair],
+    places: Mapping[str, int],
+    say: Say,
+) -> list[Pair]:
+    """Return the pairs whose product has a text or an image that the towers read, or nothing if all have."""
+    there: list[bool] = present.tolist()
+    if all(there[product] for _, product, _ in joined):
+        return []
+    kept = [pair for pair in pairs if pair.product in places and there[places[pair.product]]]
+    if not kept:
+        raise TrainingError(
+            "expected products with a text or an image that the architecture's towers read, got none; give "
+            "the products images, or name an architecture that reads their text"
+        )
+    say(
+        f"{len(joined) - len(kept)} of {len(joined)} pairs are left out, whose products have neither a text "
+        "nor an image that the towers read"
+    )
+    return kept
+
+
 def _tokens(tower: MovingTower, texts: list[str], cut: int) -> TokenStore:
+    return TokenStore(texts, tower.tokens(cut), tower.width)
+
+
+def _store(
+    architecture: Architecture, tower: MovingTower, products: list[ProductInput], say: Say
+) -> PictureStore:
+    if architecture.fusion.kind in registry.FUSION_HEADS:
+        raise TrainingError(
+            f"expected a frozen image tower beside the fusion {architecture.fusion.kind}, which fits a map "
+            f"to its features, got `train` of {tower.tower.name}; freeze it, or train it by the fusion "
+            "image_only first"
+        )
     numbers = tower.tower.numbers
-    length = min(int(numbers["max_tokens"]), cut)
-    return TokenStore(texts, Tokens(tower.tokenizer, length, numbers.get("pad_to")))
+
+    def broken(number: int, why: str) -> None:
+        say(f"{products[number].identifier} trains without its picture: {why}")
+
+    pictures = [product.picture for product in products]
+    return PictureStore(pictures, int(numbers["size"]), str(numbers["fit"]), broken)
 
 
 def _texts(

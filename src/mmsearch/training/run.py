@@ -22,7 +22,7 @@ from mmsearch.training.objective import Features, Training
 from mmsearch.training.pairs import Pair, ProductInput, features, read_pairs, read_products
 from mmsearch.training.recipes.choice import chosen
 from mmsearch.training.recipes.joint import joint, learns
-from mmsearch.training.towers.moving_tower import MovingTower
+from mmsearch.training.towers.pick import moving_tower
 
 
 def run(
@@ -103,7 +103,7 @@ def _joined(
     say: Callable[[str], None],
 ) -> Features:
     towers = {
-        name: MovingTower(tower, numbers.seed) for name, tower in architecture.towers.items() if tower.moving
+        name: moving_tower(tower, numbers.seed) for name, tower in architecture.towers.items() if tower.moving
     }
     if not towers:
         return features(architecture, products, pairs, say)

@@ -84,6 +84,14 @@ def model_name(tower: Tower) -> str:
     return name
 
 
+def home(tower: Tower) -> Path | None:
+    """Return the folder of a tower whose weights are one or a hub's model; None for a tag and for a file."""
+    if tower.weights.startswith(hub.HUB):
+        return _hubs(tower)
+    folder = Path(tower.weights)
+    return folder if not tower.weights.startswith(OPEN_CLIP) and folder.is_dir() else None
+
+
 def _pretrained(tower: Tower) -> str | None:
     """Return the tag or file that open_clip loads into a model of its own; None for a folder's or a hub's.
 

@@ -103,9 +103,8 @@ def split(data: Features, numbers: Training) -> tuple[Tensor, Held]:
 
 def _queries(fusion: Fusion, data: Features, places: Tensor) -> Tensor:
     text, words = data.asking(places)
-    nothing = torch.zeros(len(places), data.item_image.shape[1], device=data.item_image.device)
-    return fusion.query(text, words, nothing)[0]
+    return fusion.query(text, words, data.no_images(len(places)))[0]
 
 
 def _items(fusion: Fusion, data: Features, places: Tensor) -> Tensor:
-    return fusion.item(data.rows("item_text", places), data.item_image[places])[0]
+    return fusion.item(data.rows("item_text", places), data.rows("item_image", places))[0]

@@ -6,8 +6,9 @@ import copy
 from typing import Any
 
 from mmsearch.models import architecture as architectures
-from mmsearch.models.architecture import TEXT_SLOTS, Architecture
+from mmsearch.models.architecture import SLOTS, TEXT_SLOTS, Architecture
 from mmsearch.models.fusion import registry
+from mmsearch.models.named import CLIP_KINDS
 
 LAYERS = {"last": 2}
 """what moves by default: more overfits, and costs more"""
@@ -20,24 +21,36 @@ NUMBERS: dict[str, Any] = {
     "warmup": 10,
     "evaluate_every": 20,
 }
-TEXT_ALONE: dict[str, Any] = {"batch": 128, "modality_dropout": 0.0, "single": 0.0}
+TOWERS_ALONE: dict[str, Any] = {"batch": 128, "modality_dropout": 0.0, "single": 0.0}
 """numbers without a fusion to learn: nothing could stand in for a text that is dropped"""
+CLIP_RATE = 1e-5
+"""a rate that is usual for the fine-tuning of pretrained CLIPs"""
 
 
 def joint(architecture: Architecture) -> Architecture:
-    """Return the architecture with moving text towers, unless its data file says which towers move.
+    """Return the architecture with moving text towers, unless its data file says which towers move. Both
+    towers of a CLIP move where nothing else learns.
 
     Numbers in its `training` take precedence.
     """
     if any("train" in tower for tower in architecture.data["towers"].values()):
         return architecture
     data: dict[str, Any] = copy.deepcopy(dict(architecture.data))
-    for slot in TEXT_SLOTS:
-        if slot in architecture.slots:
-            data["towers"][architecture.slots[slot]]["train"] = LAYERS
-    own = {} if learns(architecture) else TEXT_ALONE
+    for name in _moved(architecture):
+        data["towers"][name]["train"] = LAYERS
+    own = {} if learns(architecture) else TOWERS_ALONE
+    if any(architecture.towers[name].kind in CLIP_KINDS for name in _moved(architecture)):
+        own = own | {"tower_rate": CLIP_RATE}
     data["training"] = NUMBERS | own | data.get("training", {})
     return architectures.parse(data, architecture.folder)
+
+
+def _moved(architecture: Architecture) -> list[str]:
+    """Return the names of the towers that move."""
+    kinds = ("bert",) if learns(architecture) else ("bert", *CLIP_KINDS)
+    slots = TEXT_SLOTS if learns(architecture) else SLOTS
+    named = dict.fromkeys(architecture.slots[slot] for slot in slots if slot in architecture.slots)
+    return [name for name in named if architecture.towers[name].kind in kinds]
 
 
 def learns(architecture: Architecture) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -12,14 +12,17 @@ from torch import Tensor
 from mmsearch.serving.tokens import Tokens
 
 BLOCK = 1024
+TOGETHER = 32
+"""texts of similar length that are computed together, so that short ones are not padded to the longest"""
 
 
 class TokenStore:
     """Token ids of n texts: `ids` int32, one text after the other, `ends` int64 [n + 1]. A text without a
-    word that the tower knows has length 0.
+    word that the tower knows has length 0. Batches are as wide as their longest text, or `width`.
     """
 
-    def __init__(self, texts: Sequence[str], tokens: Tokens) -> None:
+    def __init__(self, texts: Sequence[str], tokens: Tokens, width: int | None = None) -> None:
+        self._width = width
         parts: list[np.ndarray[tuple[int], np.dtype[np.int32]]] = []
         lengths: list[int] = []
         for start in range(0, len(texts), BLOCK):
@@ -42,7 +45,7 @@ class TokenStore:
 
     def batch(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """Return token ids and mask of the texts at `places`, int64 [n, longest]; padding is 0."""
-        width = int(self.lengths(places).max())
+        width = self._width or int(self.lengths(places).max())
         ids = np.zeros((len(places), width), np.int64)
         mask = np.zeros((len(places), width), np.int64)
         for row, place in enumerate(places.tolist()):
@@ -50,6 +53,17 @@ class TokenStore:
             ids[row, : len(found)] = found
             mask[row, : len(found)] = 1
         return torch.from_numpy(ids), torch.from_numpy(mask)
+
+    def batches(self, places: Tensor) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:
+        """Yield the numbers of those of `places` that have a known word, int64 [b], and their token ids and
+        mask, int64 [b, longest].
+        """
+        lengths = self.lengths(places)
+        order = torch.argsort(lengths, stable=True)
+        order = order[lengths[order] > 0]
+        for numbers in torch.split(order, TOGETHER):
+            if len(numbers):
+                yield numbers, self.batch(places[numbers])
 
     def fingerprint(self) -> str:
         """Return the sha256 (hex) of the tokens."""
