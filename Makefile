@@ -61,7 +61,7 @@ lint: .venv/.ready ## ruff, over every file, and the layers of the imports
 	$(BIN)/lint-imports --no-logo
 
 typecheck: .venv/.ready ## mypy --strict, over every package
-	@$(BIN)/mypy -p mmsearch -p sample_data -p fusion_study -m demo_catalog -m evaluate_demo -m train_demo -m choose -m pin
+	@$(BIN)/mypy -p mmsearch -p sample_data -p fusion_study -m demo_catalog -m evaluate_demo -m train_demo -m store_demo -m joint_demo -m choose -m pin
 
 test-plugin: .venv/.ready ## the plugin's own tests, in OpenSearch's framework; leaves the zip
 	@scripts/maven.sh -q verify

@@ -134,7 +134,7 @@ def main() -> int:
     good = True
     with beside_official(asked.nodes) as urls:
         client = Client(urls[0])
-        for shards in asked.shards or ((3,) if asked.short else (1, 3)):
+        for shards in asked.shards or (1, 3):
             index = f"bench-hybrid-{shards}"
             say(f"building {index}")
             build(client, index, asked.documents, shards)

@@ -51,6 +51,7 @@ STEPS = (
     Step(("quantization",), ("quantisation",), 6),
     Step(("growth",), ("growth",), 12),
     Step(("training",), ("training",), 6),
+    Step(("towers",), ("towers-text", "towers-images"), 14),
     Step(("evaluation",), ("evaluation", "evaluation-ranx"), 4),
     Step(("profiles",), ("profile-ingest", "profile-node-neural", "profile-node-hybrid"), 5),
 )
@@ -68,7 +69,7 @@ SUBJECTS = {
     "neural": (*_tables("neural"), "http-client", "http-client-cpu"),
     "hybrid": (*hybrid_tables(1, (1, 3), (10, 100, 500)), *hybrid_tables(2, (3,), (10, 100, 500))),
     "index": _tables("slow-legs", "legs", "quantization", "growth"),
-    "offline": _tables("training", "evaluation"),
+    "offline": _tables("training", "towers", "evaluation"),
     "quality": (
         "quality-fusion",
         "quality-hybrid",

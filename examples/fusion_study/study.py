@@ -17,9 +17,11 @@ from mmsearch.models.architecture import Architecture, load
 from mmsearch.models.fusion import registry
 from mmsearch.models.fusion.base import Fusion
 from mmsearch.training.bm25 import Bm25
-from mmsearch.training.loop import train
+from mmsearch.training.loop import Trained, train
 from mmsearch.training.objective import Features, Training
 from mmsearch.training.pairs import Pair, ProductInput, features
+from mmsearch.training.towers.moving_tower import MovingTower
+from mmsearch.training.towers.pick import moving_tower
 
 Scores = NDArray[np.float32]
 Say = Callable[[str], None]
@@ -126,9 +128,15 @@ class Study:
     auxiliary_images: AuxiliaryImages | None = None
 
     def half(
-        self, architecture: Architecture, pool: Half, shuffle: int | None = None, precision: str = "fp32"
+        self,
+        architecture: Architecture,
+        pool: Half,
+        shuffle: int | None = None,
+        precision: str = "fp32",
+        moving: Mapping[str, MovingTower] | None = None,
     ) -> Features:
-        """Features and pairs of one half; with `shuffle` each product has another's picture."""
+        """Features and pairs of one half; with `shuffle` each product has another's picture. Towers in
+        `moving` read the texts themselves."""
         chosen = [self.data.products[item] for item in pool.items]
         group = [str(self.data.group[item]) for item in pool.items]
         pictures = [clipart.picture for clipart in chosen]
@@ -145,14 +153,20 @@ class Study:
             for row, keyword in enumerate(pool.keywords)
             for place in np.flatnonzero(table[row])
         ]
-        return features(architecture, products, pairs, self.say, precision=precision)
+        return features(architecture, products, pairs, self.say, precision=precision, moving=moving)
 
-    def lesson(self, architecture: Architecture, side: int, shuffle: int | None = None) -> Features:
+    def lesson(
+        self,
+        architecture: Architecture,
+        side: int,
+        shuffle: int | None = None,
+        moving: Mapping[str, MovingTower] | None = None,
+    ) -> Features:
         """What is trained on before the fold `side` is asked about: the other fold, and the auxiliary images.
 
         Those that resemble a picture of `side` are left out; with `shuffle` they are exchanged too.
         """
-        lesson = self.half(architecture, self.pools[1 - side], shuffle)
+        lesson = self.half(architecture, self.pools[1 - side], shuffle, moving=moving)
         if self.auxiliary_images is None:
             return lesson
         asked_about = self.data.hashes[self.pools[side].items]
@@ -163,10 +177,12 @@ class Study:
 
     def tables(self, fusion: Fusion, data: Features, pool: Half) -> tuple[Scores, Scores, Scores]:
         """Cosines of a half's keywords with its products: fused, text alone, picture alone."""
-        nothing = torch.zeros(len(data.query_text), data.item_image.shape[1])
+        queries, items = torch.arange(len(data.query_text)), torch.arange(data.items)
+        if data.moving is not None:
+            data.moving.rest()
         with torch.inference_mode():
-            asked = fusion.eval().query(data.query_text, data.query_words, nothing)
-            offered = fusion.item(data.item_text, data.item_image)
+            asked = fusion.eval().query(*data.asking(queries), data.no_images(len(queries)))
+            offered = fusion.item(data.rows("item_text", items), data.rows("item_image", items))
         fused, text, image = ((left @ right.T).numpy() for left, right in zip(asked, offered, strict=True))
         return fused, text, image
 
@@ -177,16 +193,22 @@ class Study:
 
     def trained(self, trial: Trial) -> Asked:
         """Trained on one half and asked about the other."""
+        return self.learned(load(trial.name), trial)[0]
+
+    def learned(self, architecture: Architecture, trial: Trial) -> tuple[Asked, Trained]:
+        """The same for an architecture of any data, whose towers may move."""
         pool = self.pools[trial.side]
-        architecture = load(trial.name)
+        towers = {name: moving_tower(tower) for name, tower in architecture.towers.items() if tower.moving}
         numbers = replace(Training.of(architecture.data["training"]), seed=trial.seed)
         torch.manual_seed(trial.seed)
         fusion = registry.build(architecture)
-        lesson = self.lesson(architecture, trial.side, trial.seed if trial.shuffled else None)
+        lesson = self.lesson(architecture, trial.side, trial.seed if trial.shuffled else None, towers or None)
         result = train(fusion, lesson, numbers, device=torch.device("cpu"))
         self.say(f"{trial.label}: best at step {result.best_step} of {result.steps}, {result.seconds:.0f} s")
-        asked = self.half(architecture, pool, trial.seed + 1 if trial.shuffled else None)
-        return Asked(self.tables(fusion, asked, pool), result.best_recall)
+        asked = self.half(
+            architecture, pool, trial.seed + 1 if trial.shuffled else None, moving=towers or None
+        )
+        return Asked(self.tables(fusion, asked, pool), result.best_recall), result
 
     def prepare(self, names: Sequence[str]) -> None:
         """Computes the features that trainings of these architectures read, so that none does it twice."""

@@ -298,3 +298,18 @@ def test_a_run_leaves_what_is_deployed_and_says_what_it_brought(encoder: Path, t
     before, after = (load_file(folder / "model.safetensors") for folder in (encoder, Path(served.weights)))
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert {name.split(".")[2] for name in moved} == {"1", "2"}
+
+
+@pytest.mark.parametrize("share", [0.5, 0, 1.0])
+def test_the_share_of_the_trained_tower_may_be_given(encoder: Path, share: float) -> None:
+    architecture = small_bert.architecture("bibert", encoder, LAST, interpolated=share)
+    found = trained(architecture)
+    assert found.share == share
+    assert found.moving is not None
+    assert bool(changed(encoder, found.moving.towers["minilm"])) == bool(share)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("share", [1.5, -0.1, "half"])
+def test_a_share_out_of_range_is_refused(share: object) -> None:
+    with pytest.raises(TrainingError, match="expected `interpolated` as true, false or a share from 0 to 1"):
+        Training.of({"interpolated": share})

@@ -32,8 +32,6 @@ from mmsearch.training.towers.moving_inputs import MovingInputs
 STATE = "state"
 TOWER = "tower."
 """prefix of a moving tower's weights; no fusion has one"""
-SHARES = (1.0, 0.75, 0.5, 0.25)
-"""shares of the trained tower that are tried in the interpolation with the frozen one"""
 MOST_REFITTED = 8192
 """queries up to which the kernel map is fitted again at each evaluation: all of them are encoded for it"""
 Say = Callable[[dict[str, float]], None]
@@ -231,7 +229,7 @@ class Run:
             return 1.0
         ends = {name: tower.ended() for name, tower in self.moving.towers.items()}
         found: dict[float, tuple[float, Tensor]] = {}
-        shares = SHARES if self.numbers.interpolated and len(self.held.queries) else SHARES[:1]
+        shares = self.numbers.shares if len(self.held.queries) else self.numbers.shares[:1]
         for share in shares:
             self._interpolate(ends, share)
             found[share] = (distributed.agreed(self._measured(), self.device), self.held.scores)

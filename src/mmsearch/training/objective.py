@@ -18,6 +18,8 @@ from mmsearch.training.loss import nt_xent
 from mmsearch.training.towers.moving_inputs import MovingInputs
 
 SCHEDULES = ("constant", "cosine")
+SHARES = (1.0, 0.75, 0.5, 0.25)
+"""shares of the trained tower that are tried in the interpolation with the frozen one"""
 LEAST_STEPS = 100
 
 
@@ -36,7 +38,8 @@ class Training:
 
     Of moving towers, `tower_rate` and `tower_decay` are rate and weight decay, and `tokens` is the length at
     which texts are cut in training. `interpolated` chooses a point between the frozen and the trained tower
-    on the held-out groups.
+    on the held-out groups; a number from 0 to 1 is the share of the trained one, for texts of another kind
+    than the held-out ones.
     """
 
     steps: int = 600
@@ -50,7 +53,7 @@ class Training:
     tokens: int = 64
     warmup: int = 0
     schedule: str = "constant"
-    interpolated: bool = True
+    interpolated: bool | float = True
     temperature: float = 0.06
     symmetric: bool = True
     modality_dropout: float = 0.15
@@ -77,7 +80,19 @@ class Training:
                 f"expected `schedule` out of {', '.join(SCHEDULES)}, got {found.schedule!r}; correct the "
                 "data file"
             )
+        if not isinstance(found.interpolated, bool | int | float) or not 0 <= found.interpolated <= 1:
+            raise TrainingError(
+                f"expected `interpolated` as true, false or a share from 0 to 1, got {found.interpolated!r}; "
+                "correct the data file"
+            )
         return found
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Return the shares of the trained tower to choose from."""
+        if isinstance(self.interpolated, bool):
+            return SHARES if self.interpolated else (1.0,)
+        return (float(self.interpolated),)
 
     def limit(self, pairs: int) -> int:
         """Return the number of steps over so many pairs to train on."""

@@ -22,7 +22,7 @@ LAYERS, HEADS, DIMENSION = 2, 4, 256
 MAX_TOKENS = 128
 TRAINING: dict[str, Any] = {
     "steps": 5000,
-    "passes": 10.0,
+    "passes": 6.0,
     "batch": 256,
     "tower_rate": 1e-3,
     "warmup": 100,
