@@ -51,7 +51,7 @@ def tables(study: Study, trial: Trial, layers: str, folder: Path) -> tuple[Score
     """Scores of the fold by each of SYSTEMS."""
     frozen = study.trained(trial).scores[0]
     moved = of_layers(layers)
-    asked, trained = study.learned(moved, trial)
+    asked, trained = study.trained_with(moved, trial)
     say(f"{trial.label}: the tower at {trained.share:g}")
     out = folder / f"{trial.seed}-{trial.side}"
     out.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def tables(study: Study, trial: Trial, layers: str, folder: Path) -> tuple[Score
     served["training"] = architectures.load(NAME).data["training"]
     (out / ARCHITECTURE).write_text(json.dumps(served, indent=2) + "\n", encoding="utf-8")
     output.write(trained, moved, out)
-    again, _ = study.learned(architectures.load(out / ARCHITECTURE), trial)
+    again, _ = study.trained_with(architectures.load(out / ARCHITECTURE), trial)
     return frozen, asked.scores[0], again.scores[0]
 
 

@@ -193,9 +193,9 @@ class Study:
 
     def trained(self, trial: Trial) -> Asked:
         """Trained on one half and asked about the other."""
-        return self.learned(load(trial.name), trial)[0]
+        return self.trained_with(load(trial.name), trial)[0]
 
-    def learned(self, architecture: Architecture, trial: Trial) -> tuple[Asked, Trained]:
+    def trained_with(self, architecture: Architecture, trial: Trial) -> tuple[Asked, Trained]:
         """The same for an architecture of any data, whose towers may move."""
         pool = self.pools[trial.side]
         towers = {name: moving_tower(tower) for name, tower in architecture.towers.items() if tower.moving}
