@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
@@ -219,6 +220,11 @@ class Run:
         self.held.measure(self.fusion.eval(), self.data)
         return self.held.last
 
+    def close(self) -> None:
+        """End the processes that decode images."""
+        if self.moving:
+            self.moving.close()
+
     def ended(self) -> float:
         """Set the best weights, and interpolate the towers with the frozen ones as the held-out groups say.
         Return the share of the trained towers.
@@ -322,30 +328,29 @@ def train(
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     run = Run(fusion, data, numbers, device or pick_device())
-    if folder is not None and (folder / CHECKPOINT).exists():
-        run.restore(folder)
-    goes_on = run.judge() if run.step == 0 else run.waited < numbers.patience
-    while goes_on and run.step < run.steps:
-        loss = run.advance()
-        if run.step % numbers.evaluate_every and run.step != run.steps:
-            continue
-        goes_on = run.judge()
-        line: dict[str, Any] = {
-            "step": run.step,
-            "loss": round(loss, 5),
-            "recall": round(run.held.last, 5),
-            "temperature": round(float(run.heat.detach().exp()), 5),
-        }
-        if say:
-            say(line | {"steps": run.steps})
-        if folder is not None and distributed.rank() == 0:
-            run.save(folder)
-            with (folder / LOG).open("a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
-            draw(folder, run.best_step)
-    share = run.ended()
-    if run.moving:
-        run.moving.close()
+    with contextlib.closing(run):
+        if folder is not None and (folder / CHECKPOINT).exists():
+            run.restore(folder)
+        goes_on = run.judge() if run.step == 0 else run.waited < numbers.patience
+        while goes_on and run.step < run.steps:
+            loss = run.advance()
+            if run.step % numbers.evaluate_every and run.step != run.steps:
+                continue
+            goes_on = run.judge()
+            line: dict[str, Any] = {
+                "step": run.step,
+                "loss": round(loss, 5),
+                "recall": round(run.held.last, 5),
+                "temperature": round(float(run.heat.detach().exp()), 5),
+            }
+            if say:
+                say(line | {"steps": run.steps})
+            if folder is not None and distributed.rank() == 0:
+                run.save(folder)
+                with (folder / LOG).open("a", encoding="utf-8") as log:
+                    log.write(json.dumps(line) + "\n")
+                draw(folder, run.best_step)
+        share = run.ended()
     return Trained(
         fusion.eval(),
         run.best_step,
