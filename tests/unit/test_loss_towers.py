@@ -64,11 +64,14 @@ def tower(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     module.InferenceResponse = lambda tensors=None, error=None: types.SimpleNamespace(
         tensors=tensors, error=error
     )
+    logged: list[str] = []
+    module.Logger = types.SimpleNamespace(log_error=logged.append)
     monkeypatch.setitem(sys.modules, "triton_python_backend_utils", module)
     name = "mmsearch.serving.tower_model"
     monkeypatch.delitem(sys.modules, name, raising=False)
     made = importlib.import_module(name).TowerModel()
     made._inputs, made._outputs, made._cache, made._runner = ["X"], ["FEATURES"], None, Runner()
+    made.logged = logged
     yield made
     sys.modules.pop(name, None)
 
@@ -88,6 +91,8 @@ def test_loss_d14_a_device_that_fails_is_no_fault_of_the_inputs(tower: Any, why:
     assert codes(answers) == ["INTERNAL", "INTERNAL"]
     assert str(answers[0].error).startswith(f"expected the model to run, got {type(why).__name__} from")
     assert "CUDA" not in str(answers[0].error)
+    # The server's log, to which the answer refers, has it whole.
+    assert tower.logged[0] == f"a tower failed: {why}"
 
 
 def test_loss_d14_one_requests_shape_fails_that_request_alone(tower: Any) -> None:

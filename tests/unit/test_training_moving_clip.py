@@ -182,8 +182,9 @@ def test_products_without_an_image_that_decodes_have_none(
 ) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
     said: list[str] = []
-    given = [*products[:-2], ProductInput("46", "", None, "46")]
-    given.append(ProductInput("47", "", tmp_path / "broken.png", "47"))
+    # No tower reads their text.
+    given = [*products[:-2], ProductInput("46", "lamp", None, "46")]
+    given.append(ProductInput("47", "lamp", tmp_path / "broken.png", "47"))
     data = joined(moving(clip, {"last": 1}), given, said.append)
     assert data.item_image.flatten().tolist() == [1.0] * 46 + [0.0, 1.0]
     assert 46 not in data.pairs[:, 1].tolist()

@@ -212,7 +212,8 @@ def features(
     group = {name: number for number, name in enumerate(sorted({product.group for product in products}))}
     texts = [product.text for product in products]
     item_text = texts_of("item_text", "bibert_item", texts, fusion.text_dimension)
-    if unread := sum(bool(text) for text in texts) - int(item_text.any(1).sum()):
+    unread = sum(bool(text) for text in texts) - int(item_text.any(1).sum())
+    if unread and "bibert_item" in architecture.slots:
         say(
             f"{unread} of {len(products)} products have a text without a word known to the tower, which is "
             "ignored"
