@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,7 +94,12 @@ class Drawn(Study):
     """A study over drawn features, in place of what the towers say."""
 
     def half(
-        self, architecture: Architecture, pool: Half, shuffle: int | None = None, precision: str = "fp32"
+        self,
+        architecture: Architecture,
+        pool: Half,
+        shuffle: int | None = None,
+        precision: str = "fp32",
+        moving: Any = None,
     ) -> Features:
         return drawn(architecture, pool.side)
 
