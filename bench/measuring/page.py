@@ -77,7 +77,7 @@ ABOUT = {
         "Index size and legs",
         "`bench slow-legs`, `bench legs`, `bench quantization`, `bench growth`.",
     ),
-    "offline": ("Training and measures", "`bench training`, `bench evaluation`."),
+    "offline": ("Training and measures", "`bench training`, `bench towers`, `bench evaluation`."),
     "quality": (
         "Quality",
         "`make quality`, on keywords of Debian's openclipart that no training and no tuning has seen. "
