@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from mmsearch.models.architecture import Architecture, load, parse
 from mmsearch.models.fusion import registry
 from mmsearch.models.fusion.base import Fusion, unit
+from mmsearch.training.loop import Run
 from mmsearch.training.objective import Features, Training
 
 CPU = torch.device("cpu")
@@ -54,3 +57,17 @@ def drawn(architecture: Architecture, seed: int = 0) -> Features:
 def fresh(name: str, seed: int = 0) -> Fusion:
     torch.manual_seed(seed)
     return registry.build(small(name))
+
+
+def interrupted(run: Run, folder: Path) -> None:
+    """Leave in the new `folder` what a run leaves that ends after its fifth step, with a checkpoint at the
+    fourth.
+    """
+    run.judge()
+    for _ in range(4):
+        run.advance()
+    run.judge()
+    folder.mkdir()
+    run.save(folder)
+    run.advance()  # lost with the process
+    run.close()

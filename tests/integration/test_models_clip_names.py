@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-import tritonclient.grpc as grpcclient
 from click.testing import CliRunner
 from PIL import Image
 from safetensors.torch import save_file
@@ -19,10 +19,19 @@ from sample_data.furniture import write_catalog
 from mmsearch.cli.main import cli
 from mmsearch.config import cache_folder
 from mmsearch.models.architecture import load
+from mmsearch.models.fusion import registry
+from mmsearch.models.named import named
 from mmsearch.serving.pictures.images import decode
 from mmsearch.serving.pictures.pixels import Frame
 from mmsearch.stack import embedded
 from mmsearch.stack.state import Home
+from mmsearch.training.loop import Run
+from mmsearch.training.objective import Training
+from mmsearch.training.pairs import Pair, ProductInput, features
+from mmsearch.training.recipes.joint import joint
+from mmsearch.training.towers.pick import moving_tower
+
+from ..fakes.encoded import embeddings
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 TEXTS = ["A Red  chair, isn't it?", "Bücherregal 120cm", "lamp", "word " * 100, "a sofa & two cushions"]
@@ -47,16 +56,6 @@ def pictures(folder: Path) -> list[bytes]:
     """Pictures of furniture, as many as there are texts."""
     lines = write_catalog(folder, cache_folder()).read_text(encoding="utf-8").splitlines()
     return [(folder / json.loads(line)["image"]).read_bytes() for line in lines[:: len(lines) // 5]][:5]
-
-
-def answered(address: str, model: str, texts: list[str], images: list[bytes]) -> np.ndarray:
-    inputs = []
-    for name, values in (("TEXT", [text.encode() for text in texts]), ("IMAGE", images)):
-        tensor = grpcclient.InferInput(name, [len(values), 1], "BYTES")
-        tensor.set_data_from_numpy(np.array(values, dtype=object).reshape(-1, 1))
-        inputs.append(tensor)
-    with grpcclient.InferenceServerClient(address) as client:
-        return client.infer(model, inputs).as_numpy("EMBEDDING")
 
 
 def agree(ours: np.ndarray, theirs: np.ndarray) -> None:
@@ -84,8 +83,8 @@ def test_what_is_served_is_what_open_clip_answers(
     assert built.exit_code == 0, built.output
     with embedded.borrowed(home, ("triton",), ready_within=300) as ports:
         address = f"127.0.0.1:{ports.triton_grpc}"
-        queries = answered(address, "query_encoder", TEXTS, [b""] * len(TEXTS))
-        items = answered(address, "item_encoder", [""] * len(images), images)
+        queries = embeddings(address, "query_encoder", TEXTS, [b""] * len(TEXTS))
+        items = embeddings(address, "item_encoder", [""] * len(images), images)
     image = load(name).towers["image"].numbers
     pixels = [decode(each, Frame(image["size"], image["fit"])) for each in images]
     preprocess = open_clip.image_transform(
@@ -98,3 +97,25 @@ def test_what_is_served_is_what_open_clip_answers(
         )
     agree(queries, said.numpy())
     agree(items, seen.numpy())
+
+
+@pytest.mark.parametrize("name", ["ViT-B-32", "MobileCLIP2-S0"])
+@pytest.mark.parametrize("train", [{"last": 2}, "all"])
+def test_a_step_of_its_training_moves_both_towers(name: str, train: Any, tmp_path: Path) -> None:
+    _, file = created(name, tmp_path)
+    products, pairs = [], []
+    for number, image in enumerate(pictures(tmp_path)):
+        (tmp_path / f"{number}.image").write_bytes(image)
+        products.append(ProductInput(str(number), "", tmp_path / f"{number}.image", str(number)))
+        pairs.append(Pair(f"{TEXTS[2]} {number}", str(number), 1.0))
+    architecture = joint(named(name, str(file)), train)
+    towers = {key: moving_tower(tower) for key, tower in architecture.towers.items()}
+    data = features(architecture, products, pairs, pytest.fail, moving=towers)
+    numbers = Training.of(architecture.data["training"] | {"holdout": 0.0})
+    with contextlib.closing(Run(registry.build(architecture), data, numbers, torch.device("cpu"))) as run:
+        before = {key: value.detach().clone() for key, value in run.state().items()}
+        assert 0 < run.advance() < float("inf")
+        moved = {
+            key.split(".")[1] for key, value in run.state().items() if not torch.equal(before[key], value)
+        }
+    assert moved == {"text", "image"}

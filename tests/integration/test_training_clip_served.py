@@ -9,7 +9,6 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-import tritonclient.grpc as grpcclient
 from click.testing import CliRunner
 from PIL import Image
 
@@ -18,6 +17,7 @@ from mmsearch.stack import embedded
 from mmsearch.stack.state import Home
 
 from ..fakes import small_clip
+from ..fakes.encoded import embeddings
 
 COUNT = 48
 WORDS = ("red", "blue", "oak", "old", "chair", "table", "lamp", "sofa")
@@ -48,17 +48,6 @@ def run(*arguments: str | Path) -> str:
     return done.output
 
 
-def asked(address: str, model: str, texts: list[str], images: list[bytes]) -> np.ndarray:
-    inputs = []
-    for name, values in (("TEXT", [text.encode() for text in texts]), ("IMAGE", images)):
-        tensor = grpcclient.InferInput(name, [len(values), 1], "BYTES")
-        tensor.set_data_from_numpy(np.array(values, dtype=object).reshape(-1, 1))
-        inputs.append(tensor)
-    with grpcclient.InferenceServerClient(address) as client:
-        found: np.ndarray = client.infer(model, inputs).as_numpy("EMBEDDING")
-    return found
-
-
 @pytest.mark.integration
 def test_it_learns_its_pictures_and_is_served_as_open_clip_reads_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -81,8 +70,8 @@ def test_it_learns_its_pictures_and_is_served_as_open_clip_reads_it(
     images = [(tmp_path / f"{number}.png").read_bytes() for number in range(COUNT)]
     with embedded.borrowed(home, ("triton",), ready_within=300) as ports:
         address = f"127.0.0.1:{ports.triton_grpc}"
-        words = asked(address, "query_encoder", queries, [b""] * COUNT)
-        seen = asked(address, "item_encoder", [""] * COUNT, images)
+        words = embeddings(address, "query_encoder", queries, [b""] * COUNT)
+        seen = embeddings(address, "item_encoder", [""] * COUNT, images)
     hits = int(((words @ seen.T).argmax(1) == np.arange(COUNT)).sum())
     assert hits >= 0.9 * COUNT
     theirs = f"local-dir:{trained / 'towers' / 'words'}"

@@ -27,7 +27,7 @@ from mmsearch.training.towers.pick import moving_tower
 from mmsearch.training.towers.picture_store import PictureStore
 
 from ..fakes import small_clip
-from ..fakes.small_training import CPU
+from ..fakes.small_training import CPU, interrupted
 
 COUNT = 48
 WORDS = ["red", "blue", "oak", "old", "chair", "table", "lamp", "sofa"]
@@ -102,16 +102,7 @@ def test_an_interrupted_training_continues_bit_for_bit(
 ) -> None:
     architecture = moving(clip, train, passes=3.0)
     whole = trained(architecture, products, tmp_path / "whole")
-    first = run_of(architecture, products)
-    first.judge()
-    for _ in range(4):
-        first.advance()
-    first.judge()
-    (tmp_path / "cut").mkdir()
-    first.save(tmp_path / "cut")
-    first.advance()  # lost with the process
-    assert first.moving is not None
-    first.moving.close()
+    interrupted(run_of(architecture, products), tmp_path / "cut")
     resumed = trained(architecture, products, tmp_path / "cut")
     assert resumed.gain == whole.gain
     assert (tmp_path / "whole" / "checkpoint.safetensors").read_bytes() == (
@@ -163,6 +154,10 @@ def test_images_are_changed_in_training_alone(products: list[ProductInput]) -> N
     assert torch.equal(read(None), plain)
     assert torch.equal(read(7), changed)
     assert not torch.equal(read(8), changed)
+    for seed in (None, 7):
+        store.change(seed)
+        for _, (pixels,) in store.batches(every):
+            assert pixels.permute(0, 3, 1, 2).is_contiguous(), "torch crashes on channels that come last"
     store.close()
     assert changed.shape == (COUNT, 32, 32, 3)
     # Cropped by a tenth at most: its colours are those of the image.

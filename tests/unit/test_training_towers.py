@@ -26,7 +26,7 @@ from mmsearch.training.towers.pick import moving_tower
 from mmsearch.training.towers.token_store import TokenStore
 
 from ..fakes import small_bert
-from ..fakes.small_training import CPU
+from ..fakes.small_training import CPU, interrupted
 
 LAST = {"last": 1}
 LORA = {"lora": {"rank": 2, "alpha": 4}}
@@ -121,14 +121,7 @@ def test_an_interrupted_training_continues_bit_for_bit(
 ) -> None:
     architecture = small_bert.architecture(name, encoder, train, warmup=2, schedule="cosine", passes=3.0)
     whole = trained(architecture, tmp_path / "whole")
-    first = run_of(architecture)
-    first.judge()
-    for _ in range(4):
-        first.advance()
-    first.judge()
-    (tmp_path / "cut").mkdir()
-    first.save(tmp_path / "cut")
-    first.advance()  # lost with the process
+    interrupted(run_of(architecture), tmp_path / "cut")
     resumed = trained(architecture, tmp_path / "cut")
     assert (resumed.best_step, resumed.best_recall, resumed.share) == (
         whole.best_step,

@@ -14,7 +14,10 @@ from mmsearch.models.towers import checkpoints, clip, encoders
 from mmsearch.serving.tokens import Tokens
 from mmsearch.training.towers.moving_tower import MovingTower, of_parameters
 
-HEADS = ("ln_final", "text_projection", "ln_post", "proj", "head", "norm")
+HEADS = (
+    *("ln_final", "text_projection", "ln_post", "attn_pool", "proj"),
+    *("norm", "norm_pre", "fc_norm", "final_conv", "head"),
+)
 """parts of open_clip's and timm's towers behind the last layer; they move together with it"""
 LAYERS = ("resblocks", "blocks", "stages")
 """what open_clip and timm call the list of layers"""
@@ -64,7 +67,7 @@ class MovingClip(MovingTower):
             return Tokens(file, int(self.tower.numbers["max_tokens"]), self.width)
 
     def learn(self) -> None:
-        """CLIPs have no dropout."""
+        """Leave dropout off, which the CLIPs of open_clip have only in text towers of Hugging Face."""
 
 
 def _drop(model: Any, *, pictures: bool) -> None:

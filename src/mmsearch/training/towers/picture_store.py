@@ -41,7 +41,7 @@ class PictureStore:
         self._pictures = pictures
         self._frame = frame = Frame(size, fit)
         self._broken = broken
-        self._why: dict[int, str] = {}
+        self._unread: set[int] = set()
         self._pool = DecoderPool(Path(), frame)
         self._ahead: dict[int, tuple[Ticket, int]] = {}
         self._draw: torch.Generator | None = None
@@ -55,10 +55,16 @@ class PictureStore:
 
     def expect(self, places: Tensor) -> None:
         """Begin to decode images that will be asked for."""
-        wanted = [place for place in torch.unique(places.cpu()).tolist() if self._pictures[place] is not None]
-        new = [place for place in wanted if place not in self._ahead]
-        ticket = self._pool.submit([self._task(place) for place in new])
-        self._ahead |= {place: (ticket, number) for number, place in enumerate(new)}
+        new = [
+            (place, Task((picture,), ""))
+            for place in torch.unique(places.cpu()).tolist()
+            if place not in self._ahead and (picture := self._pictures[place]) is not None
+        ]
+        # A ticket's images come together: the first ones are computed while the others are decoded.
+        for start in range(0, len(new), TOGETHER):
+            part = new[start : start + TOGETHER]
+            ticket = self._pool.submit([task for _, task in part])
+            self._ahead |= {place: (ticket, number) for number, (place, _) in enumerate(part)}
 
     def change(self, seed: int | None) -> None:
         """Change the images at random from now on, drawn by this seed; with None leave them as they are."""
@@ -74,7 +80,11 @@ class PictureStore:
             there = [(number, pixels) for number, pixels in read if pixels is not None]
             if there:
                 kept, pixels = zip(*there, strict=True)
-                yield torch.tensor(kept), (self._changed(torch.stack(pixels)),)
+                # The tower moves the channels to the front, and gets them in this order in memory too: torch
+                # 2.15 crashes in the backward pass of depthwise convolutions with the channels last
+                # (MobileCLIP2).
+                values = self._changed(torch.stack(pixels).permute(0, 3, 1, 2).contiguous())
+                yield torch.tensor(kept), (values.permute(0, 2, 3, 1),)
 
     def fingerprint(self) -> str:
         """Return the sha256 (hex) of the images as they are stored."""
@@ -90,23 +100,20 @@ class PictureStore:
         """End the processes."""
         self._pool.close()
 
-    def _task(self, place: int) -> Task:
-        picture = self._pictures[place]
-        return Task((picture,) if picture is not None else (), "")
-
     def _pixels(self, place: int) -> Tensor | None:
         if self._pictures[place] is None:
             return None
         ticket, number = self._ahead.pop(place)
         found = self._pool.result(ticket)[number]
         if isinstance(found, PictureError):
-            if place not in self._why:
-                self._why[place] = str(found)
+            if place not in self._unread:
+                self._unread.add(place)
                 self._broken(place, str(found))
             return None
         return torch.from_numpy(unpacked(found.pictures[0], self._frame).copy())
 
     def _changed(self, pixels: Tensor) -> Tensor:
+        """Crop pixels, uint8 [b, 3, size, size], at random."""
         if self._draw is None:
             return pixels
         count, size = len(pixels), self._frame.size
@@ -116,6 +123,5 @@ class PictureStore:
         # Not mirrored, which would be wrong for images with writing.
         frames[:, 0, 0], frames[:, 1, 1], frames[:, :, 2] = side, side, shift
         grid = functional.affine_grid(frames, [count, 3, size, size], align_corners=False)
-        values = pixels.permute(0, 3, 1, 2).float()
-        moved = functional.grid_sample(values, grid, padding_mode="border", align_corners=False)
-        return moved.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+        moved = functional.grid_sample(pixels.float(), grid, padding_mode="border", align_corners=False)
+        return moved.round().clamp(0, 255).to(torch.uint8)
