@@ -113,11 +113,11 @@ def messages(say: Callable[[str], None]) -> Iterator[None]:
     logger, handler = logging.getLogger("mmsearch"), Said(logging.WARNING)
     logger.addHandler(handler)
     # A library that logs may have given the root a handler, which would print the line once more.
-    logger.propagate = False
+    propagated, logger.propagate = logger.propagate, False
     try:
         yield
     finally:
-        logger.propagate = True
+        logger.propagate = propagated
         logger.removeHandler(handler)
 
 

@@ -98,6 +98,7 @@ def test_loss_d14_a_device_that_fails_is_no_fault_of_the_inputs(tower: Any, why:
 def test_loss_d14_one_requests_shape_fails_that_request_alone(tower: Any) -> None:
     answers = tower.execute([rows(1), rows(2, width=3), rows(1)])
     assert codes(answers) == ["", "INVALID_ARG", ""]
+    assert tower.logged == []
     for at in (0, 2):
         ((name, array),) = answers[at].tensors
         assert (name, array.tolist()) == ("FEATURES", [[2.0, 2.0]])

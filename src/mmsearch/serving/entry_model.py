@@ -128,6 +128,7 @@ class EntryModel:
             return self._fusion.run(feeds, wanted)
         except Exception as error:
             # The message of the runtime may contain file paths, so only the exception type is returned.
+            pb_utils.Logger.log_error(f"the fusion failed: {error}")
             raise TowerError(
                 f"expected the fusion to run on its towers' features, got {type(error).__name__} from "
                 "onnxruntime; see the server's log, or deploy the model again"

@@ -115,13 +115,13 @@ def _failure(error: Exception) -> Any:
     memory is exhausted or a device is lost.
     """
     # The message of the runtime may contain file paths, so only the exception type is returned.
-    pb_utils.Logger.log_error(f"a tower failed: {error}")
     got = f"got {type(error).__name__} from its runtime"
     if isinstance(error, (InvalidArgument, ValueError)):
         return pb_utils.TritonError(
             f"expected valid input tensors, {got}; compare the inputs' shapes with the model's config",
             pb_utils.TritonError.INVALID_ARG,
         )
+    pb_utils.Logger.log_error(f"a tower failed: {error}")
     return pb_utils.TritonError(
         f"expected the model to run, {got}; see the server's log, send fewer rows at once, or load the model "
         "again",
