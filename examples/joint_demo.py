@@ -10,12 +10,10 @@ the tower that the joint training left. Ratios have paired bootstrap intervals o
 from __future__ import annotations
 
 import argparse
-import copy
 import functools
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 from fusion_study.auxiliary_images import auxiliary_images
@@ -38,19 +36,10 @@ def say(line: str) -> None:
     print(f"  {line}", file=sys.stderr, flush=True)  # noqa: T201 - this is a command
 
 
-def of_layers(layers: str) -> architectures.Architecture:
-    """The architecture in its joint form, with these layers moving."""
-    data: dict[str, Any] = copy.deepcopy(dict(joint(architectures.load(NAME)).data))
-    for tower in data["towers"].values():
-        if "train" in tower:
-            tower["train"] = "all" if layers == "all" else {"last": int(layers)}
-    return architectures.parse(data)
-
-
 def tables(study: Study, trial: Trial, layers: str, folder: Path) -> tuple[Scores, Scores, Scores]:
     """Scores of the fold by each of SYSTEMS."""
     frozen = study.trained(trial).scores[0]
-    moved = of_layers(layers)
+    moved = joint(architectures.load(NAME), "all" if layers == "all" else {"last": int(layers)})
     asked, trained = study.trained_with(moved, trial)
     say(f"{trial.label}: the tower at {trained.share:g}")
     out = folder / f"{trial.seed}-{trial.side}"

@@ -14,13 +14,11 @@ With --from-nothing an encoder of two layers and random weights learns from the 
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -151,20 +149,20 @@ def untrained(folder: Path, pairs: Path, catalog: Path, training: Mapping[str, o
         given = ("--catalog", catalog, "--pairs", pairs)
         subprocess.run([mmsearch_command, "models", "new", folder, *given], check=True)
     data = json.loads(file.read_text(encoding="utf-8"))
-    data["training"] |= training
-    file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    written({**data, "training": {**data["training"], **training}}, file)
     return file
+
+
+def written(data: Mapping[str, object], file: Path) -> None:
+    file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
 def pretrained(folder: Path, training: Mapping[str, object]) -> Path:
     """Write the architecture of MiniLM with moving layers, and return its file."""
-    data: dict[str, Any] = copy.deepcopy(dict(joint(architectures.load("bibert")).data))
-    for tower in data["towers"].values():
-        tower["train"] = {"last": 6}
-    data["training"] = {**data["training"], **RECIPE, **training}
+    data = joint(architectures.load("bibert"), {"last": 6}).data
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "architecture.json"
-    file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    written({**data, "training": {**data["training"], **RECIPE, **training}}, file)
     return file
 
 

@@ -155,11 +155,7 @@ def image_arms(at: Path) -> tuple[Speed, Speed, Speed]:
     model, prepare, _ = open_clip.create_model_and_transforms(CLIP, pretrained=None, pretrained_text=False)
     weights = at / "clip.safetensors"
     save_file({key: value.contiguous() for key, value in model.state_dict().items()}, weights)
-    data = json.loads(json.dumps(named(CLIP, str(weights)).data))
-    for tower in data["towers"].values():
-        tower["train"] = "all"
-    data["training"] = {"tower_rate": 1e-5, "single": 0.0, "modality_dropout": 0.0}
-    run = our_run(architectures.parse(data), IMAGES, products, pairs)
+    run = our_run(joint(named(CLIP, str(weights)), "all"), IMAGES, products, pairs)
     model.output_dict = True
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
     loader: Any = torch.utils.data.DataLoader(

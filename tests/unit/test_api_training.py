@@ -140,6 +140,7 @@ def test_files_and_frames_are_trained_on_and_a_curve_comes_out(
         ({"catalog": [{}]}, TrainingError, "expected products in the products in memory, got none"),
         ({"catalog": 5}, ArgumentError, "expected products as an iterable of dicts, a path or a pandas"),
         ({"steps": 0}, ArgumentError, "expected a whole number from 1 as steps, got 0"),
+        ({"weights": "clip.safetensors"}, ArchitectureError, "expected an architecture with CLIP towers"),
         (
             {"format": "pdf"},
             ArgumentError,
@@ -154,6 +155,11 @@ def test_what_cannot_be_trained_on_is_one_sentence(
     with pytest.raises(kind, match=sentence) as caught:
         mmsearch.train(architecture, **given)
     assert isinstance(caught.value, mmsearch.MmsearchError)
+
+
+def test_weights_need_an_architecture() -> None:
+    with pytest.raises(ArgumentError, match="expected an architecture for the weights, got none"):
+        mmsearch.train(pairs=PAIRS, catalog=PRODUCTS, weights="clip.safetensors")
 
 
 def test_an_architecture_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:

@@ -150,7 +150,8 @@ class Run:
         if self.moving:
             self.moving.change(self._changes(0))
             # Of several processes each needs a part of the images alone, and decodes it when it is there.
-            if distributed.size() == 1 and self.step + 1 < self.steps:
+            ahead = self.moving.pictures and distributed.size() == 1
+            if ahead and self.step + 1 < self.steps:
                 for batch in (rows.cpu(), self._drawn(self.step + 1)[0]):
                     self.moving.expect(self._given.pairs[batch, 1])
 

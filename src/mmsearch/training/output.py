@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
+from torch import Tensor
 
 from mmsearch.errors import TrainingError
 from mmsearch.models import gain
@@ -69,15 +70,11 @@ def write(trained: Trained, architecture: Architecture, out: Path) -> None:
     moving = trained.moving.towers if trained.moving else {}
     clips = _clips(architecture)
     for folder in dict.fromkeys(clips.values()):
-        changed = {
-            key: value
-            for name in clips
-            if clips[name] == folder
-            for key, value in moving[name].encoder.state_dict().items()
-            if key in moving[name].frozen
-        }
-        written = functools.partial(write_clip, architecture.towers[folder], changed)
-        _replace(out / TOWERS / folder, written)
+        changed: dict[str, Tensor] = {}
+        for name in clips:
+            if clips[name] == folder:
+                changed |= moving[name].ended()
+        _replace(out / TOWERS / folder, functools.partial(write_clip, architecture.towers[folder], changed))
     for name, tower in architecture.towers.items():
         moved = moving.get(name)
         if isinstance(moved, MovingBert):

@@ -225,8 +225,7 @@ def features(
         store = _store(architecture, seen, products, say)
         sources["item_image"] = Source(seen.tower.name, store)
         item_image = store.present().float().unsqueeze(1)
-    if kept := _with_something(joined, item_text.any(1) | item_image.any(1), pairs, places, say):
-        return features(architecture, products, kept, say, known, precision, moving=moving, cut=cut)
+    joined = _with_something(joined, item_text.any(1) | item_image.any(1), say)
     return Features(
         query_text=query_text,
         query_words=query_words,
@@ -244,26 +243,21 @@ def features(
 
 
 def _with_something(
-    joined: list[tuple[int, int, float]],
-    present: torch.Tensor,
-    pairs: list[Pair],
-    places: Mapping[str, int],
-    say: Say,
-) -> list[Pair]:
-    """Return the pairs whose product has a text or an image that the towers read, or nothing if all have."""
+    joined: list[tuple[int, int, float]], present: torch.Tensor, say: Say
+) -> list[tuple[int, int, float]]:
+    """Return the pairs whose product has a text or an image that the towers read, by `present`, bool [n]."""
     there: list[bool] = present.tolist()
-    if all(there[product] for _, product, _ in joined):
-        return []
-    kept = [pair for pair in pairs if pair.product in places and there[places[pair.product]]]
+    kept = [pair for pair in joined if there[pair[1]]]
     if not kept:
         raise TrainingError(
             "expected products with a text or an image that the architecture's towers read, got none; give "
             "the products images, or name an architecture that reads their text"
         )
-    say(
-        f"{len(joined) - len(kept)} of {len(joined)} pairs are left out, whose products have neither a text "
-        "nor an image that the towers read"
-    )
+    if len(kept) < len(joined):
+        say(
+            f"{len(joined) - len(kept)} of {len(joined)} pairs are left out, whose products have neither a "
+            "text nor an image that the towers read"
+        )
     return kept
 
 
@@ -281,12 +275,8 @@ def _store(
             "image_only first"
         )
     numbers = tower.tower.numbers
-
-    def broken(number: int, why: str) -> None:
-        say(f"{products[number].identifier} trains without its picture: {why}")
-
     pictures = [product.picture for product in products]
-    return PictureStore(pictures, int(numbers["size"]), str(numbers["fit"]), broken)
+    return PictureStore(pictures, int(numbers["size"]), str(numbers["fit"]), _without(products, say))
 
 
 def _texts(
@@ -303,11 +293,13 @@ def _pictures(architecture: Architecture, products: list[ProductInput], say: Say
     if tower is None:
         return torch.zeros(len(products), architecture.fusion.image_dimension)
     encoded = (_read(product, say) for product in products)
+    without = _without(products, say)
+    return torch.from_numpy(picture_features(exported(architecture, tower, say), encoded, without))
 
-    def broken(number: int, why: str) -> None:
-        say(f"{products[number].identifier} trains without its picture: {why}")
 
-    return torch.from_numpy(picture_features(exported(architecture, tower, say), encoded, broken))
+def _without(products: list[ProductInput], say: Say) -> Callable[[int, str], None]:
+    """Return what says that the image of a product, by its number, is not read, and why."""
+    return lambda number, why: say(f"{products[number].identifier} trains without its picture: {why}")
 
 
 def _read(product: ProductInput, say: Say) -> bytes:

@@ -62,7 +62,7 @@ def compare(
     tables: list[Floats] = []
     for precision in ("fp32", "int8"):
         data = features(architecture, list(products), list(pairs), say, precision=precision)
-        nothing = torch.zeros(len(data.query_text), data.item_image.shape[1])
+        nothing = data.no_images(len(data.query_text))
         with torch.inference_mode():
             asked = fusion.query(data.query_text, data.query_words, nothing)[0]
             tables.append((asked @ fusion.item(data.item_text, data.item_image)[0].T).numpy())

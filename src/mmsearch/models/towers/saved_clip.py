@@ -46,13 +46,10 @@ def write_clip(tower: Tower, changed: Mapping[str, Tensor], folder: Path) -> Non
             for key, value in open_clip.get_model_preprocess_cfg(model).items()
             if key in ("mean", "std", "interpolation", "resize_mode")
         }
-        _write(folder / CONFIG, {"model_cfg": described, "preprocess_cfg": seen})
+        config = json.dumps({"model_cfg": described, "preprocess_cfg": seen}, indent=2)
+        (folder / CONFIG).write_text(config + "\n", encoding="utf-8")
         theirs = getattr(tokenizer_files.tokenizer_of(tower, model), "tokenizer", None)
         if theirs is not None:
             theirs.save_pretrained(folder)
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
     save_file(tensors, folder / checkpoints.TENSORS[0], metadata={"format": "pt"})
-
-
-def _write(file: Path, content: object) -> None:
-    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -27,19 +27,20 @@ CLIP_RATE = 1e-5
 """a rate that is usual for the fine-tuning of pretrained CLIPs"""
 
 
-def joint(architecture: Architecture) -> Architecture:
+def joint(architecture: Architecture, train: Any = LAYERS) -> Architecture:
     """Return the architecture with moving text towers, unless its data file says which towers move. Both
     towers of a CLIP move where nothing else learns.
 
-    Numbers in its `training` take precedence.
+    `train` is that of the towers. Numbers in the architecture's `training` take precedence.
     """
     if any("train" in tower for tower in architecture.data["towers"].values()):
         return architecture
     data: dict[str, Any] = copy.deepcopy(dict(architecture.data))
-    for name in _moved(architecture):
-        data["towers"][name]["train"] = LAYERS
+    moved = _moved(architecture)
+    for name in moved:
+        data["towers"][name]["train"] = train
     own = {} if learns(architecture) else TOWERS_ALONE
-    if any(architecture.towers[name].kind in CLIP_KINDS for name in _moved(architecture)):
+    if any(architecture.towers[name].kind in CLIP_KINDS for name in moved):
         own = own | {"tower_rate": CLIP_RATE}
     data["training"] = NUMBERS | own | data.get("training", {})
     return architectures.parse(data, architecture.folder)
@@ -47,8 +48,10 @@ def joint(architecture: Architecture) -> Architecture:
 
 def _moved(architecture: Architecture) -> list[str]:
     """Return the names of the towers that move."""
-    kinds = ("bert",) if learns(architecture) else ("bert", *CLIP_KINDS)
-    slots = TEXT_SLOTS if learns(architecture) else SLOTS
+    kinds: set[str] = {"bert"}
+    slots: tuple[str, ...] = TEXT_SLOTS
+    if not learns(architecture):
+        kinds, slots = kinds | {*CLIP_KINDS}, SLOTS
     named = dict.fromkeys(architecture.slots[slot] for slot in slots if slot in architecture.slots)
     return [name for name in named if architecture.towers[name].kind in kinds]
 
