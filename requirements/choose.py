@@ -18,7 +18,7 @@ from pathlib import Path
 
 LOCK = Path(__file__).with_name("lock.txt")
 PYTHONS = ("3.11", "3.12", "3.13")
-EXTRAS = ("local", "train", "ui", "formats", "ray", "aws", "otel", "keyring")
+EXTRAS = ("local", "train", "ui", "formats", "ray", "aws", "otel", "keyring", "tensorboard")
 GROUPS: dict[str, tuple[str, ...]] = {
     "core": (),
     **dict.fromkeys(EXTRAS, ("core",)),

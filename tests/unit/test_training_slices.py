@@ -16,9 +16,9 @@ from gpu.check import lacking
 
 from mmsearch.evaluation.report.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 from mmsearch.training import distributed
-from mmsearch.training.curve import curve
 from mmsearch.training.loop import Run, train
 from mmsearch.training.objective import Training
+from mmsearch.training.progress.curve import curve
 
 from ..fakes.small_training import CPU, NUMBERS, drawn, fresh, small
 

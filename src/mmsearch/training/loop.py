@@ -23,10 +23,11 @@ from mmsearch.models.fusion.registry import give
 from mmsearch.models.gain import Gain
 from mmsearch.models.trained_files import CHECKPOINT, CURVE, LOG
 from mmsearch.training import distributed
-from mmsearch.training.curve import curve
 from mmsearch.training.heldout.held import split
 from mmsearch.training.loss import chunked_backward
 from mmsearch.training.objective import Features, Training, encoded, loss_of
+from mmsearch.training.progress.curve import curve
+from mmsearch.training.progress.tensorboard import board
 from mmsearch.training.towers.autocast import mixed
 from mmsearch.training.towers.moving_inputs import MovingInputs
 
@@ -329,9 +330,10 @@ def train(
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     run = Run(fusion, data, numbers, device or pick_device())
-    with contextlib.closing(run):
+    with contextlib.closing(run), contextlib.ExitStack() as opened:
         if folder is not None and (folder / CHECKPOINT).exists():
             run.restore(folder)
+        write = opened.enter_context(board(folder if distributed.rank() == 0 else None, run.step))
         goes_on = run.judge() if run.step == 0 else run.waited < numbers.patience
         while goes_on and run.step < run.steps:
             loss = run.advance()
@@ -351,6 +353,7 @@ def train(
                 with (folder / LOG).open("a", encoding="utf-8") as log:
                     log.write(json.dumps(line) + "\n")
                 draw(folder, run.best_step)
+            write(run.step, {name: line[name] for name in ("loss", "recall", "temperature")})
         share = run.ended()
     return Trained(
         fusion.eval(),
