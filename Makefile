@@ -46,6 +46,9 @@ demo: .venv/.ready $(PLUGIN_ZIP) ## real servers, a real catalog, four real sear
 train-demo: .venv/.ready ## trains fusions on openclipart and compares them with the controls
 	@$(BIN)/python examples/train_demo.py
 
+towers-demo: .venv/.ready ## trains text towers, alone and with fusions, on openclipart and a software store
+	@$(BIN)/python examples/towers_demo.py $(ARGS)
+
 gpu-check: .venv/.ready ## trains and serves on a GPU and measures it; without one, a sentence
 	@$(BIN)/python qa gpu
 
@@ -61,7 +64,7 @@ lint: .venv/.ready ## ruff, over every file, and the layers of the imports
 	$(BIN)/lint-imports --no-logo
 
 typecheck: .venv/.ready ## mypy --strict, over every package
-	@$(BIN)/mypy -p mmsearch -p sample_data -p fusion_study -m demo_catalog -m evaluate_demo -m train_demo -m store_demo -m joint_demo -m choose -m pin
+	@$(BIN)/mypy -p mmsearch -p sample_data -p fusion_study -m demo_catalog -m evaluate_demo -m train_demo -m store_demo -m towers_demo -m choose -m pin
 
 test-plugin: .venv/.ready ## the plugin's own tests, in OpenSearch's framework; leaves the zip
 	@scripts/maven.sh -q verify
@@ -104,8 +107,9 @@ faults: .venv/.ready $(PLUGIN_ZIP) ## F1 to F11 in full: servers that die, lie a
 	$(BIN)/python bench page
 	exit $${code:-0}
 
-quality: .venv/.ready $(PLUGIN_ZIP) ## train-demo, evaluate-demo, lexical searches and colors, and what they found against the targets
+quality: .venv/.ready $(PLUGIN_ZIP) ## train-demo, towers-demo, evaluate-demo, lexical searches and colors, and what they found against the targets
 	@$(BIN)/python examples/train_demo.py
+	$(BIN)/python examples/towers_demo.py
 	QUERIES=$${QUERIES:-250} examples/evaluate_demo.sh
 	$(BIN)/python bench quality || code=$$?
 	$(BIN)/python bench lexical || code=$$?
@@ -145,4 +149,4 @@ pins: .venv/.ready ## resolve requirements/*.in into requirements/lock.txt; ARGS
 clean: ## remove what was built here (not the download cache)
 	@rm -rf build dist plugin/target .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: bench clean containers coverage demo demo-catalog demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin quality security setup soak soak-hybrids test test-all test-client test-foreign test-plugin test-unit test-wheel train-demo typecheck
+.PHONY: bench clean containers coverage demo demo-catalog demo-large dist docs evaluate-demo faults fuzz gpu-check help lint models pins plugin quality security setup soak soak-hybrids test test-all test-client test-foreign test-plugin test-unit test-wheel towers-demo train-demo typecheck

@@ -19,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,6 @@ from sample_data import descriptions, software
 
 import mmsearch
 from mmsearch.config import cache_folder
-from mmsearch.evaluation.compare import bootstrap_interval
 from mmsearch.evaluation.judgments import Judgments, Query
 from mmsearch.evaluation.measures import parse, score
 from mmsearch.evaluation.runs import Run
@@ -40,6 +40,10 @@ from mmsearch.training.recipes.joint import joint
 
 MEASURES = ("ndcg(grade)@10", "recall(grade)@10", "recall(grade)@100")
 SAMPLES = 10_000
+MINILM, TRAINED = "MiniLM", "trained"
+OTHERS = (MINILM, TRAINED, "BM25")
+RUN, NOTHING = "run", "from-nothing"
+"""names of the trainings' folders, before their seed"""
 RECIPE: dict[str, object] = {
     "schedule": "cosine",
     "evaluate_every": 80,
@@ -95,8 +99,8 @@ def scaled(scores: Scores) -> Scores:
     return found
 
 
-def compared(folder: Path, training: Path) -> list[str]:
-    """A line for each system on the keywords of the store, by the products' texts as they are indexed, with
+def compared(folder: Path, training: Path) -> dict[str, Any]:
+    """Figures of each system on the keywords of the store, by the products' texts as they are indexed, with
     developer and categories, and by name, summary and description alone.
     """
     catalog = software.write_catalog(folder / "store", cache_folder(), keywords=False)
@@ -104,10 +108,25 @@ def compared(folder: Path, training: Path) -> list[str]:
     every = software.applications(cache_folder())
     plain = {each.identifier: _plain(each) for each in every if each.identifier in products}
     relevant = software.queries(every)
-    lines = [f"{len(relevant)} keywords over {len(products)} applications"]
-    for title, texts in (("as indexed", products), ("name, summary, description", plain)):
-        lines += [title, *_table(relevant, texts, training)]
-    return lines
+    texts = {"as indexed": products, "name, summary, description": plain}
+    found: dict[str, Any] = {"keywords": len(relevant), "applications": len(products)}
+    return found | {title: _table(relevant, each, training) for title, each in texts.items()}
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+    """The figures as text."""
+    written = [f"{found['keywords']} keywords over {found['applications']} applications"]
+    for title, rows in list(found.items())[2:]:
+        written.append(title)
+        for name, row in rows.items():
+            means = "  ".join(f"{key.replace('(grade)', '')} {row[key]:.3f}" for key in MEASURES)
+            ratios = "; ".join(
+                "to {} {:.3f} ({:.3f} to {:.3f})".format(other, *row[f"over {other}"])
+                for other in OTHERS
+                if f"over {other}" in row
+            )
+            written.append(f"  {name:14} {means}  nDCG {ratios}")
+    return written
 
 
 def _plain(each: software.Application) -> str:
@@ -115,28 +134,27 @@ def _plain(each: software.Application) -> str:
     return "\n".join(filter(None, [*texts, each.descriptions.get(software.ENGLISH, "")]))
 
 
-def _table(relevant: Mapping[str, Sequence[str]], products: Mapping[str, str], training: Path) -> list[str]:
+def _table(
+    relevant: Mapping[str, Sequence[str]], products: Mapping[str, str], training: Path
+) -> dict[str, dict[str, Any]]:
+    """Means of each system, and ratios of its nDCG@10 with their intervals."""
     queries, names, texts = list(relevant), list(products), list(products.values())
     judged = judgments(relevant)
     index = Bm25(texts)
     systems = {"BM25": np.stack([index.scores(query) for query in queries]).astype(np.float32)}
-    for name, file in (("MiniLM", "bibert"), ("trained", str(training / "architecture.json"))):
+    for name, file in ((MINILM, "bibert"), (TRAINED, str(training / "architecture.json"))):
         architecture = architectures.load(file)
         systems[name] = vectors(architecture, queries) @ vectors(architecture, texts).T
         systems[f"BM25 + {name}"] = scaled(systems["BM25"]) + scaled(systems[name])
     found = {name: measured(judged, queries, names, scores) for name, scores in systems.items()}
-    base = found["MiniLM"][MEASURES[0]]
-    lines = []
+    rows: dict[str, dict[str, Any]] = {}
     for name, values in found.items():
-        own = values[MEASURES[0]]
-        part, low, high = ratio(own, base)
-        least, most = bootstrap_interval(own - base)
-        means = "  ".join(f"{key.replace('(grade)', '')} {values[key].mean():.3f}" for key in MEASURES)
-        lines.append(
-            f"  {name:14} {means}  nDCG to MiniLM {part:.3f} ({low:.3f} to {high:.3f}), "
-            f"{own.mean() - base.mean():+.3f} ({least:+.3f} to {most:+.3f})"
-        )
-    return lines
+        rows[name] = {measure: round(float(each.mean()), 4) for measure, each in values.items()}
+        for other in OTHERS:
+            if other != name:
+                part = ratio(values[MEASURES[0]], found[other][MEASURES[0]])
+                rows[name][f"over {other}"] = [round(each, 3) for each in part]
+    return rows
 
 
 def untrained(folder: Path, pairs: Path, catalog: Path, training: Mapping[str, object]) -> Path:
@@ -166,6 +184,26 @@ def pretrained(folder: Path, training: Mapping[str, object]) -> Path:
     return file
 
 
+def trained(
+    folder: Path, pairs: int, seed: int, from_nothing: bool, training: Mapping[str, object]
+) -> mmsearch.TrainingRun:
+    """Train MiniLM, or an encoder from nothing, on so many pairs, below `folder`; resumed if interrupted."""
+    files = descriptions.write(folder / "descriptions", cache_folder(), pairs)
+    said, catalog = files / "pairs.jsonl", files / "catalog.jsonl"
+    if from_nothing:
+        name, file = NOTHING, untrained(folder / "new", said, catalog, training)
+    else:
+        name, file = RUN, pretrained(folder / "minilm", training)
+    return mmsearch.train(
+        str(file),
+        pairs=said,
+        catalog=catalog,
+        out=folder / f"{name}-{seed}",
+        seed=seed,
+        progress=lambda now: say(f"step {now.step} of {now.steps}, held out {now.score:.3f}"),
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path)
@@ -176,22 +214,9 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     folder: Path = arguments.folder
-    files = descriptions.write(folder / "descriptions", cache_folder(), arguments.pairs)
-    pairs, catalog = files / "pairs.jsonl", files / "catalog.jsonl"
-    if arguments.from_nothing:
-        name, file = "from-nothing", untrained(folder / "new", pairs, catalog, arguments.training)
-    else:
-        name, file = "run", pretrained(folder / "minilm", arguments.training)
-    run = mmsearch.train(
-        str(file),
-        pairs=pairs,
-        catalog=catalog,
-        out=folder / f"{name}-{arguments.seed}",
-        seed=arguments.seed,
-        progress=lambda now: say(f"step {now.step} of {now.steps}, held out {now.score:.3f}"),
-    )
+    run = trained(folder, arguments.pairs, arguments.seed, arguments.from_nothing, arguments.training)
     print("\n".join([*run.messages, run.verdict, f"{run.seconds:.0f} s"]))  # noqa: T201
-    print("\n".join(compared(folder, run.folder)))  # noqa: T201
+    print("\n".join(lines(compared(folder, run.folder))))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -45,8 +45,9 @@ SHUFFLED = "shuffled "
 class Table:
     """Rows of the report: each system's runs (one a seed), measured and averaged over seeds."""
 
-    def __init__(self, judged: Judgments) -> None:
+    def __init__(self, judged: Judgments, baseline: str = BASELINE) -> None:
         self.judged = judged
+        self.baseline = baseline
         self.runs: dict[str, list[Run]] = {}
         self.held_out: dict[str, list[float]] = {}
         self._measured: dict[tuple[str, str], Measured] = {}
@@ -62,13 +63,13 @@ class Table:
         return self._measured[key]
 
     def row(self, name: str) -> dict[str, object]:
-        """A system's means, and against text only + MLP: ratios with intervals, and exclusive matches."""
+        """A system's means, and against the baseline: ratios with intervals, and exclusive matches."""
         row: dict[str, object] = {"system": name}
         row |= {measure: round(self.measured(name, measure).mean, 4) for measure in MEASURES}
         for measure in MEASURES[1:]:
-            ratio, *interval = self.over(name, BASELINE, measure)
+            ratio, *interval = self.over(name, self.baseline, measure)
             row |= {f"{measure} ratio": ratio, f"{measure} interval": interval}
-        ours, theirs = self.runs[name], self.runs[BASELINE]
+        ours, theirs = self.runs[name], self.runs[self.baseline]
         pairs = list(zip(ours, theirs * len(ours) if len(theirs) == 1 else theirs, strict=False))
         for key, first, second in (("exclusive", 0, 1), ("exclusive of text", 1, 0)):
             found = [
@@ -81,7 +82,7 @@ class Table:
         if name in self.held_out:
             row["held out"] = round(float(np.mean(self.held_out[name])), 4)
         for control in (SHUFFLED + name, LATE):
-            if name in MULTIMODAL and control in self.runs:
+            if name.startswith(MULTIMODAL) and control in self.runs:
                 row[f"over {control}"] = {measure: self.over(name, control, measure) for measure in MEASURES}
         return row
 

@@ -80,7 +80,8 @@ ABOUT = {
     "offline": ("Training and measures", "`bench training`, `bench towers`, `bench evaluation`."),
     "quality": (
         "Quality",
-        "`make quality`, on keywords of Debian's openclipart that no training and no tuning has seen. "
+        "`make quality`, on keywords of Debian's openclipart and of a software store that no training and no "
+        "tuning has seen. "
         "`bench runtimes`: products' vectors by other runtimes of the towers, with queries by each.",
     ),
     "profiles": ("Where the time goes", "`bench profiles`, on real servers with the furniture catalog."),

@@ -72,6 +72,9 @@ SUBJECTS = {
     "offline": _tables("training", "towers", "evaluation"),
     "quality": (
         "quality-fusion",
+        "quality-texts",
+        "quality-towers-openclipart",
+        "quality-towers-store",
         "quality-hybrid",
         "quality-served",
         "quality-runtimes",

@@ -1,8 +1,9 @@
-"""The targets of quality, on what `make train-demo` and `make evaluate-demo` found: `make quality`.
+"""The targets of quality, on what the demos of training and evaluation found: `make quality`.
 
     .venv/bin/python bench quality [--short]
 
-Both leave their figures under build/. Nothing is timed. The queries are keywords of Debian's openclipart, not
+`make train-demo`, `make towers-demo` and `make evaluate-demo` leave their figures under build/; nothing is
+timed. The queries are keywords of Debian's openclipart, not
 purchases. The trained fusion is the one that did best on what the trainings held out, so that it is not
 chosen on the queries that it is measured by; the better of the text-only controls stands against it.
 """
@@ -20,12 +21,17 @@ from measuring.pytested import pytested
 
 BUILD = Path(__file__).parents[2] / "build"
 TRAINED = BUILD / "train-demo" / "results.json"
+TOWERS = BUILD / "towers-demo"
 FUSIONS = ("3tmm_mlp", "3tmm_gated", "4tmm_mlp", "4tmm_gated")
 UNTRAINED = "4tmm_cat"
 TEXT_ONLY = ("bibert", "bibert_mlp")
 LATE = "late_fusion trained"
 SHUFFLED = "shuffled "
 RECALL_10, RECALL_100, NDCG_10 = "recall(grade)@10", "recall(grade)@100", "ndcg(grade)@10"
+FROZEN, TEXT_JOINT = "3tmm_gated", "bibert joint"
+DESCRIPTIONS = "MiniLM trained on descriptions"
+"""the text tower with which the store's systems begin"""
+PLAIN = "name, summary, description"
 BELOW = 0.02
 """how far below its best leg a class of queries may be"""
 
@@ -79,6 +85,57 @@ def fusion(results: dict[str, Any]) -> Table:
     return table
 
 
+def texts(results: dict[str, Any]) -> Table:
+    """What text towers learn from descriptions, on keywords of applications that they have not read."""
+    table = Table("quality-texts", "", {})
+    for kind, what, least, bound in (
+        ("run", "MiniLM, trained", 1.12, 1.05),
+        ("from-nothing", "BiBERT from nothing", 0.6, None),
+    ):
+        for title in (PLAIN, "as indexed"):
+            rows = results[kind][title]
+            ratio, low, high = rows["trained"]["over MiniLM"]
+            judged = title == PLAIN
+            of = f"{what}, by {title}: nDCG@10 over MiniLM"
+            table.figure(
+                f"{of} ({low:.2f} to {high:.2f})", ratio, {">=": least} if judged else {}, exact=True
+            )
+            if bound and judged:
+                table.figure(f"{of}, lower bound", low, {">=": bound}, exact=True)
+    rows = results["run"][PLAIN]
+    better = max((rows["trained"], rows["BM25"]), key=lambda row: float(row[NDCG_10]))
+    over = rows["BM25 + trained"][NDCG_10] / better[NDCG_10]
+    table.figure("BM25 + trained: nDCG@10 over the better of the two", over, {">=": 1.05}, exact=True)
+    table.note(f"{results['run']['keywords']} keywords over {results['run']['applications']} applications.")
+    return table
+
+
+def towers(results: dict[str, Any], store: bool) -> Table:
+    """What it brings that the text tower moves with the fusion, against frozen towers."""
+    table = Table(f"quality-towers-{'store' if store else 'openclipart'}", "", {})
+    rows = {row["system"]: row for row in results["rows"]}
+    joint = [name for name in rows if " joint" in name and not name.startswith((SHUFFLED, TEXT_ONLY[0]))]
+    best = max(joint, key=lambda name: float(rows[name]["held out"]))
+
+    def of(other: str, measure: str, short: str, least: float | None = None) -> None:
+        if other in rows and f"over {other}" in rows[best]:
+            ratio, low, high = rows[best][f"over {other}"][measure]
+            bound: dict[str, float | None] = {} if least is None else {">=": least}
+            table.figure(f"over {other}: {short} ({low:.2f} to {high:.2f})", ratio, bound, exact=True)
+
+    if store:
+        of(DESCRIPTIONS, NDCG_10, "nDCG@10", 1.02)
+    of(FROZEN, NDCG_10, "nDCG@10", None if store else 0.98)
+    of(FROZEN, RECALL_100, "R@100", None if store else 1.02)
+    of(TEXT_JOINT, NDCG_10, "nDCG@10")
+    of(SHUFFLED + best, NDCG_10, "nDCG@10")
+    table.note(
+        f"{results['products']} products, two folds, {results['queries']} queries, "
+        f"{results['seeds']} seed(s); {best} is best on the queries that training held out."
+    )
+    return table
+
+
 def hybrid(folder: Path) -> Table:
     """What a tuned hybrid brings over its better leg on held-out queries, from `make evaluate-demo`."""
     table = Table("quality-hybrid", "", {})
@@ -115,11 +172,19 @@ def main() -> int:
     )
     if TRAINED.is_file():
         good &= fusion(json.loads(TRAINED.read_text(encoding="utf-8"))).finish()
+    found = {name: TOWERS / f"{name}.json" for name in ("text", "openclipart", "store")}
+    for name, file in found.items():
+        if file.is_file():
+            results = json.loads(file.read_text(encoding="utf-8"))
+            good &= (texts(results) if name == "text" else towers(results, name == "store")).finish()
     if folders:
         good &= hybrid(folders[-1].parent).finish()
-    lacking = [
-        name for name, there in (("train-demo", TRAINED.is_file()), ("evaluate-demo", folders)) if not there
-    ]
+    left = {
+        "train-demo": TRAINED.is_file(),
+        "towers-demo": all(file.is_file() for file in found.values()),
+        "evaluate-demo": folders,
+    }
+    lacking = [name for name, there in left.items() if not there]
     if lacking:
         print(
             f"mmsearch: expected figures under build/, got none of make {' and make '.join(lacking)}",
