@@ -75,7 +75,7 @@ test-plugin-%: .venv/.ready # the same for another line of plugin/versions.txt, 
 	build/plugin-$*/scripts/maven.sh -q -Dopensearch.version=$* verify
 
 test-unit: .venv/.ready ## two minutes, no servers
-	@$(PYTEST) -q -m "not integration and not slow"
+	@$(PYTEST) -q -n auto --dist loadfile -m "not integration and not slow"
 
 test-wheel: .venv/.ready ## the unit layer against the built wheel, as in make test
 	@scripts/wheel_tests.sh

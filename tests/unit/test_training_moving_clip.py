@@ -100,7 +100,7 @@ def test_the_loss_falls(clip: dict[str, Any], products: list[ProductInput]) -> N
 def test_an_interrupted_training_continues_bit_for_bit(
     clip: dict[str, Any], products: list[ProductInput], tmp_path: Path, train: Any
 ) -> None:
-    architecture = moving(clip, train, passes=3.0)
+    architecture = moving(clip, train, passes=3.0, threads=1)
     whole = trained(architecture, products, tmp_path / "whole")
     interrupted(run_of(architecture, products), tmp_path / "cut")
     resumed = trained(architecture, products, tmp_path / "cut")

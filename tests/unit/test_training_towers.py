@@ -119,7 +119,9 @@ def test_the_loss_falls_together_with_a_fusion(encoder: Path, name: str) -> None
 def test_an_interrupted_training_continues_bit_for_bit(
     encoder: Path, tmp_path: Path, name: str, train: Any
 ) -> None:
-    architecture = small_bert.architecture(name, encoder, train, warmup=2, schedule="cosine", passes=3.0)
+    architecture = small_bert.architecture(
+        name, encoder, train, warmup=2, schedule="cosine", passes=3.0, threads=1
+    )
     whole = trained(architecture, tmp_path / "whole")
     interrupted(run_of(architecture), tmp_path / "cut")
     resumed = trained(architecture, tmp_path / "cut")
@@ -137,6 +139,16 @@ def test_an_interrupted_training_continues_bit_for_bit(
     ends = [each.towers["minilm"].module.state_dict() for each in (whole.moving, resumed.moving)]
     for key, value in ends[0].items():
         assert torch.equal(value, ends[1][key]), key
+
+
+def test_computing_gradients_to_measure_threads_changes_nothing(encoder: Path) -> None:
+    def losses(tries: int) -> list[float]:
+        run = run_of(small_bert.architecture("3tmm_gated", encoder, LAST))
+        for _ in range(tries):
+            run.descend()
+        return [run.advance() for _ in range(3)]
+
+    assert losses(0) == losses(3)
 
 
 def test_a_training_with_other_moving_weights_is_not_continued(encoder: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from mmsearch.models.fusion.base import Fusion
 from mmsearch.models.fusion.registry import give
 from mmsearch.models.gain import Gain
 from mmsearch.models.trained_files import CHECKPOINT, CURVE, LOG
-from mmsearch.training import distributed
+from mmsearch.training import distributed, threads
 from mmsearch.training.heldout.held import split
 from mmsearch.training.loss import chunked_backward
 from mmsearch.training.objective import Features, Training, encoded, loss_of
@@ -89,6 +89,7 @@ class Run:
         self.step = 0
         self.best: dict[str, Tensor] = {}
         self.best_step, self.best_recall, self.waited = 0, -1.0, 0
+        self.threads = numbers.threads
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -123,6 +124,13 @@ class Run:
 
     def advance(self) -> float:
         """Run one step and return its loss."""
+        loss = self.descend()
+        self.optimizer.step()
+        self.step += 1
+        return float(loss)
+
+    def descend(self) -> Tensor:
+        """Compute the next step's gradients, and return its loss. Nothing else is changed."""
         self.fusion.train()
         if self.moving:
             self.moving.learn()
@@ -142,9 +150,17 @@ class Run:
             vectors = tuple(each.float() for each in vectors)
             loss = loss_of(vectors, self.data, rows, self.heat, self.numbers, drop)
             torch.autograd.backward(loss)
-        self.optimizer.step()
-        self.step += 1
-        return float(loss.detach())
+        return loss.detach()
+
+    def take_threads(self) -> None:
+        """Set the number of torch threads: the given one, that of the checkpoint, or for moving towers on a
+        processor the fastest. Other trainings have too little to compute for a choice.
+        """
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        elif self.moving and self.device.type == "cpu" and distributed.size() == 1:
+            threads.take_fastest(self.descend)
+        self.threads = torch.get_num_threads()
 
     def _look_ahead(self, rows: Tensor) -> None:
         """Draw how this step changes images, and begin to decode those of the next one."""
@@ -271,6 +287,7 @@ class Run:
             "waited": self.waited,
             "numbers": asdict(self.numbers),
             "moving": self._moves(),
+            "threads": self.threads,
             "data": self.fingerprint,
         }
         save_file(written, draft, metadata={STATE: json.dumps(progress)})
@@ -283,7 +300,7 @@ class Run:
         with safe_open(folder / CHECKPOINT, "pt") as file:
             progress = json.loads(file.metadata()[STATE])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        if (progress["numbers"], progress.get("moving")) != (asdict(self.numbers), self._moves()):
+        if (Training.of(progress["numbers"]), progress.get("moving")) != (self.numbers, self._moves()):
             raise TrainingError(
                 f"expected {folder} to be a training with the same numbers, got another; name another folder"
             )
@@ -304,6 +321,9 @@ class Run:
             state["state"].setdefault(int(number), {})[key] = value
         self.optimizer.load_state_dict(state)
         self.step, self.waited = progress["step"], progress["waited"]
+        self.threads = progress.get("threads", 0)
+        if self.threads:
+            torch.set_num_threads(self.threads)  # on which the sums of the next lines depend
         self.best_step, self.best_recall = progress["best_step"], progress["best_recall"]
         self.refit()
 
@@ -330,9 +350,10 @@ def train(
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     run = Run(fusion, data, numbers, device or pick_device())
-    with contextlib.closing(run), contextlib.ExitStack() as opened:
+    with contextlib.closing(run), threads.kept(), contextlib.ExitStack() as opened:
         if folder is not None and (folder / CHECKPOINT).exists():
             run.restore(folder)
+        run.take_threads()
         write = opened.enter_context(board(folder if distributed.rank() == 0 else None, run.step))
         goes_on = run.judge() if run.step == 0 else run.waited < numbers.patience
         while goes_on and run.step < run.steps:

@@ -40,6 +40,9 @@ class Training:
     which texts are cut in training. `interpolated` chooses a point between the frozen and the trained tower
     on the held-out groups; a number from 0 to 1 is the share of the trained one, for texts of another kind
     than the held-out ones.
+
+    `threads` are those of torch on a processor; 0 takes torch's number, or with moving towers the one with
+    which a step takes least time.
     """
 
     steps: int = 600
@@ -64,6 +67,7 @@ class Training:
     holdout: float = 0.15
     held_most: int = 1000
     seed: int = 0
+    threads: int = 0
 
     @classmethod
     def of(cls, numbers: Mapping[str, Any]) -> Training:
