@@ -99,11 +99,9 @@ def joint_folder(folder: Path, work: Work) -> Path:
     return folder / f"{FROZEN} joint-{work.seed}-{work.side}"
 
 
-def untrained(
-    study: Study, encoder: Path | None, name: str = "bibert"
-) -> list[tuple[Scores, Scores, Scores]]:
-    """Scores of each fold by an architecture as it comes, over this encoder."""
-    architecture = over(name, encoder, {})
+def untrained(study: Study, encoder: Path | None) -> list[tuple[Scores, Scores, Scores]]:
+    """Scores of each fold by this text encoder alone."""
+    architecture = over("bibert", encoder, {})
     fusion = registry.build(architecture)
     return [study.tables(fusion, study.half(architecture, pool), pool) for pool in study.pools]
 
@@ -194,6 +192,52 @@ def studied(name: str, folder: Path) -> Study:
     return Study(data, halves(data), say, auxiliary_images(cache))
 
 
+def of_descriptions(folder: Path, processes: int | None) -> dict[str, Path | None]:
+    """The encoders that descriptions train, whose figures on the whole store are printed and written."""
+    kinds = (store_demo.NOTHING, store_demo.RUN)
+    jobs = functools.partial(encoder_of, folder / "text", say=say)
+    found = side_by_side(jobs, kinds, processes)
+    texts = {kind: store_demo.compared(folder / "text", folder / "text" / f"{kind}-0") for kind in kinds}
+    (folder / "text.json").write_text(json.dumps(texts, indent=2) + "\n", encoding="utf-8")
+    print("\n".join(line for each in texts.values() for line in store_demo.lines(each)))  # noqa: T201
+    return dict(zip((NOTHING, DESCRIPTIONS), found, strict=True))
+
+
+def measured(catalog: str, encoders: dict[str, Path | None], chosen: argparse.Namespace) -> dict[str, Any]:
+    """Train what is asked for on a catalog, and return the report."""
+    started = time.monotonic()
+    study = studied(catalog, chosen.folder)
+    # On titles all layers may move; on descriptions they forget, and cost five times as much.
+    short = catalog == CATALOGS[0]
+    base, moves, numbers = (MINILM, ALL, {}) if short else (DESCRIPTIONS, LAST, {"batch": 128})
+    wanted = [
+        system
+        for system in systems(moves, chosen.all)
+        if not chosen.systems or system.label in (*chosen.systems, FROZEN)
+    ]
+    study.prepare([FROZEN, "clip_mlp"])
+    asked = [
+        Work(system, encoders[base], seed, pool.side)
+        for seed in range(chosen.seeds)
+        for system in wanted
+        for pool in study.pools
+    ]
+    one = functools.partial(answered, study, numbers, chosen.folder / catalog)
+    found: dict[Work, tuple[Scores, float]] = {}
+    for again in (False, True):  # what is trained once more needs the first training
+        part = [work for work in asked if work.system.again == again]
+        found |= dict(zip(part, side_by_side(one, part, chosen.processes), strict=True))
+    table = table_of(study, encoders, asked, found)
+    return {
+        "products": len(study.data.products),
+        "queries": len(table.judged.queries),
+        "seeds": chosen.seeds,
+        "seconds": round(time.monotonic() - started),
+        "text": base,
+        "rows": rows_of(table, base),
+    }
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="towers-demo", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -202,11 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--systems", nargs="+", help="train these alone, by their names in the table")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--all", action="store_true", help="the MLP of 4tMM, and each fusion's controls too")
-    parser.add_argument(
-        "--without-descriptions",
-        action="store_true",
-        help="openclipart alone, by MiniLM",
-    )
+    parser.add_argument("--without-descriptions", action="store_true", help="openclipart alone, by MiniLM")
     parser.add_argument("--processes", type=int, help="trainings at once, one thread each; one a core")
     parser.add_argument("--folder", type=Path, default=Path("build/towers-demo"))
     chosen = parser.parse_args(arguments)
@@ -214,48 +254,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("the store needs the encoder trained on descriptions; name --catalogs openclipart")
     torch.set_num_threads(1)
     folder: Path = chosen.folder
-    kinds = (store_demo.RUN, store_demo.NOTHING)
     encoders: dict[str, Path | None] = {MINILM: None}
-    trained = None
     if not chosen.without_descriptions:
-        jobs = functools.partial(encoder_of, folder / "text", say=say)
-        trained, nothing = side_by_side(jobs, kinds, chosen.processes)
-        encoders |= {NOTHING: nothing, DESCRIPTIONS: trained}
-        texts = {kind: store_demo.compared(folder / "text", folder / "text" / f"{kind}-0") for kind in kinds}
-        (folder / "text.json").write_text(json.dumps(texts, indent=2) + "\n", encoding="utf-8")
-        print("\n".join(line for found in texts.values() for line in store_demo.lines(found)))  # noqa: T201
+        encoders |= of_descriptions(folder, chosen.processes)
     for catalog in chosen.catalogs:
-        started = time.monotonic()
-        study = studied(catalog, folder)
-        short = catalog == CATALOGS[0]
-        # On titles all layers may move; on descriptions they forget, and cost five times as much.
-        base, moves = (None, ALL) if short else (trained, LAST)
-        numbers: dict[str, Any] = {} if short else {"batch": 128}
-        wanted = systems(moves, chosen.all)
-        if chosen.systems:
-            kept = {*chosen.systems, FROZEN}
-            wanted = [system for system in wanted if system.label in kept]
-        study.prepare([FROZEN, "clip_mlp"])
-        asked = [
-            Work(system, base, seed, pool.side)
-            for seed in range(chosen.seeds)
-            for system in wanted
-            for pool in study.pools
-        ]
-        one = functools.partial(answered, study, numbers, folder / catalog)
-        found: dict[Work, tuple[Scores, float]] = {}
-        for again in (False, True):  # what is trained once more needs the first training
-            part = [work for work in asked if work.system.again == again]
-            found |= dict(zip(part, side_by_side(one, part, chosen.processes), strict=True))
-        table = table_of(study, encoders, asked, found)
-        report = {
-            "products": len(study.data.products),
-            "queries": len(table.judged.queries),
-            "seeds": chosen.seeds,
-            "seconds": round(time.monotonic() - started),
-            "text": MINILM if short else DESCRIPTIONS,
-            "rows": rows_of(table, MINILM if short else DESCRIPTIONS),
-        }
+        report = measured(catalog, encoders, chosen)
         (folder / f"{catalog}.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         written = markdown(catalog, report)
         (folder / f"{catalog}.md").write_text(written, encoding="utf-8")
