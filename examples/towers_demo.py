@@ -44,6 +44,7 @@ LAST, ALL = 2, 6
 FROZEN = "3tmm_gated"
 TEXT = "bibert joint"
 MINILM, NOTHING, DESCRIPTIONS = "MiniLM", "BiBERT from nothing", "MiniLM trained on descriptions"
+ENCODERS = {store_demo.NOTHING: NOTHING, store_demo.RUN: DESCRIPTIONS}
 PAIRS = {store_demo.RUN: 21_000, store_demo.NOTHING: 60_000}
 CATALOGS = ("openclipart", "store")
 
@@ -192,15 +193,14 @@ def studied(name: str, folder: Path) -> Study:
     return Study(data, halves(data), say, auxiliary_images(cache))
 
 
-def of_descriptions(folder: Path, processes: int | None) -> dict[str, Path | None]:
+def of_descriptions(folder: Path, kinds: Sequence[str], processes: int | None) -> dict[str, Path]:
     """The encoders that descriptions train, whose figures on the whole store are printed and written."""
-    kinds = (store_demo.NOTHING, store_demo.RUN)
     jobs = functools.partial(encoder_of, folder / "text", say=say)
     found = side_by_side(jobs, kinds, processes)
     texts = {kind: store_demo.compared(folder / "text", folder / "text" / f"{kind}-0") for kind in kinds}
     (folder / "text.json").write_text(json.dumps(texts, indent=2) + "\n", encoding="utf-8")
     print("\n".join(line for each in texts.values() for line in store_demo.lines(each)))  # noqa: T201
-    return dict(zip((NOTHING, DESCRIPTIONS), found, strict=True))
+    return {ENCODERS[kind]: encoder for kind, encoder in zip(kinds, found, strict=True)}
 
 
 def measured(catalog: str, encoders: dict[str, Path | None], chosen: argparse.Namespace) -> dict[str, Any]:
@@ -247,6 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--all", action="store_true", help="the MLP of 4tMM, and each fusion's controls too")
     parser.add_argument("--without-descriptions", action="store_true", help="openclipart alone, by MiniLM")
+    parser.add_argument("--without-nothing", action="store_true", help="leave out BiBERT from nothing")
     parser.add_argument("--processes", type=int, help="trainings at once, one thread each; one a core")
     parser.add_argument("--folder", type=Path, default=Path("build/towers-demo"))
     chosen = parser.parse_args(arguments)
@@ -256,7 +257,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder: Path = chosen.folder
     encoders: dict[str, Path | None] = {MINILM: None}
     if not chosen.without_descriptions:
-        encoders |= of_descriptions(folder, chosen.processes)
+        kinds = [store_demo.RUN] if chosen.without_nothing else [store_demo.NOTHING, store_demo.RUN]
+        encoders |= of_descriptions(folder, kinds, chosen.processes)
     for catalog in chosen.catalogs:
         report = measured(catalog, encoders, chosen)
         (folder / f"{catalog}.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
