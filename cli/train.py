@@ -39,8 +39,8 @@ from mmsearch.cli.ending import messages
 @click.option(
     "--weights",
     metavar="SOURCE",
-    help="Begin with these weights of CONFIG's CLIP towers: a .safetensors file, a folder, or a tag of "
-    "open_clip.",
+    help="Begin with these weights: of CONFIG's CLIP towers a .safetensors file, a folder, or a tag of "
+    "open_clip; of its text tower the folder of an encoder, such as towers/minilm of a training.",
 )
 @click.option(
     "--steps", type=click.IntRange(1), help="Maximum number of steps, instead of the architecture's."
@@ -72,6 +72,8 @@ def command(
     Example:
       mmsearch train --pairs pairs.jsonl --catalog catalog.jsonl --out runs/shop
       mmsearch train bibert --joint --pairs pairs.jsonl --catalog catalog.jsonl --out runs/text
+      mmsearch train 3tmm_gated --joint --weights runs/text/towers/minilm --pairs pairs.jsonl \\
+        --catalog catalog.jsonl --out runs/shop
       mmsearch train 4tmm_gated --pairs pairs.jsonl --catalog catalog.jsonl --out runs/4tmm_gated
       mmsearch train 4tmm_gated --pairs pairs.jsonl --catalog shop.csv --map title=name --out runs/shop
     """

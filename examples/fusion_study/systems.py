@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import Any
 
 from mmsearch.models import architecture as architectures
 from mmsearch.models.architecture import Architecture
+from mmsearch.models.named import named
 from mmsearch.models.trained_files import ARCHITECTURE
 from mmsearch.training import output
 from mmsearch.training.loop import Trained
 from mmsearch.training.recipes.joint import joint
-
-TEXT, FROZEN = "minilm", "minilm_frozen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +37,11 @@ class System:
 
 
 def over(name: str, encoder: Path | None, numbers: dict[str, Any]) -> Architecture:
-    """The architecture with the text encoder of a folder, or with MiniLM; images keep the classes' names that
-    MiniLM gives them. `numbers` go into its `training`.
-    """
-    data: dict[str, Any] = copy.deepcopy(dict(architectures.load(name).data))
+    """The architecture with the text encoder of a folder, or MiniLM; `numbers` go into its `training`."""
+    found = named(name, None if encoder is None else str(encoder))
+    data: dict[str, Any] = dict(found.data)
     data["training"] = {**data.get("training", {}), **numbers}
-    if encoder is not None:
-        namesakes = [tower for tower in data["towers"].values() if tower.get("names_by") == TEXT]
-        if namesakes:
-            data["towers"][FROZEN] = copy.deepcopy(data["towers"][TEXT])
-            for tower in namesakes:
-                tower["names_by"] = FROZEN
-        if TEXT in data["towers"]:
-            data["towers"][TEXT]["weights"] = str(encoder.absolute())
-    return architectures.parse(data, Path())
+    return architectures.parse(data, found.folder)
 
 
 def moving(system: System, encoder: Path | None, numbers: dict[str, Any]) -> Architecture:

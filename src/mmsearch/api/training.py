@@ -114,8 +114,8 @@ def train(
                   Dataset, default: {"split": "train"}
     joint         train the upper layers of the text towers too, unless the architecture's file says what
                   moves
-    weights       begin with these weights of the architecture's CLIP towers: a .safetensors file, a folder,
-                  or a tag of open_clip
+    weights       begin with these weights: of the architecture's CLIP towers a .safetensors file, a folder,
+                  or a tag of open_clip; of its text tower the folder of an encoder
     steps, seed   replace the values of the architecture
     progress      called at each evaluation
 

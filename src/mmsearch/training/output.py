@@ -15,7 +15,7 @@ from torch import Tensor
 from mmsearch.errors import TrainingError
 from mmsearch.models import gain
 from mmsearch.models.architecture import Architecture, Tower
-from mmsearch.models.named import CLIP_KINDS
+from mmsearch.models.named import CLIP_KINDS, FROZEN
 from mmsearch.models.towers.saved_clip import write_clip
 from mmsearch.models.trained_files import TOWERS, WEIGHTS
 from mmsearch.models.weights import PACKAGED
@@ -24,8 +24,6 @@ from mmsearch.training.towers.moving_bert import MovingBert
 
 DESCRIBED = ("model", "mean", "std", "quick_gelu")
 """numbers of a CLIP tower that the config in its folder has"""
-FROZEN = "{}_frozen"
-"""name of the tower that names classes in place of a moved one, whose images' vectors would change else"""
 
 
 def served_data(architecture: Architecture, out: Path) -> dict[str, Any]:
