@@ -45,7 +45,6 @@ FROZEN = "3tmm_gated"
 TEXT = "bibert joint"
 MINILM, NOTHING, DESCRIPTIONS = "MiniLM", "BiBERT from nothing", "MiniLM trained on descriptions"
 ENCODERS = {store_demo.NOTHING: NOTHING, store_demo.RUN: DESCRIPTIONS}
-PAIRS = {store_demo.RUN: 21_000, store_demo.NOTHING: 60_000}
 CATALOGS = ("openclipart", "store")
 
 
@@ -111,8 +110,8 @@ def encoder_of(folder: Path, kind: str, say: Any) -> Path:
     """The text encoder that was trained on descriptions, trained now unless its folder has one."""
     run = folder / f"{kind}-0"
     if not (run / WEIGHTS).is_file():
-        say(f"training {kind} on {PAIRS[kind]} descriptions")
-        store_demo.trained(folder, PAIRS[kind], 0, kind == store_demo.NOTHING, {})
+        say(f"training {kind} on {store_demo.PAIRS[kind]} descriptions")
+        store_demo.trained(folder, store_demo.PAIRS[kind], 0, kind == store_demo.NOTHING, {})
     return next((run / "towers").iterdir())
 
 

@@ -92,11 +92,13 @@ def texts(results: dict[str, Any]) -> Table:
         ("run", "MiniLM, trained", 1.12, 1.05),
         ("from-nothing", "BiBERT from nothing", 0.6, None),
     ):
+        if kind not in results:
+            continue
         for title in (PLAIN, "as indexed"):
             rows = results[kind][title]
             ratio, low, high = rows["trained"]["over MiniLM"]
             judged = title == PLAIN
-            of = f"{what}, by {title}: nDCG@10 over MiniLM"
+            of = f"{what}, {title}: nDCG@10 over MiniLM"
             table.figure(
                 f"{of} ({low:.2f} to {high:.2f})", ratio, {">=": least} if judged else {}, exact=True
             )

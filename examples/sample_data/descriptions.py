@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,13 @@ from sample_data import apt_lists, software
 TRANSLATIONS = "*_i18n_Translation-en*"
 UNPACK = "/usr/lib/apt/apt-helper"
 SEED = 20250107
+LIBRARY = re.compile(
+    "^(?:lib|python3?-|python[0-9]|golang-|node-|ruby-|r-|ghc|fonts-|elpa-|php-|php[0-9]|linux-|gir1|rust-"
+    "|texlive-|hunspell-|task-|ocaml|haskell|gcc|puppet-|erlang-|asterisk-|myspell|lua-|tryton-|tesseract-ocr-"
+    "|cl-|dict-|aspell|qml|xfonts|ros-|gambas)|-(?:dev|doc|dbg|data|common|perl|java|modules|dkms|headers|cil"
+    "|ruby|el|prof|tests?|examples|source|gnu|gnuabi64|cross|jni|clojure|ocaml)$|-doc-|-l10n-"
+)
+"""names of packages that are no programs, seven of ten, with descriptions that resemble each other"""
 FEWEST = 12
 """words of a description that says something"""
 FEW_WORDS = 0.7
@@ -131,10 +139,18 @@ def pairs_of(found: Sequence[Description], count: int) -> tuple[list[dict[str, s
     return products, pairs
 
 
-def write(folder: Path, cache: Path, count: int) -> Path:
-    """Write `catalog.jsonl` and `pairs.jsonl` below `folder`, and return the folder."""
+def programs(found: Iterable[Description]) -> list[Description]:
+    """Those that are programs, by their names."""
+    return [each for each in found if not LIBRARY.search(each.package)]
+
+
+def write(folder: Path, cache: Path, count: int, *, every: bool = False) -> Path:
+    """Write `catalog.jsonl` and `pairs.jsonl` of up to `count` programs, or packages of `every` kind, below
+    `folder`, and return the folder.
+    """
     applications = [each.package for each in software.applications(cache)]
-    products, pairs = pairs_of(usable(descriptions(cache), applications), count)
+    found = usable(descriptions(cache), applications)
+    products, pairs = pairs_of(found if every else programs(found), count)
     folder.mkdir(parents=True, exist_ok=True)
     for name, records in (("catalog.jsonl", products), ("pairs.jsonl", pairs)):
         lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
@@ -162,5 +178,5 @@ def _unpacked(file: Path) -> str:
 
 
 if __name__ == "__main__":
-    amount = int(sys.argv[2]) if len(sys.argv) > 2 else 21_000
+    amount = int(sys.argv[2]) if len(sys.argv) > 2 else sys.maxsize
     print(write(Path(sys.argv[1]), cache_folder(), amount))  # noqa: T201

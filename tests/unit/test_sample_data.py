@@ -250,6 +250,12 @@ def test_descriptions_are_pairs_without_what_belongs_to_applications() -> None:
     assert descriptions.pairs_of(kept, 5) == (products, pairs)
 
 
+def test_libraries_are_no_programs() -> None:
+    names = ["gimp-help", "libgimp2.0", "python3-gimp", "gimp-dev", "texteditor", "ruby-gimp"]
+    found = [descriptions.Description(name, "A summary", "A description") for name in names]
+    assert [each.package for each in descriptions.programs(found)] == ["gimp-help", "texteditor"]
+
+
 def test_sources_without_descriptions_are_named(tmp_path: Path) -> None:
     (tmp_path / "debian" / "descriptions").mkdir(parents=True)
     with pytest.raises(MmsearchError, match=r"expected apt's sources to have descriptions of packages"):
