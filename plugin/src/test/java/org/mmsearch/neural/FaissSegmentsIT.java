@@ -53,6 +53,8 @@ public class FaissSegmentsIT extends NeuralIT {
             .put("index.number_of_replicas", 0)
             .put("index.knn", true)
             .put("index.knn.advanced.approximate_threshold", -1)
+            // A refresh of its own, as on a slow machine, would leave segments that a merge orders by size.
+            .put("index.refresh_interval", -1)
             .put(UNMERGED)
             .build();
         String encoder = "{\"model\": \"query_encoder\", \"model_version\": \"1\", \"fingerprint\": \"f1\", \"dimension\": 2}";
