@@ -21,7 +21,9 @@ from ..unit.test_docs import COMMANDS
 
 pytestmark = pytest.mark.integration
 PAGE = Path(__file__).parents[2] / "docs" / "training.md"
-TRAINING, NOTHING, PROCESSES = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+TRAINING, STAGES, NOTHING, PROCESSES = re.findall(
+    r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
+)
 (SYNTHETIC,) = re.findall(r"`(mmsearch synthetic-pairs [^`]+)`", PAGE.read_text(encoding="utf-8"))
 (LIVE,) = [block for block in COMMANDS if block.mark == "needs a training"]
 
@@ -95,6 +97,17 @@ def test_the_pages_commands_lead_from_pairs_to_another_model_behind_the_same_nam
     assert len(ask(url, "POST", "/products/_search", query)["hits"]["hits"]) == 3
     with pytest.raises(urllib.error.HTTPError, match="404"):
         ask(url, "GET", "/products-000001/_mapping")
+
+
+@pytest.mark.slow
+def test_a_tower_that_learned_on_texts_learns_on_with_a_fusion(home: Home, tmp_path: Path) -> None:
+    folder = drawn.write_catalog(tmp_path / "shop").parent
+    _, run = runner(home, folder)
+    run(SYNTHETIC)
+    (folder / "texts.jsonl").write_bytes((folder / "pairs.jsonl").read_bytes())
+    run(STAGES)
+    towers = [folder / "runs" / name / "towers" / "minilm" / "model.safetensors" for name in ("text", "shop")]
+    assert towers[0].read_bytes() != towers[1].read_bytes()
 
 
 @pytest.mark.slow

@@ -29,10 +29,10 @@ def data(count: int, words: int, pictured: float) -> tuple[list[ProductInput], l
 @pytest.mark.parametrize(
     ("count", "words", "pictured", "name", "moves"),
     [
-        (5000, 58, 0.0, "bibert", True),
-        (5000, 58, 0.5, "3tmm_gated", True),
+        (1000, 58, 0.0, "bibert", True),
+        (1000, 58, 0.5, "3tmm_gated", True),
         (5000, 3, 0.5, "3tmm_gated", False),
-        (4999, 58, 0.49, "bibert_mlp", False),
+        (999, 58, 0.49, "bibert_mlp", False),
         (100, 58, 1.0, "3tmm_gated", False),
     ],
 )
