@@ -19,8 +19,9 @@ def store(cache: Path, folder: Path, say: Say) -> Collection:
     """Every application with an icon, its text as it is indexed, without its keywords; `folder` gets the
     catalog and the icons.
 
-    No product is ignored for a query: that a keyword stands in the text is what text towers may use. Packages
-    that begin alike (`kde-cli`, `kde-cli-gui`) and icons that are near-duplicates stay on one side.
+    No product is ignored for a query: that a keyword stands in the text is what text towers may use. Names of
+    the same stems, series such as LibreOffice's, and icons that are near-duplicates stay on one side. 55 of
+    1,244 applications still have another one of their package on the other side.
     """
     catalog = software.write_catalog(folder, cache, keywords=False)
     every = {each.identifier: each for each in software.applications(cache)}

@@ -13,6 +13,7 @@ from mmsearch.errors import ArchitectureError, WeightsError
 from mmsearch.models import weights
 from mmsearch.models.architecture import load
 from mmsearch.models.named import named
+from mmsearch.training.recipes.joint import joint
 
 from ..fakes import small_bert
 from .test_training_towers import shop
@@ -31,6 +32,17 @@ def test_the_texts_are_read_by_the_given_encoder_and_the_images_stay() -> None:
         plain.towers["minilm"].weights,
         plain.towers["minilm"].numbers,
     )
+
+
+def test_what_names_the_classes_stays_frozen_and_is_kept_the_next_time_too(tmp_path: Path) -> None:
+    moving = joint(load("3tmm_gated"))
+    described = tmp_path / "moving.json"
+    described.write_text(json.dumps(moving.data))
+    once = named(str(described), str(minilm()))
+    assert {name for name, tower in once.towers.items() if tower.moving} == {"minilm"}
+    described.write_text(json.dumps(once.data))
+    again = named(str(described), str(minilm()))
+    assert again.data["towers"] == once.data["towers"]
 
 
 def test_an_encoder_of_another_dimension_or_for_no_text_tower_is_refused(tmp_path: Path) -> None:

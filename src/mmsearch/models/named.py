@@ -33,25 +33,40 @@ def named(name: str, weights: str | None = None) -> Architecture:
 
 def _with(architecture: Architecture, given: str) -> Architecture:
     data: dict[str, Any] = json.loads(json.dumps(architecture.data))
-    kinds, source = (("bert",), _encoder(given)) if _is_encoder(given) else (CLIP_KINDS, "")
-    replaced = {name: tower for name, tower in data["towers"].items() if tower["kind"] in kinds}
+    is_encoder = _is_encoder(given)
+    kinds = ("bert",) if is_encoder else CLIP_KINDS
+    # A tower without a slot names classes, and stays.
+    replaced = {
+        name: data["towers"][name]
+        for name in architecture.slots.values()
+        if architecture.towers[name].kind in kinds
+    }
     if not replaced:
-        wanted, example = ("CLIP towers", "ViT-B-32") if kinds == CLIP_KINDS else ("a text tower", "bibert")
+        wanted, example = ("a text tower", "bibert") if is_encoder else ("CLIP towers", "ViT-B-32")
         raise ArchitectureError(
             f"expected an architecture with {wanted} for the weights {given!r}, got {architecture.name}; "
             f"name one such as {example}"
         )
-    source = source or _source(given)
+    source = _source(given)
+    if is_encoder:
+        local_encoder(source)
     for name, tower in replaced.items():
-        namesakes = [each for each in data["towers"].values() if each.get("names_by") == name]
-        if namesakes:
-            data["towers"][FROZEN.format(name)] = dict(tower)
-            for each in namesakes:
-                each["names_by"] = FROZEN.format(name)
-        if kinds != CLIP_KINDS:
+        keep_naming(data["towers"], name, {key: tower[key] for key in tower if key != "train"})
+        if is_encoder:
             _require_dimension(architecture, source, int(tower["dimension"]))
         tower["weights"] = source
     return architectures.parse(data, architecture.folder)
+
+
+def keep_naming(towers: dict[str, Any], name: str, before: dict[str, Any]) -> None:
+    """Add the tower as it was `before`, if tower `name` names the classes of an image tower, and let it name
+    them from now on.
+    """
+    namesakes = [each for each in towers.values() if each.get("names_by") == name]
+    if namesakes:
+        towers[FROZEN.format(name)] = before
+    for each in namesakes:
+        each["names_by"] = FROZEN.format(name)
 
 
 def _is_encoder(given: str) -> bool:
@@ -60,10 +75,6 @@ def _is_encoder(given: str) -> bool:
     if (folder / clip_description.CONFIG).is_file():
         return False
     return (folder / CONFIG).is_file() and (folder / TOKENIZER).is_file()
-
-
-def _encoder(given: str) -> str:
-    return str(local_encoder(given).resolve())
 
 
 def _require_dimension(architecture: Architecture, folder: str, dimension: int) -> None:

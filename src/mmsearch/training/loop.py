@@ -154,11 +154,14 @@ class Run:
 
     def take_threads(self) -> None:
         """Set the number of torch threads: the given one, that of the checkpoint, or for moving towers on a
-        processor the fastest. Other trainings have too little to compute for a choice.
+        processor the fastest. Other trainings have too little to compute for a choice. Of several processes,
+        torchrun sets each one's.
         """
         if self.threads:
             torch.set_num_threads(self.threads)
-        elif self.moving and self.device.type == "cpu" and distributed.size() == 1:
+        elif distributed.size() > 1:
+            return
+        elif self.moving and self.device.type == "cpu":
             threads.take_fastest(self.descend)
         self.threads = torch.get_num_threads()
 
@@ -321,9 +324,9 @@ class Run:
             state["state"].setdefault(int(number), {})[key] = value
         self.optimizer.load_state_dict(state)
         self.step, self.waited = progress["step"], progress["waited"]
-        self.threads = progress.get("threads", 0)
-        if self.threads:
-            torch.set_num_threads(self.threads)  # on which the sums of the next lines depend
+        if distributed.size() == 1:
+            self.threads = progress.get("threads", 0)
+        self.take_threads()  # on which the sums of the next lines depend
         self.best_step, self.best_recall = progress["best_step"], progress["best_recall"]
         self.refit()
 
@@ -353,7 +356,8 @@ def train(
     with contextlib.closing(run), threads.kept(), contextlib.ExitStack() as opened:
         if folder is not None and (folder / CHECKPOINT).exists():
             run.restore(folder)
-        run.take_threads()
+        else:
+            run.take_threads()
         write = opened.enter_context(board(folder if distributed.rank() == 0 else None, run.step))
         goes_on = run.judge() if run.step == 0 else run.waited < numbers.patience
         while goes_on and run.step < run.steps:

@@ -15,7 +15,7 @@ from torch import Tensor
 from mmsearch.errors import TrainingError
 from mmsearch.models import gain
 from mmsearch.models.architecture import Architecture, Tower
-from mmsearch.models.named import CLIP_KINDS, FROZEN
+from mmsearch.models.named import CLIP_KINDS, FROZEN, keep_naming
 from mmsearch.models.towers.saved_clip import write_clip
 from mmsearch.models.trained_files import TOWERS, WEIGHTS
 from mmsearch.models.weights import PACKAGED
@@ -40,6 +40,7 @@ def served_data(architecture: Architecture, out: Path) -> dict[str, Any]:
             )
         described = data["towers"][name]
         before = copy.deepcopy(described)
+        before.pop("train", None)
         described.pop("train", None)
         if tower.moving and tower.kind in CLIP_KINDS:
             described["weights"] = f"{TOWERS}/{_clips(architecture)[name]}"
@@ -49,15 +50,10 @@ def served_data(architecture: Architecture, out: Path) -> dict[str, Any]:
             described["weights"] = f"{TOWERS}/{name}"
         elif Path(tower.weights).exists():
             described["weights"] = tower.weights
-        namesakes = [each for each in data["towers"].values() if each.get("names_by") == name]
-        if tower.moving and namesakes:
-            frozen = FROZEN.format(name)
-            before.pop("train")
-            data["towers"][frozen] = before
+        if tower.moving:
             if _is_folder(tower):
-                before["weights"] = f"{TOWERS}/{frozen}"
-            for each in namesakes:
-                each["names_by"] = frozen
+                before["weights"] = f"{TOWERS}/{FROZEN.format(name)}"
+            keep_naming(data["towers"], name, before)
     return data
 
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 FOLDER = "tensorboard"
-
-
-class Board(Protocol):
-    """Receives the values of one evaluation, by name."""
-
-    def __call__(self, step: int, values: Mapping[str, float]) -> None: ...
+Board = Callable[[int, Mapping[str, float]], None]
+"""receives the step of an evaluation and its values, by name"""
 
 
 @contextmanager
